@@ -1,5 +1,12 @@
-//! The part of Flowline that is decidable from data alone. It knows no Ruby and reads no clock,
-//! environment or random source: whatever it needs is an argument.
+//! The part of Flowline that is decidable from data alone: the graph, the state machine of a run,
+//! diagrams.
+//!
+//! It knows no Ruby, and reads no clock, environment or random source: what it needs is an argument,
+//! so every schedule can be tested without sleeping. It is asked and never calls.
 #![forbid(unsafe_code)]
 
+pub mod builder;
 pub mod diagram;
+pub mod graph;
+pub mod names;
+pub mod run;

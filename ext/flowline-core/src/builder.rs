@@ -1,0 +1,90 @@
+//! From names to a [`Graph`], with everything that is wrong reported at once.
+
+use std::collections::HashMap;
+
+use crate::graph::{Cycle, Graph, Rule, StepId};
+use crate::names::nearest;
+
+/// A name is compared with every other to find the one that was meant; beyond this many problems
+/// nobody reads suggestions, and a large broken graph would take quadratic time.
+const SUGGESTIONS: usize = 20;
+
+/// Collects steps in definition order.
+#[derive(Debug, Default)]
+pub struct Builder {
+    names: Vec<String>,
+    rules: Vec<Rule>,
+    depends_on: Vec<Vec<String>>,
+}
+
+/// Something wrong with the steps as they stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// Two steps have the same name.
+    #[error("steps {first} and {second} have the same name")]
+    Duplicate {
+        /// The step defined first.
+        first: StepId,
+        /// The one that took its name.
+        second: StepId,
+    },
+    /// A step depends on a name that no step has.
+    #[error("step {step} depends on {dependency:?}, which does not exist")]
+    Missing {
+        /// The step that depends.
+        step: StepId,
+        /// The name it gave.
+        dependency: String,
+        /// The name it may have meant.
+        nearest: Option<String>,
+    },
+    /// Steps depend on each other in a circle.
+    #[error("steps {0:?} form a cycle")]
+    Cycle(Cycle),
+}
+
+impl Builder {
+    /// Adds a step. Its dependencies may be added later, or never: [`Builder::build`] tells.
+    pub fn add(&mut self, name: String, depends_on: Vec<String>, rule: Rule) {
+        self.names.push(name);
+        self.depends_on.push(depends_on);
+        self.rules.push(rule);
+    }
+
+    /// Builds the graph.
+    ///
+    /// # Errors
+    /// Every problem: duplicates, then missing dependencies, each in definition order, then cycles.
+    pub fn build(self) -> Result<Graph, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut ids: HashMap<&str, StepId> = HashMap::with_capacity(self.names.len());
+        for (second, name) in (0..).zip(&self.names) {
+            let first = *ids.entry(name).or_insert(second);
+            if first != second {
+                problems.push(Problem::Duplicate { first, second });
+            }
+        }
+        let mut edges = Vec::with_capacity(self.depends_on.iter().map(Vec::len).sum());
+        let mut suggestions = SUGGESTIONS;
+        for (step, depends_on) in (0..).zip(&self.depends_on) {
+            for dependency in depends_on {
+                if let Some(&id) = ids.get(dependency.as_str()) {
+                    edges.push((id, step));
+                    continue;
+                }
+                let names = self.names.iter().take(if suggestions > 0 { usize::MAX } else { 0 });
+                suggestions = suggestions.saturating_sub(1);
+                let nearest = nearest(dependency, names.map(String::as_str)).map(str::to_owned);
+                problems.push(Problem::Missing { step, dependency: dependency.clone(), nearest });
+            }
+        }
+        match Graph::new(self.rules, edges) {
+            Ok(graph) if problems.is_empty() => Ok(graph),
+            Ok(_) => Err(problems),
+            Err(cycles) => {
+                problems.extend(cycles.into_iter().map(Problem::Cycle));
+                Err(problems)
+            }
+        }
+    }
+}

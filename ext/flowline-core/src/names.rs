@@ -1,0 +1,26 @@
+//! Which name was meant: suggestions for misspelt ones.
+
+/// The candidate a misspelt `word` most likely stands for, if one is near enough: at most one slip
+/// (a missing, extra, wrong or swapped character) for every three characters, and always one.
+///
+/// Measured by [Damerau-Levenshtein distance](strsim::damerau_levenshtein); the first of several
+/// equally near candidates wins.
+///
+/// ```
+/// use flowline_core::names::nearest;
+/// assert_eq!(nearest("trasform", ["load", "transform"]), Some("transform"));
+/// assert_eq!(nearest("fetch", ["load", "transform"]), None);
+/// ```
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = word.to_lowercase();
+    let length = folded.chars().count();
+    let slips = (length / 3).max(1);
+    candidates
+        .into_iter()
+        .filter(|name| *name != word && name.chars().count().abs_diff(length) <= slips)
+        .map(|name| (strsim::damerau_levenshtein(&folded, &name.to_lowercase()), name))
+        // Every character replaced is no slip: `b` is not what was meant by `a`.
+        .filter(|(distance, _)| *distance <= slips && *distance < length)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,117 @@
+//! `Flowline::Native::Graph`: steps are integers in definition order.
+use std::sync::Arc;
+
+use flowline_core::builder::{Builder, Problem};
+use flowline_core::graph::{Graph as Core, Rule, RunIf, StepId};
+use magnus::{
+    Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TypedData, function, method,
+    typed_data::Obj,
+};
+
+#[derive(TypedData)]
+#[magnus(class = "Flowline::Native::Graph", free_immediately)]
+pub struct Graph(pub Arc<Core>);
+
+impl magnus::DataTypeFunctions for Graph {}
+
+pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let class = native.define_class("Graph", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_singleton_method("build", function!(Graph::build, 3))?;
+    class.define_method("order", method!(Graph::order, 0))?;
+    class.define_method("levels", method!(Graph::levels, 0))?;
+    class.define_method("upstream", method!(Graph::upstream, 1))?;
+    class.define_method("downstream", method!(Graph::downstream, 1))
+}
+
+impl Graph {
+    /// `build(names: Array<Symbol>, depends_on: Array<Array<Symbol>>, rules: Array<Integer>)
+    /// -> [Graph or nil, Array of problems]`
+    ///
+    /// A rule is 0, 1 or 2 for `run_if: :success`, `:any`, `:always`, plus 4 if the step is optional.
+    /// A problem is `[:duplicate, first, second]`, `[:missing, step, dependency, nearest or nil]` or
+    /// `[:cycle, steps]`.
+    fn build(ruby: &Ruby, names: RArray, depends_on: RArray, rules: RArray) -> Result<RArray, Error> {
+        let mut builder = Builder::default();
+        for step in 0..names.len() as isize {
+            let name = text(names.entry(step)?)?;
+            let dependencies: RArray = depends_on.entry(step)?;
+            let mut on = Vec::with_capacity(dependencies.len());
+            for position in 0..dependencies.len() as isize {
+                on.push(text(dependencies.entry(position)?)?);
+            }
+            builder.add(name, on, rule(rules.entry(step)?));
+        }
+        let answer = ruby.ary_new_capa(2);
+        match builder.build() {
+            Ok(graph) => {
+                answer.push(ruby.obj_wrap(Self(Arc::new(graph))))?;
+                answer.push(ruby.ary_new())?;
+            }
+            Err(problems) => {
+                answer.push(ruby.qnil())?;
+                let list = ruby.ary_new_capa(problems.len());
+                for problem in problems {
+                    list.push(facts(ruby, problem)?)?;
+                }
+                answer.push(list)?;
+            }
+        }
+        Ok(answer)
+    }
+
+    fn order(&self) -> Vec<StepId> {
+        self.0.order().to_vec()
+    }
+
+    fn levels(ruby: &Ruby, rb_self: Obj<Self>) -> Result<RArray, Error> {
+        let levels = ruby.ary_new();
+        for level in rb_self.0.levels() {
+            levels.push(ruby.ary_from_vec(level))?;
+        }
+        Ok(levels)
+    }
+
+    fn upstream(&self, steps: RArray) -> Result<Vec<StepId>, Error> {
+        Ok(self.0.upstream(&steps.to_vec::<StepId>()?))
+    }
+
+    fn downstream(&self, steps: RArray) -> Result<Vec<StepId>, Error> {
+        Ok(self.0.downstream(&steps.to_vec::<StepId>()?))
+    }
+}
+
+fn text(name: Symbol) -> Result<String, Error> {
+    Ok(name.name()?.into_owned())
+}
+
+fn rule(code: u8) -> Rule {
+    let run_if = match code & 3 {
+        1 => RunIf::Any,
+        2 => RunIf::Always,
+        _ => RunIf::Success,
+    };
+    Rule { run_if, optional: code & 4 != 0 }
+}
+
+fn facts(ruby: &Ruby, problem: Problem) -> Result<RArray, Error> {
+    let array = ruby.ary_new();
+    match problem {
+        Problem::Duplicate { first, second } => {
+            array.push(ruby.to_symbol("duplicate"))?;
+            array.push(first)?;
+            array.push(second)?;
+        }
+        Problem::Missing { step, dependency, nearest } => {
+            array.push(ruby.to_symbol("missing"))?;
+            array.push(step)?;
+            array.push(dependency)?;
+            array.push(nearest.into_value_with(ruby))?;
+        }
+        Problem::Cycle(steps) => {
+            array.push(ruby.to_symbol("cycle"))?;
+            array.push(ruby.ary_from_vec(steps))?;
+        }
+    }
+    Ok(array)
+}

@@ -1,0 +1,212 @@
+//! `Flowline::Native::Run`: the state of one run. The clock is read here, once a call.
+use std::cell::{RefCell, RefMut};
+use std::sync::Arc;
+use std::time::Instant;
+
+use flowline_core::graph::StepId;
+use flowline_core::run::{
+    CancelReason, Next, OnError, Outcome, Report, Run as Core, SkipReason, Status, Stop,
+};
+use magnus::{
+    Class, Error, IntoValue, Module, Object, RModule, Ruby, Symbol, TypedData, Value, function, method,
+};
+
+use crate::error;
+use crate::graph::Graph;
+
+#[derive(TypedData)]
+#[magnus(class = "Flowline::Native::Run", free_immediately)]
+pub struct Run {
+    core: RefCell<Core>,
+    origin: Instant,
+}
+
+impl magnus::DataTypeFunctions for Run {}
+
+pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let class = native.define_class("Run", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    class.define_singleton_method("new", function!(Run::new, 2))?;
+    class.define_method("next", method!(Run::next, 0))?;
+    class.define_method("succeed", method!(Run::succeed, 1))?;
+    class.define_method("report", method!(Run::report, 3))?;
+    class.define_method("retry_in", method!(Run::retry_in, 2))?;
+    class.define_method("stop", method!(Run::stop, 2))?;
+    class.define_method("status", method!(Run::status, 0))?;
+    class.define_method("outcome", method!(Run::outcome, 1))?;
+    class.define_method("reason", method!(Run::reason, 1))?;
+    class.define_method("timing", method!(Run::timing, 1))?;
+    class.define_method("attempts", method!(Run::attempts, 1))?;
+    class.define_method("failures", method!(Run::failures, 0))?;
+    class.define_method("running", method!(Run::running, 0))?;
+    class.define_method("take_passed_over", method!(Run::take_passed_over, 0))?;
+    class.define_method("ended", method!(Run::ended, 0))?;
+    class.define_method("elapsed", method!(Run::elapsed, 0))
+}
+
+impl Run {
+    /// `new(graph, go_on: true or false)`: whether steps that don't depend on a failure still run.
+    fn new(graph: &Graph, go_on: bool) -> Self {
+        let on_error = if go_on { OnError::Continue } else { OnError::Stop };
+        let core = RefCell::new(Core::new(Arc::clone(&graph.0), on_error));
+        Self { core, origin: Instant::now() }
+    }
+
+    /// `next -> Integer` to start that step, `Float` to ask again after so many seconds or the next
+    /// report (`Infinity`: only then), `nil` when every step has ended.
+    fn next(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
+        let now = rb_self.now();
+        Ok(answer(ruby, rb_self.core(ruby)?.next(now), now))
+    }
+
+    /// `succeed(step)`: reports a success and asks for the next step in one call, the hot path.
+    fn succeed(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Value, Error> {
+        let now = rb_self.now();
+        let mut core = rb_self.core(ruby)?;
+        core.report(step, Report::Ended(Outcome::Succeeded), now).map_err(|e| error::raise(ruby, &e))?;
+        Ok(answer(ruby, core.next(now), now))
+    }
+
+    /// `report(step, outcome: Symbol, reason: Symbol or nil)`
+    fn report(
+        ruby: &Ruby,
+        rb_self: &Self,
+        step: StepId,
+        name: Symbol,
+        reason: Option<Symbol>,
+    ) -> Result<(), Error> {
+        let outcome = outcome_named(ruby, &name.name()?, reason)?;
+        let now = rb_self.now();
+        let mut core = rb_self.core(ruby)?;
+        core.report(step, Report::Ended(outcome), now).map_err(|e| error::raise(ruby, &e))
+    }
+
+    /// `retry_in(step, seconds)`: an attempt was made, the next is to start then.
+    fn retry_in(ruby: &Ruby, rb_self: &Self, step: StepId, seconds: f64) -> Result<(), Error> {
+        let now = rb_self.now();
+        let until = now.saturating_add((seconds.max(0.0) * 1e9) as u64);
+        let mut core = rb_self.core(ruby)?;
+        core.report(step, Report::RetryAt(until), now).map_err(|e| error::raise(ruby, &e))
+    }
+
+    /// `stop(status: :failed, :cancelled or :timed_out, entirely)`
+    fn stop(ruby: &Ruby, rb_self: &Self, status: Symbol, entirely: bool) -> Result<(), Error> {
+        let stop = match status.name()?.as_ref() {
+            "failed" => Stop::Failed,
+            "timed_out" => Stop::TimedOut,
+            _ => Stop::Interrupted,
+        };
+        let now = rb_self.now();
+        rb_self.core(ruby)?.stop(stop, entirely, now);
+        Ok(())
+    }
+
+    fn status(ruby: &Ruby, rb_self: &Self) -> Result<Symbol, Error> {
+        Ok(ruby.to_symbol(match rb_self.core(ruby)?.status() {
+            Status::Running => "running",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+            Status::TimedOut => "timed_out",
+            Status::Cancelled => "cancelled",
+        }))
+    }
+
+    /// `outcome(step) -> Symbol`, `nil` while it has none.
+    fn outcome(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<Symbol>, Error> {
+        Ok(rb_self.core(ruby)?.outcome(step).map(|outcome| ruby.to_symbol(name(outcome).0)))
+    }
+
+    /// `reason(step) -> Symbol`, `nil` where the outcome has none.
+    fn reason(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<Symbol>, Error> {
+        let outcome = rb_self.core(ruby)?.outcome(step);
+        Ok(outcome.and_then(|outcome| name(outcome).1).map(|reason| ruby.to_symbol(reason)))
+    }
+
+    /// `timing(step) -> [seconds from the run's start, seconds it took]`, `nil` if it never started.
+    fn timing(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<(f64, f64)>, Error> {
+        let timing = rb_self.core(ruby)?.timing(step);
+        Ok(timing.map(|(start, end)| (seconds(start), seconds(end.saturating_sub(start)))))
+    }
+
+    fn attempts(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<u32, Error> {
+        Ok(rb_self.core(ruby)?.attempts(step))
+    }
+
+    fn failures(ruby: &Ruby, rb_self: &Self) -> Result<Vec<StepId>, Error> {
+        Ok(rb_self.core(ruby)?.failures().to_vec())
+    }
+
+    fn running(ruby: &Ruby, rb_self: &Self) -> Result<Vec<StepId>, Error> {
+        Ok(rb_self.core(ruby)?.running())
+    }
+
+    fn take_passed_over(ruby: &Ruby, rb_self: &Self) -> Result<Vec<StepId>, Error> {
+        Ok(rb_self.core(ruby)?.take_passed_over())
+    }
+
+    fn ended(ruby: &Ruby, rb_self: &Self) -> Result<usize, Error> {
+        Ok(rb_self.core(ruby)?.ended())
+    }
+
+    /// `elapsed -> Float`: seconds since the run was made.
+    fn elapsed(&self) -> f64 {
+        seconds(self.now())
+    }
+
+    fn now(&self) -> u64 {
+        self.origin.elapsed().as_nanos() as u64
+    }
+
+    fn core(&self, ruby: &Ruby) -> Result<RefMut<'_, Core>, Error> {
+        self.core.try_borrow_mut().map_err(|e| error::raise(ruby, &e))
+    }
+}
+
+fn answer(ruby: &Ruby, next: Next, now: u64) -> Value {
+    match next {
+        Next::Start(step) => step.into_value_with(ruby),
+        Next::Wait(Some(until)) => seconds(until.saturating_sub(now)).into_value_with(ruby),
+        Next::Wait(None) => f64::INFINITY.into_value_with(ruby),
+        Next::Done => ruby.qnil().into_value_with(ruby),
+    }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+fn name(outcome: Outcome) -> (&'static str, Option<&'static str>) {
+    match outcome {
+        Outcome::Succeeded => ("succeeded", None),
+        Outcome::Cached => ("cached", None),
+        Outcome::Restored => ("restored", None),
+        Outcome::Failed => ("failed", None),
+        Outcome::TimedOut => ("timed_out", None),
+        Outcome::Skipped(SkipReason::Condition) => ("skipped", Some("condition")),
+        Outcome::Skipped(SkipReason::UpstreamSkipped) => ("skipped", Some("upstream_skipped")),
+        Outcome::Skipped(SkipReason::NotSelected) => ("skipped", Some("not_selected")),
+        Outcome::Cancelled(CancelReason::UpstreamFailed) => ("cancelled", Some("upstream_failed")),
+        Outcome::Cancelled(CancelReason::RunFailed) => ("cancelled", Some("run_failed")),
+        Outcome::Cancelled(CancelReason::Interrupted) => ("cancelled", Some("interrupted")),
+        Outcome::Cancelled(CancelReason::RunTimedOut) => ("cancelled", Some("run_timed_out")),
+    }
+}
+
+/// The outcomes Ruby may report; the others are the core's own decisions.
+const REPORTED: [Outcome; 8] = [
+    Outcome::Succeeded,
+    Outcome::Cached,
+    Outcome::Restored,
+    Outcome::Failed,
+    Outcome::TimedOut,
+    Outcome::Skipped(SkipReason::Condition),
+    Outcome::Skipped(SkipReason::NotSelected),
+    Outcome::Cancelled(CancelReason::Interrupted),
+];
+
+fn outcome_named(ruby: &Ruby, wanted: &str, reason: Option<Symbol>) -> Result<Outcome, Error> {
+    let reason = reason.map(|symbol| symbol.name().map(|name| name.into_owned())).transpose()?;
+    REPORTED.into_iter().find(|&outcome| name(outcome) == (wanted, reason.as_deref())).ok_or_else(|| {
+        Error::new(ruby.exception_arg_error(), format!("no step can be reported as {wanted} {reason:?}"))
+    })
+}
