@@ -1,0 +1,55 @@
+# frozen_string_literal: true
+
+require_relative "flowline/version"
+require_relative "flowline/errors"
+require "flowline/flowline"
+require_relative "flowline/name"
+require_relative "flowline/options"
+require_relative "flowline/rebound"
+require_relative "flowline/signature"
+require_relative "flowline/binding"
+require_relative "flowline/call"
+require_relative "flowline/param"
+require_relative "flowline/step"
+require_relative "flowline/group"
+require_relative "flowline/dag"
+require_relative "flowline/hooks"
+require_relative "flowline/definition"
+require_relative "flowline/context"
+require_relative "flowline/result"
+require_relative "flowline/event"
+require_relative "flowline/runner"
+require_relative "flowline/executor"
+require_relative "flowline/pipeline"
+require_relative "flowline/reporter"
+
+# Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
+module Flowline
+  # The Rust core, seen from Ruby: steps are integers in definition order.
+  # @api private
+  module Native
+  end
+  private_constant :Native
+
+  # Defines a pipeline.
+  #
+  # In a block without parameters the words {Definition} knows (+step+, +param+, +include+, hooks) are
+  # called bare; in step, hook and condition blocks +self+ is still the one around +define+. In a block
+  # with a parameter nothing changes at all: +Flowline.define { |p| p.step(:a) { 1 } }+.
+  #
+  # @param options [Hash] the options of {Options::DEFINE}
+  # @option options [String, Symbol] :name what the pipeline is called
+  # @option options [Symbol] :on_error +:stop+ (default) starts nothing new after a failure; +:continue+
+  #   still runs every step that does not depend on it
+  # @return [Pipeline] frozen; safe to run from several threads at once
+  # @raise [DefinitionError] everything in it that nothing outside can mend, in one error
+  # @example
+  #   pipeline = Flowline.define(name: "import") do
+  #     step(:fetch) { [1, 2] }
+  #     step(:load, depends_on: :fetch) { |rows| rows.sum }
+  #   end
+  #   pipeline.run[:load].output # => 3
+  def self.define(**options, &block)
+    Pipeline.build(Definition.new(**options).read(&block))
+  end
+end

@@ -1,0 +1,91 @@
+# frozen_string_literal: true
+
+module Flowline
+  # For every step of a pipeline, what it is called with: worked out once, with and without an +input:+.
+  # @api private
+  class Calls
+    # @return [Hash{Integer => Array<Array(Call, Boolean)>}] by step, its conditions and what each must say
+    attr_reader :conditions
+
+    # @param dag [DAG]
+    # @param params [Array<Symbol>] the names of the pipeline's params
+    def initialize(dag, params)
+      @dag = dag
+      @params = params
+      @conditions = {}
+      @problems = { true => {}, false => {} }
+      with_input = {}
+      plain = dag.steps.each_with_index.map { |step, id| prepare(step, id, with_input) }
+      replaced = with_input.each_with_object(plain.dup) { |(id, call), calls| calls[id] = call } unless with_input.empty?
+      @calls = { false => plain.freeze, true => (replaced || plain).freeze }
+      @problems.each_value(&:freeze)
+      @conditions.freeze
+      freeze
+    end
+
+    # @param input [Boolean] whether the run is given one
+    # @return [Array<Call>] by step
+    def for(input:)
+      @calls[input]
+    end
+
+    # @return [Array<DefinitionError>] what no including pipeline could mend
+    def final_problems
+      errors(hopeless, &:final)
+    end
+
+    # @param input [Boolean, nil] whether the run is given one; nil: either will do
+    # @return [Array<DefinitionError>] what cannot be called
+    def problems(input: nil)
+      errors(input.nil? ? hopeless : @problems[input])
+    end
+
+    private
+
+    # Steps that cannot be called either way.
+    def hopeless
+      @problems[false].select { |id, _| @problems[true].key?(id) }
+    end
+
+    def prepare(step, id, with_input)
+      sources = step.labels.zip(step.depends_on).to_h { |label, name| [label, @dag.source(name)] }
+      prepare_conditions(step, id, sources) if step.options.key?(:when) || step.options.key?(:unless)
+      signature = Signature.of(step.callable)
+      return compile(step, id, step.callable, signature, sources) unless step.depends_on.empty?
+
+      call = compile(step, id, step.callable, signature, sources, modes: [false])
+      # Only a step that takes something by position is called differently when there is an input.
+      if call.nil? || signature.parameters.any? { |kind, _| %i[req opt rest].include?(kind) }
+        with_input[id] = compile(step, id, step.callable, signature, sources, modes: [true])
+      end
+      call
+    end
+
+    def prepare_conditions(step, id, sources)
+      @conditions[id] = %i[when unless].flat_map do |word|
+        given = step.options[word]
+        (given.is_a?(Array) ? given : [given].compact).map do |condition|
+          [compile(step, id, condition, Signature.of(condition), sources, condition: true), word == :when]
+        end
+      end
+    end
+
+    # The modes are the values of +input+ that this call is for.
+    def compile(step, id, callable, signature, sources, modes: [false, true], condition: false)
+      binding = Binding.resolve(signature.parameters, dependencies: step.labels, params: @params,
+                                                      input: modes == [true], condition: condition)
+      return Call.new(callable, signature, binding, sources) if binding.problems.empty?
+
+      modes.each { |mode| (@problems[mode][id] ||= []).concat(binding.problems) }
+      nil
+    end
+
+    def errors(problems, &wanted)
+      problems.flat_map do |id, found|
+        step = @dag.steps[id]
+        found = found.select(&wanted) if wanted
+        found.map { |problem| DefinitionError.new("step #{Name.show(step.name)} #{problem.sentence}", place: step.place) }
+      end
+    end
+  end
+end

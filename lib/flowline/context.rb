@@ -1,0 +1,92 @@
+# frozen_string_literal: true
+
+module Flowline
+  # A read-only view of a run, like a Hash of its params and the values passed as +context:+.
+  class Context
+    # @return [String] unique among all runs
+    attr_reader :run_id
+    # @return [String, nil]
+    attr_reader :pipeline_name
+    # @return [Time] when the run started
+    attr_reader :started_at
+    # @return [Hash{Symbol => Object}] the params, coerced
+    attr_reader :params
+    # @return [Object, nil] the run's +input:+
+    attr_reader :input
+
+    # @api private
+    def initialize(pipeline_name, params, values, input, secrets)
+      @pipeline_name = pipeline_name
+      @params = params
+      @values = values.empty? ? params : params.merge(values)
+      @input = input
+      @secrets = secrets
+      @started_at = Time.now
+      @run_id = "#{@started_at.utc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}"
+      @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      freeze
+    end
+
+    # @return [Object, nil] a param, or a value passed as +context:+; +nil+ if there is none
+    def [](key)
+      @values.fetch(key) { key.is_a?(String) ? @values[key.to_sym] : nil }
+    end
+
+    # @return [Object] a param, or a value passed as +context:+
+    # @yield what to return if there is none
+    # @raise [KeyError] there is none
+    def fetch(key, *default, &block)
+      key = key.to_sym if key.is_a?(String)
+      return @values.fetch(key, *default, &block) if @values.key?(key) || block || !default.empty?
+
+      suggestion = Name.suggest(key, @values.keys)
+      suggestion = "; there are #{@values.keys.map { |k| Name.show(k) }.join(", ")}" if suggestion.empty? && !@values.empty?
+      raise KeyError.new("the context has no #{Name.show(key)}#{suggestion}", receiver: self, key: key)
+    end
+
+    # @return [Boolean] whether there is such a value
+    def key?(key)
+      @values.key?(key.to_sym)
+    end
+
+    # @return [Hash{Symbol => Object}] all of them
+    def to_h
+      @values.dup
+    end
+
+    # @return [Float] seconds since the run started
+    def elapsed
+      Process.clock_gettime(Process::CLOCK_MONOTONIC) - @clock
+    end
+
+    # @return [Logger] the +context: { logger: }+ value, Rails' logger, or one that writes to standard error
+    def logger
+      return self[:logger] if self[:logger]
+      return ::Rails.logger if defined?(::Rails.logger) && ::Rails.logger
+
+      require "logger"
+      ::Logger.new($stderr, progname: pipeline_name)
+    rescue LoadError
+      raise Error, "ctx.logger needs the logger gem; add it to the Gemfile, or pass context: { logger: yours }"
+    end
+
+    # @return [Hash{Symbol => Object}] the params that are not secret, for reporters
+    # @api private
+    def public_params
+      params.except(*@secrets.keys)
+    end
+
+    # @return [String] the text with the values of secret params blotted out
+    # @api private
+    def mask(text)
+      return text if @secrets.empty?
+
+      @secrets.each_value.map(&:to_s).select { |secret| secret.size > 2 }.reduce(text.to_s) { |masked, secret| masked.gsub(secret, "[secret]") }
+    end
+
+    # @return [String] without values
+    def inspect
+      "#<#{self.class} run_id=#{run_id} keys=#{@values.keys.inspect}>"
+    end
+  end
+end

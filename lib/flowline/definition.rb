@@ -1,0 +1,279 @@
+# frozen_string_literal: true
+
+module Flowline
+  # The words of a pipeline's definition. They write inert data, from which {Pipeline} is built.
+  class Definition
+    # The words a pipeline is defined with, in a block or in a class body.
+    WORDS = (%i[step param include defaults options] + Hooks::NAMES).freeze
+
+    # @return [Array<Step>]
+    attr_reader :steps
+    # @return [Array<Group>] nested pipelines
+    attr_reader :groups
+    # @return [Hash{Symbol => Param}]
+    attr_reader :params
+    # @return [Hash{Symbol => Array<#call>}]
+    attr_reader :hooks
+    # @return [Hash{Symbol => Object}] the options of {Options::DEFINE}
+    attr_reader :settings
+    # @return [Array<Pipeline>] the pipelines it includes or nests
+    attr_reader :parts
+    # @return [Array<DefinitionError>] what was wrong so far
+    attr_reader :problems
+
+    OWN = File.expand_path(__dir__)
+    private_constant :OWN
+
+    # @return [String, nil] +file:line+ of the user's own line that called the method that asks
+    # @api private
+    def self.place
+      location = caller_locations(2, 1)&.first
+      location = caller_locations(3).find { |l| !l.path.start_with?(OWN) } if location&.path&.start_with?(OWN)
+      "#{location.path}:#{location.lineno}" if location
+    end
+
+    # @param settings [Hash] the options of {Options::DEFINE}
+    def initialize(**settings)
+      @steps = []
+      @groups = []
+      @params = {}
+      @hooks = {}
+      @parts = []
+      @problems = []
+      @settings = {}
+      @defaults = {}
+      @inherited_steps = 0
+      @inherited_params = []
+      options(**settings)
+    end
+
+    # Reads a definition block: bare words if it has no parameter, else it is given this object.
+    # @return [self]
+    # @api private
+    def read(&block)
+      return self unless block
+      return tap(&block) unless block.parameters.empty? && block.arity.zero?
+
+      @receiver = block.binding.receiver
+      @bare = true
+      instance_exec(&block)
+      self
+    end
+
+    # Declares a step, or nests a pipeline as one.
+    #
+    # @overload step(name, callable = nil, **options, &block)
+    #   @param name [Symbol]
+    #   @param callable [#call, Class, nil] see {Step#initialize}
+    #   @param options [Hash] the options of {Options::STEP}
+    # @overload step(name, pipeline, depends_on: nil, when: nil, unless: nil, description: nil)
+    #   Its steps become part of this graph as +name.step+; its output is that of its last step, or a
+    #   Hash of several.
+    #   @param pipeline [Pipeline, Class] a pipeline or a pipeline class
+    # @return [Symbol] the name
+    # @example
+    #   step(:load, depends_on: :fetch, when: ->(ctx) { ctx[:live] }) { |rows| DB.insert(rows) }
+    def step(name, callable = nil, **options, &block)
+      place = Definition.place
+      pipeline = Pipeline.from(callable)
+      return nest(name, pipeline, place, options) if pipeline
+
+      options = @defaults.merge(options) unless @defaults.empty?
+      if @bare
+        callable = Rebound.wrap(block || callable, self, @receiver) unless block && callable
+        block = nil if callable
+        options = rebind(options) if options.key?(:when) || options.key?(:unless)
+      end
+      steps << Step.new(name, callable, place, **options, &block)
+      name
+    rescue DefinitionError => e
+      problems.concat(e.problems)
+      name
+    end
+
+    # Declares a param: a typed input of every run.
+    # @param name [Symbol]
+    # @param options [Hash] see {Param#initialize}
+    # @return [Symbol] the name
+    # @example
+    #   param :date, type: :date, required: true, description: "The day to import"
+    def param(name, **options)
+      options[:default] = Rebound.wrap(options[:default], self, @receiver) if @bare && options.key?(:default)
+      param = Param.new(name, place: Definition.place, **options)
+      if params.key?(param.name) && !@inherited_params.include?(param.name)
+        problems << DefinitionError.new("param #{Name.show(param.name)} is declared twice", place: param.place)
+      end
+      params[param.name] = param
+      name
+    rescue DefinitionError => e
+      problems.concat(e.problems)
+      name
+    end
+
+    # Copies another pipeline's steps and params, not its hooks.
+    # @param other [Pipeline, Class]
+    # @param depends_on [Symbol, Array<Symbol>, nil] what its steps without dependencies get as input
+    # @param prefix [Symbol, nil] +:clean+ makes +:validate+ +:clean_validate+
+    # @return [self]
+    def include(other, **options)
+      place = Definition.place
+      pipeline = Pipeline.from(other)
+      return wrong(["include takes a pipeline, not #{other.inspect[0, 60]}"], place) unless pipeline
+      return self if wrong(Options.problems(Options::INCLUDE, options, "include"), place)
+
+      prefix = options[:prefix]
+      adopt(pipeline, wiring: Name.list(options[:depends_on])) { |name| prefix ? :"#{prefix}_#{name}" : name }
+      self
+    end
+
+    # Options for the steps that follow, unless they say otherwise.
+    # @param options [Hash] the options of {Options::STEP}
+    # @return [self]
+    def defaults(**options)
+      wrong(Options.problems(Options::STEP, options, "defaults"), Definition.place)
+      @defaults = @defaults.merge(options)
+      self
+    end
+
+    # Options of the pipeline itself, for class bodies; a block gives them to +Flowline.define+.
+    # @param options [Hash] the options of {Options::DEFINE}
+    # @return [self]
+    def options(**options)
+      wrong(Options.problems(Options::DEFINE, options, "define"), nil)
+      @settings = @settings.merge(options)
+      self
+    end
+
+    # @!macro [new] hook
+    #   Hooks are called in definition order with as many arguments as they take.
+    #   @yield in the +self+ around the definition
+    #   @return [self]
+
+    # @!method before_run
+    #   Before anything runs: +before_run { |ctx| }+. An exception fails the run.
+    #   @macro hook
+    # @!method before_step
+    #   Before a step is called: +before_step { |step, ctx| }+. An exception fails the step.
+    #   @macro hook
+    # @!method on_step_success
+    #   After a step succeeded: +on_step_success { |step, result| }+.
+    #   @macro hook
+    # @!method on_step_failure
+    #   After a step failed: +on_step_failure { |step, error| }+.
+    #   @macro hook
+    # @!method on_step_skip
+    #   After a step ended without being called: +on_step_skip { |step, reason| }+.
+    #   @macro hook
+    # @!method after_step
+    #   After a step was called: +after_step { |step, result| }+.
+    #   @macro hook
+    # @!method on_success
+    #   After a run succeeded: +on_success { |result, ctx| }+.
+    #   @macro hook
+    # @!method on_failure
+    #   After a run failed: +on_failure { |error, ctx| }+.
+    #   @macro hook
+    # @!method after_run
+    #   After every run, last of all: +after_run { |result, ctx| }+.
+    #   @macro hook
+    Hooks::NAMES.each do |word|
+      define_method(word) do |callable = nil, &block|
+        hook = block || callable
+        hook = Rebound.wrap(hook, self, @receiver) if @bare
+        return wrong(["#{word} needs a block"], Definition.place) unless hook.respond_to?(:call)
+
+        (hooks[word] ||= []) << hook
+        self
+      end
+    end
+
+    # Takes over all of another pipeline: steps, params and hooks.
+    # @api private
+    def take(pipeline)
+      adopt(pipeline, wiring: []) { |name| name }
+      hooks.merge!(pipeline.hooks.transform_values(&:dup))
+      self
+    end
+
+    # Starts as another pipeline, for classes that inherit: what is declared again replaces what it had.
+    # @api private
+    def inherit(pipeline)
+      take(pipeline)
+      @settings = pipeline.settings.except(:name).merge(settings)
+      @inherited_steps = steps.size
+      @inherited_params = params.keys
+      self
+    end
+
+    # The steps; one that was inherited and is declared again stands in its old place.
+    # @return [Array<Step>]
+    # @api private
+    def effective_steps
+      return steps if @inherited_steps.zero?
+
+      inherited = steps.first(@inherited_steps).to_h { |step| [step.name, step] }
+      own = steps.drop(@inherited_steps)
+      replaced, added = own.partition { |step| inherited.key?(step.name) }
+      replaced.each { |step| inherited[step.name] = step }
+      inherited.values + added
+    end
+
+    private
+
+    # Words of the user's own: what the bare form cannot see of the surrounding +self+.
+    def method_missing(word, *args, **keywords, &block)
+      return super unless @bare
+      return @receiver.__send__(word, *args, **keywords, &block) if @receiver.respond_to?(word, true)
+
+      error = DefinitionError.new("#{word} is not a word of a definition#{Name.suggest(word, WORDS)}",
+                                  place: Definition.place)
+      Error.raise_at_caller(error)
+    end
+
+    def respond_to_missing?(word, _private = false)
+      @bare && @receiver.respond_to?(word, true)
+    end
+
+    def rebind(options)
+      options.to_h { |name, value| [name, %i[when unless].include?(name) ? Rebound.wrap(value, self, @receiver) : value] }
+    end
+
+    def nest(name, pipeline, place, options)
+      name = Name.of(name)
+      return name if wrong(Options.problems(Options::NESTED, options, "step #{Name.show(name)} (a nested pipeline)"), place)
+
+      options = rebind(options) if @bare
+      inside = ->(inner) { :"#{name}.#{inner}" }
+      wiring = Name.list(options[:depends_on])
+      leaves = pipeline.dag.leaves.to_h { |leaf| [leaf, inside.call(leaf)] }
+      groups << Group.new(name, leaves: leaves, description: options[:description], place: place)
+      adopt(pipeline, wiring: wiring, group: name, conditions: options.slice(:when, :unless), &inside)
+      name
+    end
+
+    # Takes over the steps, groups and params of another pipeline under the names the block gives.
+    # Names it does not have itself stay: the including pipeline may have them.
+    def adopt(pipeline, wiring:, group: nil, conditions: {})
+      own = pipeline.dag
+      rename = ->(name) { own.index.key?(name) || own.groups.key?(name) ? yield(name) : name }
+      parts << pipeline
+      own.groups.each_value { |inner| groups << inner.placed(group: group, &rename) }
+      own.steps.each { |step| steps << step.placed(wiring: wiring, group: group, conditions: conditions, &rename) }
+      pipeline.params.each_value { |param| adopt_param(param) }
+    end
+
+    def adopt_param(param)
+      known = params[param.name]
+      if known && known != param
+        problems << DefinitionError.new("param #{Name.show(param.name)} is declared differently in two pipelines " \
+                                        "(#{[known.place, param.place].compact.join(" and ")}); declare it alike, or rename one")
+      end
+      params[param.name] ||= param
+    end
+
+    def wrong(sentences, place)
+      problems.concat(sentences.map { |sentence| DefinitionError.new(sentence, place: place) })
+      !sentences.empty?
+    end
+  end
+end

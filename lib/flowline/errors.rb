@@ -1,0 +1,295 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What every error of Flowline is. Each is built from facts, has readers for them, and composes a
+  # message that says what happened, where, and what to do.
+  class Error < StandardError
+    # Raises the error as if the user's own line had raised it: our frames are left out.
+    # @api private
+    def self.raise_at_caller(error)
+      own = File.expand_path(__dir__)
+      error.set_backtrace(caller.reject { |line| line.start_with?(own, "#{own}.rb") }) unless error.backtrace
+      raise error
+    end
+  end
+
+  # A pipeline that cannot be run as it is written. Everything wrong is in one error: see {#problems}.
+  class DefinitionError < Error
+    # How many problems a message lists; {#problems} has them all.
+    SHOWN = 20
+
+    # @return [String, nil] +file:line+ in the user's code
+    attr_reader :place
+
+    # @param sentence [String, nil] what is wrong and what to do
+    # @param place [String, nil] +file:line+
+    def initialize(sentence = nil, place: nil)
+      @place = place
+      super(place ? "#{sentence} (#{place})" : sentence)
+    end
+
+    # @return [Array<DefinitionError>] all that is wrong; just itself if there is nothing more
+    def problems
+      @problems || [self]
+    end
+
+    # @return [String] the sentence, or the list of them
+    def message
+      return super unless @problems
+
+      shown = @problems.first(SHOWN).map { |problem| "  - #{problem.message}" }
+      shown << "  … and #{@problems.size - SHOWN} more" if @problems.size > SHOWN
+      "#{@problems.size} problems:\n#{shown.join("\n")}"
+    end
+
+    # @param problems [Array<DefinitionError>]
+    # @return [DefinitionError] the one error for them all; of their class if they share one
+    # @api private
+    def self.of(problems)
+      return problems.first if problems.one?
+
+      error = problems.map(&:class).uniq.one? ? problems.first.dup : DefinitionError.new
+      error.tap { error.instance_variable_set(:@problems, problems) }
+    end
+
+    # Raises the one error for these problems, if there are any.
+    # @api private
+    def self.check(problems)
+      raise_at_caller(of(problems)) unless problems.empty?
+    end
+  end
+
+  # Steps that depend on each other in a circle.
+  class CycleError < DefinitionError
+    # How many steps of a long cycle its message names.
+    NAMED = 12
+
+    # @return [Array<Symbol>] the steps in the direction the data flows, the first one again at the end
+    attr_reader :path
+
+    # @param path [Array<Symbol>]
+    # @param place [String, nil]
+    def initialize(path, place: nil)
+      @path = path
+      names = path.map { |name| Name.show(name) }
+      names = [*names.first(NAMED / 2), "… (#{path.size - 1} steps)", *names.last(NAMED / 2)] if names.size > NAMED + 1
+      super("steps depend on each other in a cycle: #{names.join(" → ")}; take one of these dependencies out", place: place)
+    end
+  end
+
+  # A step that depends on one that doesn't exist.
+  class MissingDependencyError < DefinitionError
+    # @return [Symbol] the step that depends
+    attr_reader :step_name
+    # @return [Symbol] what it depends on
+    attr_reader :dependency
+    # @return [Symbol, nil] the step that was probably meant
+    attr_reader :suggestion
+
+    # @param step_name [Symbol]
+    # @param dependency [Symbol]
+    # @param suggestion [Symbol, nil]
+    # @param place [String, nil]
+    def initialize(step_name, dependency, suggestion: nil, place: nil)
+      @step_name = step_name
+      @dependency = dependency
+      @suggestion = suggestion
+      way_out = suggestion ? "did you mean #{Name.show(suggestion)}?" : "define it, or include a pipeline that has it"
+      super("step #{Name.show(step_name)} depends on #{Name.show(dependency)}, which doesn't exist; #{way_out}", place: place)
+    end
+  end
+
+  # Two steps of one name.
+  class DuplicateStepError < DefinitionError
+    # @return [Symbol] the name
+    attr_reader :step_name
+    # @return [Array<String, nil>] where the two are defined
+    attr_reader :places
+
+    # @param step_name [Symbol]
+    # @param places [Array<String, nil>] where the first and the second are defined
+    def initialize(step_name, places: [])
+      @step_name = step_name
+      @places = places
+      where = places.compact.empty? ? "" : ": #{places.map { |place| place || "?" }.join(" and ")}"
+      super("step #{Name.show(step_name)} is defined twice#{where}; rename one, or include the other pipeline with a prefix:")
+    end
+  end
+
+  # Run options and params that are missing, unknown or of the wrong type: all of them, before anything runs.
+  class ParamError < Error
+    # @return [Array<String>] what is wrong, a sentence each
+    attr_reader :problems
+
+    # @param problems [Array<String>]
+    def initialize(problems)
+      @problems = problems
+      super(problems.one? ? problems.first : "#{problems.size} problems:\n#{problems.map { |p| "  - #{p}" }.join("\n")}")
+    end
+  end
+
+  # A step that failed. Its +cause+ is the exception that the step raised.
+  class StepError < Error
+    # @return [Symbol] the step
+    attr_reader :step_name
+    # @return [Exception] what it raised
+    attr_reader :original
+    # @return [Integer] how often it was called
+    attr_reader :attempts
+    # @return [Hash{Symbol => String}] what kind of value each dependency gave it, never the value itself
+    attr_reader :inputs
+
+    # @param step_name [Symbol]
+    # @param original [Exception, nil]
+    # @param attempts [Integer]
+    # @param inputs [Hash{Symbol => String}]
+    # @param detail [String, nil] the original's message, if not as it is
+    def initialize(step_name, original = nil, attempts: 1, inputs: {}, detail: nil)
+      @step_name = step_name
+      @original = original
+      @attempts = attempts
+      @inputs = inputs
+      super(compose(detail || original&.message))
+      set_backtrace(original.backtrace) if original&.backtrace
+    end
+
+    # @return [Exception] the exception that the step raised
+    def cause
+      original || super
+    end
+
+    # @return [String, nil] +file:line+ of the user's own code that raised
+    def place
+      line = original&.backtrace&.find { |frame| !frame.start_with?(File.expand_path(__dir__)) && !frame.start_with?("<internal:") }
+      line && line[/\A.+?:\d+/]
+    end
+
+    private
+
+    def compose(detail)
+      text = +"step #{Name.show(step_name)} failed"
+      text << " after #{attempts} attempts" if attempts > 1
+      text << ": #{original.class}: #{detail}" if original
+      text << " (#{place})" if place
+      text << "; to leave a step's block early, use `next`" if original.is_a?(LocalJumpError)
+      text
+    end
+  end
+
+  # A step or a run that took longer than it may.
+  class TimeoutError < StepError
+    # @return [Numeric] the limit in seconds
+    attr_reader :limit
+    # @return [Symbol] +:step+ or +:run+: whose limit it was
+    attr_reader :scope
+
+    # @param step_name [Symbol]
+    # @param limit [Numeric] seconds
+    # @param scope [Symbol] +:step+ or +:run+
+    # @param facts [Hash] as for {StepError}
+    def initialize(step_name, limit:, scope: :step, **facts)
+      @limit = limit
+      @scope = scope
+      super(step_name, **facts)
+    end
+
+    private
+
+    def compose(_detail)
+      "step #{Name.show(step_name)} was stopped by the #{scope}'s time limit of #{limit} s; make it faster, or raise timeout:"
+    end
+  end
+
+  # A run that was stopped before its steps ended.
+  class CancelledError < Error
+    # @return [Symbol] +:interrupted+ or +:run_timed_out+
+    attr_reader :reason
+
+    # @param reason [Symbol]
+    def initialize(reason)
+      @reason = reason
+      super("the run was cancelled (#{reason}); steps that had ended keep their outputs, run it again for the others")
+    end
+  end
+
+  # A +before_run+ or +before_step+ hook that raised. Its +cause+ is what the hook raised.
+  class HookError < Error
+    # @return [Symbol] the hook
+    attr_reader :hook
+    # @return [Exception] what it raised
+    attr_reader :original
+
+    # @param hook [Symbol]
+    # @param original [Exception]
+    def initialize(hook, original)
+      @hook = hook
+      @original = original
+      super("hook #{hook} failed: #{original.class}: #{original.message}; nothing was called after it, mend the hook or take it out")
+      set_backtrace(original.backtrace) if original.backtrace
+    end
+
+    # @return [Exception] what the hook raised
+    def cause
+      original
+    end
+  end
+
+  # A checkpoint that does not hold what is needed.
+  class CheckpointError < Error
+    # @return [Array<Symbol>] the steps whose outputs are not in it
+    attr_reader :step_names
+
+    # @param step_names [Array<Symbol>]
+    # @param pipeline_name [String, nil]
+    def initialize(step_names, pipeline_name: nil)
+      @step_names = step_names
+      super("no recorded output of #{step_names.map { |name| Name.show(name) }.join(", ")}#{" of #{pipeline_name}" if pipeline_name}; " \
+            "run the whole pipeline, with keep_checkpoint: true to keep outputs after a success")
+    end
+  end
+
+  # A run that somebody else is working on.
+  class LockedError < CheckpointError
+    # @return [Integer] the process that holds it
+    attr_reader :pid
+
+    # @param pid [Integer]
+    # @param pipeline_name [String]
+    def initialize(pid, pipeline_name)
+      @pid = pid
+      super([], pipeline_name: pipeline_name)
+      @text = "the latest run of #{pipeline_name} is alive in process #{pid}; wait for it, or stop that process"
+    end
+
+    # @return [String]
+    def message
+      @text
+    end
+  end
+
+  # A store that cannot be used.
+  class StoreError < Error
+    # @return [String] the file
+    attr_reader :path
+
+    # @param path [String]
+    # @param what [String] what is wrong and what to do
+    def initialize(path, what)
+      @path = path
+      super("store #{path}: #{what}")
+    end
+  end
+
+  # A cache that cannot be used.
+  class CacheError < Error
+    # @return [Object] the cache
+    attr_reader :cache
+
+    # @param cache [Object]
+    # @param what [String] what is wrong and what to do
+    def initialize(cache, what)
+      @cache = cache
+      super("cache #{cache.class}: #{what}")
+    end
+  end
+end

@@ -1,0 +1,50 @@
+# frozen_string_literal: true
+
+module Flowline
+  # Names of steps, params and groups: symbols with any characters a symbol can have.
+  # @api private
+  module Name
+    # @param value [Symbol, String]
+    # @return [Symbol] in UTF-8, bytes that are not text written out, so that it can be shown everywhere
+    # @raise [DefinitionError] it is neither
+    def self.of(value)
+      symbol = value.is_a?(Symbol) ? value : convert(value)
+      encoding = symbol.encoding
+      return symbol if encoding == Encoding::UTF_8 || encoding == Encoding::US_ASCII
+
+      text = symbol.name
+      text = encoding == Encoding::BINARY ? +text : text.encode("UTF-8", invalid: :replace, undef: :replace)
+      (+text).force_encoding("UTF-8").scrub { |bytes| bytes.unpack("C*").map { |byte| format("\\x%02X", byte) }.join }.to_sym
+    end
+
+    # @return [Array<Symbol>] of one name, several, or none
+    def self.list(value)
+      case value
+      when nil then []
+      when Array then value.map { |name| of(name) }.uniq
+      else [of(value)]
+      end
+    end
+
+    # @return [String] the name on one line, for people
+    def self.show(name)
+      text = name.to_s
+      return '""' if text.empty?
+
+      text.gsub(/[[:cntrl:]]/) { |char| char.inspect[1..-2] }
+    end
+
+    # @return [String] +"; did you mean x?"+, or nothing
+    def self.suggest(word, candidates)
+      nearest = Native.nearest(word.to_s, candidates.map(&:to_s))
+      nearest ? "; did you mean #{show(nearest)}?" : ""
+    end
+
+    def self.convert(value)
+      return value.to_sym if value.is_a?(String) && value.valid_encoding?
+
+      raise DefinitionError, "a name is a Symbol or a String, not #{value.inspect}"
+    end
+    private_class_method :convert
+  end
+end

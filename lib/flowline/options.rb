@@ -1,0 +1,62 @@
+# frozen_string_literal: true
+
+module Flowline
+  # The closed tables of options. Anything else is an error that says what was probably meant.
+  module Options
+    # @api private
+    Option = Struct.new(:expected, :check) do
+      def accepts?(value)
+        check.call(value)
+      end
+    end
+
+    one_of = ->(*values) { Option.new(values.map(&:inspect).join(", ").sub(/, (?!.*, )/, " or "), values.method(:include?)) }
+    flag = one_of.call(true, false)
+    anything = Option.new("anything", ->(_) { true })
+    callable = Option.new("a lambda or another object with `call`", ->(value) { value.respond_to?(:call) })
+    text = Option.new("a String", ->(value) { value.nil? || value.is_a?(String) || value.is_a?(Symbol) })
+    names = Option.new("a name or an Array of names", ->(value) { Array(value).all? { |n| n.is_a?(Symbol) || n.is_a?(String) } })
+    hash = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
+    on_error = one_of.call(:stop, :continue)
+
+    # What +Flowline.define+ takes.
+    DEFINE = {
+      name: text, description: text, on_error: on_error, executor: anything, check_types: flag
+    }.freeze
+
+    # What +step+ takes.
+    STEP = {
+      depends_on: names, when: callable, unless: callable, run_if: one_of.call(:success, :any, :always), optional: flag,
+      description: text, input: anything, output: anything, tags: names
+    }.freeze
+
+    # What +step+ takes for a nested pipeline.
+    NESTED = STEP.slice(:depends_on, :when, :unless, :description).freeze
+
+    # What +include+ takes.
+    INCLUDE = { depends_on: names, prefix: text }.freeze
+
+    # What +run+ takes, beside the pipeline's own params.
+    RUN = {
+      executor: anything, reporter: anything, input: anything, context: hash, params: hash, on_error: on_error,
+      check_types: flag
+    }.freeze
+
+    # @param table [Hash{Symbol => Option}]
+    # @param given [Hash{Symbol => Object}]
+    # @param owner [String] whose options they are, for the sentence
+    # @return [Array<String>] a sentence for each that is unknown or of the wrong kind
+    # @api private
+    def self.problems(table, given, owner)
+      given.filter_map do |name, value|
+        option = table[name]
+        if option.nil?
+          suggestion = Name.suggest(name, table.keys)
+          "#{owner}: unknown option #{Name.show(name)}:#{suggestion.empty? ? "; known are #{table.keys.join(", ")}" : suggestion}"
+        elsif !option.accepts?(value)
+          "#{owner}: #{name}: must be #{option.expected}, not #{value.inspect}"
+        end
+      end
+    end
+  end
+end

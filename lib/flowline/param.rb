@@ -1,0 +1,112 @@
+# frozen_string_literal: true
+
+require_relative "type"
+
+module Flowline
+  # A typed input of every run of a pipeline.
+  class Param
+    # @return [Symbol]
+    attr_reader :name
+    # @return [Symbol, Class] one of {Type::COERCIONS}, or a class its value must be an instance of
+    attr_reader :type
+    # @return [Object] the value if none is given; a lambda is called for each run
+    attr_reader :default
+    # @return [#include?, nil] the values allowed
+    attr_reader :in
+    # @return [String, nil] what it is for
+    attr_reader :description
+    # @return [String, nil] +file:line+ where it is declared
+    attr_reader :place
+
+    KNOWN = %i[type required default in description secret].freeze
+    private_constant :KNOWN
+
+    # @param name [Symbol]
+    # @option options [Symbol, Class] :type (:any) +:string :symbol :integer :float :decimal :boolean
+    #   :date :time :array :hash :any+, or a class
+    # @option options [Boolean] :required (false)
+    # @option options [Object, #call] :default (nil)
+    # @option options [Array, Range, #include?] :in (nil) the values allowed
+    # @option options [String] :description (nil)
+    # @option options [Boolean] :secret (false) its value never appears in output, logs or errors
+    # @raise [DefinitionError] all that is wrong with it
+    def initialize(name, place: nil, **options)
+      @name = Name.of(name)
+      @place = place
+      @type = options.fetch(:type, :any)
+      @required = options.fetch(:required, false)
+      @default = options[:default]
+      @in = options[:in]
+      @description = options[:description]
+      @secret = options.fetch(:secret, false)
+      DefinitionError.check(sentences(options).map { |sentence| DefinitionError.new("param #{Name.show(@name)}: #{sentence}", place: place) })
+      freeze
+    end
+
+    # @return [Boolean] whether every run must be given it
+    def required?
+      @required
+    end
+
+    # @return [Boolean] whether its value must never appear anywhere
+    def secret?
+      @secret
+    end
+
+    # The value of the param in a run.
+    # @param given [Hash{Symbol => Object}]
+    # @return [Object]
+    # @raise [Type::Mismatch] with a sentence that says what is wrong
+    def value(given)
+      value = given.fetch(name) { default.respond_to?(:call) ? default.call : default }
+      raise Type::Mismatch, "is required" if required? && value.nil?
+
+      value.nil? ? nil : coerce(value)
+    end
+
+    # @return [Boolean] whether the two are declared alike
+    def ==(other)
+      other.is_a?(Param) && facts == other.facts
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{Name.show(name)} #{Type.show(type)}#{" required" if required?}>"
+    end
+
+    protected
+
+    def facts
+      [name, type, required?, default, self.in, secret?]
+    end
+
+    private
+
+    def coerce(value)
+      value = Type.coerce(type, value)
+      return value if self.in.nil? || self.in.include?(value)
+
+      raise Type::Mismatch, "must be in #{self.in.inspect}#{", not #{value.inspect}" unless secret?}"
+    rescue Type::Mismatch => e
+      raise e unless secret?
+
+      raise Type::Mismatch, e.message[/\A[^,]+/], cause: nil
+    end
+
+    def sentences(options)
+      found = (options.keys - KNOWN).map { |option| "unknown option #{option}:#{Name.suggest(option, KNOWN)}" }
+      found << "is also an option of run, choose another name" if Options::RUN.key?(name)
+      found << "unknown type #{type.inspect}#{Name.suggest(type, Type::COERCIONS.keys)}" unless Type.known?(type)
+      found << "in: must have `include?`" unless self.in.nil? || self.in.respond_to?(:include?)
+      found << default_problem if found.empty? && !default.nil? && !default.respond_to?(:call)
+      found.compact
+    end
+
+    def default_problem
+      coerce(default)
+      nil
+    rescue Type::Mismatch => e
+      "default: #{e.message}"
+    end
+  end
+end

@@ -1,0 +1,163 @@
+# frozen_string_literal: true
+
+require_relative "calls"
+require_relative "request"
+require_relative "pipeline/class_form"
+
+module Flowline
+  # A graph plus params, hooks and defaults: what {Flowline.define} returns. Frozen: a run never changes
+  # it, so several threads may run it at once.
+  #
+  # A subclass is a pipeline, too, declared with the same words and named after the class:
+  #
+  #   class Import < Flowline::Pipeline
+  #     param :date, type: :date, required: true
+  #     step(:fetch) { |ctx| API.fetch(ctx[:date]) }
+  #   end
+  #   Import.run(date: Date.today)
+  class Pipeline
+    extend ClassForm
+
+    # @return [String, nil]
+    attr_reader :name
+    # @return [DAG] its graph, frozen
+    attr_reader :dag
+    # @return [Hash{Symbol => Param}]
+    attr_reader :params
+    # @return [Hash{Symbol => Array<#call>}]
+    attr_reader :hooks
+    # @return [Hash{Symbol => Object}] the options of {Options::DEFINE} it was given
+    attr_reader :settings
+    # @return [Array<Pipeline>] the pipelines it includes or nests
+    attr_reader :parts
+    # @return [Calls]
+    # @api private
+    attr_reader :calls
+
+    class << self
+      # @param definition [Definition]
+      # @return [Pipeline]
+      # @raise [DefinitionError] everything in it that nothing outside can mend
+      # @api private
+      def build(definition)
+        DefinitionError.check(definition.problems)
+        new(definition).tap { |pipeline| announce(pipeline) }
+      end
+
+      # Tells whoever {observe}s of a pipeline, or a pipeline class.
+      # @api private
+      def announce(pipeline)
+        @observer&.call(pipeline)
+      end
+
+      # @param dag [DAG]
+      # @return [Pipeline] one of just this graph
+      # @api private
+      def of(dag)
+        new(Definition.new.tap { |definition| definition.steps.concat(dag.steps) })
+      end
+
+      # @param object [Object]
+      # @return [Pipeline, nil] the pipeline that this is
+      # @api private
+      def from(object)
+        return object if object.is_a?(Pipeline)
+
+        object.pipeline if object.is_a?(Class) && object < Pipeline
+      end
+
+      # Tells the observer of every pipeline that is defined until the block ends.
+      # @param observer [#call]
+      # @api private
+      def observe(observer)
+        @observer = observer
+        yield
+      ensure
+        @observer = nil
+      end
+    end
+    private_class_method :new
+
+    # @api private
+    def initialize(definition)
+      @settings = definition.settings.freeze
+      @name = settings[:name]&.to_s
+      @params = definition.params.freeze
+      @hooks = definition.hooks.freeze
+      @parts = definition.parts.freeze
+      @dag = DAG.new(definition.effective_steps, definition.groups).freeze
+      @calls = Calls.new(dag, params.keys)
+      DefinitionError.check(dag.problems.grep(DuplicateStepError) + calls.final_problems)
+      freeze
+    end
+
+    # @return [String, nil] what it is for
+    def description
+      settings[:description]
+    end
+
+    # @return [Array<Step>] in definition order
+    def steps
+      dag.steps
+    end
+
+    # Runs it.
+    # @param arguments [Hash] the options of {Options::RUN}, and the pipeline's params
+    # @option arguments [Symbol, #execute] :executor (:sequential)
+    # @option arguments [Symbol, #call, Array] :reporter (nil) +:console+, +:json+, an object with
+    #   +call(event)+, or several
+    # @option arguments [Object] :input (none) what steps without dependencies get, instead of the context
+    # @option arguments [Hash] :context ({}) values for the context
+    # @option arguments [Hash] :params ({}) the params, explicitly
+    # @option arguments [Symbol] :on_error (:stop) or +:continue+
+    # @option arguments [Boolean] :check_types (false) whether +input:+ and +output:+ of steps are checked
+    # @return [Result] whether steps failed or not
+    # @raise [ParamError] params and options that are missing, unknown or of the wrong type
+    # @raise [DefinitionError] what {#validate!} raises
+    # @example
+    #   result = pipeline.run(date: "2024-01-01", reporter: :console)
+    #   result.success? # => true
+    def run(**arguments)
+      check(dag.problems + calls.problems(input: arguments.key?(:input)))
+      request = Request.new(self, arguments)
+      Runner.new(self, request).call(request.executor)
+    end
+
+    # {#run}, but a run that does not succeed raises.
+    # @return [Result]
+    # @raise [Error] the result's error, and what {#run} raises
+    def run!(**arguments)
+      result = run(**arguments)
+      raise result.error || CancelledError.new(:interrupted) unless result.success?
+
+      result
+    end
+
+    # @return [true]
+    # @raise [DefinitionError] everything that is wrong with the pipeline
+    def validate!
+      check(dag.problems + calls.problems)
+      true
+    end
+
+    # A new pipeline: this one and another's steps and params.
+    # @param other [Pipeline, Class]
+    # @param options [Hash] as for {Definition#include}
+    # @return [Pipeline]
+    # @raise [DefinitionError]
+    def include(other, **options)
+      Pipeline.build(Definition.new(**settings).take(self).tap { |copy| copy.include(other, **options) })
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{name || "unnamed"} #{steps.size} steps>"
+    end
+
+    private
+
+    def check(problems)
+      DefinitionError.check(problems)
+    end
+  end
+end

@@ -1,0 +1,54 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Pipeline
+    # Pipelines as classes: the words of a {Definition} in a class body, and a pipeline's own methods on
+    # the class.
+    module ClassForm
+      # @!parse
+      #   # The same words as in a block.
+      #   delegate :step, :param, :defaults, :options, to: Definition
+      (Definition::WORDS - [:include]).each do |word|
+        define_method(word) do |*args, **options, &block|
+          @pipeline = nil
+          definition.public_send(word, *args, **options, &block)
+        end
+      end
+
+      # Includes a pipeline's steps and params, or an ordinary module.
+      # @param others [Array<Pipeline, Class, Module>]
+      # @param options [Hash] as for {Definition#include}
+      # @return [self]
+      def include(*others, **options)
+        return super(*others) unless others.one? && Pipeline.from(others.first)
+
+        @pipeline = nil
+        definition.include(others.first, **options)
+        self
+      end
+
+      # @return [Pipeline] the pipeline the class stands for
+      # @raise [DefinitionError] everything in it that nothing outside can mend
+      def pipeline
+        @pipeline ||= Pipeline.build(definition)
+      end
+
+      %i[run run! validate! dag steps params].each do |name|
+        define_method(name) { |**arguments| pipeline.public_send(name, **arguments) }
+      end
+
+      # Keeps count of pipeline classes while somebody observes definitions.
+      # @api private
+      def inherited(subclass)
+        super
+        Pipeline.announce(subclass)
+      end
+
+      private
+
+      def definition
+        @definition ||= Definition.new(name: name).tap { |own| own.inherit(superclass.pipeline) if superclass < Pipeline }
+      end
+    end
+  end
+end

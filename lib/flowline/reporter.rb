@@ -1,0 +1,31 @@
+# frozen_string_literal: true
+
+module Flowline
+  # Reporters read the events of a run. A reporter is an object with +call(event)+, be it a lambda; an
+  # exception in one is a warning on the result and nothing more. See {Event}.
+  module Reporter
+    autoload :Console, "#{__dir__}/reporter/console"
+    autoload :JSON, "#{__dir__}/reporter/json"
+
+    # Reporters by the name that +reporter:+ takes.
+    NAMES = { console: :Console, json: :JSON }.freeze
+
+    # @param given [Symbol, #call, Array, nil, false]
+    # @return [Array<#call>]
+    # @raise [ParamError] there is no such reporter
+    # @api private
+    def self.resolve(given)
+      list = given.is_a?(Array) ? given : [given]
+      list.select(&:itself).map do |reporter|
+        next reporter if reporter.respond_to?(:call)
+
+        known = NAMES[reporter.to_sym] if reporter.is_a?(Symbol) || reporter.is_a?(String)
+        next const_get(known).new if known
+
+        suggestion = Name.suggest(reporter, NAMES.keys)
+        suggestion = "; known are #{NAMES.keys.join(", ")}, or an object with `call(event)`" if suggestion.empty?
+        raise ParamError, ["run: unknown reporter #{reporter.inspect}#{suggestion}"]
+      end
+    end
+  end
+end

@@ -1,0 +1,113 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Reporter
+    # A readable account of a run, a line for each step as it ends:
+    #
+    #   Pipeline: data_import
+    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+    #   ✓ fetch_users      0.52s   1,234 records
+    #   ✗ transform        1.24s
+    #   ⏸ load             run_failed
+    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+    #   Elapsed: 1.76s | Steps: 1/3
+    #
+    # Colours on a terminal only, and not where +NO_COLOR+ is set (https://no-color.org).
+    class Console
+      MARKS = { succeeded: "✓", cached: "✓", restored: "✓", skipped: "⏸", cancelled: "⏸", failed: "✗", timed_out: "✗" }.freeze
+      COLOURS = { "✓" => 32, "✗" => 31, "⏸" => 33, "⚠" => 33 }.freeze
+      RULE = "━" * 50
+      WIDTHS = (16..40)
+      private_constant :MARKS, :COLOURS, :RULE, :WIDTHS
+
+      # @param out [IO] where to write
+      # @param verbose [Boolean] also params, and whole backtraces
+      # @param steps [Boolean] whether to write more than what failed
+      def initialize(out = $stderr, verbose: false, steps: true)
+        @out = out
+        @verbose = verbose
+        @steps = steps
+        @colour = out.respond_to?(:tty?) && out.tty? && ENV.fetch("NO_COLOR", "").empty?
+      end
+
+      # @param event [Event]
+      # @return [void]
+      def call(event)
+        case event.name
+        when :run_started then started(event)
+        when :step_finished then step(event) if @steps
+        when :run_finished then finished(event)
+        end
+      end
+
+      private
+
+      def started(event)
+        @width = (event.steps.map { |step| Name.show(step.name).size }.max || 0).clamp(WIDTHS)
+        @done = 0
+        return unless @steps
+
+        line("Pipeline: #{event.context.pipeline_name || "unnamed"}")
+        event.context.public_params.each { |name, value| line("  #{Name.show(name)}: #{value.inspect}") } if @verbose
+        line(RULE)
+      end
+
+      def step(event)
+        result = event.result
+        @done += 1 if result.output?
+        columns = [Name.show(result.name).ljust(@width), result.duration ? format("%.2fs", result.duration) : result.reason.to_s, remark(result)]
+        line("#{mark(MARKS.fetch(result.status))} #{columns.compact.join("   ").rstrip}")
+      end
+
+      def finished(event)
+        result = event.result
+        result.warnings.each { |warning| line("#{mark("⚠")} #{Name.show(event.context.mask(warning))}") }
+        failure(event) unless result.success?
+        return unless @steps
+
+        line(RULE)
+        line("Elapsed: #{format("%.2fs", result.duration)} | Steps: #{@done}/#{event.steps.size}")
+      end
+
+      # At most 12 lines, unless verbose: what failed, where, and what was and was not done.
+      def failure(event)
+        result = event.result
+        error = result.error
+        line("")
+        line("#{mark("✗")} #{event.context.mask(error.message).lines.first(4).map(&:chomp).join("\n  ")}") if error
+        line("  #{error.place}: #{source(error.place)}") if error.respond_to?(:place) && error.place
+        line("  attempts: #{error.attempts}, inputs: #{inputs(error)}") if error.is_a?(StepError)
+        counts = result.steps.group_by(&:status).transform_values(&:size)
+        line("  steps: #{counts.map { |status, count| "#{count} #{status}" }.join(", ")}")
+        error.backtrace&.each { |frame| line("    #{frame}") } if @verbose && error
+      end
+
+      def inputs(error)
+        error.inputs.empty? ? "none" : error.inputs.map { |name, kind| "#{Name.show(name)}: #{kind}" }.join(", ")
+      end
+
+      # The user's own line.
+      def source(place)
+        path, number = place.match(/\A(.+):(\d+)\z/)&.captures
+        File.foreach(path).first(number.to_i).last.to_s.strip[0, 100] if path && File.file?(path)
+      end
+
+      # Outputs may be anything, even objects without methods: only what is surely countable is counted.
+      def remark(result)
+        output = result.output
+        return "#{result.attempts} attempts" if result.attempts > 1
+        return unless ::Array === output || ::Hash === output
+
+        "#{output.size.to_s.gsub(/(?<=\d)(?=(\d{3})+\z)/, ",")} records"
+      end
+
+      def mark(mark)
+        @colour ? "\e[#{COLOURS.fetch(mark)}m#{mark}\e[0m" : mark
+      end
+
+      def line(text)
+        @out.puts(text)
+      end
+    end
+  end
+end

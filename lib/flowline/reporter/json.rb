@@ -1,0 +1,52 @@
+# frozen_string_literal: true
+
+require "json"
+require "time"
+
+module Flowline
+  module Reporter
+    # Structured logs: an object a line, its keys always in the same order, times in ISO 8601.
+    #
+    # Every object has +event+, +time+, +run_id+ and +pipeline+. +run_started+ adds +params+ (without
+    # secrets) and +steps+ (their number); +step_started+ adds +step+; +step_finished+ adds what
+    # {StepResult#to_h} has; +run_finished+ what {Result#to_h} has.
+    class JSON
+      # @param out [IO] where to write
+      def initialize(out = $stdout)
+        @out = out
+      end
+
+      # @param event [Event]
+      # @return [void]
+      def call(event)
+        context = event.context
+        object = { event: event.name, time: event.time, run_id: context.run_id, pipeline: context.pipeline_name, **about(event) }
+        @out.write("#{::JSON.generate(plain(object))}\n")
+      end
+
+      private
+
+      def about(event)
+        case event.name
+        when :run_started then { params: event.context.public_params, steps: event.steps.size }
+        when :step_started then { step: event.step.name }
+        when :step_finished then { step: event.step.name, **event.result.to_h.except(:name) }
+        when :run_finished then event.result.to_h.except(:pipeline, :run_id)
+        else {}
+        end
+      end
+
+      # Only what JSON has; anything else as its own text.
+      def plain(value)
+        case value
+        when Hash then value.to_h { |key, inner| [Name.show(key), plain(inner)] }
+        when Array then value.map { |inner| plain(inner) }
+        when Time then value.iso8601(6)
+        when Float then value.finite? ? value : value.to_s
+        when Integer, true, false, nil then value
+        else value.to_s.encode("UTF-8", invalid: :replace, undef: :replace).scrub
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,111 @@
+# frozen_string_literal: true
+
+require_relative "step_result"
+
+module Flowline
+  # How a run ended. Partial results always survive: steps that succeeded keep their outputs.
+  class Result
+    # @return [Symbol] +:succeeded :failed :timed_out :cancelled+
+    attr_reader :status
+    # @return [Error, nil] why the run did not succeed: the {StepError} of the step that failed first
+    attr_reader :error
+    # @return [Float] seconds
+    attr_reader :duration
+    # @return [Array<String>] what went wrong without failing anything
+    attr_reader :warnings
+
+    # @api private
+    def initialize(dag, run, context, outputs, errors, error, warnings)
+      @dag = dag
+      @run = run
+      @context = context
+      @outputs = outputs
+      @errors = errors
+      @warnings = warnings
+      @status = error ? settled(run.status) : run.status
+      @error = error || errors[run.failures.first]
+      @duration = run.elapsed
+    end
+
+    # @return [Boolean] whether every step that matters ended well
+    def success?
+      status == :succeeded
+    end
+
+    # @return [Boolean] not {#success?}
+    def failed?
+      !success?
+    end
+
+    # @return [String] unique among all runs
+    def run_id
+      @context.run_id
+    end
+
+    # @param name [Symbol, String] a step or a nested pipeline
+    # @return [StepResult, nil] +nil+ if there is no such step
+    def [](name)
+      name = Name.of(name)
+      id = @dag.index[name]
+      return step(id) if id
+
+      StepResult.of_group(name, @dag.ends(name).map { |leaf| self[leaf] }, output_of(@dag.source(name))) if @dag.groups.key?(name)
+    end
+
+    # @return [Array<StepResult>] in definition order
+    def steps
+      Array.new(@dag.size) { |id| step(id) }
+    end
+
+    # @return [Symbol, nil] the step that failed first
+    def failed_step
+      failed_steps.first
+    end
+
+    # @return [Array<Symbol>] the steps that failed, in that order; optional ones are in {#warnings}
+    def failed_steps
+      @run.failures.map { |id| @dag.steps[id].name }
+    end
+
+    # @return [Hash{Symbol => Object}] the outputs there are, by step
+    def outputs
+      @dag.steps.each_with_index.filter_map { |step, id| [step.name, @outputs[id]] if StepResult::WITH_OUTPUT.include?(@run.outcome(id)) }.to_h
+    end
+
+    # @return [Hash{Symbol => Object}] what there is to tell, without outputs
+    def to_h
+      { pipeline: @context.pipeline_name, run_id: run_id, status: status, started_at: @context.started_at, duration: duration,
+        error: StepResult.describe(error, @context), warnings: warnings, steps: steps.map(&:to_h) }
+    end
+
+    # @return [String] {#to_h} as JSON; times are ISO 8601
+    def to_json(*args)
+      require "json"
+      require "time"
+      report = to_h
+      [report, *report[:steps]].each { |part| part[:started_at] &&= part[:started_at].iso8601(6) }
+      ::JSON.generate(report, *args)
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{status}#{" (#{failed_steps.map { |n| Name.show(n) }.join(", ")})" if failed_step} #{@dag.size} steps #{format("%.3f", duration)} s>"
+    end
+
+    private
+
+    def settled(status)
+      status == :succeeded ? :failed : status
+    end
+
+    def step(id)
+      outcome = @run.outcome(id)
+      StepResult.class_for(outcome).new(@dag.steps[id].name, outcome, @outputs[id], @errors[id], @context,
+                                        reason: @run.reason(id), attempts: @run.attempts(id), timing: @run.timing(id))
+    end
+
+    def output_of(source)
+      source.is_a?(Hash) ? source.transform_values { |inner| output_of(inner) } : @outputs[source]
+    end
+  end
+end

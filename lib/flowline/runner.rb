@@ -1,0 +1,170 @@
+# frozen_string_literal: true
+
+require_relative "type_hints"
+
+module Flowline
+  # One run of a pipeline: asks the core what to start, calls it, reports back, tells the observers.
+  # The only place that changes a run. An {Executor} decides where {#perform} is called.
+  # @api private
+  class Runner
+    # @return [Result] how the run ended
+    attr_reader :result
+
+    # @param pipeline [Pipeline]
+    # @param request [Request]
+    def initialize(pipeline, request)
+      @dag = pipeline.dag
+      @calls = pipeline.calls.for(input: request.input?)
+      @conditions = pipeline.calls.conditions
+      @context = Context.new(pipeline.name, request.params, request.values, request.input, request.secrets)
+      @hints = TypeHints if request.check_types?
+      @outputs = Array.new(@dag.size)
+      @errors = {}
+      @warnings = []
+      @observers = request.reporters
+      @observers = [Hooks.new(pipeline.hooks, @context, @warnings), *@observers] unless pipeline.hooks.empty?
+      @plain = @observers.empty? && @conditions.empty? && !@hints
+      @run = Native::Run.new(@dag.graph, request.go_on?)
+    end
+
+    # Runs it to its end. An exception that is not a StandardError, a +throw+, or the death of the thread
+    # ends the run in good order, steps that run always included, and then goes on its way.
+    # @param executor [#execute]
+    # @return [Result]
+    def call(executor)
+      begin
+        start
+        executor.execute(self)
+        well = true
+      ensure
+        begin
+          interrupt(executor) unless well
+        ensure
+          finish
+        end
+      end
+      result
+    end
+
+    # @return [Integer, Float, nil] a step to {#perform}, seconds to wait, or nothing more
+    def next
+      @run.next
+    end
+
+    # Calls a step and reports what became of it.
+    # @param id [Integer]
+    # @return [Integer, Float, nil] what is {#next}
+    def perform(id)
+      return perform_observed(id) unless @plain
+
+      @outputs[id] = @calls[id].call(@outputs, @context)
+      @run.succeed(id)
+    rescue StandardError => e
+      failed(id, e)
+      @run.next
+    end
+
+    private
+
+    def perform_observed(id)
+      return skip(id) unless wanted?(id)
+
+      step = @dag.steps[id]
+      emit(:step_started, step)
+      @hints&.check_input(step, inputs(step))
+      output = @calls[id].call(@outputs, @context)
+      @hints&.check_output(step, output)
+      @outputs[id] = output
+      settle(id, :succeeded)
+      @run.next
+    end
+
+    def wanted?(id)
+      conditions = @conditions[id]
+      conditions.nil? || conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted }
+    end
+
+    def skip(id)
+      settle(id, :skipped, :condition)
+      @run.next
+    end
+
+    def failed(id, error)
+      step = @dag.steps[id]
+      given = inputs(step).transform_values { |value| TypeHints.describe(value) }
+      @errors[id] = StepError.new(step.name, error, attempts: @run.attempts(id) + 1, inputs: given, detail: @context.mask(error.message))
+      @warnings << "optional #{@errors[id].message}" if step.optional?
+      settle(id, :failed)
+    end
+
+    def settle(id, outcome, reason = nil)
+      @run.report(id, outcome, reason)
+      return if @observers.empty?
+
+      finished(id)
+      @run.take_passed_over.each { |passed| finished(passed) }
+    end
+
+    def finished(id)
+      emit(:step_finished, @dag.steps[id], ended[@dag.steps[id].name])
+    end
+
+    def inputs(step)
+      step.labels.zip(step.depends_on).to_h { |label, name| [label, output_of(@dag.source(name))] }
+    end
+
+    def output_of(source)
+      source.is_a?(Hash) ? source.transform_values { |inner| output_of(inner) } : @outputs[source]
+    end
+
+    def start
+      emit(:run_started)
+    rescue HookError => e
+      @error = e
+      stop(:failed, entirely: false)
+    end
+
+    def stop(status, entirely:)
+      @run.stop(status, entirely)
+      @run.take_passed_over.each { |id| finished(id) } unless @observers.empty?
+    end
+
+    # What was running will not be reported on by anybody else.
+    def interrupt(executor)
+      cancel(entirely: false)
+      executor.execute(self)
+      done = true
+    ensure
+      cancel(entirely: true) unless done
+    end
+
+    def cancel(entirely:)
+      @error ||= CancelledError.new(:interrupted)
+      @run.running.each { |id| settle(id, :cancelled, :interrupted) }
+      stop(:cancelled, entirely: entirely)
+    end
+
+    def finish
+      @result = ended
+      emit(:run_finished, nil, @result)
+    end
+
+    def ended
+      Result.new(@dag, @run, @context, @outputs, @errors, @error, @warnings)
+    end
+
+    def emit(name, step = nil, result = nil)
+      return if @observers.empty?
+
+      event = Event.new(name, @context, @dag.steps, step, result)
+      @observers.each do |observer|
+        observer.call(event)
+      rescue HookError
+        raise
+      rescue StandardError => e
+        @observers -= [observer]
+        @warnings << "reporter #{observer.class} failed and was left out: #{e.class}: #{e.message}"
+      end
+    end
+  end
+end

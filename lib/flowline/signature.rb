@@ -1,0 +1,80 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What a callable declares: its parameters, and whether Ruby would spread a sole Array over them.
+  # @api private
+  class Signature
+    # Does Ruby spread a sole Array over a block of this shape? It depends on Ruby's version, so Ruby is
+    # asked: once, with blocks of these very shapes.
+    SPREADS = {
+      opt: proc { |a = nil| a }.call([1]) == 1,
+      req_rest: proc { |a, *_r| a }.call([1]) == 1,
+      opt_rest: proc { |a = nil, *_r| a }.call([1]) == 1,
+      req_keys: proc { |a, **_k| a }.call([1]) == 1,
+      opt_keys: proc { |a = nil, **_k| a }.call([1]) == 1
+    }.freeze
+    private_constant :SPREADS
+
+    # @return [Array<Array(Symbol, Symbol)>] as +Method#parameters+ gives them
+    attr_reader :parameters
+
+    # @param callable [Object] see {Step#callable}
+    # @return [Signature]
+    def self.of(callable)
+      callable = callable.block if callable.is_a?(Rebound)
+      case callable
+      when Proc then callable.lambda? ? new(callable.parameters) : of_block(callable)
+      when Method then new(callable.parameters)
+      else new(entry(callable).parameters)
+      end
+    end
+
+    # @return [Method, UnboundMethod, nil] the method that calling this object calls
+    def self.entry(callable)
+      return callable.method(:call) if callable.respond_to?(:call)
+
+      callable.instance_method(:call) if callable.is_a?(Class) && callable.method_defined?(:call)
+    end
+
+    # Blocks call all their positionals optional. Which ones must be given shows in the arity, where one
+    # more stands for required keywords.
+    def self.of_block(block)
+      arity = block.arity
+      required = arity.negative? ? -arity - 1 : arity
+      parameters = block.parameters
+      required -= 1 if parameters.any? { |kind, _| kind == :keyreq }
+      parameters = parameters.map do |kind, name|
+        next [kind, name] unless kind == :opt && required.positive?
+
+        required -= 1
+        [:req, name]
+      end
+      new(parameters, block: true)
+    end
+    private_class_method :of_block
+
+    def initialize(parameters, block: false)
+      @parameters = parameters.freeze
+      @spreads = block && spreads?
+      freeze
+    end
+
+    # @return [Boolean] whether a sole argument must be wrapped in an Array to arrive as it is
+    def spread?
+      @spreads
+    end
+
+    private
+
+    def spreads?
+      positional, others = parameters.partition { |kind, _| %i[req opt].include?(kind) }
+      return positional.size > 1 unless positional.one?
+
+      kind = positional.first.first
+      return SPREADS[:"#{kind}_rest"] if others.any? { |k, _| k == :rest }
+      return SPREADS[:"#{kind}_keys"] if others.any? { |k, _| %i[key keyreq keyrest].include?(k) }
+
+      kind == :opt && SPREADS[:opt]
+    end
+  end
+end

@@ -1,0 +1,99 @@
+# frozen_string_literal: true
+
+module Flowline
+  # How a step of a run ended.
+  class StepResult
+    # The outcomes that have an output.
+    WITH_OUTPUT = %i[succeeded cached restored].freeze
+
+    # @return [Symbol] the step's name
+    attr_reader :name
+    # @return [Symbol] +:succeeded :cached :restored :skipped :failed :timed_out :cancelled+
+    attr_reader :status
+    # @return [Object, nil] what its callable returned
+    attr_reader :output
+    # @return [StepError, nil] why it failed
+    attr_reader :error
+    # @return [Symbol, nil] why it was skipped or cancelled: +:condition :upstream_skipped :not_selected+,
+    #   +:upstream_failed :run_failed :interrupted :run_timed_out+
+    attr_reader :reason
+    # @return [Integer] how often its callable was called
+    attr_reader :attempts
+    # @return [Float, nil] seconds; +nil+ if it never started
+    attr_reader :duration
+    # @return [Time, nil] +nil+ if it never started
+    attr_reader :started_at
+
+    # @return [Class] of the results of steps that ended like this
+    # @api private
+    def self.class_for(status)
+      status == :skipped ? Skipped : self
+    end
+
+    # The result of a nested pipeline: as bad as the worst of the steps that make its output.
+    # @api private
+    def self.of_group(name, leaves, output)
+      worst = leaves.max_by { |leaf| [leaf.output? ? 0 : 1, leaf.status == :skipped ? 0 : 1, leaf.error ? 1 : 0] }
+      return new(name, :succeeded, output, nil, nil) if worst.nil? || worst.output?
+
+      class_for(worst.status).new(name, worst.status, nil, worst.error, nil, reason: worst.reason)
+    end
+
+    # @return [Hash{Symbol => Object}, nil] an error, for logs
+    # @api private
+    def self.describe(error, context)
+      return unless error
+
+      original = error.respond_to?(:original) ? error.original : nil
+      { class: error.class.name, message: context ? context.mask(error.message) : error.message, original: original&.class&.name }
+    end
+
+    # @api private
+    def initialize(name, status, output, error, context, reason: nil, attempts: 0, timing: nil)
+      @name = name
+      @status = status
+      @output = output
+      @error = error
+      @context = context
+      @reason = reason
+      @attempts = attempts
+      return unless timing && attempts.positive?
+
+      @duration = timing.last
+      @started_at = (context.started_at + timing.first).round(6)
+    end
+
+    # @return [Boolean] whether there is an output, be it +nil+
+    def output?
+      WITH_OUTPUT.include?(status)
+    end
+
+    # @return [Boolean] whether its callable returned, or its output was reused
+    alias success? output?
+
+    # @return [Boolean] whether it was skipped
+    def skipped?
+      status == :skipped
+    end
+
+    # @return [Boolean] whether it failed or timed out
+    def failed?
+      %i[failed timed_out].include?(status)
+    end
+
+    # @return [Hash{Symbol => Object}] what there is to tell, without the output
+    def to_h
+      { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration,
+        error: StepResult.describe(error, @context) }
+    end
+
+    # @return [String] without the output, which may be anything
+    def inspect
+      "#<#{self.class} #{Name.show(name)} #{status}#{" (#{reason})" if reason}>"
+    end
+  end
+
+  # The result of a step that did not have to run; {StepResult#reason} says why.
+  class Skipped < StepResult
+  end
+end

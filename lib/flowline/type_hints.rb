@@ -1,0 +1,40 @@
+# frozen_string_literal: true
+
+module Flowline
+  # Checks values against the +input:+ and +output:+ hints of a step. Values may be anything, even
+  # objects that know no method at all, so the types are asked, never the values.
+  # @api private
+  module TypeHints
+    KIND = ::Kernel.instance_method(:class)
+    private_constant :KIND
+
+    class << self
+      # @param inputs [Hash{Symbol => Object}] what it gets from each dependency
+      # @raise [TypeError] one is not of its type
+      def check_input(step, inputs)
+        hint = step.options[:input]
+        hints = hint.is_a?(Hash) ? hint : inputs.transform_values { hint }
+        inputs.each { |name, value| check(hints[name], value, "input #{Name.show(name)}") }
+      end
+
+      # @raise [TypeError] it is not of the type
+      def check_output(step, output)
+        check(step.options[:output], output, "output")
+      end
+
+      # @return [String] what kind of value it is, never the value itself: +"Array (3)"+
+      def describe(value)
+        size = value.size if ::Array === value || ::Hash === value || ::String === value
+        "#{KIND.bind_call(value)}#{" (#{size})" if size}"
+      end
+
+      private
+
+      def check(hint, value, what)
+        return if hint.nil? || hint === value
+
+        raise ::TypeError, "#{what} is #{describe(value)}, not #{hint.inspect}"
+      end
+    end
+  end
+end
