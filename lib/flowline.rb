@@ -50,6 +50,6 @@ module Flowline
   #   end
   #   pipeline.run[:load].output # => 3
   def self.define(**options, &block)
-    Pipeline.build(Definition.new(**options).read(&block))
+    Pipeline.build(Definition.new(**options).read(&block)).tap { |pipeline| Pipeline.announce(pipeline) }
   end
 end

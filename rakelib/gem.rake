@@ -58,9 +58,10 @@ task "gem:native" do
     mkdir_p File.dirname(File.join(stage, file)), verbose: false
     cp file, File.join(stage, file), verbose: false
   end
-  build = mkdir_p("tmp/release-build").first
+  build = "tmp/native-build"
+  mkdir_p build
   sh({ "FLOWLINE_PROFILE" => "release" }, RbConfig.ruby, File.expand_path("ext/flowline/extconf.rb"), chdir: build)
-  sh "make", "all", "install", "sitearchdir=#{stage}/lib", chdir: build
+  sh "make", "all", "install", "sitearchdir=../native/lib", chdir: build
   spec.files += Dir.glob("lib/flowline/flowline.#{RbConfig::CONFIG["DLEXT"]}", base: stage)
 
   path = build_gem(spec, from: stage)

@@ -30,7 +30,7 @@ module Flowline
     #   dag.sorted_steps # => [:fetch, :sum]
     def add(name, callable = nil, **options, &block)
       steps << Step.new(name, callable, Definition.place, **options, &block)
-      @index = @graph = nil
+      @index = @graph = @problems = nil
       self
     end
 
@@ -74,7 +74,7 @@ module Flowline
     # @return [Array<DefinitionError>] everything that is wrong with the graph: duplicates, missing
     #   dependencies, cycles
     def problems
-      build unless @graph
+      build unless @problems
       @problems
     end
 
@@ -111,7 +111,7 @@ module Flowline
     # @return [self] complete and unchangeable
     def freeze
       index
-      build unless @graph
+      problems
       steps.freeze
       groups.freeze
       super

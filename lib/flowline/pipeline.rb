@@ -41,7 +41,7 @@ module Flowline
       # @api private
       def build(definition)
         DefinitionError.check(definition.problems)
-        new(definition).tap { |pipeline| announce(pipeline) }
+        new(definition)
       end
 
       # Tells whoever {observe}s of a pipeline, or a pipeline class.
@@ -118,7 +118,7 @@ module Flowline
     #   result = pipeline.run(date: "2024-01-01", reporter: :console)
     #   result.success? # => true
     def run(**arguments)
-      check(dag.problems + calls.problems(input: arguments.key?(:input)))
+      DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)))
       request = Request.new(self, arguments)
       Runner.new(self, request).call(request.executor)
     end
@@ -136,8 +136,13 @@ module Flowline
     # @return [true]
     # @raise [DefinitionError] everything that is wrong with the pipeline
     def validate!
-      check(dag.problems + calls.problems)
+      DefinitionError.check(problems)
       true
+    end
+
+    # @return [Array<DefinitionError>] everything that is wrong with the pipeline
+    def problems
+      dag.problems + calls.problems
     end
 
     # A new pipeline: this one and another's steps and params.
@@ -146,18 +151,14 @@ module Flowline
     # @return [Pipeline]
     # @raise [DefinitionError]
     def include(other, **options)
-      Pipeline.build(Definition.new(**settings).take(self).tap { |copy| copy.include(other, **options) })
+      definition = Definition.new(**settings).take(self)
+      definition.include(other, **options)
+      Pipeline.build(definition).tap { |pipeline| Pipeline.announce(pipeline) }
     end
 
     # @return [String]
     def inspect
       "#<#{self.class} #{name || "unnamed"} #{steps.size} steps>"
-    end
-
-    private
-
-    def check(problems)
-      DefinitionError.check(problems)
     end
   end
 end

@@ -6,6 +6,7 @@ if ENV["COVERAGE"] == "1"
 
   SimpleCov.start do
     add_filter "/spec/"
+    add_filter "/lib/flowline/version.rb" # the gemspec loads it, before anything can be counted
     track_files "lib/**/*.rb" # so that a file nobody requires counts too
     minimum_coverage line: 95
   end

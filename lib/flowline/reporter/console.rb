@@ -18,13 +18,16 @@ module Flowline
       COLOURS = { "✓" => 32, "✗" => 31, "⏸" => 33, "⚠" => 33 }.freeze
       RULE = "━" * 50
       WIDTHS = (16..40)
-      private_constant :MARKS, :COLOURS, :RULE, :WIDTHS
+      OWN = File.expand_path("..", __dir__)
+      private_constant :MARKS, :COLOURS, :RULE, :WIDTHS, :OWN
 
       # @param out [IO] where to write
+      # @param title [String, nil] what to call the pipeline, if not by its own name
       # @param verbose [Boolean] also params, and whole backtraces
       # @param steps [Boolean] whether to write more than what failed
-      def initialize(out = $stderr, verbose: false, steps: true)
+      def initialize(out = $stderr, title: nil, verbose: false, steps: true)
         @out = out
+        @title = title
         @verbose = verbose
         @steps = steps
         @colour = out.respond_to?(:tty?) && out.tty? && ENV.fetch("NO_COLOR", "").empty?
@@ -47,8 +50,8 @@ module Flowline
         @done = 0
         return unless @steps
 
-        line("Pipeline: #{event.context.pipeline_name || "unnamed"}")
-        event.context.public_params.each { |name, value| line("  #{Name.show(name)}: #{value.inspect}") } if @verbose
+        line("Pipeline: #{@title || event.context.pipeline_name || "unnamed"}")
+        event.context.public_params.each { |name, value| line("  #{Name.show(name)}: #{value}") } if @verbose
         line(RULE)
       end
 
@@ -75,11 +78,15 @@ module Flowline
         error = result.error
         line("")
         line("#{mark("✗")} #{event.context.mask(error.message).lines.first(4).map(&:chomp).join("\n  ")}") if error
-        line("  #{error.place}: #{source(error.place)}") if error.respond_to?(:place) && error.place
+        line("    #{source(error.place)}") if error.respond_to?(:place) && error.place
         line("  attempts: #{error.attempts}, inputs: #{inputs(error)}") if error.is_a?(StepError)
         counts = result.steps.group_by(&:status).transform_values(&:size)
         line("  steps: #{counts.map { |status, count| "#{count} #{status}" }.join(", ")}")
-        error.backtrace&.each { |frame| line("    #{frame}") } if @verbose && error
+        backtrace(error) if @verbose && error
+      end
+
+      def backtrace(error)
+        error.backtrace&.each { |frame| line("    #{frame}") unless frame.start_with?(OWN) }
       end
 
       def inputs(error)
@@ -98,7 +105,7 @@ module Flowline
         return "#{result.attempts} attempts" if result.attempts > 1
         return unless ::Array === output || ::Hash === output
 
-        "#{output.size.to_s.gsub(/(?<=\d)(?=(\d{3})+\z)/, ",")} records"
+        "#{output.size.to_s.gsub(/(?<=\d)(?=(\d{3})+\z)/, ",")} record#{"s" unless output.size == 1}"
       end
 
       def mark(mark)

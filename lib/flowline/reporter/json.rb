@@ -22,6 +22,7 @@ module Flowline
         context = event.context
         object = { event: event.name, time: event.time, run_id: context.run_id, pipeline: context.pipeline_name, **about(event) }
         @out.write("#{::JSON.generate(plain(object))}\n")
+        @out.flush
       end
 
       private

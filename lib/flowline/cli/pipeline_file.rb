@@ -1,0 +1,111 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    # A Ruby file and the pipelines defined while it loads, less those that others include, nest or inherit.
+    class PipelineFile
+      # @param path [String]
+      # @return [PipelineFile]
+      # @raise [Usage] the file cannot be read or loaded; the message points at the user's line
+      def self.load(path)
+        raise Usage, "no such file: #{path}" unless File.exist?(path)
+        raise Usage, "#{path} is a directory; name the file with the pipeline" if File.directory?(path)
+        raise Usage, "#{path} cannot be read; check its permissions" unless File.readable?(path)
+
+        new(path)
+      end
+
+      # @api private
+      def initialize(path)
+        @path = path
+        @full_path = File.expand_path(path)
+        @known = Object.constants
+        defined = []
+        guard { Pipeline.observe(defined.method(:<<)) { Kernel.load(@full_path) } }
+        guard { @pipelines = named(outermost(defined)) }
+        raise Usage, "#{path} defines no pipeline; call Flowline.define in it" if @pipelines.empty?
+      end
+
+      # @return [Hash{String => Pipeline}] by name: +name:+, else the constant's
+      attr_reader :pipelines
+
+      # @param name [String, nil]
+      # @return [Array(String, Pipeline)] the one of that name, or the only one
+      # @raise [Usage] there is none, or there are several
+      def choose(name)
+        return pipelines.first if name.nil? && pipelines.one?
+        raise Usage, "#{@path} has #{pipelines.size} pipelines: #{pipelines.keys.join(", ")}; choose one with --pipeline NAME" if name.nil?
+
+        pipeline = pipelines.fetch(name) do
+          raise Usage, "#{@path} has no pipeline #{name}#{Name.suggest(name, pipelines.keys)}; it has #{pipelines.keys.join(", ")}"
+        end
+        [name, pipeline]
+      end
+
+      # Runs the block; what goes wrong in it is told in terms of the file as the user named it.
+      # @raise [Usage]
+      def guard
+        yield
+      rescue DefinitionError, ParamError => e
+        raise Usage, local(e.message), cause: e
+      rescue SyntaxError => e
+        raise Usage, local(syntax(e)), cause: e
+      rescue StandardError, ScriptError => e
+        raise Usage, "#{local(place(e))}: #{local(e.message.lines.first.to_s.chomp)} (#{e.class})", cause: e
+      rescue SystemExit => e
+        raise Usage, "#{local(place(e))}: the file calls exit while it loads; guard it with `if $PROGRAM_NAME == __FILE__`", cause: e
+      end
+
+      private
+
+      def outermost(defined)
+        inherited = defined.grep(Class).map(&:superclass)
+        pipelines = (defined - inherited).map { |found| Pipeline.from(found) }.uniq(&:object_id)
+        parts = pipelines.flat_map(&:parts)
+        pipelines.reject { |pipeline| parts.any? { |part| part.equal?(pipeline) } }
+      end
+
+      def named(pipelines)
+        constants = pipelines.all?(&:name) ? {} : constants_of(Object, Object.constants - @known)
+        pipelines.each_with_index.with_object({}) do |(pipeline, position), by_name|
+          name = pipeline.name || constants[pipeline.object_id] || "pipeline #{position + 1}"
+          raise Usage, "#{@path} has two pipelines named #{name}; rename one" if by_name.key?(name)
+
+          by_name[name] = pipeline
+        end
+      end
+
+      # The names of pipelines in new constants, modules within modules included.
+      def constants_of(top, names)
+        found = {}
+        queue = names.map { |name| [top, name, name.to_s] }
+        until queue.empty?
+          owner, name, full_name = queue.shift
+          next if owner.autoload?(name) || found.key?(owner.const_get(name).object_id)
+
+          value = owner.const_get(name)
+          found[value.object_id] = full_name
+          queue.concat(value.constants(false).map { |inner| [value, inner, "#{full_name}::#{inner}"] }) if value.is_a?(Module)
+        end
+        found
+      end
+
+      def place(error)
+        lines = error.backtrace || []
+        line = lines.find { |frame| frame.start_with?("#{@full_path}:") } || lines.first || @full_path
+        line[/\A.+?:\d+/] || line
+      end
+
+      # Ruby's parsers say it in one line or in many: the place, and what is wrong there.
+      def syntax(error)
+        first, *others = error.message.lines.map(&:chomp)
+        detail = others.find { |line| line =~ /\^+ +\S/ }
+        detail && first.match?(/errors? found/) ? "#{first}: #{detail[/\^+ +(.*)/, 1]}" : first
+      end
+
+      def local(text)
+        text.gsub(@full_path, @path)
+      end
+    end
+  end
+end
