@@ -1,15 +1,44 @@
 # frozen_string_literal: true
 
+require "ripper"
 require "rubygems/package"
 
 # The source gem stays below this, and holds these files and no others.
 GEM_BUDGET = 50 * 1024
-GEM_REQUIRED = %w[Cargo.toml Cargo.lock LICENSE README.md CHANGELOG.md exe/flowline lib/flowline.rb
+GEM_REQUIRED = %w[Cargo.toml Cargo.lock LICENSE exe/flowline lib/flowline.rb
                   ext/flowline/extconf.rb ext/flowline/Cargo.toml ext/flowline-core/Cargo.toml].freeze
 GEM_ALLOWED = %r{\A(#{Regexp.union(GEM_REQUIRED)}|lib/.+\.rb|sig/.+\.rbs|ext/flowline(-core)?/(build|src/.+)\.rs)\z}
 
 def flowline_spec
   Gem::Specification.load("flowline.gemspec").dup
+end
+
+# Copies the files, lines that are nothing but comment left empty: documentation is written for those who read it in the
+# repository or on its pages, and would be a third of the gem. Line numbers stay, so backtraces fit the repository.
+def stage(files, into:)
+  rm_rf into, verbose: false
+  files.each do |file|
+    text = File.read(file)
+    text = without_comments(text, file) if file.end_with?(".rb", ".rs")
+    target = File.join(into, file)
+    mkdir_p File.dirname(target), verbose: false
+    File.write(target, text)
+    File.chmod(File.stat(file).mode, target)
+  end
+end
+
+def without_comments(text, file)
+  lines = text.lines
+  bare = file.end_with?(".rs") ? lines.each_index.select { |n| lines[n].match?(%r{\A\s*//}) } : comment_lines(text)
+  bare.each { |n| lines[n] = "\n" }
+  lines.join
+end
+
+# Magic comments stay.
+def comment_lines(text)
+  comments = Ripper.lex(text).select { |_, kind, _| kind == :on_comment }.map { |(line, _), _| line - 1 }
+  lines = text.lines
+  comments.select { |n| lines[n].lstrip.start_with?("#") && !lines[n].start_with?("#!", "# frozen_string_literal") }
 end
 
 # Builds into pkg/ from the files of a directory; RubyGems' own warnings are errors here.
@@ -21,15 +50,17 @@ def build_gem(spec, from:)
 end
 
 # What each part of the gem takes of it, about: compressed by itself.
-def shares(files)
+def shares(files, from:)
   files.group_by { |file| file[%r{\A(lib|sig|ext/[^/]+)/}, 1] || "the rest" }
-       .transform_values { |part| Zlib.gzip(part.map { |file| File.read(file) }.join, level: 9).bytesize }
+       .transform_values { |part| Zlib.gzip(part.map { |file| File.read(File.join(from, file)) }.join, level: 9).bytesize }
        .map { |part, size| "#{part} #{size}" }.join(", ")
 end
 
 desc "Build the source gem into pkg/, and check its size and what is in it"
 task :gem do
-  path = build_gem(flowline_spec, from: ".")
+  spec = flowline_spec
+  stage(spec.files, into: "tmp/gem")
+  path = build_gem(spec, from: "tmp/gem")
   package = Gem::Package.new(path)
   unexpected = package.contents.grep_v(GEM_ALLOWED)
   missing = GEM_REQUIRED - package.contents
@@ -40,7 +71,7 @@ task :gem do
   problems << "depends on #{package.spec.runtime_dependencies.join(", ")}" if package.spec.runtime_dependencies.any?
   problems << "is #{-left} bytes over its budget" if left <= 0
   abort "The gem #{problems.join("; it ")}." if problems.any?
-  puts "#{File.basename(path)}: #{File.size(path)} bytes, #{left} of #{GEM_BUDGET} left (#{shares(package.contents)})"
+  puts "#{File.basename(path)}: #{File.size(path)} bytes, #{left} of #{GEM_BUDGET} left (#{shares(package.contents, from: "tmp/gem")})"
 end
 
 desc "Build a gem for this platform and this Ruby into pkg/, to be installed without Rust"
@@ -52,18 +83,13 @@ task "gem:native" do
   spec.files = spec.files.grep_v(%r{\A(ext/|Cargo\.)})
 
   # Staged apart, so that the development build in lib/ stays as it is.
-  stage = File.expand_path("tmp/native")
-  rm_rf stage
-  spec.files.each do |file|
-    mkdir_p File.dirname(File.join(stage, file)), verbose: false
-    cp file, File.join(stage, file), verbose: false
-  end
+  stage(spec.files, into: "tmp/native")
   build = "tmp/native-build"
   mkdir_p build
   sh({ "FLOWLINE_PROFILE" => "release" }, RbConfig.ruby, File.expand_path("ext/flowline/extconf.rb"), chdir: build)
   sh "make", "all", "install", "sitearchdir=../native/lib", chdir: build
-  spec.files += Dir.glob("lib/flowline/flowline.#{RbConfig::CONFIG["DLEXT"]}", base: stage)
+  spec.files += Dir.glob("lib/flowline/flowline.#{RbConfig::CONFIG["DLEXT"]}", base: "tmp/native")
 
-  path = build_gem(spec, from: stage)
+  path = build_gem(spec, from: "tmp/native")
   puts "#{File.basename(path)}: #{File.size(path)} bytes"
 end

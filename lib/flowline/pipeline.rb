@@ -80,12 +80,12 @@ module Flowline
 
     # @api private
     def initialize(definition)
-      @settings = definition.settings.freeze
+      @settings = definition.settings.dup.freeze
       @name = settings[:name]&.to_s
-      @params = definition.params.freeze
-      @hooks = definition.hooks.freeze
-      @parts = definition.parts.freeze
-      @dag = DAG.new(definition.effective_steps, definition.groups).freeze
+      @params = definition.params.dup.freeze
+      @hooks = definition.hooks.transform_values(&:dup).freeze
+      @parts = definition.parts.dup.freeze
+      @dag = DAG.new(definition.effective_steps.dup, definition.groups).freeze
       @calls = Calls.new(dag, params.keys)
       DefinitionError.check(dag.problems.grep(DuplicateStepError) + calls.final_problems)
       freeze

@@ -1,0 +1,221 @@
+# frozen_string_literal: true
+
+require "json"
+require "open3"
+require "rbconfig"
+require "stringio"
+require "tmpdir"
+require "flowline/cli"
+
+RSpec.describe "the command line" do
+  around { |example| Dir.mktmpdir { |dir| Dir.chdir(dir) { example.run } } }
+
+  # Status, standard output and standard error of a command.
+  def flowline(*argv)
+    out = StringIO.new
+    err = StringIO.new
+    [Flowline::CLI.start(argv, out: out, err: err), out.string, err.string]
+  end
+
+  def write(name, text)
+    File.write(name, text)
+    name
+  end
+
+  # Ruby's own warnings about files that are broken on purpose are not ours.
+  def quietly
+    verbose = $VERBOSE
+    $VERBOSE = nil
+    yield
+  ensure
+    $VERBOSE = verbose
+  end
+
+  let(:import) { write("import.rb", <<~RUBY) }
+    Flowline.define(name: "import") do
+      param :date, type: :date, required: true
+      param :token, secret: true
+      step(:fetch) { |ctx| [ctx[:date], ctx[:date]] }
+      step(:load, depends_on: :fetch) { |rows| File.exist?("broken") ? raise("not yet") : rows.size }
+    end
+  RUBY
+
+  describe "run" do
+    it "runs the pipeline, progress on standard error, and exits with 0" do
+      status, out, err = flowline("run", import, "--param", "date=2024-01-31")
+      expect([status, out]).to eq([0, ""])
+      expect(err).to match(/\APipeline: import\n━+\n✓ fetch +\d+\.\d\ds +2 records\n✓ load +\d+\.\d\ds\n━+\nElapsed: \d+\.\d\ds \| Steps: 2\/2\n\z/)
+    end
+
+    it "exits with 1 when a step fails, and shows the user's own line" do
+      write("broken", "")
+      status, _, err = flowline("run", import, "--param", "date=2024-01-31")
+      expect(status).to eq(1)
+      expect(err).to include("✗ step load failed: RuntimeError: not yet (#{File.expand_path(import)}:5)", "step(:load, depends_on: :fetch)")
+    end
+
+    it "says with --quiet only what failed" do
+      expect(flowline("run", import, "--param", "date=2024-01-31", "--quiet")).to eq([0, "", ""])
+      write("broken", "")
+      _, _, err = flowline("run", import, "--param", "date=2024-01-31", "--quiet")
+      expect(err.lines.size).to be_between(3, 12)
+      expect(err).not_to include("✓")
+    end
+
+    it "says with --verbose the params, without secrets, and the user's part of the backtrace" do
+      write("broken", "")
+      _, _, err = flowline("run", import, "--param", "date=2024-01-31", "--param", "token=s3cret", "--verbose")
+      expect(err).to include("date: 2024-01-31").and match(/^    .*import\.rb:5:in /)
+      expect(err).not_to include("s3cret")
+    end
+
+    it "writes events with --json to standard output, an object a line" do
+      status, out, err = flowline("run", import, "--param", "date=2024-01-31", "--json")
+      events = out.lines.map { |line| JSON.parse(line) }
+      expect([status, err]).to eq([0, ""])
+      expect(events.map { |event| event["event"] }).to eq(%w[run_started step_started step_finished step_started step_finished run_finished])
+      expect(events.last).to include("status" => "succeeded", "pipeline" => "import")
+    end
+
+    it "reports every bad param at once, and how to give one" do
+      status, out, err = flowline("run", import, "--param", "dat=1")
+      expect([status, out]).to eq([2, ""])
+      expect(err).to include("unknown param dat; did you mean date?", "param date is required", "--param NAME=VALUE")
+      expect(flowline("run", import, "--param", "date=soon").last).to eq(
+        "flowline: param date must be a date such as 2024-01-31, not \"soon\"; params are given as --param NAME=VALUE\n"
+      )
+    end
+
+    it "refuses a param without a value, or twice" do
+      expect(flowline("run", import, "--param", "date")).to eq([2, "", "flowline: run: --param date has no value; write --param date=VALUE\n"])
+      expect(flowline("run", import, "--param", "date=1", "--param", "date=2").last).to eq("flowline: run: --param date is given twice\n")
+    end
+
+    it "knows executors by name" do
+      expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "sequential").first).to eq(0)
+      expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "sequental")).to match(
+        [2, "", a_string_including("unknown executor \"sequental\"; did you mean sequential?")]
+      )
+    end
+  end
+
+  describe "validate" do
+    it "checks without running" do
+      file = write("two.rb", "A = Flowline.define { step(:a) { raise } }\nFlowline.define(name: 'b') { step(:x) { raise }; step(:y) { 1 } }\n")
+      expect(flowline("validate", file)).to eq([0, "A: 1 steps, valid\nb: 2 steps, valid\n", ""])
+    ensure
+      Object.send(:remove_const, :A)
+    end
+
+    it "reports everything wrong, in the user's lines" do
+      file = write("bad.rb", "Flowline.define do\n  step(:a, depends_on: :b) { 1 }\n  step(:b, depends_on: :a) { 1 }\n  step(:c, depends_on: :aa) { 1 }\nend\n")
+      status, out, err = flowline("validate", file)
+      expect([status, out]).to eq([2, ""])
+      expect(err).to include("a → b → a", "(bad.rb:2)", "did you mean a? (bad.rb:4)")
+    end
+  end
+
+  describe "visualize" do
+    it "draws on standard output" do
+      expect(flowline("visualize", import, "--format=mermaid")).to eq([0, "graph TD\n  fetch --> load\n", ""])
+      expect(flowline("visualize", import, "--format", "dot")[1]).to include("digraph")
+      expect(flowline("visualize", import)[1]).to include("│ fetch │", "│ load │")
+    end
+
+    it "refuses an unknown format" do
+      expect(flowline("visualize", import, "--format=png")).to eq([2, "", "flowline: visualize: unknown format png; known are ascii, mermaid, dot\n"])
+    end
+  end
+
+  describe "the pipelines of a file" do
+    it "are those not included, nested or inherited by others; constants name the unnamed" do
+      file = write("many.rb", <<~RUBY)
+        module Jobs
+          Common = Flowline.define { step(:clean) { 1 } }
+          Import = Flowline.define { include Common }
+          class Base < Flowline::Pipeline
+            step(:base) { 1 }
+          end
+          class Weekly < Base
+            step(:weekly) { 2 }
+          end
+        end
+        Flowline.define(name: "third") { step(:a) { 1 } }
+      RUBY
+      fresh = lambda do |*argv|
+        Object.send(:remove_const, :Jobs) if Object.const_defined?(:Jobs)
+        flowline(*argv)
+      end
+      expect(fresh.call("validate", file)[1]).to eq("Jobs::Import: 1 steps, valid\nJobs::Weekly: 2 steps, valid\nthird: 1 steps, valid\n")
+      expect(fresh.call("run", file)).to eq(
+        [2, "", "flowline: many.rb has 3 pipelines: Jobs::Import, Jobs::Weekly, third; choose one with --pipeline NAME\n"]
+      )
+      expect(fresh.call("run", file, "--pipeline", "thrid").last).to include("did you mean third?")
+      expect(fresh.call("run", file, "--pipeline", "Jobs::Weekly")).to match([0, "", /Pipeline: Jobs::Weekly.*Steps: 2\/2/m])
+    ensure
+      Object.send(:remove_const, :Jobs)
+    end
+
+    {
+      "a missing file" => [nil, "no such file: file.rb"],
+      "a file without a pipeline" => ["puts if false", "file.rb defines no pipeline; call Flowline.define in it"],
+      "a syntax error" => ["x = 1\nstep(:a {", /\Afile\.rb:2: .*syntax error/],
+      "an exception" => ["\n\nnope(1)", /\Afile\.rb:3: undefined method `?'?nope' .*\(NoMethodError\)\z/],
+      "a missing library" => ["require 'no_such_library'", /\Afile\.rb:1: cannot load such file -- no_such_library \(LoadError\)\z/],
+      "a bad option" => ["Flowline.define do\n  step(:a, depend_on: :b) { 1 }\nend", /step a: unknown option depend_on:; did you mean depends_on\? \(file\.rb:2\)/],
+      "an unknown word" => ["Flowline.define do\n  stepp(:a) { 1 }\nend", /stepp is not a word of a definition; did you mean step\? \(file\.rb:2\)/],
+      "an exit" => ["exit", /\Afile\.rb:1: the file calls exit while it loads/]
+    }.each do |what, (text, message)|
+      it "tell #{what} in one line of the user's file" do
+        write("file.rb", text) if text
+        status, out, err = quietly { flowline("validate", "file.rb") }
+        expect([status, out, err.lines.size]).to eq([2, "", 1])
+        expect(err.delete_prefix("flowline: ").chomp).to match(message)
+      end
+    end
+  end
+
+  it "explains itself" do
+    expect(flowline("version")).to eq([0, "flowline #{Flowline::VERSION}\n", ""])
+    expect(flowline("help")).to match([0, /run .*validate .*visualize .*help .*version/m, ""])
+    Flowline::CLI::COMMANDS.each_key do |command|
+      expect(flowline(command, "--help")).to match([0, /Usage: flowline #{command} FILE.*--pipeline.*Example: flowline #{command} /m, ""])
+      expect(flowline("help", command)[1]).to eq(flowline(command, "--help")[1])
+    end
+  end
+
+  it "refuses wrong usage in one line and exits with 2" do
+    expect(flowline("rnu")).to eq([2, "", "flowline: unknown command rnu; did you mean run?\n"])
+    expect(flowline("run")).to eq([2, "", "flowline: run: name the file with the pipeline, as in: #{Flowline::CLI::Run::EXAMPLE}\n"])
+    expect(flowline("run", import, "more.rb").last).to eq("flowline: run: one file at a time; more.rb is one too many\n")
+    expect(flowline("run", import, "--prams", "x=1").last).to eq("flowline: run: unknown option --prams; did you mean --param?; flowline run --help lists them\n")
+    expect(flowline("run", ".").last).to eq("flowline: . is a directory; name the file with the pipeline\n")
+    expect(flowline).to match([2, "", /\Aflowline: no command given\n.*Usage:/m])
+  end
+
+  describe "as a process" do
+    let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
+
+    it "ends with 130 on Ctrl-C and 143 on SIGTERM, steps that run always included" do
+      write("slow.rb", <<~RUBY)
+        Flowline.define do
+          step(:slow) { puts "started"; $stdout.flush; sleep }
+          step(:clean_up, depends_on: :slow, run_if: :always) { puts "cleaned" }
+        end
+      RUBY
+      { INT: 130, TERM: 143 }.each do |signal, expected|
+        Open3.popen3(*command, "run", "slow.rb") do |_, out, err, process|
+          expect(out.gets).to eq("started\n")
+          Process.kill(signal, process.pid)
+          expect([process.value.exitstatus, out.read]).to eq([expected, "cleaned\n"])
+          expect(err.read).to include("⏸ slow", "flowline: stopped by SIG#{signal}")
+        end
+      end
+    end
+
+    it "is not upset by a reader that leaves" do
+      output, status = Open3.capture2e("bash", "-c", "set -o pipefail; #{command.join(" ")} help | true")
+      expect([output, status.exitstatus]).to eq(["", 0])
+    end
+  end
+end
