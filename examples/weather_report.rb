@@ -1,9 +1,7 @@
 # frozen_string_literal: true
 
-# Four years of Seattle's weather: a CSV file in; a table, a JSON document and a report out.
-#
-#   flowline run examples/weather_report.rb --param first_day=2015-01-01
-#
+# Four years of Seattle's weather: a CSV file in; a table, a JSON document and a report out. Run it with
+# `flowline run examples/weather_report.rb`, or with `ruby -Ilib`; --param first_day=2015-01-01 takes the last year.
 # Rows that make no sense are left out and listed. The lines are split by hand: the file quotes nothing,
 # and Ruby's csv library is a gem of its own since Ruby 3.4.
 
@@ -24,8 +22,8 @@ module WeatherReport
   class << self
     # A line of the file as a Day, or an ArgumentError that says what is wrong with it.
     def parse(line)
-      date, *numbers, weather = line.split(",", -1)
-      raise ArgumentError, "#{numbers.size + 2} columns instead of 6" unless numbers.size == 4
+      date, *numbers, weather = fields = line.split(",", -1)
+      raise ArgumentError, "#{fields.size} columns instead of 6" unless fields.size == 6
       raise ArgumentError, "unknown weather: #{weather}" unless KINDS.include?(weather)
 
       day = Day.new(Date.strptime(date, "%Y/%m/%d"), *numbers.map { |number| Float(number) }, weather)
@@ -105,7 +103,7 @@ module WeatherReport
 
     step :spells, depends_on: :days do |days|
       unbroken = days.slice_when { |day, following| following.date != day.date + 1 }
-      dry = unbroken.flat_map { |run| run.chunk(&:dry?).filter_map { |dry, spell| spell if dry } }
+      dry = unbroken.flat_map { |run| run.chunk(&:dry?).filter_map { |is_dry, spell| spell if is_dry } }
       weeks = unbroken.flat_map { |run| run.each_cons(7).to_a }
       { "longest dry spell" => dry.max_by(&:size), "wettest week" => weeks.max_by { |week| rain(week) } }.compact.map do |name, run|
         { spell: name, from: run.first.date, to: run.last.date, days: run.size, rain_mm: rain(run) }
@@ -142,8 +140,8 @@ module WeatherReport
     end
 
     # Whatever happened before: a file that could not be written, or didn't have to be, is nil here.
-    step :announce, depends_on: %i[write_csv write_json write_report write_rejected], run_if: :always do |**files|
-      puts files.values.compact
+    step :announce, depends_on: %i[write_csv write_json write_report write_rejected], run_if: :always do |files|
+      files.compact.each_value { |path| puts path }
     end
   end
 end

@@ -4,13 +4,16 @@ module Flowline
   # A callable with its binding, ready to be called once its dependencies have ended.
   # @api private
   class Call
+    NONE = {}.freeze
+    private_constant :NONE
+
     # @param callable [Object]
     # @param signature [Signature]
     # @param binding [Binding]
     # @param sources [Hash{Symbol => Integer, Hash}] where the output of each dependency is
     def initialize(callable, signature, binding, sources)
       @positional = binding.positional.map { |source| compile(source, sources) }
-      @keywords = binding.keywords.transform_values { |source| compile(source, sources) }
+      @keywords = binding.keywords.empty? ? NONE : binding.keywords.transform_values { |source| compile(source, sources) }
       @wrap = signature.spread? && @positional.one?
       @rebound = callable.is_a?(Rebound)
       @receiver = callable.receiver if @rebound
@@ -42,7 +45,11 @@ module Flowline
       return :any if @fresh || @wrap || !@keywords.empty? || @positional.size > 1
       return :any unless @positional.empty? || @only.is_a?(Integer)
 
-      :"#{"block_" if @rebound}#{@positional.empty? ? "none" : "output"}"
+      if @positional.empty?
+        @rebound ? :block_none : :none
+      else
+        @rebound ? :block_output : :output
+      end
     end
 
     def arguments(outputs, context)

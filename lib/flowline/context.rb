@@ -17,12 +17,12 @@ module Flowline
     # @api private
     def initialize(pipeline_name, params, values, input, secrets)
       @pipeline_name = pipeline_name
-      @params = params
-      @values = values.empty? ? params : params.merge(values)
+      @params = params.freeze
+      @values = values.empty? ? params : params.merge(values).freeze
       @input = input
       @secrets = secrets
       @started_at = Time.now
-      @run_id = "#{@started_at.utc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}"
+      @run_id = "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}"
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       freeze
     end
@@ -46,7 +46,7 @@ module Flowline
 
     # @return [Boolean] whether there is such a value
     def key?(key)
-      @values.key?(key.to_sym)
+      @values.key?(key.is_a?(String) ? key.to_sym : key)
     end
 
     # @return [Hash{Symbol => Object}] all of them
@@ -81,7 +81,9 @@ module Flowline
     def mask(text)
       return text if @secrets.empty?
 
-      @secrets.each_value.map(&:to_s).select { |secret| secret.size > 2 }.reduce(text.to_s) { |masked, secret| masked.gsub(secret, "[secret]") }
+      secrets = @secrets.each_value.map { |secret| secret.to_s.scrub }.select { |secret| secret.size > 2 }
+      secrets = secrets.flat_map { |secret| [secret, secret.inspect[1..-2]] }.sort_by { |secret| -secret.size }
+      secrets.reduce(text.to_s) { |masked, secret| masked.gsub(secret, "[secret]") }
     end
 
     # @return [String] without values

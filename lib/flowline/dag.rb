@@ -16,6 +16,7 @@ module Flowline
     def initialize(steps = [], groups = [])
       @steps = steps
       @groups = groups.to_h { |group| [group.name, group] }
+      @repeated = groups.reject { |group| @groups[group.name].equal?(group) }
     end
 
     # Adds a step.
@@ -190,9 +191,8 @@ module Flowline
 
     # Groups share the steps' names.
     def clashes
-      groups.each_value.filter_map do |group|
-        DuplicateStepError.new(group.name, places: [self[group.name].place, group.place]) if index.key?(group.name)
-      end
+      firsts = @repeated + groups.each_value.filter_map { |group| self[group.name] }
+      firsts.map { |first| DuplicateStepError.new(first.name, places: [first.place, groups[first.name].place]) }
     end
 
     def duplicate(first, second)
@@ -200,6 +200,7 @@ module Flowline
     end
 
     def missing(id, dependency, nearest)
+      nearest = Native.nearest(dependency, [*index.keys, *groups.keys].map(&:name)) unless groups.empty?
       MissingDependencyError.new(steps[id].name, dependency.to_sym, suggestion: nearest&.to_sym, place: steps[id].place)
     end
 

@@ -43,6 +43,7 @@ module Flowline
       @settings = {}
       @defaults = {}
       @inherited_steps = 0
+      @inherited_groups = 0
       @inherited_params = []
       options(**settings)
     end
@@ -76,18 +77,20 @@ module Flowline
     def step(name, callable = nil, **options, &block)
       place = Definition.place
       pipeline = Pipeline.from(callable)
-      return nest(name, pipeline, place, options) if pipeline
+      return nest(name, pipeline, place, options, block) if pipeline
 
-      options = @defaults.merge(options) unless @defaults.empty?
+      options = inherited_options(callable).merge(options) unless @defaults.empty?
       if @bare
-        callable = Rebound.wrap(block || callable, self, @receiver) unless block && callable
-        block = nil if callable
+        unless block && callable
+          callable = Rebound.wrap(block || callable, self, @receiver)
+          block = nil
+        end
         options = rebind(options) if options.key?(:when) || options.key?(:unless)
       end
       steps << Step.new(name, callable, place, **options, &block)
-      name
+      steps.last.name
     rescue DefinitionError => e
-      problems.concat(e.problems)
+      collect(e, place)
       name
     end
 
@@ -98,15 +101,17 @@ module Flowline
     # @example
     #   param :date, type: :date, required: true, description: "The day to import"
     def param(name, **options)
+      place = Definition.place
       options[:default] = Rebound.wrap(options[:default], self, @receiver) if @bare && options.key?(:default)
-      param = Param.new(name, place: Definition.place, **options)
-      if params.key?(param.name) && !@inherited_params.include?(param.name)
-        problems << DefinitionError.new("param #{Name.show(param.name)} is declared twice", place: param.place)
+      param = Param.new(name, **options, place: place)
+      known = params[param.name] unless @inherited_params.delete(param.name)
+      if known && !(known == param && parts.any? { |part| known.equal?(part.params[param.name]) })
+        wrong(["param #{Name.show(param.name)} is declared twice: #{known.place} and #{place}; rename one"], nil)
       end
       params[param.name] = param
-      name
+      param.name
     rescue DefinitionError => e
-      problems.concat(e.problems)
+      collect(e, place)
       name
     end
 
@@ -119,9 +124,9 @@ module Flowline
       place = Definition.place
       pipeline = Pipeline.from(other)
       return wrong(["include takes a pipeline, not #{other.inspect[0, 60]}"], place) unless pipeline
-      return self if wrong(Options.problems(Options::INCLUDE, options, "include"), place)
+      return self if wrong(Options.problems(Options::INCLUDE, options) { "include" }, place)
 
-      prefix = options[:prefix]
+      prefix = Name.of(options[:prefix]) if options[:prefix]
       adopt(pipeline, wiring: Name.list(options[:depends_on])) { |name| prefix ? :"#{prefix}_#{name}" : name }
       self
     end
@@ -130,7 +135,7 @@ module Flowline
     # @param options [Hash] the options of {Options::STEP}
     # @return [self]
     def defaults(**options)
-      wrong(Options.problems(Options::STEP, options, "defaults"), Definition.place)
+      wrong(Options.problems(Options::STEP, options) { "defaults" }, Definition.place)
       @defaults = @defaults.merge(options)
       self
     end
@@ -139,7 +144,7 @@ module Flowline
     # @param options [Hash] the options of {Options::DEFINE}
     # @return [self]
     def options(**options)
-      wrong(Options.problems(Options::DEFINE, options, "define"), nil)
+      wrong(Options.problems(Options::DEFINE, options) { "define" }, Definition.place)
       @settings = @settings.merge(options)
       self
     end
@@ -201,6 +206,7 @@ module Flowline
       take(pipeline)
       @settings = pipeline.settings.except(:name).merge(settings)
       @inherited_steps = steps.size
+      @inherited_groups = groups.size
       @inherited_params = params.keys
       self
     end
@@ -211,11 +217,30 @@ module Flowline
     def effective_steps
       return steps if @inherited_steps.zero?
 
-      inherited = steps.first(@inherited_steps).to_h { |step| [step.name, step] }
       own = steps.drop(@inherited_steps)
-      replaced, added = own.partition { |step| inherited.key?(step.name) }
-      replaced.each { |step| inherited[step.name] = step }
-      inherited.values + added
+      again = own.reverse.to_h { |step| [step.name, step] }
+      nested = groups.drop(@inherited_groups).map(&:name)
+      gone = (groups - effective_groups).map(&:name)
+      inherited = steps.first(@inherited_steps).reject { |step| nested.include?(step.name) || gone.include?(step.group) }
+      inherited.map! { |step| again.fetch(step.name, step) }
+      inherited + (own - inherited)
+    end
+
+    # The nested pipelines, without those inherited ones whose name is declared again.
+    # @return [Array<Group>]
+    # @api private
+    def effective_groups
+      own = groups.drop(@inherited_groups)
+      again = (own + steps.drop(@inherited_steps)).map(&:name)
+      groups.first(@inherited_groups).each_with_object([]) do |group, kept|
+        kept << group unless again.include?(group.name) || (group.parent && kept.none? { |other| other.name == group.parent })
+      end + own
+    end
+
+    # In the bare form a Method is one of the surrounding +self+, too.
+    # @return [Method]
+    def method(name)
+      @bare && @receiver.respond_to?(name, true) ? @receiver.method(name) : super
     end
 
     private
@@ -234,13 +259,19 @@ module Flowline
       @bare && @receiver.respond_to?(word, true)
     end
 
+    # The defaults, but what the class of a step says itself comes first.
+    def inherited_options(callable)
+      callable.is_a?(Class) && callable <= Step ? @defaults.except(*callable.options.keys) : @defaults
+    end
+
     def rebind(options)
       options.to_h { |name, value| [name, %i[when unless].include?(name) ? Rebound.wrap(value, self, @receiver) : value] }
     end
 
-    def nest(name, pipeline, place, options)
+    def nest(name, pipeline, place, options, block)
       name = Name.of(name)
-      return name if wrong(Options.problems(Options::NESTED, options, "step #{Name.show(name)} (a nested pipeline)"), place)
+      wrong(["step #{Name.show(name)}: give either a block or a pipeline, not both"], place) if block
+      return name if wrong(Options.problems(Options::NESTED, options) { "step #{Name.show(name)} (a nested pipeline)" }, place)
 
       options = rebind(options) if @bare
       inside = ->(inner) { :"#{name}.#{inner}" }
@@ -269,6 +300,10 @@ module Flowline
                                         "(#{[known.place, param.place].compact.join(" and ")}); declare it alike, or rename one")
       end
       params[param.name] ||= param
+    end
+
+    def collect(error, place)
+      problems.concat(error.problems.map { |problem| problem.place ? problem : DefinitionError.new(problem.message, place: place) })
     end
 
     def wrong(sentences, place)

@@ -11,6 +11,17 @@ module Flowline
       error.set_backtrace(caller.reject { |line| line.start_with?(own, "#{own}.rb") }) unless error.backtrace
       raise error
     end
+
+    # What an exception says. Its message may be in any encoding, may not even be a String, or may raise.
+    # @return [String] in UTF-8, so that it can be shown everywhere
+    # @api private
+    def self.words(exception)
+      text = exception.message.to_s
+      text = text.encoding == Encoding::BINARY ? String.new(text, encoding: "UTF-8") : text.encode("UTF-8", invalid: :replace, undef: :replace)
+      text.scrub
+    rescue StandardError => e
+      "(a message that cannot be read: #{TypeHints.kind(e)})"
+    end
   end
 
   # A pipeline that cannot be run as it is written. Everything wrong is in one error: see {#problems}.
@@ -34,7 +45,7 @@ module Flowline
     end
 
     # @return [String] the sentence, or the list of them
-    def message
+    def to_s
       return super unless @problems
 
       shown = @problems.first(SHOWN).map { |problem| "  - #{problem.message}" }
@@ -46,7 +57,7 @@ module Flowline
     # @return [DefinitionError] the one error for them all; of their class if they share one
     # @api private
     def self.of(problems)
-      return problems.first if problems.one?
+      return problems.first.dup if problems.one? # It may be raised again elsewhere.
 
       error = problems.map(&:class).uniq.one? ? problems.first.dup : DefinitionError.new
       error.tap { error.instance_variable_set(:@problems, problems) }
@@ -130,6 +141,10 @@ module Flowline
 
   # A step that failed. Its +cause+ is the exception that the step raised.
   class StepError < Error
+    # Where code lies that is not the user's own.
+    LIBRARIES = [RbConfig::CONFIG["rubylibprefix"], *(Gem.path if defined?(Gem))].freeze
+    private_constant :LIBRARIES
+
     # @return [Symbol] the step
     attr_reader :step_name
     # @return [Exception] what it raised
@@ -149,7 +164,7 @@ module Flowline
       @original = original
       @attempts = attempts
       @inputs = inputs
-      super(compose(detail || original&.message))
+      super(compose(detail || (original && Error.words(original))))
       set_backtrace(original.backtrace) if original&.backtrace
     end
 
@@ -160,7 +175,10 @@ module Flowline
 
     # @return [String, nil] +file:line+ of the user's own code that raised
     def place
-      line = original&.backtrace&.find { |frame| !frame.start_with?(File.expand_path(__dir__)) && !frame.start_with?("<internal:") }
+      own = File.expand_path(__dir__)
+      frames = (original&.backtrace || []).reject { |frame| frame.start_with?("<internal:") }
+      frames = frames.drop_while { |frame| frame.start_with?(own) }.take_while { |frame| !frame.start_with?(own) }
+      line = frames.find { |frame| !frame.start_with?(*LIBRARIES) } || frames.last
       line && line[/\A.+?:\d+/]
     end
 
@@ -169,9 +187,9 @@ module Flowline
     def compose(detail)
       text = +"step #{Name.show(step_name)} failed"
       text << " after #{attempts} attempts" if attempts > 1
-      text << ": #{original.class}: #{detail}" if original
+      text << ": #{TypeHints.kind(original)}: #{detail}" if original
       text << " (#{place})" if place
-      text << "; to leave a step's block early, use `next`" if original.is_a?(LocalJumpError)
+      text << "; to leave a step's block early, use `next`" if LocalJumpError === original || UncaughtThrowError === original
       text
     end
   end
@@ -221,10 +239,11 @@ module Flowline
 
     # @param hook [Symbol]
     # @param original [Exception]
-    def initialize(hook, original)
+    # @param detail [String, nil] the original's message, if not as it is
+    def initialize(hook, original, detail: nil)
       @hook = hook
       @original = original
-      super("hook #{hook} failed: #{original.class}: #{original.message}; nothing was called after it, mend the hook or take it out")
+      super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; nothing was called after it, mend the hook or take it out")
       set_backtrace(original.backtrace) if original.backtrace
     end
 
@@ -262,7 +281,7 @@ module Flowline
     end
 
     # @return [String]
-    def message
+    def to_s
       @text
     end
   end

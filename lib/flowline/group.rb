@@ -18,7 +18,7 @@ module Flowline
     # @api private
     def initialize(name, leaves:, parent: nil, description: nil, place: nil)
       @name = name
-      @leaves = leaves
+      @leaves = leaves.freeze
       @parent = parent
       @description = description
       @place = place

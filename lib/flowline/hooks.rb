@@ -16,6 +16,7 @@ module Flowline
       @declared = declared
       @context = context
       @warnings = warnings
+      @called = {}.compare_by_identity
     end
 
     # @param event [Event]
@@ -23,7 +24,7 @@ module Flowline
     def call(event)
       case event.name
       when :run_started then before(:before_run, @context)
-      when :step_started then before(:before_step, event.step, @context)
+      when :step_started then step_started(event.step)
       when :step_finished then step_finished(event.step, event.result)
       when :run_finished then run_finished(event.result)
       end
@@ -31,11 +32,18 @@ module Flowline
 
     private
 
+    def step_started(step)
+      before(:before_step, step, @context)
+      @called[step] = true
+    end
+
+    # One that was stopped while it ran neither succeeded, nor failed, nor was it skipped.
     def step_finished(step, result)
+      called = @called.delete(step)
       case result.status
       when :succeeded then after(:on_step_success, step, result)
       when :failed, :timed_out then after(:on_step_failure, step, result.error)
-      else return after(:on_step_skip, step, result.reason)
+      else return after(:on_step_skip, step, result.reason) unless called
       end
       after(:after_step, step, result)
     end
@@ -46,11 +54,15 @@ module Flowline
     end
 
     def before(name, *facts)
-      call_each(name, facts) { |error| raise HookError.new(name, error) }
+      call_each(name, facts) { |error| raise HookError.new(name, error, detail: words(error)) }
     end
 
     def after(name, *facts)
-      call_each(name, facts) { |error| @warnings << "hook #{name} failed: #{error.class}: #{error.message} (#{error.backtrace&.first})" }
+      call_each(name, facts) { |error| @warnings << "hook #{name} failed: #{TypeHints.kind(error)}: #{words(error)} (#{error.backtrace&.first})" }
+    end
+
+    def words(error)
+      @context.mask(Error.words(error))
     end
 
     def call_each(name, facts)

@@ -31,7 +31,7 @@ module Flowline
       text = name.to_s
       return '""' if text.empty?
 
-      text.gsub(/[[:cntrl:]]/) { |char| char.inspect[1..-2] }
+      text.gsub(/[[:cntrl:]\u2028\u2029]/) { |char| char.inspect[1..-2] }
     end
 
     # @return [String] +"; did you mean x?"+, or nothing
@@ -43,7 +43,7 @@ module Flowline
     def self.convert(value)
       return value.to_sym if value.is_a?(String) && value.valid_encoding?
 
-      raise DefinitionError, "a name is a Symbol or a String, not #{value.inspect}"
+      raise DefinitionError, "a name is a Symbol or a String of valid text, not #{value.inspect[0, 60]}"
     end
     private_class_method :convert
   end

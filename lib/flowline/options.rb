@@ -16,7 +16,8 @@ module Flowline
     callable = Option.new("a lambda or another object with `call`", ->(value) { value.respond_to?(:call) })
     text = Option.new("a String", ->(value) { value.nil? || value.is_a?(String) || value.is_a?(Symbol) })
     names = Option.new("a name or an Array of names", ->(value) { Array(value).all? { |n| n.is_a?(Symbol) || n.is_a?(String) } })
-    hash = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
+    HASH = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
+    private_constant :HASH
     on_error = one_of.call(:stop, :continue)
 
     # What +Flowline.define+ takes.
@@ -38,23 +39,24 @@ module Flowline
 
     # What +run+ takes, beside the pipeline's own params.
     RUN = {
-      executor: anything, reporter: anything, input: anything, context: hash, params: hash, on_error: on_error,
+      executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
       check_types: flag
     }.freeze
 
     # @param table [Hash{Symbol => Option}]
     # @param given [Hash{Symbol => Object}]
-    # @param owner [String] whose options they are, for the sentence
+    # @yieldreturn [String] whose options they are, for the sentence
     # @return [Array<String>] a sentence for each that is unknown or of the wrong kind
     # @api private
-    def self.problems(table, given, owner)
+    def self.problems(table, given)
       given.filter_map do |name, value|
         option = table[name]
         if option.nil?
           suggestion = Name.suggest(name, table.keys)
-          "#{owner}: unknown option #{Name.show(name)}:#{suggestion.empty? ? "; known are #{table.keys.join(", ")}" : suggestion}"
+          "#{yield}: unknown option #{Name.show(name)}:#{suggestion.empty? ? "; known are #{table.keys.join(", ")}" : suggestion}"
         elsif !option.accepts?(value)
-          "#{owner}: #{name}: must be #{option.expected}, not #{value.inspect}"
+          # What should be a Hash may hold secrets.
+          "#{yield}: #{name}: must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"
         end
       end
     end

@@ -84,13 +84,21 @@ module Flowline
 
     def coerce(value)
       value = Type.coerce(type, value)
-      return value if self.in.nil? || self.in.include?(value)
+      return value if self.in.nil? || allowed?(value)
 
-      raise Type::Mismatch, "must be in #{self.in.inspect}#{", not #{value.inspect}" unless secret?}"
+      raise Type::Mismatch, secret? ? "must be one of the values that in: allows" : "must be in #{self.in.inspect}, not #{value.inspect}"
     rescue Type::Mismatch => e
       raise e unless secret?
 
       raise Type::Mismatch, e.message[/\A[^,]+/], cause: nil
+    end
+
+    # Range#include? cannot tell of ranges that have no begin or end; of Strings it says another thing than cover?
+    def allowed?(value)
+      range = self.in
+      return range.include?(value) unless range.is_a?(Range) && !(range.begin.is_a?(String) && range.end.is_a?(String))
+
+      range.cover?(value)
     end
 
     def sentences(options)

@@ -40,7 +40,6 @@ module Flowline
       # @raise [DefinitionError] everything in it that nothing outside can mend
       # @api private
       def build(definition)
-        DefinitionError.check(definition.problems)
         new(definition)
       end
 
@@ -54,7 +53,7 @@ module Flowline
       # @return [Pipeline] one of just this graph
       # @api private
       def of(dag)
-        new(Definition.new.tap { |definition| definition.steps.concat(dag.steps) })
+        new(Definition.new.tap { |own| [own.steps.concat(dag.steps), own.groups.concat(dag.groups.values)] })
       end
 
       # @param object [Object]
@@ -83,11 +82,11 @@ module Flowline
       @settings = definition.settings.dup.freeze
       @name = settings[:name]&.to_s
       @params = definition.params.dup.freeze
-      @hooks = definition.hooks.transform_values(&:dup).freeze
+      @hooks = definition.hooks.transform_values { |list| list.dup.freeze }.freeze
       @parts = definition.parts.dup.freeze
-      @dag = DAG.new(definition.effective_steps.dup, definition.groups).freeze
+      @dag = DAG.new(definition.effective_steps.dup, definition.effective_groups).freeze
       @calls = Calls.new(dag, params.keys)
-      DefinitionError.check(dag.problems.grep(DuplicateStepError) + calls.final_problems)
+      DefinitionError.check(definition.problems + dag.problems.grep(DuplicateStepError) + calls.final_problems)
       freeze
     end
 

@@ -19,10 +19,9 @@ module Flowline
     def initialize(pipeline, arguments)
       @declared = pipeline.params
       @options = arguments.slice(*Options::RUN.keys)
-      @problems = Options.problems(Options::RUN, @options, "run")
+      @problems = Options.problems(Options::RUN, @options) { "run" }
       @settings = pipeline.settings.merge(@options)
-      given = @problems.empty? ? gather(arguments) : {}
-      @params = coerce(given)
+      @params = @options.fetch(:params, {}).is_a?(Hash) ? coerce(gather(arguments)) : {}
       @values = values_beside
       @executor = resolve { Executor.resolve(@settings[:executor]) }
       @reporters = resolve { Reporter.resolve(@options[:reporter]) }
@@ -59,7 +58,7 @@ module Flowline
 
     def gather(arguments)
       loose = arguments.except(*Options::RUN.keys)
-      explicit = (@options[:params] || {}).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
+      explicit = @options.fetch(:params, {}).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
       given = loose.merge(explicit)
       (given.keys - @declared.keys).each do |name|
         known = loose.key?(name) ? @declared.keys + Options::RUN.keys : @declared.keys

@@ -22,8 +22,8 @@ module Flowline
       @outputs = outputs
       @errors = errors
       @warnings = warnings
-      @status = error ? settled(run.status) : run.status
-      @error = error || errors[run.failures.first]
+      @status = error ? settled(run.status, error) : run.status
+      @error = (errors[run.failures.first] if @status == :failed && error.is_a?(CancelledError)) || error || errors[run.failures.first]
       @duration = run.elapsed
     end
 
@@ -94,8 +94,11 @@ module Flowline
 
     private
 
-    def settled(status)
-      status == :succeeded ? :failed : status
+    # Every step ended well before the error came.
+    def settled(status, error)
+      return status unless status == :succeeded
+
+      error.is_a?(CancelledError) ? :cancelled : :failed
     end
 
     def step(id)

@@ -35,6 +35,8 @@ module Flowline
       begin
         start
         executor.execute(self)
+        raise Error, "executor #{TypeHints.kind(executor)} returned before every step had ended; it must go on until `next` is nil" if @run.ended < @dag.size
+
         well = true
       ensure
         begin
@@ -60,6 +62,8 @@ module Flowline
       @outputs[id] = @calls[id].call(@outputs, @context)
       @run.succeed(id)
     rescue StandardError => e
+      raise if @run.outcome(id) # It is not the step's: that has ended.
+
       failed(id, e)
       @run.next
     end
@@ -92,7 +96,7 @@ module Flowline
     def failed(id, error)
       step = @dag.steps[id]
       given = inputs(step).transform_values { |value| TypeHints.describe(value) }
-      @errors[id] = StepError.new(step.name, error, attempts: @run.attempts(id) + 1, inputs: given, detail: @context.mask(error.message))
+      @errors[id] = StepError.new(step.name, error, attempts: @run.attempts(id) + 1, inputs: given, detail: @context.mask(Error.words(error)))
       @warnings << "optional #{@errors[id].message}" if step.optional?
       settle(id, :failed)
     end
@@ -140,8 +144,8 @@ module Flowline
 
     def cancel(entirely:)
       @error ||= CancelledError.new(:interrupted)
+      stop(:cancelled, entirely: entirely) # First, so that dependents of what was running count as interrupted, too.
       @run.running.each { |id| settle(id, :cancelled, :interrupted) }
-      stop(:cancelled, entirely: entirely)
     end
 
     def finish
@@ -157,14 +161,16 @@ module Flowline
       return if @observers.empty?
 
       event = Event.new(name, @context, @dag.steps, step, result)
+      refusal = nil
       @observers.each do |observer|
         observer.call(event)
-      rescue HookError
-        raise
+      rescue HookError => e
+        refusal ||= e # Everybody is told of the event first.
       rescue StandardError => e
-        @observers -= [observer]
-        @warnings << "reporter #{observer.class} failed and was left out: #{e.class}: #{e.message}"
+        @observers = @observers.reject { |other| other.equal?(observer) }
+        @warnings << "reporter #{TypeHints.kind(observer)} failed and was left out: #{TypeHints.kind(e)}: #{@context.mask(Error.words(e))}"
       end
+      raise refusal if refusal
     end
   end
 end

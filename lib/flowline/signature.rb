@@ -22,6 +22,7 @@ module Flowline
     # @return [Signature]
     def self.of(callable)
       callable = callable.block if callable.is_a?(Rebound)
+      callable = callable.callable while callable.is_a?(Step) && callable.method(:call).owner == Step
       case callable
       when Proc then callable.lambda? ? new(callable.parameters) : of_block(callable)
       when Method then new(callable.parameters)
@@ -40,9 +41,13 @@ module Flowline
     # more stands for required keywords.
     def self.of_block(block)
       arity = block.arity
+      return NOTHING if arity.zero? && block.parameters.empty?
+
       required = arity.negative? ? -arity - 1 : arity
       parameters = block.parameters
       required -= 1 if parameters.any? { |kind, _| kind == :keyreq }
+      return of_body(block) if required.positive? && parameters.count { |kind, _| kind == :opt } > required
+
       parameters = parameters.map do |kind, name|
         next [kind, name] unless kind == :opt && required.positive?
 
@@ -51,7 +56,12 @@ module Flowline
       end
       new(parameters, block: true)
     end
-    private_class_method :of_block
+
+    # Where some must be given and some not, the same block as the body of a method tells which.
+    def self.of_body(block)
+      new(Module.new { define_method(:call, &block) }.instance_method(:call).parameters, block: true)
+    end
+    private_class_method :of_block, :of_body
 
     def initialize(parameters, block: false)
       @parameters = parameters.freeze
@@ -67,6 +77,8 @@ module Flowline
     private
 
     def spreads?
+      return parameters.first&.first == :opt && SPREADS[:opt] if parameters.size < 2
+
       positional, others = parameters.partition { |kind, _| %i[req opt].include?(kind) }
       return positional.size > 1 unless positional.one?
 
@@ -76,5 +88,9 @@ module Flowline
 
       kind == :opt && SPREADS[:opt]
     end
+
+    # Of a block that declares nothing.
+    NOTHING = new([])
+    private_constant :NOTHING
   end
 end

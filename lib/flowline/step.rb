@@ -50,9 +50,9 @@ module Flowline
       @name = Name.of(instance_of?(Step) ? name : name || self.class.name || :step)
       @callable = block || callable || (self unless instance_of?(Step))
       @place = place
-      check(callable, block, options)
       options = callable.options.merge(options) if callable.is_a?(Class) && callable <= Step
-      @options = options
+      check(callable, block, options)
+      @options = options.freeze
       @labels = @depends_on = Name.list(options[:depends_on]).freeze
       freeze if instance_of?(Step)
     end
@@ -92,10 +92,12 @@ module Flowline
       copy = dup
       copy.instance_exec do
         @name = yield @name
-        @depends_on = depends_on.empty? ? wiring : depends_on.map { |dependency| yield dependency }
+        known = depends_on
+        @depends_on = known.empty? ? wiring : known.map { |dependency| yield dependency }.freeze
         @labels = wiring if labels.empty?
         @group = @group ? yield(@group) : group
-        @options = options.merge(conditions) { |_, own, given| [*own, *given] } if @depends_on.equal?(wiring)
+        # Steps that depend on one of their own pipeline are skipped with that one.
+        @options = options.merge(conditions) { |_, own, given| [own, given].flatten(1) }.freeze if known.empty? || known == @depends_on
         freeze
       end
     end
@@ -108,22 +110,32 @@ module Flowline
     private
 
     def check(positional, block, options)
-      owner = "step #{Name.show(name)}"
-      sentences = Options.problems(Options::STEP, options, owner)
+      sentences = Options.problems(Options::STEP, options) { owner }
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
-      sentences << callable_problem(owner)
-      DefinitionError.check(sentences.compact.map { |sentence| DefinitionError.new(sentence, place: place) })
+      problem = callable_problem unless callable.is_a?(Proc)
+      sentences << "#{owner} #{problem}" if problem
+      DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
     end
 
-    def callable_problem(owner)
-      return "#{owner} has nothing to call; give it a block or an object with `call`" if callable.nil?
+    def owner
+      "step #{Name.show(name)}"
+    end
 
-      entry = callable.is_a?(Proc) || Signature.entry(callable)
-      return "#{owner} cannot call #{callable.inspect[0, 60]}; it needs a method `call`" unless entry
-      return unless entry.is_a?(UnboundMethod) && !(callable <= Step)
+    # A Step that is called itself, or a class of them, but has only our own `call`.
+    def lacks_call?(entry)
+      entry.owner == Step && (callable.is_a?(Class) || callable.equal?(self))
+    end
+
+    def callable_problem
+      return "has nothing to call; give it a block or an object with `call`" if callable.nil?
+
+      entry = Signature.entry(callable)
+      return "cannot call #{callable.inspect[0, 60]}; it needs a method `call`" unless entry
+      return "has nothing to call; #{callable.is_a?(Class) ? callable : self.class} needs a `call` of its own" if lacks_call?(entry)
+      return unless entry.is_a?(UnboundMethod)
 
       needed = callable.instance_method(:initialize).parameters.any? { |kind, _| %i[req keyreq].include?(kind) }
-      "#{owner}: #{callable}.new needs arguments; pass an instance instead" if needed
+      "cannot make a #{callable}: its initialize needs arguments; pass an instance instead" if needed
     end
   end
 end

@@ -45,7 +45,7 @@ module Flowline
       return unless error
 
       original = error.respond_to?(:original) ? error.original : nil
-      { class: error.class.name, message: context ? context.mask(error.message) : error.message, original: original&.class&.name }
+      { class: error.class.name, message: context ? context.mask(error.message) : error.message, original: original && TypeHints.kind(original) }
     end
 
     # @api private

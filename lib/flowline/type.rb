@@ -12,6 +12,11 @@ module Flowline
       text.lstrip.start_with?(opening) ? ::JSON.parse(text) : raise(ArgumentError)
     end
     exactly = ->(converted, value) { converted == value ? converted : raise(ArgumentError) }
+    # Float() makes Infinity or 0 of what a Float cannot hold.
+    float = lambda do |text|
+      value = Float(text)
+      value.infinite? || (value.zero? && text.match?(/\A[^ep]*[1-9a-f]/i)) ? raise(ArgumentError) : value
+    end
 
     # By type, what classes are taken and how each becomes a value of the type.
     COERCIONS = {
@@ -19,7 +24,7 @@ module Flowline
       string: { String => ->(v) { v }, Symbol => :to_s.to_proc },
       symbol: { Symbol => ->(v) { v }, String => :to_sym.to_proc },
       integer: { Integer => ->(v) { v }, String => number, Numeric => ->(v) { exactly.call(Integer(v), v) } },
-      float: { Float => ->(v) { v }, String => ->(v) { Float(v) }, Numeric => ->(v) { exactly.call(Float(v), v) } },
+      float: { Float => ->(v) { v }, String => float, Numeric => ->(v) { exactly.call(Float(v), v) } },
       decimal: { Numeric => ->(v) { decimal(v) }, String => ->(v) { decimal(v) } },
       boolean: { TrueClass => ->(v) { v }, FalseClass => ->(v) { v },
                  String => ->(v) { { "true" => true, "yes" => true, "1" => true, "false" => false, "no" => false, "0" => false }.fetch(v.downcase) } },
@@ -58,17 +63,19 @@ module Flowline
 
         _, coercion = COERCIONS[type].find { |from, _| from.is_a?(String) ? value.class.ancestors.any? { |a| a.name == from } : from === value }
         coercion ? coercion.call(value) : mismatch(type, value)
-      rescue ArgumentError, KeyError, FloatDomainError, RangeError, TypeError
+      rescue ArgumentError, KeyError, FloatDomainError, RangeError, TypeError, EncodingError
         mismatch(type, value)
       rescue StandardError => e
-        raise unless e.class.name == "JSON::ParserError"
+        raise unless e.class.name.to_s.start_with?("JSON::")
 
         mismatch(type, value)
       end
 
       # @return [String] the type, for messages
       def show(type)
-        type.is_a?(Module) ? "a #{type.name}" : EXAMPLES.fetch(type, type.to_s)
+        return EXAMPLES.fetch(type, type.to_s) unless type.is_a?(Module)
+
+        "#{type.to_s.match?(/\A[AEIOU]/) ? "an" : "a"} #{type}"
       end
 
       private
@@ -83,18 +90,18 @@ module Flowline
         rescue LoadError
           raise Error, "params of type :decimal need the bigdecimal gem; add it to the Gemfile"
         end
-        raise ArgumentError if value.is_a?(Float) && !value.finite?
-
-        value.is_a?(BigDecimal) ? value : BigDecimal(value.to_s)
+        decimal = value.is_a?(BigDecimal) ? value : BigDecimal(value.to_s)
+        decimal.finite? || value.is_a?(BigDecimal) ? decimal : raise(ArgumentError)
       end
 
       def date(text)
         require "date"
-        Date.strptime(text, "%Y-%m-%d")
+        text.match?(/\A\d{4,}-\d\d?-\d\d?\z/) ? Date.strptime(text, "%Y-%m-%d") : raise(ArgumentError)
       end
 
       def time(text)
         require "time"
+        date(text[/\A[^T]*/i]) # Time.iso8601 takes February 30 for March 1.
         Time.iso8601(text)
       end
     end

@@ -6,7 +6,9 @@ module Flowline
   # @api private
   module TypeHints
     KIND = ::Kernel.instance_method(:class)
-    private_constant :KIND
+    TITLE = ::Module.instance_method(:to_s)
+    SIZES = { ::Array => ::Array.instance_method(:size), ::Hash => ::Hash.instance_method(:size), ::String => ::String.instance_method(:size) }.freeze
+    private_constant :KIND, :TITLE, :SIZES
 
     class << self
       # @param inputs [Hash{Symbol => Object}] what it gets from each dependency
@@ -24,8 +26,13 @@ module Flowline
 
       # @return [String] what kind of value it is, never the value itself: +"Array (3)"+
       def describe(value)
-        size = value.size if ::Array === value || ::Hash === value || ::String === value
-        "#{KIND.bind_call(value)}#{" (#{size})" if size}"
+        _, size = SIZES.find { |type, _| type === value }
+        "#{kind(value)}#{" (#{size.bind_call(value)})" if size}"
+      end
+
+      # @return [String] the name of its class
+      def kind(value)
+        TITLE.bind_call(KIND.bind_call(value))
       end
 
       private

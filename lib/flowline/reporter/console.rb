@@ -5,19 +5,19 @@ module Flowline
     # A readable account of a run, a line for each step as it ends:
     #
     #   Pipeline: data_import
-    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
     #   ✓ fetch_users      0.52s   1,234 records
     #   ✗ transform        1.24s
     #   ⏸ load             run_failed
-    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
     #   Elapsed: 1.76s | Steps: 1/3
     #
     # Colours on a terminal only, and not where +NO_COLOR+ is set (https://no-color.org).
     class Console
       MARKS = { succeeded: "✓", cached: "✓", restored: "✓", skipped: "⏸", cancelled: "⏸", failed: "✗", timed_out: "✗" }.freeze
       COLOURS = { "✓" => 32, "✗" => 31, "⏸" => 33, "⚠" => 33 }.freeze
-      RULE = "━" * 50
-      WIDTHS = (16..40)
+      RULE = "━" * 40
+      WIDTHS = (14..40)
       OWN = File.expand_path("..", __dir__)
       private_constant :MARKS, :COLOURS, :RULE, :WIDTHS, :OWN
 

@@ -3,6 +3,21 @@
 //! A [`Diagram`] is plain data, already made of text that can be shown: the caller has escaped
 //! control characters. Each format decides itself how to quote what is special to it.
 
+mod ascii;
+mod bundle;
+mod channel;
+mod dot;
+mod layers;
+mod layout;
+mod mermaid;
+mod order;
+mod place;
+mod route;
+mod table;
+
+pub use layout::TooLarge;
+use table::Table;
+
 /// What a diagram shows: steps in definition order, the edges between them, and groups around them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagram {
@@ -44,15 +59,55 @@ pub struct Group {
     /// The group around this one, as a position in [`Diagram::groups`].
     pub parent: Option<usize>,
 }
-#[allow(missing_docs)]
+
 impl Diagram {
-    pub fn mermaid(&self) -> String {
-        String::new()
+    /// What to write on a step: its label where a frame shows the rest of its name, else its name.
+    fn text<'a>(&self, node: &'a Node) -> &'a str {
+        if self.group_of(node).is_some() { &node.label } else { &node.name }
     }
-    pub fn dot(&self) -> String {
-        String::new()
+
+    fn group_of(&self, node: &Node) -> Option<usize> {
+        node.group.filter(|&group| group < self.groups.len())
     }
-    pub fn ascii(&self) -> Result<String, std::fmt::Error> {
-        Ok(String::new())
+
+    /// The group around a group. A parent stands before its children, so climbing always ends.
+    fn parent_of(&self, group: usize) -> Option<usize> {
+        self.groups.get(group)?.parent.filter(|&parent| parent < group)
     }
+
+    /// The groups that hold a step, opened and closed the way a text format nests them.
+    fn outline(&self) -> Vec<Outline> {
+        let mut steps: Table<Vec<Outline>> = Table::new(self.groups.len());
+        let mut inner = steps.clone();
+        for (index, group) in self.nodes.iter().enumerate().filter_map(|(i, n)| Some((i, self.group_of(n)?)))
+        {
+            steps[group].push(Outline::Step(index));
+        }
+        let mut stack = Vec::new();
+        // Inner groups first, so an empty one is known; and from last to first, as the stack wants them.
+        for group in (0..self.groups.len()).rev() {
+            if steps[group].is_empty() && inner[group].is_empty() {
+                continue;
+            }
+            self.parent_of(group).map_or(&mut stack, |parent| &mut inner[parent]).push(Outline::Enter(group));
+        }
+        let mut outline = Vec::new();
+        while let Some(entry) = stack.pop() {
+            outline.push(entry);
+            if let Outline::Enter(group) = entry {
+                outline.append(&mut steps[group]);
+                stack.push(Outline::Leave);
+                stack.append(&mut inner[group]);
+            }
+        }
+        outline
+    }
+}
+
+/// One line of [`Diagram::outline`].
+#[derive(Debug, Clone, Copy)]
+enum Outline {
+    Enter(usize),
+    Step(usize),
+    Leave,
 }

@@ -1,0 +1,107 @@
+# frozen_string_literal: true
+
+# Measures things against each other. Machines are noisy, so what is compared takes turns: every round measures each
+# once, after a garbage collection that is not measured. A time is the median of the rounds; a ratio is the median of
+# the rounds' ratios, which what slows a whole round down does not change.
+module Measure
+  # The seconds it took, round by round.
+  class Times
+    def initialize(seconds)
+      @seconds = seconds
+    end
+
+    # @return [Float] seconds
+    def [](name)
+      Measure.median(@seconds.fetch(name))
+    end
+
+    # @return [Float] how many times as long one took as the other
+    def ratio(name, other)
+      Measure.median(@seconds.fetch(name).zip(@seconds.fetch(other)).map { |one, two| one / two })
+    end
+
+    # @return [Float] the same, after what the floor takes is taken from both
+    def ratio_above(floor, name, other)
+      rounds = @seconds.values_at(name, other, floor).transpose
+      Measure.median(rounds.map { |one, two, bare| (one - bare) / (two - bare) })
+    end
+  end
+
+  # What a figure or a ratio must be.
+  Goal = Struct.new(:sign, :limit, :unit) do
+    def met?(value)
+      sign == "≤" ? value <= limit : value >= limit
+    end
+
+    def to_s
+      "#{sign} #{limit.is_a?(Float) ? limit.to_s.delete_suffix(".0") : limit}#{" " unless unit == "×"}#{unit}"
+    end
+  end
+
+  WIDTHS = [46, -10, 38, -9].freeze
+  private_constant :WIDTHS
+
+  module_function
+
+  # @param blocks [Hash{Symbol => #call}] what to measure
+  # @param per [Integer] how many units of work a call does
+  # @param before [#call] what goes before each call, unmeasured
+  # @param gc [Boolean] whether garbage is collected meanwhile
+  # @return [Times] for a unit of work
+  def times(blocks, per: 1, rounds: 11, before: -> {}, gc: true)
+    2.times { blocks.each_value { |block| once(block, before, gc) } }
+    seconds = blocks.transform_values { [] }
+    rounds.times do
+      blocks.each { |name, block| seconds[name] << once(block, before, gc) / per }
+    end
+    Times.new(seconds)
+  end
+
+  def once(block, before, collect)
+    before.call
+    GC.start
+    GC.disable unless collect
+    start = clock
+    block.call
+    clock - start
+  ensure
+    GC.enable
+  end
+
+  def clock
+    Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+
+  def median(values)
+    sorted = values.sort
+    (sorted[(sorted.size - 1) / 2] + sorted[sorted.size / 2]) / 2.0
+  end
+
+  def heading(text)
+    puts "", text
+  end
+
+  # Prints one line: the work, its figure, what it is measured against, the ratio, and whether it is as it should be.
+  # @param than [Array(String, Float)] the floor or peer, and its figure
+  # @param goals [Hash{Symbol => Float}] +:most+ of the figure, +:most_times+ and +:least_times+ of the ratio
+  def row(work, figure, unit, than: nil, ratio: nil, **goals)
+    goals = { most: ["≤", figure, unit], most_times: ["≤", ratio, "×"], least_times: ["≥", ratio, "×"] }.filter_map do |name, (sign, value, of)|
+      [Goal.new(sign, goals[name], of), value] if goals.key?(name)
+    end
+    verdict = goals.all? { |goal, value| goal.met?(value) } ? "met" : "NOT MET" unless goals.empty?
+    columns = [work, show(figure, unit), than && "#{than.first} #{show(than.last, unit)}", ratio && "#{digits(ratio)}×"]
+    puts "  #{align(columns)}  #{[goals.map { |goal, _| goal }.join(", "), verdict].compact.reject(&:empty?).join(": ")}".rstrip
+  end
+
+  def align(columns)
+    columns.zip(WIDTHS).map { |text, width| width.negative? ? text.to_s.rjust(-width) : text.to_s.ljust(width) }.join("  ")
+  end
+
+  def show(figure, unit)
+    "#{digits(figure)} #{unit}"
+  end
+
+  def digits(number)
+    format(number.abs < 100 ? "%.2f" : "%.0f", number)
+  end
+end

@@ -1,0 +1,97 @@
+//! What the tests share: graphs written as text, and a random source that can be repeated.
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+use std::sync::Arc;
+
+use flowline_core::builder::Builder;
+use flowline_core::graph::{Graph, Rule, RunIf, StepId};
+
+/// A graph whose steps have names: `"a; b: a; c: a b | any optional"`.
+pub struct Named<'a> {
+    pub names: Vec<&'a str>,
+    pub graph: Arc<Graph>,
+}
+
+/// The steps of such a text, not yet built.
+pub fn define(text: &str) -> (Vec<&str>, Builder) {
+    let mut builder = Builder::default();
+    let mut names = Vec::new();
+    for step in text.split(';').map(str::trim).filter(|step| !step.is_empty()) {
+        let (step, flags) = step.split_once('|').unwrap_or((step, ""));
+        let (name, depends_on) = step.split_once(':').unwrap_or((step, ""));
+        let mut rule = Rule::default();
+        for flag in flags.split_whitespace() {
+            match flag {
+                "any" => rule.run_if = RunIf::Any,
+                "always" => rule.run_if = RunIf::Always,
+                "optional" => rule.optional = true,
+                _ => panic!("no such flag: {flag}"),
+            }
+        }
+        builder.add(name.trim().into(), depends_on.split_whitespace().map(Into::into).collect(), rule);
+        names.push(name.trim());
+    }
+    (names, builder)
+}
+
+/// The graph of such a text, which must be valid.
+pub fn graph(text: &str) -> Named<'_> {
+    let (names, builder) = define(text);
+    Named { names, graph: Arc::new(builder.build().unwrap()) }
+}
+
+impl Named<'_> {
+    pub fn id(&self, name: &str) -> StepId {
+        self.find(name).unwrap_or_else(|| panic!("no step {name}"))
+    }
+
+    pub fn ids(&self, names: &str) -> Vec<StepId> {
+        names.split_whitespace().map(|name| self.id(name)).collect()
+    }
+
+    pub fn find(&self, name: &str) -> Option<StepId> {
+        self.names.iter().position(|known| *known == name).map(|step| step as StepId)
+    }
+
+    /// The names of those steps, as in `"a b c"`.
+    pub fn show(&self, steps: &[StepId]) -> String {
+        steps.iter().map(|&step| self.names[step as usize]).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Runs it with a stack in which nothing that recurses once a step gets far.
+pub fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(256 * 1024).spawn(test).unwrap().join().unwrap();
+}
+
+/// splitmix64 (Steele, Lea & Flood 2014).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 to `bound - 1`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    pub fn percent(&mut self, chance: usize) -> bool {
+        self.below(100) < chance
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Binding
+    # How a {Binding} comes about.
+    # @api private
+    class Resolution
+      POSITIONAL = %i[req opt].freeze
+      private_constant :POSITIONAL
+
+      def initialize(parameters, dependencies, params, input, condition)
+        @dependencies = dependencies
+        @params = params
+        @left = dependencies.dup
+        @positional = []
+        @keywords = {}
+        @problems = []
+        kinds = parameters.group_by(&:first)
+        bind_keywords(kinds) if kinds.key?(:keyreq) || kinds.key?(:key)
+        @left.unshift(INPUT) if input && dependencies.empty?
+        positionals = kinds.key?(:opt) ? parameters.select { |kind, _| POSITIONAL.include?(kind) } : kinds[:req] || []
+        bind_positionals(positionals, kinds.key?(:rest), kinds.key?(:keyrest), condition)
+        (@left - [INPUT]).each { |name| @keywords[name] = name } if kinds.key?(:keyrest)
+      end
+
+      # @return [Binding]
+      def binding
+        Binding.new(@positional, @keywords, @problems)
+      end
+
+      private
+
+      def bind_keywords(kinds)
+        [*kinds[:keyreq], *kinds[:key]].each do |kind, name|
+          source = by_name(name)
+          if source
+            @keywords[name] = source
+          elsif kind == :keyreq
+            missing_keyword(name)
+          end
+        end
+        @left -= @keywords.values
+      end
+
+      def by_name(name)
+        return name if @dependencies.include?(name)
+        return Parameter.new(name) if @params.include?(name)
+        return CONTEXT if CONTEXT_NAMES.include?(name)
+
+        candidates = @dependencies.select { |dependency| dependency.end_with?("_#{name}") }
+        return candidates.first if candidates.size < 2
+
+        shown = candidates.map { |candidate| "#{Name.show(candidate)}:" }.join(" and ")
+        problem("keyword #{name}: could be #{shown}; use a whole name", final: true)
+        CONTEXT
+      end
+
+      def missing_keyword(name)
+        known = @dependencies + @params
+        suggestion = Name.suggest(name, known)
+        suggestion = "; available are #{[*known.map { |k| Name.show(k) }, "ctx"].join(", ")}" if suggestion.empty?
+        problem("keyword #{name}: is neither a dependency nor a param#{suggestion}", final: false)
+      end
+
+      def bind_positionals(positionals, rest, others, condition)
+        named = positionals.count { |_, name| CONTEXT_NAMES.include?(name) }
+        condition &&= named.zero?
+        required = positionals.count { |kind, name| kind == :req && !CONTEXT_NAMES.include?(name) }
+        optional = positionals.size - named - required
+        if condition && (required + optional).positive?
+          required.positive? ? required -= 1 : optional -= 1
+          lead = [CONTEXT]
+        end
+        values = [*lead, *outputs(required, optional, rest, others)]
+        place(positionals, values, rest)
+      end
+
+      # The values for the positionals that are not called ctx.
+      def outputs(required, optional, rest, others)
+        count = @left.size
+        return take(count) + [CONTEXT] if required == count + 1
+        return too_many(required, count) if required > count
+        return [Outputs.new(take(count))] if required + optional == 1 && !rest && count > 1
+
+        taken = take(rest ? count : [required + optional, count].min)
+        leftover(taken.size) unless @left.empty? || taken.empty? || others
+        taken
+      end
+
+      # Puts the context where it is asked for by name, the values in order everywhere else. An optional one
+      # without a value keeps its default, and so do the optional ones behind it.
+      def place(positionals, values, rest)
+        values = values.dup
+        kept = false
+        positionals.each do |kind, name|
+          next if kept && kind == :opt
+
+          if CONTEXT_NAMES.include?(name)
+            @positional << CONTEXT
+          elsif values.empty?
+            kept = true
+          else
+            @positional << values.shift
+          end
+        end
+        @positional.concat(values) if rest
+      end
+
+      def take(count)
+        @left.shift(count)
+      end
+
+      def too_many(required, count)
+        given = count.zero? ? "the context" : "#{@left.map { |n| n == INPUT ? "the input" : Name.show(n) }.join(", ")} and the context"
+        hint = @dependencies.empty? && !@left.include?(INPUT) ? ", and the run's input: if it is given one" : ""
+        problem("takes #{required} values by position, but there are only #{count + 1}: #{given}#{hint}", final: !@dependencies.empty?)
+        take(count)
+      end
+
+      def leftover(taken)
+        problem("takes #{taken} of its dependencies by position and leaves out #{@left.map { |n| Name.show(n) }.join(", ")}; " \
+                "name them as keywords, or take all with one parameter or *rest", final: true)
+      end
+
+      def problem(sentence, final:)
+        @problems << Problem.new(sentence, final)
+      end
+    end
+  end
+end

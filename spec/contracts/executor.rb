@@ -1,0 +1,259 @@
+# frozen_string_literal: true
+
+# What every executor promises, ours and yours. Needs `let(:executor)`: what `executor:` is given.
+#
+# An executor may have several steps in flight, so nothing here depends on the order of independent steps.
+RSpec.shared_examples "an executor" do
+  def execute(define: {}, **options, &definition)
+    run(define: define, executor: executor, **options, &definition)
+  end
+
+  # What may raise in a step and is not a StandardError, and how it ends the run.
+  def interrupted(error)
+    log = []
+    cleaned = []
+    pipeline = Flowline.define do
+      step(:before) { :kept }
+      step(:during, depends_on: :before) { |_| raise error }
+      step(:after, depends_on: :during) { |_| raise "must not be called" }
+      step(:clean, depends_on: :after, run_if: :always) { |value| cleaned << value }
+      on_failure { |reason| log << reason.class }
+      after_run { |result| log << result }
+    end
+    raised = begin
+      pipeline.run(executor: executor)
+    rescue Exception => e # rubocop:disable Lint/RescueException
+      e
+    end
+    [raised, *log, cleaned]
+  end
+
+  describe "outcomes and outputs" do
+    it "runs nothing, successfully" do
+      result = execute
+      expect([result.status, result.steps, result.outputs]).to eq([:succeeded, [], {}])
+    end
+
+    it "gives outputs to dependents as they are, and keeps them" do
+      value = Object.new
+      result = execute do
+        step(:a) { value }
+        step(:b, depends_on: :a) { |a| [a.equal?(value)] }
+        step(:c, depends_on: %i[a b]) { |a, b| [a, b] }
+      end
+      expect(result.outputs).to eq(a: value, b: [true], c: [value, [true]])
+      expect(outcomes(result)).to eq(a: :succeeded, b: :succeeded, c: :succeeded)
+    end
+
+    it "calls a step once, after all its dependencies" do
+      calls = Queue.new
+      width = 50
+      execute do
+        step(:root) { calls << :root }
+        width.times { |i| step(:"mid#{i}", depends_on: :root) { |_| calls << i } }
+        step(:join, depends_on: width.times.map { |i| :"mid#{i}" }) { |all| calls << all.size }
+      end
+      order = Array.new(calls.size) { calls.pop }
+      expect([order.first, order[1..-2].sort, order.last]).to eq([:root, [*0...width], width])
+    end
+
+    it "times steps and counts attempts" do
+      before = Time.now
+      result = execute { step(:a) { 1 } }
+      expect(result[:a]).to have_attributes(attempts: 1, duration: (0.0..result.duration), started_at: (before.round(6)..Time.now))
+    end
+
+    it "passes params, context and input" do
+      result = execute(input: 3, context: { c: 2 }, p: 1) do
+        param :p
+        step(:in) { |given| given }
+        step(:all, depends_on: :in) { |given, ctx| [given, ctx[:p], ctx[:c]] }
+      end
+      expect(result.outputs).to eq(in: 3, all: [3, 1, 2])
+    end
+
+    it "checks type hints if asked" do
+      result = execute(check_types: true) { step(:a, output: String) { 1 } }
+      expect(result[:a].error.original).to be_a(TypeError)
+    end
+  end
+
+  describe "failures" do
+    it "keeps what was done, stops the rest, and runs what runs always" do
+      result = execute do
+        step(:done) { 1 }
+        step(:bad, depends_on: :done) { |_| raise ArgumentError, "no" }
+        step(:rest, depends_on: :bad) { |_| 1 }
+        step(:clean, depends_on: :rest, run_if: :always) { |rest| [rest] }
+      end
+      expect(outcomes(result)).to eq(done: :succeeded, bad: :failed, rest: %i[cancelled run_failed], clean: :succeeded)
+      expect(result).to have_attributes(status: :failed, failed_step: :bad, outputs: { done: 1, clean: [nil] })
+      expect(result.error).to be_a(Flowline::StepError).and have_attributes(step_name: :bad, original: ArgumentError, inputs: { done: "Integer" })
+    end
+
+    it "goes on with what does not depend on the failure under on_error: :continue" do
+      result = execute(on_error: :continue) do
+        step(:bad) { raise "no" }
+        step(:other) { 1 }
+        step(:after_bad, depends_on: %i[bad other]) { |_| 1 }
+        step(:after_other, depends_on: :other) { |_| 1 }
+        step(:any, depends_on: %i[bad other], run_if: :any) { |bad, other| [bad, other] }
+      end
+      expect(outcomes(result)).to eq(bad: :failed, other: :succeeded, after_bad: %i[cancelled upstream_failed],
+                                     after_other: :succeeded, any: :succeeded)
+      expect(result.outputs).to include(any: [nil, 1])
+      expect(result).to have_attributes(status: :failed, failed_steps: [:bad])
+    end
+
+    it "skips what needs an optional step that failed" do
+      result = execute do
+        step(:may, optional: true) { raise "no" }
+        step(:needs, depends_on: :may) { |_| 1 }
+        step(:other) { 1 }
+      end
+      expect(outcomes(result)).to eq(may: :failed, needs: %i[skipped upstream_skipped], other: :succeeded)
+      expect(result).to have_attributes(status: :succeeded, failed_steps: [], warnings: [a_string_including("may", "no")])
+    end
+  end
+
+  describe "conditions" do
+    it "skips steps and all that needs them" do
+      result = execute(context: { go: false }) do
+        step(:a) { 1 }
+        step(:b, depends_on: :a, when: ->(ctx) { ctx[:go] }) { |_| raise "must not be called" }
+        step(:c, depends_on: :b) { |_| raise "must not be called" }
+        step(:any, depends_on: %i[a c], run_if: :any) { |a, c| [a, c] }
+        step(:always, depends_on: :c, run_if: :always) { |c| [c] }
+        step(:unless, unless: ->(ctx) { ctx[:go] }) { 2 }
+      end
+      expect(outcomes(result)).to eq(a: :succeeded, b: %i[skipped condition], c: %i[skipped upstream_skipped],
+                                     any: :succeeded, always: :succeeded, unless: :succeeded)
+      expect(result).to be_success
+      expect(result.outputs).to eq(a: 1, any: [1, nil], always: [nil], unless: 2)
+    end
+
+    it "fails the step whose condition raises" do
+      result = execute { step(:a, when: ->(_) { raise "condition" }) { 1 } }
+      expect(result[:a].error.original.message).to eq("condition")
+    end
+  end
+
+  describe "observers" do
+    it "calls every hook once per outcome, in order" do
+      log = []
+      execute do
+        Runs.instance_method(:log_hooks).bind_call(self, self, log)
+        step(:a) { 1 }
+        step(:skip, depends_on: :a, when: ->(_) { false }) { 1 }
+        step(:bad, depends_on: :skip, run_if: :always) { |_| raise "no" }
+      end
+      expect(log).to eq([[:before_run],
+                         %i[before_step a], %i[on_step_success a], %i[after_step a],
+                         %i[on_step_skip skip],
+                         %i[before_step bad], %i[on_step_failure bad], %i[after_step bad],
+                         [:on_failure], [:after_run]])
+    end
+
+    it "tells reporters of every step once, between the run's start and end" do
+      events = []
+      execute(reporter: ->(event) { events << [event.name, event.step&.name].compact }) do
+        5.times { |i| step(:"s#{i}") { i } }
+        step(:skip, when: ->(_) { false }) { 1 }
+      end
+      expect([events.first, events.last]).to eq([[:run_started], [:run_finished]])
+      expect(events[1..-2].tally.values.uniq).to eq([1])
+      5.times { |i| expect(events.index([:step_started, :"s#{i}"])).to be < events.index([:step_finished, :"s#{i}"]) }
+      expect(events.select { |_, step| step == :skip }).to eq([%i[step_finished skip]])
+    end
+
+    it "fails the run, or the step, whose before_ hook raises" do
+      run = execute do
+        before_run { raise "no run" }
+        step(:a) { raise "must not be called" }
+      end
+      expect(outcomes(run)).to eq(a: %i[cancelled run_failed])
+      expect(run).to have_attributes(status: :failed, error: Flowline::HookError)
+
+      step = execute do
+        before_step { raise "no step" }
+        step(:a) { raise "must not be called" }
+      end
+      expect(step[:a].error.original).to be_a(Flowline::HookError).and have_attributes(hook: :before_step, cause: have_attributes(message: "no step"))
+    end
+  end
+
+  describe "nesting" do
+    it "runs the steps of nested pipelines, and gives their output" do
+      inner = Flowline.define do
+        step(:double) { |rows| rows.map { |row| row * 2 } }
+        step(:sum, depends_on: :double, &:sum)
+      end
+      result = execute do
+        step(:rows) { [1, 2] }
+        step(:inner, inner, depends_on: :rows)
+        step(:end, depends_on: :inner) { |sum| sum + 1 }
+      end
+      expect(result.outputs).to eq(rows: [1, 2], "inner.double": [2, 4], "inner.sum": 6, end: 7)
+      expect(result[:inner].output).to eq(6)
+    end
+
+    it "runs a pipeline within a step" do
+      inner = Flowline.define { step(:a) { raise "inner" } }
+      given = executor
+      result = execute(on_error: :continue) do
+        step(:look) { inner.run(executor: given).failed_step }
+        step(:fall) { inner.run!(executor: given) }
+      end
+      expect(result[:look].output).to eq(:a)
+      expect(result[:fall].error.original).to be_a(Flowline::StepError).and have_attributes(step_name: :a)
+    end
+  end
+
+  describe "what is not a StandardError" do
+    [Interrupt.new("i"), SystemExit.new(3), NoMemoryError.new, NotImplementedError.new, SecurityError.new, SystemStackError.new,
+     SignalException.new("TERM"), Class.new(Exception).new("own")].each do |error|
+      it "ends the run in good order and goes on its way: #{error.class}" do
+        raised, reason, result, cleaned = interrupted(error)
+        expect(raised).to equal(error)
+        expect(raised.cause).to be_nil
+        expect(reason).to eq(Flowline::CancelledError)
+        expect(outcomes(result)).to eq(before: :succeeded, during: %i[cancelled interrupted], after: %i[cancelled interrupted], clean: :succeeded)
+        expect(result).to have_attributes(status: :cancelled, outputs: { before: :kept, clean: [nil] })
+        expect(cleaned).to eq([nil])
+      end
+    end
+
+    it "is what exit and abort raise" do
+      result = nil
+      pipeline = Flowline.define do
+        step(:a) { exit 4 }
+        after_run { |ended| result = ended }
+      end
+      expect { pipeline.run(executor: executor) }.to raise_error(SystemExit) { |error| expect(error.status).to eq(4) }
+      expect(result.status).to eq(:cancelled)
+    end
+
+    it "stops now when it comes again while cleaning up" do
+      result = nil
+      pipeline = Flowline.define do
+        step(:a) { raise Interrupt, "first" }
+        step(:clean, depends_on: :a, run_if: :always) { raise Interrupt, "second" }
+        step(:more, depends_on: :clean, run_if: :always) { raise "must not be called" }
+        after_run { |ended| result = ended }
+      end
+      expect { pipeline.run(executor: executor) }.to raise_error(Interrupt, "second")
+      expect(outcomes(result)).to eq(a: %i[cancelled interrupted], clean: %i[cancelled interrupted], more: %i[cancelled interrupted])
+    end
+  end
+
+  it "takes a jump to nowhere as a failure that says to use next" do
+    orphan = ->(&block) { block }
+    result = execute(on_error: :continue) do
+      step(:throw) { throw :nobody }
+      step(:break, orphan.call { break 1 })
+      step(:next) { next 1 }
+    end
+    expect(result.outputs).to eq(next: 1)
+    %i[throw break].each { |name| expect(result[name].error.message).to include("use `next`") }
+  end
+end

@@ -1,0 +1,283 @@
+# frozen_string_literal: true
+
+require "json"
+require "stringio"
+
+RSpec.describe Flowline::Reporter do
+  # What a terminal looks like to a reporter.
+  let(:tty) { StringIO.new.tap { |io| def io.tty? = true } }
+  let(:out) { StringIO.new }
+
+  # Every reading of a clock is 0.1 s later.
+  def with_durations(text)
+    text.gsub(/\d+\.\d\ds/, "0.00s")
+  end
+
+  def console(io = out, **options, &definition)
+    run(reporter: Flowline::Reporter::Console.new(io), **options, &definition)
+    with_durations(io.string)
+  end
+
+  def mixed
+    proc do
+      step(:fetch_users) { Array.new(1234) }
+      step(:fetch_products) { Array.new(5678) }
+      step(:one) { { a: 1 } }
+      step(:transform, depends_on: :fetch_users) { |_| :done }
+    end
+  end
+
+  describe "Console" do
+    it "draws the picture" do
+      expect(console(define: { name: "data_import" }, &mixed)).to eq(<<~TEXT)
+        Pipeline: data_import
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+        ✓ fetch_users      0.00s   1,234 records
+        ✓ transform        0.00s
+        ✓ fetch_products   0.00s   5,678 records
+        ✓ one              0.00s   1 record
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+        Elapsed: 0.00s | Steps: 4/4
+      TEXT
+    end
+
+    it "aligns the columns to the longest name, and calls an unnamed pipeline so" do
+      text = console do
+        step(:a) { 1 }
+        step(:a_step_with_a_rather_long_name) { 1 }
+      end
+      expect(text).to start_with("Pipeline: unnamed\n")
+      expect(text.lines.grep(/✓/).map { |line| line.index("0.00s") }.uniq).to eq([2 + 30 + 3])
+    end
+
+    it "only ever appends lines" do
+      seen = []
+      io = StringIO.new
+      pipeline = Flowline.define(&mixed)
+      pipeline.run(reporter: [Flowline::Reporter::Console.new(io), ->(_) { seen << io.string.dup }])
+      expect(seen.each_cons(2)).to(be_all { |before, after| after.start_with?(before) })
+      expect(seen).to all(satisfy { |text| text.empty? || text.end_with?("\n") })
+      expect(seen.uniq.size).to eq(1 + 4 + 1)
+      expect(seen.last).not_to match(/[\r\e]/)
+    end
+
+    it "tells what failed where, and what was and was not done, in at most 12 lines" do
+      text = console do
+        step(:rows) { [1, 2] }
+        step(:bad, depends_on: :rows) { |_| raise ArgumentError, (["a line"] * 40).join("\n") } # the very line
+        step(:rest, depends_on: :bad) { |_| 1 }
+      end
+      expect(text).to match(/^✗ bad +0\.00s$/).and match(/^⏸ rest +run_failed$/).and include("Steps: 1/3")
+      block = text[/^\n.*(?=^━+$)/m]
+      expect(block.lines.size).to be_between(4, 12)
+      expect(block).to include("bad", "ArgumentError", "a line", "# the very line", "rows: Array (2)", "1 succeeded, 1 failed, 1 cancelled")
+    end
+
+    it "tells a failure outside of steps, too" do
+      text = console do
+        before_run { raise "no disk" }
+        step(:a) { 1 }
+      end
+      expect(text).to match(/^⏸ a +run_failed$/).and match(/^✗ hook before_run failed: RuntimeError: no disk/)
+      expect(text).to start_with("Pipeline: unnamed\n━")
+    end
+
+    it "tells of an interruption" do
+      expect { console { step(:a) { raise Interrupt } } }.to raise_error(Interrupt)
+      expect(out.string).to match(/^⏸ a +interrupted$/).and match(/^✗ the run was cancelled/)
+    end
+
+    it "tells warnings, on a line each" do
+      text = console do
+        after_step { raise "two\nlines" }
+        step(:a) { 1 }
+      end
+      expect(text).to match(/^⚠ hook after_step failed: RuntimeError: two\\nlines/)
+      expect(text.lines.size).to eq(6)
+    end
+
+    it "colours on a terminal only, and not with NO_COLOR" do
+      definition = proc do
+        step(:ok) { 1 }
+        step(:skip, when: ->(_) { false }) { 1 }
+        step(:may, optional: true) { raise "x" }
+      end
+      before = ENV.fetch("NO_COLOR", nil)
+      ENV.delete("NO_COLOR")
+      text = console(tty, &definition)
+      expect(text).to include("\e[32m✓\e[0m ok", "\e[33m⏸\e[0m skip", "\e[31m✗\e[0m may", "\e[33m⚠\e[0m ")
+      expect(console(StringIO.new, &definition)).not_to include("\e")
+      ENV["NO_COLOR"] = ""
+      expect(console(StringIO.new.tap { |io| def io.tty? = true }, &definition)).to include("\e")
+      ENV["NO_COLOR"] = "1"
+      expect(console(StringIO.new.tap { |io| def io.tty? = true }, &definition)).not_to include("\e")
+    ensure
+      ENV["NO_COLOR"] = before
+    end
+
+    it "writes to standard error" do
+      expect { run(reporter: :console) { step(:a) { 1 } } }.to output(/✓ a/).to_stderr.and output("").to_stdout
+    end
+
+    it "never tells a secret" do
+      text = console(token: "hunter2", pin: "hunter2-and-more") do
+        param :token, secret: true
+        param :pin, secret: true
+        after_step { raise "hook hunter2-and-more" }
+        step(:a) { raise "step hunter2-and-more \"hunter2\"" }
+      end
+      expect(text.lines.grep_v(/raise "/).join).to include("[secret]").and(satisfy { |all| !all.match?(/hunter2|and-more/) })
+    end
+
+    it "begins anew with each run" do
+      reporter = Flowline::Reporter::Console.new(out)
+      pipeline = Flowline.define { step(:a) { 1 } }
+      2.times { pipeline.run(reporter: reporter) }
+      expect(out.string.scan("Steps: 1/1").size).to eq(2)
+    end
+
+    it "survives names and outputs of any kind" do
+      text = console do
+        step(:"é\nñ") { BasicObject.new }
+        step(:"日本") { nil }
+        step(:"") { "text" }
+      end
+      expect(text.lines.size).to eq(7)
+      expect(text).to include("✓ é\\nñ", "✓ 日本", '✓ ""')
+    end
+  end
+
+  describe "JSON" do
+    def json(**options, &definition)
+      run(reporter: Flowline::Reporter::JSON.new(out), **options, &definition)
+      out.string.lines.map { |line| JSON.parse(line) }
+    end
+
+    it "writes an object a line, its keys always the same, in order" do
+      lines = json(define: { name: "j" }, on_error: :continue, p: 1) do
+        param :p
+        step(:ok) { 1 }
+        step(:skip, when: ->(_) { false }) { 1 }
+        step(:bad) { raise "two\nlines" }
+      end
+      every = %w[event time run_id pipeline]
+      finished = %w[step status reason attempts started_at duration error]
+      expect(lines.map { |line| [line["event"], line.keys - every] }.uniq)
+        .to eq([["run_started", %w[params steps]], ["step_started", %w[step]], ["step_finished", finished],
+                ["run_finished", %w[status started_at duration error warnings steps]]])
+      expect(lines.map { |line| line.keys.first(4) }.uniq).to eq([every])
+      expect(lines.map { |line| line.values_at("run_id", "pipeline") }.uniq).to eq([[lines[0]["run_id"], "j"]])
+      expect(lines.map { |line| line["step"] }.compact).to eq(%w[ok ok skip bad bad])
+      expect(lines.first).to include("params" => { "p" => 1 }, "steps" => 3)
+      expect(lines.last["error"]).to include("original" => "RuntimeError", "message" => a_string_including("two\nlines"))
+    end
+
+    it "writes times in ISO 8601" do
+      lines = json { step(:a) { 1 } }
+      times = lines.map { |line| line["time"] } + lines.last["steps"].map { |step| step["started_at"] } + [lines.last["started_at"]]
+      expect(times.map { |time| Time.iso8601(time) }).to all(be_within(60).of(Time.now))
+      expect(times).to all(match(/T\d\d:\d\d:\d\d\.\d{6}/))
+    end
+
+    it "writes params of any kind as what JSON has" do
+      params = { date: Time.at(0).utc, nan: Float::NAN, bin: "\xff".b, bad: "\xff", sym: :s, list: [1, { a: nil }], big: 10**30 }
+      line = json(params: params) do
+        params.each_key { |name| param name }
+        step(:a) { 1 }
+      end.first
+      expect(line["params"]).to eq("date" => "1970-01-01T00:00:00.000000Z", "nan" => "NaN", "bin" => "\uFFFD", "bad" => "\uFFFD", "sym" => "s",
+                                   "list" => [1, { "a" => nil }], "big" => 10**30)
+    end
+
+    it "never tells a secret, nor an output" do
+      json(token: "hunter2") do
+        param :token, secret: true
+        after_run { raise "hook hunter2" }
+        step(:out) { "the output" }
+        step(:bad, depends_on: :out) { |_| raise KeyError, "step hunter2" }
+      end
+      expect(out.string).to include("[secret]")
+      expect(out.string).not_to match(/hunter2|the output/)
+    end
+
+    it "writes to standard output" do
+      expect { run(reporter: :json) { step(:a) { 1 } } }.to output(/\A(\{.+\}\n){4}\z/).to_stdout.and output("").to_stderr
+    end
+  end
+
+  describe "of your own" do
+    it "may be a lambda, an object, or several at once, told in their order" do
+      log = []
+      object = Object.new.tap { |o| o.define_singleton_method(:call) { |event| log << [:object, event.name] } }
+      run(reporter: [->(event) { log << [:lambda, event.name] }, object, :json, nil].tap { |list| list[2] = Flowline::Reporter::JSON.new(out) }) { step(:a) { 1 } }
+      expect(log.each_slice(2).map { |pair| pair.map(&:first) }.uniq).to eq([%i[lambda object]])
+      expect(out.string.lines.size).to eq(log.size / 2)
+    end
+
+    it "that raises is left out with a warning, once, and the others go on" do
+      calls = []
+      bad = Struct.new(:number) do
+        define_method(:call) do |event|
+          calls << number
+          raise "broken" if event.name == :step_started
+        end
+      end
+      twin = bad.new(1)
+      still = []
+      # The two are equal, but only one of them is broken.
+      good = bad.new(1).tap { |b| b.define_singleton_method(:call) { |event| still << event.name } }
+      result = run(reporter: [twin, good]) do
+        after_step { still << :hook }
+        step(:a) { 1 }
+      end
+      expect(result).to be_success
+      expect(calls.size).to eq(2)
+      expect(still).to eq(%i[run_started step_started hook step_finished run_finished])
+      expect(result.warnings).to match([a_string_including("left out", "RuntimeError", "broken")])
+    end
+
+    it "that raises what cannot be told is left out, too" do
+      mute = Class.new(StandardError) { def message = raise("no message") }
+      result = run(reporter: ->(_) { raise mute }) { step(:a) { 1 } }
+      expect(result.outputs).to eq(a: 1)
+      expect(result.warnings).to match([a_string_including("left out")])
+    end
+
+    it "that raises at the end of the run still warns" do
+      result = run(reporter: ->(event) { raise "late" if event.name == :run_finished }) { step(:a) { 1 } }
+      expect(result.warnings).to match([a_string_including("late")])
+    end
+
+    it "that is interrupted ends the run in good order" do
+      log = []
+      pipeline = Flowline.define do
+        after_run { |result| log << result.status }
+        step(:a) { 1 }
+        step(:b, depends_on: :a) { |_| 1 }
+      end
+      expect { pipeline.run(reporter: ->(event) { raise Interrupt if event.name == :step_finished && log.empty? && log << :once }) }.to raise_error(Interrupt)
+      expect(log).to eq(%i[once cancelled])
+    end
+
+    it "that writes to a closed pipe does no harm" do
+      [Flowline::Reporter::Console, Flowline::Reporter::JSON].each do |type|
+        reader, writer = IO.pipe
+        reader.close
+        result = run(reporter: type.new(writer.tap { |io| io.sync = true })) { step(:a) { 1 } }
+        expect(result.outputs).to eq(a: 1)
+        expect(result.warnings).to match([a_string_including("left out", "EPIPE")])
+      ensure
+        writer.close
+      end
+    end
+  end
+
+  it "may be absent" do
+    [nil, false, []].each { |none| expect(run(reporter: none) { step(:a) { 1 } }).to be_success }
+  end
+
+  it "says which there are" do
+    expect { run(reporter: :consle) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /did you mean console\?/)
+    expect { run(reporter: [3]) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /known are console, json/)
+  end
+end

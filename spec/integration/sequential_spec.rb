@@ -1,0 +1,120 @@
+# frozen_string_literal: true
+
+require_relative "../contracts/executor"
+
+# The least an executor can be.
+class Plainest
+  def execute(runner)
+    step = runner.next
+    step = runner.perform(step) while step
+  end
+end
+
+# Calls each step in a thread of its own.
+class ThreadEach
+  def execute(runner)
+    following = runner.next
+    following = in_thread { runner.perform(following) } while following
+  end
+
+  private
+
+  def in_thread(&call)
+    Thread.new(&call).tap { |thread| thread.report_on_exception = false }.value
+  end
+end
+
+# Takes all that is ready at once, and begins with what it took last.
+class Greedy
+  def execute(runner)
+    taken = []
+    following = runner.next
+    until following.nil? && taken.empty?
+      while following.is_a?(Integer)
+        taken << following
+        following = runner.next
+      end
+      following = runner.perform(taken.pop)
+    end
+  end
+end
+
+RSpec.describe Flowline::Executor do
+  describe Flowline::Executor::Sequential do
+    it_behaves_like("an executor") { let(:executor) { :sequential } }
+
+    it "calls every step in the caller's thread and fiber" do
+      result = run do
+        step(:a) { [Thread.current, Fiber.current] }
+        step(:b, depends_on: :a) { |_| [Thread.current, Fiber.current] }
+      end
+      expect(result.outputs.values.uniq).to eq([[Thread.current, Fiber.current]])
+    end
+
+    it "runs a graph of its own" do
+      inner = Flowline.define { step(:one) { 1 } }
+      pipeline = Flowline.define do
+        step(:inner, inner)
+        step(:b, depends_on: :inner) { |one| one + 1 }
+      end
+      expect(described_class.new(pipeline.dag).run[:b].output).to eq(2)
+      expect { described_class.new.run }.to raise_error(ArgumentError, /graph/)
+    end
+
+    it "suspends and resumes with the fiber it runs in" do
+      pipeline = Flowline.define do
+        step(:a) { Fiber.yield(:half) }
+        step(:b, depends_on: :a) { |a| a }
+      end
+      fiber = Fiber.new { pipeline.run[:b].output }
+      expect([fiber.resume, fiber.resume(:whole)]).to eq(%i[half whole])
+    end
+  end
+
+  describe "an executor of yours" do
+    describe(Plainest) { it_behaves_like("an executor") { let(:executor) { Plainest.new } } }
+    describe(ThreadEach) { it_behaves_like("an executor") { let(:executor) { ThreadEach.new } } }
+    describe(Greedy) { it_behaves_like("an executor") { let(:executor) { Greedy.new } } }
+
+    it "may be given as a class, and by define" do
+      expect(run(executor: Plainest) { step(:a) { 1 } }).to be_success
+      expect(run(define: { executor: ThreadEach }) { step(:a) { Thread.current } }[:a].output).not_to equal(Thread.current)
+    end
+
+    it "must go on until every step has ended" do
+      lazy = Object.new
+      def lazy.execute(runner)
+        step = runner.next
+        runner.perform(step) if step
+      end
+      result = nil
+      pipeline = Flowline.define do
+        step(:a) { 1 }
+        2.times { |i| step(:"b#{i}", depends_on: :a) { |_| 1 } }
+        after_run { |ended| result = ended }
+      end
+      expect { pipeline.run(executor: lazy) }.to raise_error(Flowline::Error, /before every step had ended/)
+      expect(outcomes(result)).to eq(a: :succeeded, b0: %i[cancelled interrupted], b1: %i[cancelled interrupted])
+    end
+
+    it "ends the run in good order when it raises itself" do
+      broken = Object.new
+      def broken.execute(_runner)
+        raise IOError, "no workers"
+      end
+      result = nil
+      pipeline = Flowline.define do
+        step(:a) { 1 }
+        step(:clean, run_if: :always) { 1 }
+        after_run { |ended| result = ended }
+      end
+      expect { pipeline.run(executor: broken) }.to raise_error(IOError)
+      expect(outcomes(result)).to eq(a: %i[cancelled interrupted], clean: %i[cancelled interrupted])
+    end
+  end
+
+  it "says which executors there are" do
+    expect { run(executor: :sequentil) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /did you mean sequential\?/)
+    expect { run(executor: 3) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /known are sequential/)
+  end
+end
