@@ -261,7 +261,7 @@ module Flowline
 
     # The defaults, but what the class of a step says itself comes first.
     def inherited_options(callable)
-      callable.is_a?(Class) && callable <= Step ? @defaults.except(*callable.options.keys) : @defaults
+      @defaults.except(*Step.declared(callable).keys)
     end
 
     def rebind(options)

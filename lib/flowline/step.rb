@@ -36,6 +36,13 @@ module Flowline
         inherited = equal?(Step) ? {} : superclass.options
         inherited.merge(@options)
       end
+
+      # @return [Hash{Symbol => Object}] the options that the class of a callable declares
+      # @api private
+      def declared(callable)
+        type = callable.is_a?(Class) ? callable : callable.class
+        type < Step ? type.options : {}
+      end
     end
 
     # @param name [Symbol, String]
@@ -50,7 +57,7 @@ module Flowline
       @name = Name.of(instance_of?(Step) ? name : name || self.class.name || :step)
       @callable = block || callable || (self unless instance_of?(Step))
       @place = place
-      options = callable.options.merge(options) if callable.is_a?(Class) && callable <= Step
+      options = Step.declared(callable).merge(options)
       check(callable, block, options)
       @options = options.freeze
       @labels = @depends_on = Name.list(options[:depends_on]).freeze

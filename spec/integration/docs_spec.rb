@@ -71,11 +71,11 @@ module Docs
 
   # The code with its remarks turned into checks, line by line.
   def instrument(block)
-    block.text.lines.each_with_index.map do |line, offset|
-      at = block.line + offset
-      case line
-      when /\A(\s*)(\S.*?)\s+# => (.+)$/ then "#{$1}Doc.value(#{at}, #{$3.inspect}, (#{$2}))\n"
-      when /\A(\s*)(\S.*?)\s+# raises (.+)$/ then "#{$1}Doc.raises(#{at}, #{$3.inspect}) { #{$2} }\n"
+    block.text.lines.each.with_index(block.line).map do |line, at|
+      _, indent, code, remark, expected = *line.match(/\A(\s*)(\S.*?)\s+# (=>|raises) (.+)$/)
+      case remark
+      when "=>" then "#{indent}Doc.value(#{at}, #{expected.inspect}, (#{code}))\n"
+      when "raises" then "#{indent}Doc.raises(#{at}, #{expected.inspect}) { #{code} }\n"
       else line
       end
     end.join
@@ -106,16 +106,13 @@ module Docs
 
   def ruby_problems(all, directory)
     code = all.select { |block| block.language == "ruby" && !block.file }
-    return [] if code.empty?
-
     script = File.join(directory, "page.rb")
     File.write(script, PREAMBLE + code.map { |block| "Doc.block(#{block.line}, #{instrument(block).dump})\n" }.join)
     printed, = Open3.capture2e({ "NO_COLOR" => "1" }, *RUBY, script, chdir: directory)
-    printed = printed.force_encoding("UTF-8")
-    said = printed.split(/^\x1eBLOCK (\d+)\n/).drop(1).each_slice(2).to_h { |line, text| [line.to_i, text.to_s] }
+    said = printed.force_encoding("UTF-8").split(/^\x1eBLOCK (\d+)\n/, -1).drop(1).each_slice(2).to_h
     return ["the page did not run: #{printed}"] if said.size != code.size
 
-    code.flat_map { |block| block_problems(block, said[block.line], following(all, block), directory) }
+    code.flat_map { |block| block_problems(block, said.fetch(block.line.to_s), following(all, block), directory) }
   end
 
   def following(all, block)
@@ -125,7 +122,7 @@ module Docs
 
   def block_problems(block, said, output, directory)
     wrong = said.scan(/\x1eWRONG (.*)/).flatten.map { |text| "line #{text}" }
-    wrong << "line #{block.line}: #{said}" if said.match?(/\x1eRAISED/) && output.nil? || said.include?("warning: ")
+    wrong << "line #{block.line}: #{said}" if (output.nil? && said.include?("\x1eRAISED")) || said.include?("warning: ")
     return wrong unless output
 
     wrong + difference(output.line, output.text, said.gsub(/^\x1e.*\n/, ""), directory)

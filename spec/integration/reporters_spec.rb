@@ -8,7 +8,6 @@ RSpec.describe Flowline::Reporter do
   let(:tty) { StringIO.new.tap { |io| def io.tty? = true } }
   let(:out) { StringIO.new }
 
-  # Every reading of a clock is 0.1 s later.
   def with_durations(text)
     text.gsub(/\d+\.\d\ds/, "0.00s")
   end
@@ -33,9 +32,9 @@ RSpec.describe Flowline::Reporter do
         Pipeline: data_import
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
         ✓ fetch_users      0.00s   1,234 records
-        ✓ transform        0.00s
         ✓ fetch_products   0.00s   5,678 records
         ✓ one              0.00s   1 record
+        ✓ transform        0.00s
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
         Elapsed: 0.00s | Steps: 4/4
       TEXT
@@ -64,7 +63,7 @@ RSpec.describe Flowline::Reporter do
     it "tells what failed where, and what was and was not done, in at most 12 lines" do
       text = console do
         step(:rows) { [1, 2] }
-        step(:bad, depends_on: :rows) { |_| raise ArgumentError, (["a line"] * 40).join("\n") } # the very line
+        step(:bad, depends_on: :rows) { |_| raise ArgumentError, "a line\n" * 40 } # the very line
         step(:rest, depends_on: :bad) { |_| 1 }
       end
       expect(text).to match(/^✗ bad +0\.00s$/).and match(/^⏸ rest +run_failed$/).and include("Steps: 1/3")
@@ -209,7 +208,7 @@ RSpec.describe Flowline::Reporter do
     it "may be a lambda, an object, or several at once, told in their order" do
       log = []
       object = Object.new.tap { |o| o.define_singleton_method(:call) { |event| log << [:object, event.name] } }
-      run(reporter: [->(event) { log << [:lambda, event.name] }, object, :json, nil].tap { |list| list[2] = Flowline::Reporter::JSON.new(out) }) { step(:a) { 1 } }
+      run(reporter: [->(event) { log << [:lambda, event.name] }, object, nil, Flowline::Reporter::JSON.new(out)]) { step(:a) { 1 } }
       expect(log.each_slice(2).map { |pair| pair.map(&:first) }.uniq).to eq([%i[lambda object]])
       expect(out.string.lines.size).to eq(log.size / 2)
     end

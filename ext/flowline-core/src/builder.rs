@@ -66,7 +66,7 @@ impl Builder {
         }
         let mut edges = Vec::with_capacity(self.depends_on.iter().map(Vec::len).sum());
         let mut suggestions = SUGGESTIONS;
-        for (step, depends_on) in (0..).zip(&self.depends_on) {
+        for ((step, name), depends_on) in (0..).zip(&self.names).zip(&self.depends_on) {
             for dependency in depends_on {
                 if let Some(&id) = ids.get(dependency.as_str()) {
                     edges.push((id, step));
@@ -74,7 +74,8 @@ impl Builder {
                 }
                 let names = self.names.iter().take(if suggestions > 0 { usize::MAX } else { 0 });
                 suggestions = suggestions.saturating_sub(1);
-                let nearest = nearest(dependency, names.map(String::as_str)).map(str::to_owned);
+                let others = names.filter(|other| *other != name).map(String::as_str);
+                let nearest = nearest(dependency, others).map(str::to_owned);
                 problems.push(Problem::Missing { step, dependency: dependency.clone(), nearest });
             }
         }

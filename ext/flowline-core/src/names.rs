@@ -17,8 +17,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let slips = (length / 3).max(1);
     candidates
         .into_iter()
-        .filter(|name| *name != word && name.chars().count().abs_diff(length) <= slips)
-        .map(|name| (strsim::damerau_levenshtein(&folded, &name.to_lowercase()), name))
+        .filter(|name| *name != word)
+        .map(|name| (name.to_lowercase(), name))
+        .filter(|(candidate, _)| candidate.chars().count().abs_diff(length) <= slips)
+        .map(|(candidate, name)| (strsim::damerau_levenshtein(&folded, &candidate), name))
         // Every character replaced is no slip: `b` is not what was meant by `a`.
         .filter(|(distance, _)| *distance <= slips && *distance < length)
         .min_by_key(|(distance, _)| *distance)

@@ -219,6 +219,7 @@ pub struct Run {
     unfinished: usize,
     running: usize,
     stopped: Option<Stop>,
+    entirely: bool,
     failures: Vec<StepId>,
     passed_over: Vec<StepId>,
 }
@@ -253,6 +254,7 @@ impl Run {
             unfinished,
             running: 0,
             stopped: None,
+            entirely: false,
             failures: Vec::new(),
             passed_over: Vec::new(),
         }
@@ -280,10 +282,7 @@ impl Run {
     /// The event does not fit the state of the run, which stays as it was.
     pub fn apply(&mut self, event: Event) -> Result<(), RunError> {
         match event {
-            Event::Started { step, at } => {
-                self.wake(at);
-                self.start(step, at)
-            }
+            Event::Started { step, at } => self.start(step, at),
             Event::Reported { step, report, at } => self.report(step, report, at),
             Event::Stopped { stop, entirely, at } => {
                 self.stop(stop, entirely, at);
@@ -319,7 +318,7 @@ impl Run {
     /// # Errors
     /// The step is not running.
     pub fn report(&mut self, step: StepId, report: Report, now: Nanos) -> Result<(), RunError> {
-        let stopped = self.stopped;
+        let (stopped, entirely) = (self.stopped, self.entirely);
         let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
         if state.phase != Phase::Running {
             return Err(RunError::NotRunning(step));
@@ -334,7 +333,7 @@ impl Run {
             }
             Report::RetryAt(until) => {
                 state.attempts += 1;
-                match stopped.filter(|_| self.graph.rule(step).run_if != RunIf::Always) {
+                match stopped.filter(|_| entirely || self.graph.rule(step).run_if != RunIf::Always) {
                     Some(stop) => self.end(step, Outcome::Cancelled(stop.reason()), now),
                     None => {
                         state.phase = Phase::Waiting(until);
@@ -349,9 +348,10 @@ impl Run {
     /// Ends the run early: what has not started is cancelled, except steps that run always, unless it
     /// is to stop `entirely`. Running steps are still reported on. The first reason given stands.
     pub fn stop(&mut self, stop: Stop, entirely: bool, now: Nanos) {
-        if self.unfinished == 0 {
-            return;
+        if self.unfinished == 0 || (self.stopped.is_some() && !entirely) {
+            return; // Nothing is left that this could cancel.
         }
+        self.entirely = entirely;
         let outcome = Outcome::Cancelled(self.stopped.get_or_insert(stop).reason());
         let graph = Arc::clone(&self.graph);
         for &step in graph.order() {
@@ -385,8 +385,10 @@ impl Run {
         }
     }
 
-    /// When the step first started and when it ended; of one that never started, nothing.
+    /// When the step first started and when it ended; of one that never started, or has not ended,
+    /// nothing.
     pub fn timing(&self, step: StepId) -> Option<(Nanos, Nanos)> {
+        self.outcome(step)?;
         let state = self.steps.get(step as usize)?;
         Some((state.started?, state.ended))
     }
@@ -407,7 +409,7 @@ impl Run {
         (0..).zip(&self.steps).filter(running).map(|(step, _)| step).collect()
     }
 
-    /// The steps that ended without being started, since this was last asked.
+    /// The steps that ended while not in flight, so without a report, since this was last asked.
     pub fn take_passed_over(&mut self) -> Vec<StepId> {
         std::mem::take(&mut self.passed_over)
     }
@@ -443,8 +445,10 @@ impl Run {
 
     fn start(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
         let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
-        if state.phase != Phase::Ready {
-            return Err(RunError::NotReady(step));
+        match state.phase {
+            Phase::Ready => {}
+            Phase::Waiting(until) if until <= now => {}
+            _ => return Err(RunError::NotReady(step)),
         }
         state.phase = Phase::Running;
         state.started.get_or_insert(now);
