@@ -14,7 +14,7 @@ module Flowline
     def initialize(callable, signature, binding, sources)
       @positional = binding.positional.map { |source| compile(source, sources) }
       @keywords = binding.keywords.empty? ? NONE : binding.keywords.transform_values { |source| compile(source, sources) }
-      @wrap = signature.spread? && @positional.one?
+      @wrap = signature.spread? && @positional.one? && @keywords.empty? # Beside keywords Ruby spreads nothing.
       @rebound = callable.is_a?(Rebound)
       @receiver = callable.receiver if @rebound
       @callable = @rebound ? callable.block : callable
@@ -61,10 +61,12 @@ module Flowline
       @keywords.transform_values { |source| value(source, outputs, context) }
     end
 
+    # No keywords are not the same as empty ones: beside those, Ruby 3.1 spreads some Arrays and some not.
     def call_with(arguments, keywords)
       return @receiver.instance_exec(*arguments, **keywords, &@callable) if @rebound
 
-      (@fresh ? @callable.new : @callable).call(*arguments, **keywords)
+      callable = @fresh ? @callable.new : @callable
+      keywords.empty? ? callable.call(*arguments) : callable.call(*arguments, **keywords)
     end
 
     # An Integer is a step, a Hash several by name, the rest what the context has.

@@ -69,7 +69,7 @@ module Flowline
 
     # @return [Hash{Symbol => Object}] the outputs there are, by step
     def outputs
-      @dag.steps.each_with_index.filter_map { |step, id| [step.name, @outputs[id]] if StepResult::WITH_OUTPUT.include?(@run.outcome(id)) }.to_h
+      @dag.steps.each_with_index.filter_map { |step, id| [step.name, @outputs[id]] if StepResult::WITH_OUTPUT.include?(@run.step(id).first) }.to_h
     end
 
     # @return [Hash{Symbol => Object}] what there is to tell, without outputs
@@ -102,9 +102,8 @@ module Flowline
     end
 
     def step(id)
-      outcome = @run.outcome(id)
-      StepResult.class_for(outcome).new(@dag.steps[id].name, outcome, @outputs[id], @errors[id], @context,
-                                        reason: @run.reason(id), attempts: @run.attempts(id), timing: @run.timing(id))
+      outcome, *facts = @run.step(id)
+      StepResult.class_for(outcome).new(@dag.steps[id].name, outcome, @outputs[id], @errors[id], @context, *facts)
     end
 
     def output_of(source)

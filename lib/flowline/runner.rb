@@ -62,7 +62,7 @@ module Flowline
       @outputs[id] = @calls[id].call(@outputs, @context)
       @run.succeed(id)
     rescue StandardError => e
-      raise if @run.outcome(id) # It is not the step's: that has ended.
+      raise if @run.step(id).first # It is not the step's: that has ended.
 
       failed(id, e)
       @run.next
@@ -96,21 +96,19 @@ module Flowline
     def failed(id, error)
       step = @dag.steps[id]
       given = inputs(step).transform_values { |value| TypeHints.describe(value) }
-      @errors[id] = StepError.new(step.name, error, attempts: @run.attempts(id) + 1, inputs: given, detail: @context.mask(Error.words(error)))
+      @errors[id] = StepError.new(step.name, error, attempts: @run.step(id)[2] + 1, inputs: given, detail: @context.mask(Error.words(error)))
       @warnings << "optional #{@errors[id].message}" if step.optional?
       settle(id, :failed)
     end
 
     def settle(id, outcome, reason = nil)
       @run.report(id, outcome, reason)
-      return if @observers.empty?
-
-      finished(id)
-      @run.take_passed_over.each { |passed| finished(passed) }
+      finished([id, *@run.take_passed_over]) unless @observers.empty?
     end
 
-    def finished(id)
-      emit(:step_finished, @dag.steps[id], ended[@dag.steps[id].name])
+    def finished(ids)
+      so_far = ended
+      ids.each { |id| emit(:step_finished, @dag.steps[id], so_far[@dag.steps[id].name]) }
     end
 
     def inputs(step)
@@ -130,7 +128,7 @@ module Flowline
 
     def stop(status, entirely:)
       @run.stop(status, entirely)
-      @run.take_passed_over.each { |id| finished(id) } unless @observers.empty?
+      finished(@run.take_passed_over) unless @observers.empty?
     end
 
     # What was running will not be reported on by anybody else.

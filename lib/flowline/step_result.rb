@@ -36,7 +36,7 @@ module Flowline
       worst = leaves.max_by { |leaf| [leaf.output? ? 0 : 1, leaf.status == :skipped ? 0 : 1, leaf.error ? 1 : 0] }
       return new(name, :succeeded, output, nil, nil) if worst.nil? || worst.output?
 
-      class_for(worst.status).new(name, worst.status, nil, worst.error, nil, reason: worst.reason)
+      class_for(worst.status).new(name, worst.status, nil, worst.error, nil, worst.reason)
     end
 
     # @return [Hash{Symbol => Object}, nil] an error, for logs
@@ -49,7 +49,7 @@ module Flowline
     end
 
     # @api private
-    def initialize(name, status, output, error, context, reason: nil, attempts: 0, timing: nil)
+    def initialize(name, status, output, error, context, reason = nil, attempts = 0, started = nil, duration = nil)
       @name = name
       @status = status
       @output = output
@@ -57,10 +57,10 @@ module Flowline
       @context = context
       @reason = reason
       @attempts = attempts
-      return unless timing && attempts.positive?
+      return unless started && attempts.positive?
 
-      @duration = timing.last
-      @started_at = (context.started_at + timing.first).round(6)
+      @duration = duration
+      @started_at = (context.started_at + started).round(6)
     end
 
     # @return [Boolean] whether there is an output, be it +nil+

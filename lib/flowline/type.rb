@@ -15,7 +15,7 @@ module Flowline
     # Float() makes Infinity or 0 of what a Float cannot hold.
     float = lambda do |text|
       value = Float(text)
-      value.infinite? || (value.zero? && text.match?(/\A[^ep]*[1-9a-f]/i)) ? raise(ArgumentError) : value
+      value.infinite? || (value.zero? && text.match?(/\A[^ep]*[1-9]/i)) ? raise(ArgumentError) : value
     end
 
     # By type, what classes are taken and how each becomes a value of the type.

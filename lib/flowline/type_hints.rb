@@ -26,8 +26,14 @@ module Flowline
 
       # @return [String] what kind of value it is, never the value itself: +"Array (3)"+
       def describe(value)
+        size = size(value)
+        "#{kind(value)}#{" (#{size})" if size}"
+      end
+
+      # @return [Integer, nil] how many elements an Array, Hash or String has
+      def size(value)
         _, size = SIZES.find { |type, _| type === value }
-        "#{kind(value)}#{" (#{size.bind_call(value)})" if size}"
+        size&.bind_call(value)
       end
 
       # @return [String] the name of its class

@@ -13,10 +13,16 @@ RSpec.describe "examples" do
 
   around { |example| Dir.mktmpdir { |directory| @directory = directory and example.run } }
 
+  # @return [Array(String, String, Process::Status)] what it prints, whatever the locale
+  define_method(:ruby) do |*arguments|
+    out, err, status = Open3.capture3(RbConfig.ruby, "-w", "-I#{root}/lib", *arguments)
+    [out.force_encoding("UTF-8"), err.force_encoding("UTF-8"), status]
+  end
+
   # The weather report, with these params, through the command line.
   define_method(:report) do |**params|
     given = { output: @directory, **params }.flat_map { |name, value| ["--param", "#{name}=#{value}"] }
-    Open3.capture3(RbConfig.ruby, "-w", "-I#{root}/lib", "#{root}/exe/flowline", "run", "#{root}/examples/weather_report.rb", *given)
+    ruby("#{root}/exe/flowline", "run", "#{root}/examples/weather_report.rb", *given)
   end
 
   def written(name)
@@ -154,7 +160,7 @@ RSpec.describe "examples" do
     it "is a script as well" do
       Dir.mktmpdir do |copy|
         FileUtils.cp_r(["#{root}/examples/weather_report.rb", "#{root}/examples/data"], copy)
-        out, err, status = Open3.capture3(RbConfig.ruby, "-w", "-I#{root}/lib", "#{copy}/weather_report.rb")
+        out, err, status = ruby("#{copy}/weather_report.rb")
         expect(status).to be_success
         expect(out).to include("output/report.md")
         expect(err).to include("Steps: 15/16")
@@ -164,7 +170,7 @@ RSpec.describe "examples" do
 
   describe "nested_pipelines.rb" do
     it "cleans two shops' orders with one pipeline" do
-      out, err, status = Open3.capture3(RbConfig.ruby, "-w", "-I#{root}/lib", "#{root}/examples/nested_pipelines.rb")
+      out, err, status = ruby("#{root}/examples/nested_pipelines.rb")
       expect(status).to be_success
       expect(out).to eq("Lyon     3 orders    43.00\nPorto    2 orders    19.50\n")
       expect(err).to include("✓ lyon.normalise", "✓ porto.deduplicate", "Steps: 8/8")

@@ -217,7 +217,6 @@ pub struct Run {
     ready: BinaryHeap<Reverse<u32>>,
     waiting: BinaryHeap<Reverse<(Nanos, StepId)>>,
     unfinished: usize,
-    running: usize,
     stopped: Option<Stop>,
     entirely: bool,
     failures: Vec<StepId>,
@@ -252,7 +251,6 @@ impl Run {
             ready: ready.into(),
             waiting: BinaryHeap::new(),
             unfinished,
-            running: 0,
             stopped: None,
             entirely: false,
             failures: Vec::new(),
@@ -323,7 +321,6 @@ impl Run {
         if state.phase != Phase::Running {
             return Err(RunError::NotRunning(step));
         }
-        self.running -= 1;
         match report {
             Report::Ended(outcome) => {
                 if outcome == Outcome::Succeeded || outcome.is_failure() {
@@ -452,7 +449,6 @@ impl Run {
         }
         state.phase = Phase::Running;
         state.started.get_or_insert(now);
-        self.running += 1;
         Ok(())
     }
 

@@ -105,7 +105,8 @@ impl Script<'_> {
             // Of all steps that have ended.
             ["outcomes", expected @ ..] => {
                 let ended = |step: usize| Some((step, self.run.outcome(step as StepId)?));
-                let show = |(step, outcome): (usize, _)| format!("{}={}", self.named.names[step], word(outcome));
+                let show =
+                    |(step, outcome): (usize, _)| format!("{}={}", self.named.names[step], word(outcome));
                 let actual: Vec<_> = (0..steps).filter_map(ended).map(show).collect();
                 assert_eq!((actual.join(" "), self.run.ended()), (expected.join(" "), expected.len()));
             }
@@ -360,7 +361,11 @@ mod retries {
 
     #[test]
     fn may_be_due_at_once() {
-        check(STOP, "a", "at 7\n starts a\n a retries 7\n starts a\n a retries 3\n starts a\n a ok\n done succeeded");
+        check(
+            STOP,
+            "a",
+            "at 7\n starts a\n a retries 7\n starts a\n a retries 3\n starts a\n a ok\n done succeeded",
+        );
     }
 
     #[test]
@@ -391,12 +396,20 @@ mod retries {
     #[test]
     fn may_end_in_failure_or_a_timeout() {
         check(STOP, "a", "starts a\n a retries 1\n at 1\n starts a\n a fails\n attempts a 2\n done failed");
-        check(STOP, "a", "starts a\n a retries 1\n at 1\n starts a\n a times_out\n attempts a 2\n done failed");
+        check(
+            STOP,
+            "a",
+            "starts a\n a retries 1\n at 1\n starts a\n a times_out\n attempts a 2\n done failed",
+        );
     }
 
     #[test]
     fn are_no_failures_until_the_last() {
-        check(STOP, "a; b; c: a", "starts a b\n a retries 9\n failures\n b ok\n status running\n outcomes b=ok");
+        check(
+            STOP,
+            "a; b; c: a",
+            "starts a b\n a retries 9\n failures\n b ok\n status running\n outcomes b=ok",
+        );
     }
 }
 
@@ -438,7 +451,11 @@ mod attempts_and_timing {
 
     #[test]
     fn of_a_step_stopped_while_it_waits_are_those_of_the_attempts_made() {
-        check(STOP, "a", "at 1\n starts a\n a retries 9\n at 4\n stop interrupted\n attempts a 1\n timing a 1 4");
+        check(
+            STOP,
+            "a",
+            "at 1\n starts a\n a retries 9\n at 4\n stop interrupted\n attempts a 1\n timing a 1 4",
+        );
     }
 
     #[test]
@@ -466,7 +483,11 @@ mod skips {
 
     #[test]
     fn cascade_from_unselected_steps_too() {
-        check(STOP, "a; b: a", "starts a\n a not_selected\n outcomes a=not_selected b=upstream_skipped\n done succeeded");
+        check(
+            STOP,
+            "a; b: a",
+            "starts a\n a not_selected\n outcomes a=not_selected b=upstream_skipped\n done succeeded",
+        );
     }
 
     #[test]
@@ -491,7 +512,8 @@ mod skips {
     #[test]
     fn give_way_to_a_failure_beside_them() {
         for endings in ["a skips\n b fails", "b fails\n a skips"] {
-            let lines = format!("starts a b\n {endings}\n outcomes a=skips b=fails c=upstream_failed\n done failed");
+            let lines =
+                format!("starts a b\n {endings}\n outcomes a=skips b=fails c=upstream_failed\n done failed");
             check(CONTINUE, "a; b; c: a b", &lines);
         }
     }
@@ -616,7 +638,11 @@ mod on_error_stop {
 
     #[test]
     fn is_the_same_for_a_timeout() {
-        check(STOP, "a; b; c: a", "starts a\n a times_out\n outcomes a=times_out b=run_failed c=run_failed\n done failed");
+        check(
+            STOP,
+            "a; b; c: a",
+            "starts a\n a times_out\n outcomes a=times_out b=run_failed c=run_failed\n done failed",
+        );
     }
 
     #[test]
@@ -731,12 +757,20 @@ mod on_error_continue {
 
     #[test]
     fn still_retries_after_a_failure() {
-        check(CONTINUE, "a; b", "starts a b\n a fails\n b retries 5\n waits 5\n at 5\n starts b\n b ok\n done failed");
+        check(
+            CONTINUE,
+            "a; b",
+            "starts a b\n a fails\n b retries 5\n waits 5\n at 5\n starts b\n b ok\n done failed",
+        );
     }
 
     #[test]
     fn lists_failures_in_the_order_in_which_they_happened() {
-        check(CONTINUE, "a; b; c | optional", "starts a b c\n b fails\n c fails\n a fails\n failures b a\n done failed");
+        check(
+            CONTINUE,
+            "a; b; c | optional",
+            "starts a b c\n b fails\n c fails\n a fails\n failures b a\n done failed",
+        );
     }
 }
 
@@ -803,7 +837,11 @@ mod stop {
              outcomes a=ok bad=fails tidy=run_failed
              done failed",
         );
-        check(STOP, "a; b", "starts a\n stop interrupted\n stop timed_out\n a fails\n failures a\n done cancelled");
+        check(
+            STOP,
+            "a; b",
+            "starts a\n stop interrupted\n stop timed_out\n a fails\n failures a\n done cancelled",
+        );
     }
 
     #[test]
@@ -855,12 +893,20 @@ mod stop {
 
     #[test]
     fn before_anything_started_cancels_everything() {
-        check(STOP, "a; b: a", "stop interrupted\n outcomes a=interrupted b=interrupted\n timing a none\n done cancelled");
+        check(
+            STOP,
+            "a; b: a",
+            "stop interrupted\n outcomes a=interrupted b=interrupted\n timing a none\n done cancelled",
+        );
     }
 
     #[test]
     fn of_a_single_step_is_no_failure_but_the_run_is_cancelled() {
-        check(STOP, "a; b: a", "starts a\n a interrupted\n failures\n outcomes a=interrupted b=upstream_failed\n done cancelled");
+        check(
+            STOP,
+            "a; b: a",
+            "starts a\n a interrupted\n failures\n outcomes a=interrupted b=upstream_failed\n done cancelled",
+        );
     }
 }
 
@@ -883,7 +929,11 @@ mod passed_over {
 
     #[test]
     fn holds_none_that_was_reported_on() {
-        check(STOP, "a; b", "starts a b\n b fails\n a retries 5\n passed_over\n outcomes a=run_failed b=fails");
+        check(
+            STOP,
+            "a; b",
+            "starts a b\n b fails\n a retries 5\n passed_over\n outcomes a=run_failed b=fails",
+        );
     }
 }
 
@@ -1014,7 +1064,10 @@ mod replay {
             {"Stopped":{"stop":"Interrupted","entirely":false,"at":7}}]"#;
         let events: Vec<Event> = serde_json::from_str(recorded).unwrap();
         let run = Run::replay(graph("a; b").graph, STOP, events).unwrap();
-        assert_eq!((run.outcome(0), run.outcome(1)), (Some(Skipped(Condition)), Some(Cancelled(Interrupted))));
+        assert_eq!(
+            (run.outcome(0), run.outcome(1)),
+            (Some(Skipped(Condition)), Some(Cancelled(Interrupted)))
+        );
     }
 }
 

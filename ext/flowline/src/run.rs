@@ -8,7 +8,8 @@ use flowline_core::run::{
     CancelReason, Next, OnError, Outcome, Report, Run as Core, SkipReason, Status, Stop,
 };
 use magnus::{
-    Class, Error, IntoValue, Module, Object, RModule, Ruby, Symbol, TypedData, Value, function, method,
+    Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TypedData, Value, function,
+    method,
 };
 
 use crate::error;
@@ -30,13 +31,9 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("next", method!(Run::next, 0))?;
     class.define_method("succeed", method!(Run::succeed, 1))?;
     class.define_method("report", method!(Run::report, 3))?;
-    class.define_method("retry_in", method!(Run::retry_in, 2))?;
     class.define_method("stop", method!(Run::stop, 2))?;
     class.define_method("status", method!(Run::status, 0))?;
-    class.define_method("outcome", method!(Run::outcome, 1))?;
-    class.define_method("reason", method!(Run::reason, 1))?;
-    class.define_method("timing", method!(Run::timing, 1))?;
-    class.define_method("attempts", method!(Run::attempts, 1))?;
+    class.define_method("step", method!(Run::step, 1))?;
     class.define_method("failures", method!(Run::failures, 0))?;
     class.define_method("running", method!(Run::running, 0))?;
     class.define_method("take_passed_over", method!(Run::take_passed_over, 0))?;
@@ -81,14 +78,6 @@ impl Run {
         core.report(step, Report::Ended(outcome), now).map_err(|e| error::raise(ruby, &e))
     }
 
-    /// `retry_in(step, seconds)`: an attempt was made, the next is to start then.
-    fn retry_in(ruby: &Ruby, rb_self: &Self, step: StepId, seconds: f64) -> Result<(), Error> {
-        let now = rb_self.now();
-        let until = now.saturating_add((seconds.max(0.0) * 1e9) as u64);
-        let mut core = rb_self.core(ruby)?;
-        core.report(step, Report::RetryAt(until), now).map_err(|e| error::raise(ruby, &e))
-    }
-
     /// `stop(status: :failed, :cancelled or :timed_out, entirely)`
     fn stop(ruby: &Ruby, rb_self: &Self, status: Symbol, entirely: bool) -> Result<(), Error> {
         let stop = match status.name()?.as_ref() {
@@ -111,25 +100,22 @@ impl Run {
         }))
     }
 
-    /// `outcome(step) -> Symbol`, `nil` while it has none.
-    fn outcome(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<Symbol>, Error> {
-        Ok(rb_self.core(ruby)?.outcome(step).map(|outcome| ruby.to_symbol(name(outcome).0)))
-    }
-
-    /// `reason(step) -> Symbol`, `nil` where the outcome has none.
-    fn reason(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<Symbol>, Error> {
-        let outcome = rb_self.core(ruby)?.outcome(step);
-        Ok(outcome.and_then(|outcome| name(outcome).1).map(|reason| ruby.to_symbol(reason)))
-    }
-
-    /// `timing(step) -> [seconds from the run's start, seconds it took]`, `nil` if it never started.
-    fn timing(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<(f64, f64)>, Error> {
-        let timing = rb_self.core(ruby)?.timing(step);
-        Ok(timing.map(|(start, end)| (seconds(start), seconds(end.saturating_sub(start)))))
-    }
-
-    fn attempts(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<u32, Error> {
-        Ok(rb_self.core(ruby)?.attempts(step))
+    /// `step(id) -> [outcome: Symbol or nil, reason: Symbol or nil, attempts: Integer, started: Float or nil,
+    /// duration: Float or nil]`, times in seconds, from the run's start.
+    fn step(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<RArray, Error> {
+        let core = rb_self.core(ruby)?;
+        let (outcome, reason) = core.outcome(step).map(name).unzip();
+        let (started, duration) = core
+            .timing(step)
+            .map(|(start, end)| (seconds(start), seconds(end.saturating_sub(start))))
+            .unzip();
+        let facts = ruby.ary_new_capa(5);
+        facts.push(outcome.map(|name| ruby.to_symbol(name)))?;
+        facts.push(reason.flatten().map(|name| ruby.to_symbol(name)))?;
+        facts.push(core.attempts(step))?;
+        facts.push(started)?;
+        facts.push(duration)?;
+        Ok(facts)
     }
 
     fn failures(ruby: &Ruby, rb_self: &Self) -> Result<Vec<StepId>, Error> {

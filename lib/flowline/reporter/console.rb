@@ -105,7 +105,8 @@ module Flowline
         return "#{result.attempts} attempts" if result.attempts > 1
         return unless ::Array === output || ::Hash === output
 
-        "#{output.size.to_s.gsub(/(?<=\d)(?=(\d{3})+\z)/, ",")} record#{"s" unless output.size == 1}"
+        size = TypeHints.size(output)
+        "#{size.to_s.gsub(/(?<=\d)(?=(\d{3})+\z)/, ",")} record#{"s" unless size == 1}"
       end
 
       def mark(mark)
