@@ -243,7 +243,8 @@ module Flowline
     def initialize(hook, original, detail: nil)
       @hook = hook
       @original = original
-      super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; nothing was called after it, mend the hook or take it out")
+      super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; " \
+            "nothing was called after it, mend the hook or take it out")
       set_backtrace(original.backtrace) if original.backtrace
     end
 

@@ -58,7 +58,9 @@ module Flowline
     end
 
     def after(name, *facts)
-      call_each(name, facts) { |error| @warnings << "hook #{name} failed: #{TypeHints.kind(error)}: #{words(error)} (#{error.backtrace&.first})" }
+      call_each(name, facts) do |error|
+        @warnings << "hook #{name} failed: #{TypeHints.kind(error)}: #{words(error)} (#{error.backtrace&.first})"
+      end
     end
 
     def words(error)

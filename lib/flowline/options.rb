@@ -3,8 +3,10 @@
 module Flowline
   # The closed tables of options. Anything else is an error that says what was probably meant.
   module Options
+    # What an option takes: in words, and as a check.
     # @api private
     Option = Struct.new(:expected, :check) do
+      # @return [Boolean]
       def accepts?(value)
         check.call(value)
       end

@@ -53,7 +53,10 @@ module Flowline
       # @return [Pipeline] one of just this graph
       # @api private
       def of(dag)
-        new(Definition.new.tap { |own| [own.steps.concat(dag.steps), own.groups.concat(dag.groups.values)] })
+        definition = Definition.new
+        definition.steps.concat(dag.steps)
+        definition.groups.concat(dag.groups.values)
+        new(definition)
       end
 
       # @param object [Object]

@@ -5,7 +5,10 @@ module Flowline
   # instead of the definition's.
   # @api private
   class Rebound
-    attr_reader :receiver, :block
+    # @return [Object] the +self+ around +define+
+    attr_reader :receiver
+    # @return [Proc] what the user wrote
+    attr_reader :block
 
     # @param callable [Object] what the user gave
     # @param definition [Definition] whose +self+ must not be seen
@@ -25,12 +28,9 @@ module Flowline
       freeze
     end
 
+    # @return [Object] what the block returns
     def call(*args, **keywords)
       @receiver.instance_exec(*args, **keywords, &@block)
-    end
-
-    def source_location
-      @block.source_location
     end
   end
 end

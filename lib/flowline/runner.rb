@@ -35,8 +35,7 @@ module Flowline
       begin
         start
         executor.execute(self)
-        raise Error, "executor #{TypeHints.kind(executor)} returned before every step had ended; it must go on until `next` is nil" if @run.ended < @dag.size
-
+        complete(executor)
         well = true
       ensure
         begin
@@ -69,6 +68,12 @@ module Flowline
     end
 
     private
+
+    def complete(executor)
+      return if @run.ended == @dag.size
+
+      raise Error, "executor #{TypeHints.kind(executor)} returned before every step had ended; it must go on until `next` is nil"
+    end
 
     def perform_observed(id)
       return skip(id) unless wanted?(id)

@@ -7,7 +7,7 @@ module Flowline
   module TypeHints
     KIND = ::Kernel.instance_method(:class)
     TITLE = ::Module.instance_method(:to_s)
-    SIZES = { ::Array => ::Array.instance_method(:size), ::Hash => ::Hash.instance_method(:size), ::String => ::String.instance_method(:size) }.freeze
+    SIZES = [::Array, ::Hash, ::String].to_h { |type| [type, type.instance_method(:size)] }.freeze
     private_constant :KIND, :TITLE, :SIZES
 
     class << self

@@ -43,16 +43,21 @@ fn word(outcome: Outcome) -> &'static str {
 #[derive(Debug, PartialEq)]
 struct View {
     status: Status,
-    steps: Vec<(Option<Outcome>, Option<(Nanos, Nanos)>, u32)>,
+    outcomes: Vec<Option<Outcome>>,
+    timing: Vec<Option<(Nanos, Nanos)>>,
+    attempts: Vec<u32>,
     failures: Vec<StepId>,
     running: Vec<StepId>,
     ended: usize,
 }
 
 fn view(run: &Run, steps: usize) -> View {
+    let steps = 0..steps as StepId;
     View {
         status: run.status(),
-        steps: (0..steps as StepId).map(|s| (run.outcome(s), run.timing(s), run.attempts(s))).collect(),
+        outcomes: steps.clone().map(|step| run.outcome(step)).collect(),
+        timing: steps.clone().map(|step| run.timing(step)).collect(),
+        attempts: steps.map(|step| run.attempts(step)).collect(),
         failures: run.failures().to_vec(),
         running: run.running(),
         ended: run.ended(),

@@ -68,7 +68,7 @@ module Flowline
       def named(pipelines)
         constants = pipelines.all?(&:name) ? {} : constants_of(Object, Object.constants - @known)
         pipelines.each_with_index.with_object({}) do |(pipeline, position), by_name|
-          name = pipeline.name || constants[pipeline.object_id] || "pipeline #{position + 1}"
+          name = pipeline.name || constants[pipeline] || "pipeline #{position + 1}"
           raise Usage, "#{@path} has two pipelines named #{name}; rename one" if by_name.key?(name)
 
           by_name[name] = pipeline
@@ -77,14 +77,14 @@ module Flowline
 
       # The names of pipelines in new constants, modules within modules included.
       def constants_of(top, names)
-        found = {}
+        found = {}.compare_by_identity
         queue = names.map { |name| [top, name, name.to_s] }
         until queue.empty?
           owner, name, full_name = queue.shift
-          next if owner.autoload?(name) || found.key?(owner.const_get(name).object_id)
+          next if owner.autoload?(name) || found.key?(owner.const_get(name))
 
           value = owner.const_get(name)
-          found[value.object_id] = full_name
+          found[value] = full_name
           queue.concat(value.constants(false).map { |inner| [value, inner, "#{full_name}::#{inner}"] }) if value.is_a?(Module)
         end
         found
