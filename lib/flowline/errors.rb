@@ -4,6 +4,9 @@ module Flowline
   # What every error of Flowline is. Each is built from facts, has readers for them, and composes a
   # message that says what happened, where, and what to do.
   class Error < StandardError
+    # @return [Result, nil] how the run ended, partial results included, where +run!+ raised the error
+    attr_accessor :result
+
     # Raises the error as if the user's own line had raised it: our frames are left out.
     # @api private
     def self.raise_at_caller(error)
@@ -187,8 +190,10 @@ module Flowline
     def compose(detail)
       text = +"step #{Name.show(step_name)} failed"
       text << " after #{attempts} attempts" if attempts > 1
-      text << ": #{TypeHints.kind(original)}: #{detail}" if original
+      first, *others = detail.to_s.lines(chomp: true)
+      text << ": #{[TypeHints.kind(original), *first].join(": ")}" if original
       text << " (#{place})" if place
+      text << others.map { |line| "\n#{line}" }.join
       text << "; to leave a step's block early, use `next`" if LocalJumpError === original || UncaughtThrowError === original
       text
     end

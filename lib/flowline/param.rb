@@ -39,6 +39,7 @@ module Flowline
       @in = options[:in]
       @description = options[:description]
       @secret = options.fetch(:secret, false)
+      Type.load(type)
       DefinitionError.check(sentences(options).map { |sentence| DefinitionError.new("param #{Name.show(@name)}: #{sentence}", place: place) })
       freeze
     end
@@ -58,7 +59,7 @@ module Flowline
     # @return [Object]
     # @raise [Type::Mismatch] with a sentence that says what is wrong
     def value(given)
-      value = given.fetch(name) { default.respond_to?(:call) ? default.call : default }
+      value = given.fetch(name) { default_value }
       raise Type::Mismatch, "is required" if required? && value.nil?
 
       value.nil? ? nil : coerce(value)
@@ -81,6 +82,12 @@ module Flowline
     end
 
     private
+
+    def default_value
+      default.respond_to?(:call) ? default.call : default
+    rescue StandardError => e
+      raise Type::Mismatch, "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
+    end
 
     def coerce(value)
       value = Type.coerce(type, value)

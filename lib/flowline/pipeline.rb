@@ -130,9 +130,10 @@ module Flowline
     # @raise [Error] the result's error, and what {#run} raises
     def run!(**arguments)
       result = run(**arguments)
-      raise result.error || CancelledError.new(:interrupted) unless result.success?
+      return result if result.success?
 
-      result
+      error = result.error || CancelledError.new(:interrupted)
+      raise error.tap { error.result = result }
     end
 
     # @return [true]

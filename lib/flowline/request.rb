@@ -63,7 +63,7 @@ module Flowline
       (given.keys - @declared.keys).each do |name|
         known = loose.key?(name) ? @declared.keys + Options::RUN.keys : @declared.keys
         suggestion = Name.suggest(name, known)
-        suggestion = "; its params are #{@declared.empty? ? "none" : @declared.keys.map { |k| Name.show(k) }.join(", ")}" if suggestion.empty?
+        suggestion = "; known are #{known.empty? ? "none" : known.map { |k| Name.show(k) }.join(", ")}" if suggestion.empty?
         @problems << "unknown param #{Name.show(name)}#{suggestion}"
       end
       given

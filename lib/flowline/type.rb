@@ -53,6 +53,13 @@ module Flowline
         type.is_a?(Module) || COERCIONS.key?(type)
       end
 
+      # Loads the library of a type, so that defaults can be written with it.
+      # @param type [Symbol, Class]
+      # @return [void]
+      def load(type)
+        require type.to_s if %i[date time].include?(type)
+      end
+
       # @param type [Symbol, Class]
       # @param value [Object] not nil
       # @return [Object] the value as the type has it

@@ -51,7 +51,7 @@ RSpec.describe "the command line" do
       write("broken", "")
       status, _, err = flowline("run", import, "--param", "date=2024-01-31")
       expect(status).to eq(1)
-      expect(err).to include("✗ step load failed: RuntimeError: not yet (#{File.expand_path(import)}:5)", "step(:load, depends_on: :fetch)")
+      expect(err).to include("✗ step load failed: RuntimeError: not yet (import.rb:5)", "step(:load, depends_on: :fetch)")
     end
 
     it "says with --quiet only what failed" do
@@ -102,7 +102,7 @@ RSpec.describe "the command line" do
   describe "validate" do
     it "checks without running" do
       file = write("two.rb", "A = Flowline.define { step(:a) { raise } }\nFlowline.define(name: 'b') { step(:x) { raise }; step(:y) { 1 } }\n")
-      expect(flowline("validate", file)).to eq([0, "A: 1 steps, valid\nb: 2 steps, valid\n", ""])
+      expect(flowline("validate", file)).to eq([0, "A: 1 step, valid\nb: 2 steps, valid\n", ""])
     ensure
       Object.send(:remove_const, :A)
     end
@@ -146,7 +146,7 @@ RSpec.describe "the command line" do
         Object.send(:remove_const, :Jobs) if Object.const_defined?(:Jobs)
         flowline(*argv)
       end
-      expect(fresh.call("validate", file)[1]).to eq("Jobs::Import: 1 steps, valid\nJobs::Weekly: 2 steps, valid\nthird: 1 steps, valid\n")
+      expect(fresh.call("validate", file)[1]).to eq("Jobs::Import: 1 step, valid\nJobs::Weekly: 2 steps, valid\nthird: 1 step, valid\n")
       expect(fresh.call("run", file)).to eq(
         [2, "", "flowline: many.rb has 3 pipelines: Jobs::Import, Jobs::Weekly, third; choose one with --pipeline NAME\n"]
       )

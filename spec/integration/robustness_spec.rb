@@ -117,12 +117,12 @@ RSpec.describe "Robustness" do
   describe "exceptions" do
     def failure_of(*error, &body)
       body ||= -> { raise(*error) }
-      out = StringIO.new
-      result = run(reporter: [Flowline::Reporter::Console.new(out), Flowline::Reporter::JSON.new(out)]) { |p| p.step(:a, &body) }
+      reporters = [Flowline::Reporter::Console, Flowline::Reporter::JSON].map { |type| type.new(StringIO.new) }
+      result = run(reporter: reporters) { |p| p.step(:a, &body) }
       expect(result.warnings).to eq([])
       expect(JSON.parse(result.to_json)["error"]["message"]).to eq(result.error.message)
       expect(result.error.message).to be_valid_encoding.and start_with("step a failed: ")
-      [result[:a].error, out.string]
+      result[:a].error
     end
 
     def saying(&message)
@@ -130,15 +130,16 @@ RSpec.describe "Robustness" do
     end
 
     {
-      "raises" => [-> { raise "not told" }, /cannot be read: RuntimeError/], "is nil" => [-> {}, /failed: #<Class/], "is a number" => [-> { 42 }, /: 42 /],
+      "raises" => [-> { raise "not told" }, /cannot be read: RuntimeError/], "is nil" => [-> {}, /failed: #<Class/],
+      "is a number" => [-> { 42 }, /: 42 /],
       "is a BasicObject" => [-> { BasicObject.new }, /cannot be read: NoMethodError/], "is empty" => [-> { "" }, /failed: /],
       "is binary" => [-> { "a\xff\xfeb".b }, /a\uFFFD\uFFFDb/], "is broken UTF-8" => [-> { "a\xff" }, /a\uFFFD/],
       "is UTF-16" => [-> { "é".encode("UTF-16LE") }, /é/], "is Latin-1" => [-> { "é".encode("ISO-8859-1") }, /é/],
-      "is very long" => [-> { "x" * 1_000_000 }, /xxxx/], "has newlines" => [-> { "one\ntwo" }, /one\ntwo/]
+      "is very long" => [-> { "x" * 1_000_000 }, /xxxx/], "has newlines" => [-> { "one\ntwo" }, /one \(.+:\d+\)\ntwo/]
     }.each do |kind, (message, expected)|
       it "may have a message that #{kind}" do
         type = saying(&message)
-        error, = failure_of(type)
+        error = failure_of(type)
         expect(error.original).to be_a(type)
         expect(error.message).to match(expected)
       end
@@ -146,15 +147,15 @@ RSpec.describe "Robustness" do
 
     it "may be frozen" do
       frozen = RuntimeError.new("cold").freeze
-      error, = failure_of(frozen)
+      error = failure_of(frozen)
       expect(error.original).to equal(frozen)
       expect(error.message).to include("cold")
     end
 
     it "may be without a backtrace, or with an odd one" do
-      expect(failure_of(RuntimeError, "x", []).first).to have_attributes(message: "step a failed: RuntimeError: x", place: nil)
-      expect(failure_of(RuntimeError, "x", ["odd"]).first).to have_attributes(place: nil, backtrace: ["odd"])
-      gone = failure_of(RuntimeError, "x", ["/no/such/file.rb:7:in `x'"]).first
+      expect(failure_of(RuntimeError, "x", [])).to have_attributes(message: "step a failed: RuntimeError: x", place: nil)
+      expect(failure_of(RuntimeError, "x", ["odd"])).to have_attributes(place: nil, backtrace: ["odd"])
+      gone = failure_of(RuntimeError, "x", ["/no/such/file.rb:7:in `x'"])
       expect(gone.place).to eq("/no/such/file.rb:7")
     end
 
@@ -167,19 +168,18 @@ RSpec.describe "Robustness" do
     end
 
     it "may have a hostile class, ==, hash and inspect" do
-      type = Class.new(StandardError) { %i[class == hash inspect to_s].each { |name| define_method(name) { |*| raise "#{name} must not be called" } } }
-      error, = failure_of(type)
+      error = failure_of(hostile.call(StandardError, :class, :==, :hash, :inspect, :to_s))
       expect(error.message).to include("cannot be read")
     end
 
-    it "may be without a cause, or with a circle of them" do
+    it "may be without a cause" do
       first = RuntimeError.new("first")
-      expect(failure_of { raise first, cause: nil }.first.cause).to equal(first)
+      expect(failure_of { raise first, cause: nil }.cause).to equal(first)
     end
 
     it "may be Flowline's own" do
       inner = Flowline::StepError.new(:inner, RuntimeError.new("deep"))
-      error, = failure_of(inner)
+      error = failure_of(inner)
       expect(error).to have_attributes(step_name: :a, original: inner)
     end
   end

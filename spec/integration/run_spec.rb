@@ -45,7 +45,8 @@ RSpec.describe Flowline::Result do
   end
 
   it "gives skipped steps a class of their own" do
-    expect(mixed[:skip]).to be_a(Flowline::Skipped).and have_attributes(status: :skipped, reason: :condition, skipped?: true, output: nil, duration: nil)
+    expect(mixed[:skip]).to be_a(Flowline::Skipped)
+    expect(mixed[:skip]).to have_attributes(status: :skipped, reason: :condition, skipped?: true, output: nil, duration: nil)
     expect(mixed.steps.grep(Flowline::Skipped).map(&:name)).to eq([:skip])
   end
 

@@ -14,7 +14,7 @@ module Flowline
       def work(file)
         chosen = @options[:pipeline] ? [file.choose(@options[:pipeline])] : file.pipelines
         file.guard { DefinitionError.check(chosen.flat_map { |_, pipeline| pipeline.problems }) }
-        chosen.each { |name, pipeline| @out.puts("#{name}: #{pipeline.steps.size} steps, valid") }
+        chosen.each { |name, pipeline| @out.puts("#{name}: #{pipeline.steps.size} step#{"s" unless pipeline.steps.one?}, valid") }
         0
       end
     end

@@ -1,0 +1,221 @@
+# frozen_string_literal: true
+
+require "date"
+require "stringio"
+
+RSpec.describe Flowline::Param do
+  # What a step sees of a param declared like this.
+  def value(given = {}, **options)
+    pipeline = Flowline.define do
+      param :x, **options
+      step(:s) { |ctx| ctx[:x] }
+    end
+    output_of(pipeline, :s, **given)
+  end
+
+  describe "required:" do
+    it "is an error where the param is missing or nil" do
+      [{}, { x: nil }, { params: {} }, { params: { x: nil } }].each do |given|
+        expect { value(given, required: true) }.to raise_error(Flowline::ParamError, "param x is required")
+      end
+    end
+
+    it "is content with false, with a default, and with the explicit form" do
+      expect(value({ x: false }, required: true)).to be(false)
+      expect(value({}, required: true, default: 3)).to eq(3)
+      expect(value({ params: { x: 4 } }, required: true)).to eq(4)
+      expect(value({ params: { "x" => 5 } }, required: true)).to eq(5)
+    end
+  end
+
+  describe "default:" do
+    it "is the value where none is given, be it false" do
+      expect([value(default: 3), value({ x: 4 }, default: 3), value(default: false)]).to eq([3, 4, false])
+    end
+
+    it "is coerced, and a wrong one is found when it is declared" do
+      expect(value(type: :date, default: "2024-01-31")).to eq(Date.new(2024, 1, 31))
+      expect { value(type: :date, default: "soon") }.to raise_error(Flowline::DefinitionError, /param x: default: must be a date .*"soon"/)
+      expect { value(in: [1, 2], default: 3) }.to raise_error(Flowline::DefinitionError, /param x: default: must be in \[1, 2\], not 3/)
+    end
+
+    it "is called for each run that needs it, if it can be" do
+      calls = 0
+      pipeline = Flowline.define do
+        param :x, type: :integer, default: -> { (calls += 1).to_s }
+        step(:s) { |ctx| ctx[:x] }
+      end
+
+      expect(calls).to eq(0)
+      expect([output_of(pipeline, :s), output_of(pipeline, :s, x: 9), output_of(pipeline, :s)]).to eq([1, 9, 2])
+    end
+
+    it "is checked when it was called, too" do
+      expect { value(type: :integer, default: -> { "abc" }) }.to raise_error(Flowline::ParamError, /param x must be a whole number/)
+      expect { value(required: true, default: -> {}) }.to raise_error(Flowline::ParamError, /param x is required/)
+    end
+  end
+
+  describe "in:" do
+    it "takes anything that knows what it includes, and asks after coercion" do
+      year = Date.new(2024, 1, 1)..Date.new(2024, 12, 31)
+      {
+        [%w[a b], :string] => %w[a c], [1..10, :integer] => %w[10 11], [1.., :integer] => ["9", "-1"], [..5, :float] => ["4.5", "5.5"],
+        [year, :date] => %w[2024-06-01 2025-01-01], [..year.end, :date] => %w[2024-06-01 2025-01-01], [year.begin.., :date] => %w[2024-06-01 2023-01-01],
+        ["a".."z", :string] => %w[b bb], [Time.at(0)..Time.at(9), :time] => [Time.at(5), Time.at(10)],
+        [Class.new { def include?(number) = number.even? }.new, :integer] => [2, 3]
+      }.each do |(allowed, type), (good, bad)|
+        expect { value({ x: good }, type: type, in: allowed) }.not_to raise_error
+        expect { value({ x: bad }, type: type, in: allowed) }.to raise_error(Flowline::ParamError, /\Aparam x must be in .+, not /), "#{bad} in #{allowed}"
+      end
+    end
+
+    it "must know it" do
+      expect { value(in: 5) }.to raise_error(Flowline::DefinitionError, /param x: in: must have `include\?`/)
+    end
+  end
+
+  describe "in a run" do
+    pipeline = Flowline.define do
+      param :start_date, type: :date, required: true
+      param :batch_size, type: :integer, default: 100
+      param :mode, type: :symbol, in: %i[fast full]
+      step(:s) { |ctx| ctx.to_h }
+    end
+
+    it "has all that is wrong in one error, before anything runs" do
+      expect { pipeline.run(batch_size: "x", mode: :slow, bogus: 1, on_error: :carry_on, context: { mode: 1 }) }
+        .to raise_error(Flowline::ParamError) { |error|
+          expect(error.problems).to contain_exactly(/\Aparam start_date is required/, /\Aparam batch_size must be a whole number, not "x"/,
+                                                    /\Aparam mode must be in \[:fast, :full\], not :slow/, /\Aunknown param bogus/,
+                                                    /\Arun: on_error: must be :stop or :continue/, /\Acontext: mode is a param; pass it as mode:/)
+          expect(error.message.lines.size).to eq(7)
+          expect(error.backtrace.first).to start_with("#{__FILE__}:")
+        }
+    end
+
+    it "does not call params missing that are there, whatever else is wrong" do
+      expect { pipeline.run(start_date: "2024-01-01", on_error: :carry_on) }.to raise_error(Flowline::ParamError, /\Arun: on_error: must be .*\z/)
+    end
+
+    it "says what was probably meant" do
+      expect { pipeline.run(start_dat: "2024-01-01", start_date: "2024-01-01") }.to raise_error(/\Aunknown param start_dat; did you mean start_date\?/)
+      expect { pipeline.run(executr: :sequential, start_date: "2024-01-01") }.to raise_error(/\Aunknown param executr; did you mean executor\?/)
+      expect { pipeline.run(params: { start_date: "2024-01-01", batchsize: 1 }) }.to raise_error(/\Aunknown param batchsize; did you mean batch_size\?/)
+    end
+
+    it "gives steps the values coerced" do
+      expect(output_of(pipeline, :s, start_date: "2024-01-31", batch_size: "500", mode: "fast"))
+        .to eq(start_date: Date.new(2024, 1, 31), batch_size: 500, mode: :fast)
+      expect(output_of(pipeline, :s, params: { "start_date" => "2024-01-31" })).to eq(start_date: Date.new(2024, 1, 31), batch_size: 100, mode: nil)
+    end
+  end
+
+  describe "a declaration" do
+    it "has every mistake in one error" do
+      expect { Flowline.define { param :x, typ: :date, requird: true, type: :dat, in: 3 } }.to raise_error(Flowline::DefinitionError) { |error|
+        expect(error.problems.map(&:message)).to contain_exactly(/unknown option typ:; did you mean type\?/, /unknown option requird:; did you mean required\?/,
+                                                                 /unknown type :dat; did you mean date\?/, /in: must have/)
+        expect(error.problems.map(&:place)).to all(start_with(__FILE__))
+      }
+    end
+
+    it "cannot have the name of an option of run" do
+      Flowline::Options::RUN.each_key do |name|
+        expect { Flowline.define { param name } }.to raise_error(Flowline::DefinitionError, /param #{name}: is also an option of run/)
+        expect { Flowline.define { param name.to_s } }.to raise_error(Flowline::DefinitionError, /param #{name}: is also an option of run/)
+      end
+    end
+
+    it "twice names both places" do
+      first = line(2)
+      error = error_of do
+        Flowline.define { param :x
+                          param :x, type: :date } # rubocop:disable Layout
+      end
+
+      expect(error.message).to include("param x is declared twice: #{first} and #{line(-3)}")
+    end
+
+    it "is data to read" do
+      place = line(1)
+      declared = Flowline.define { param :x, type: :date, required: true, in: [], description: "The day", secret: true }.params[:x]
+
+      expect(declared).to be_frozen.and have_attributes(name: :x, type: :date, required?: true, in: [], description: "The day", secret?: true, place: place)
+    end
+  end
+
+  describe "secret:" do
+    token = "hunter2-\"quoted\""
+
+    # Everything that a run, its result, its errors and its reporters say.
+    def said(pipeline, **arguments)
+      log = StringIO.new
+      result = pipeline.run(**arguments, reporter: [Flowline::Reporter::Console.new(log), Flowline::Reporter::JSON.new(log)])
+      [log.string, result.inspect, result.to_h.inspect, result.to_json, result.error&.message, result.error&.full_message(highlight: false),
+       *result.warnings, result.steps.map(&:inspect).join, *result.steps.map { |step| step.error&.message }].compact.join("\n")
+    rescue Flowline::Error => e
+      [e.message, e.inspect, e.full_message, e.cause.inspect].join("\n")
+    end
+
+    it "is not in what a run says that fails over it" do
+      pipeline = Flowline.define(name: "secretive") do
+        param :token, type: :string, secret: true
+        param :other, secret: true, default: "hunter2"
+        after_run { |_, ctx| raise "after #{ctx[:token]}" }
+        after_step { |_, _| raise "step #{token}" }
+        step(:optional, optional: true) { |ctx| raise "optional #{ctx[:token].inspect}" }
+        step(:bad) { |token:| raise ArgumentError, "no access with #{token}" }
+      end
+      text = said(pipeline, token: token, on_error: :continue)
+
+      expect(text).to include("no access with [secret]", "after [secret]")
+      expect(text).not_to include("hunter2")
+    end
+
+    {
+      "a wrong type" => { type: :integer }, "a class" => { type: IO }, "JSON" => { type: :hash }, "a list of values" => { in: %w[a b] },
+      "a date" => { type: :date }, "a decimal" => { type: :decimal }, "a boolean" => { type: :boolean }
+    }.each do |what, options|
+      it "is not in the error about #{what}" do
+        pipeline = Flowline.define { param :token, secret: true, **options }
+        text = said(pipeline, token: "{#{token}")
+
+        expect(text).to match(/param token must be /)
+        expect(text).not_to include("hunter2")
+      end
+    end
+
+    it "is not in errors about its default" do
+      expect(error_of { Flowline.define { param :token, secret: true, type: :integer, default: token } }.message).not_to include("hunter2")
+      expect(said(Flowline.define { param :token, secret: true, type: :integer, default: -> { token } })).not_to include("hunter2")
+    end
+
+    it "is not in errors about where it was put" do
+      pipeline = Flowline.define { param :token, secret: true }
+
+      expect([said(pipeline, params: token), said(pipeline, params: [token]), said(pipeline, context: { token: token })].join).not_to include("hunter2")
+    end
+
+    it "is not in what anything looks like" do
+      seen = nil
+      pipeline = Flowline.define do
+        param :token, secret: true, default: token
+        step(:s) { |ctx| seen = [ctx.inspect, error_of_fetch(ctx), (begin; ctx.tokn; rescue NoMethodError => e; e.message; end)] } # rubocop:disable Style
+      end
+      pipeline.run!
+
+      expect([seen, pipeline.inspect, pipeline.params.inspect, pipeline.dag.inspect].join).not_to include("hunter2")
+    end
+
+    def error_of_fetch(context)
+      context.fetch(:tokn)
+    rescue KeyError => e
+      e.message
+    end
+
+    it "is there for steps" do
+      expect(value({ x: token }, secret: true)).to eq(token)
+    end
+  end
+end
