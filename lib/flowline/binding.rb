@@ -38,9 +38,7 @@ module Flowline
 
       kind, name = parameters.first
       # What most steps are, taken straight: one parameter for one dependency.
-      if kind == :req && parameters.size == 1 && dependencies.size == 1 && !condition && !CONTEXT_NAMES.include?(name)
-        return new(dependencies)
-      end
+      return new(dependencies) if kind == :req && parameters.size == 1 && dependencies.size == 1 && !condition && !CONTEXT_NAMES.include?(name)
 
       Resolution.new(parameters, dependencies, params, input, condition).binding
     end

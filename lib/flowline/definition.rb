@@ -127,7 +127,7 @@ module Flowline
       return self if wrong(Options.problems(Options::INCLUDE, options) { "include" }, place)
 
       prefix = Name.of(options[:prefix]) if options[:prefix]
-      adopt(pipeline, wiring: Name.list(options[:depends_on])) { |name| prefix ? :"#{prefix}_#{name}" : name }
+      adopt(pipeline, wiring: Name.list(options[:depends_on]).freeze) { |name| prefix ? :"#{prefix}_#{name}" : name }
       self
     end
 
@@ -275,7 +275,7 @@ module Flowline
 
       options = rebind(options) if @bare
       inside = ->(inner) { :"#{name}.#{inner}" }
-      wiring = Name.list(options[:depends_on])
+      wiring = Name.list(options[:depends_on]).freeze
       leaves = pipeline.dag.leaves.to_h { |leaf| [leaf, inside.call(leaf)] }
       groups << Group.new(name, leaves: leaves, description: options[:description], place: place)
       adopt(pipeline, wiring: wiring, group: name, conditions: options.slice(:when, :unless), &inside)

@@ -4,13 +4,16 @@ module Flowline
   # Names of steps, params and groups: symbols with any characters a symbol can have.
   # @api private
   module Name
+    TEXT = [Encoding::UTF_8, Encoding::US_ASCII].freeze
+    private_constant :TEXT
+
     # @param value [Symbol, String]
     # @return [Symbol] in UTF-8, bytes that are not text written out, so that it can be shown everywhere
     # @raise [DefinitionError] it is neither
     def self.of(value)
       symbol = value.is_a?(Symbol) ? value : convert(value)
       encoding = symbol.encoding
-      return symbol if encoding == Encoding::UTF_8 || encoding == Encoding::US_ASCII
+      return symbol if TEXT.include?(encoding)
 
       text = symbol.name
       text = encoding == Encoding::BINARY ? +text : text.encode("UTF-8", invalid: :replace, undef: :replace)

@@ -83,7 +83,7 @@ module Flowline
     # @api private
     def initialize(definition)
       @settings = definition.settings.dup.freeze
-      @name = settings[:name]&.to_s
+      @name = Name.of(settings[:name]).name if settings[:name].is_a?(String) || settings[:name].is_a?(Symbol)
       @params = definition.params.dup.freeze
       @hooks = definition.hooks.transform_values { |list| list.dup.freeze }.freeze
       @parts = definition.parts.dup.freeze
@@ -133,7 +133,8 @@ module Flowline
       return result if result.success?
 
       error = result.error || CancelledError.new(:interrupted)
-      raise error.tap { error.result = result }
+      error.result = result
+      raise error
     end
 
     # @return [true]

@@ -15,7 +15,7 @@ module Flowline
     attr_reader :warnings
 
     # @api private
-    def initialize(dag, run, context, outputs, errors, error, warnings)
+    def initialize(dag:, run:, context:, outputs:, errors:, error:, warnings:)
       @dag = dag
       @run = run
       @context = context
@@ -89,7 +89,11 @@ module Flowline
 
     # @return [String]
     def inspect
-      "#<#{self.class} #{status}#{" (#{failed_steps.map { |n| Name.show(n) }.join(", ")})" if failed_step} #{@dag.size} steps #{format("%.3f", duration)} s>"
+      "#<#{self.class} #{status}#{if failed_step
+                                    " (#{failed_steps.map do |n|
+                                           Name.show(n)
+                                         end.join(", ")})"
+                                  end} #{@dag.size} steps #{format("%.3f", duration)} s>"
     end
 
     private
@@ -102,8 +106,9 @@ module Flowline
     end
 
     def step(id)
-      outcome, *facts = @run.step(id)
-      StepResult.class_for(outcome).new(@dag.steps[id].name, outcome, @outputs[id], @errors[id], @context, *facts)
+      status, reason, attempts, started, duration = @run.step(id)
+      StepResult.class_for(status).new(name: @dag.steps[id].name, status: status, output: @outputs[id], error: @errors[id],
+                                       context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
     end
 
     def output_of(source)

@@ -157,7 +157,7 @@ module Flowline
     end
 
     def ended
-      Result.new(@dag, @run, @context, @outputs, @errors, @error, @warnings)
+      Result.new(dag: @dag, run: @run, context: @context, outputs: @outputs, errors: @errors, error: @error, warnings: @warnings)
     end
 
     def emit(name, step = nil, result = nil)

@@ -34,9 +34,9 @@ module Flowline
     # @api private
     def self.of_group(name, leaves, output)
       worst = leaves.max_by { |leaf| [leaf.output? ? 0 : 1, leaf.status == :skipped ? 0 : 1, leaf.error ? 1 : 0] }
-      return new(name, :succeeded, output, nil, nil) if worst.nil? || worst.output?
+      return new(name: name, status: :succeeded, output: output) if worst.nil? || worst.output?
 
-      class_for(worst.status).new(name, worst.status, nil, worst.error, nil, worst.reason)
+      class_for(worst.status).new(name: name, status: worst.status, error: worst.error, reason: worst.reason)
     end
 
     # @return [Hash{Symbol => Object}, nil] an error, for logs
@@ -49,7 +49,7 @@ module Flowline
     end
 
     # @api private
-    def initialize(name, status, output, error, context, reason = nil, attempts = 0, started = nil, duration = nil)
+    def initialize(name:, status:, output: nil, error: nil, context: nil, reason: nil, attempts: 0, started: nil, duration: nil)
       @name = name
       @status = status
       @output = output

@@ -27,7 +27,9 @@ module Flowline
       float: { Float => ->(v) { v }, String => float, Numeric => ->(v) { exactly.call(Float(v), v) } },
       decimal: { Numeric => ->(v) { decimal(v) }, String => ->(v) { decimal(v) } },
       boolean: { TrueClass => ->(v) { v }, FalseClass => ->(v) { v },
-                 String => ->(v) { { "true" => true, "yes" => true, "1" => true, "false" => false, "no" => false, "0" => false }.fetch(v.downcase) } },
+                 String => lambda { |v|
+                             { "true" => true, "yes" => true, "1" => true, "false" => false, "no" => false, "0" => false }.fetch(v.downcase)
+                           } },
       date: { "DateTime" => ->(v) { exactly.call(v.to_date, v) }, "Date" => ->(v) { v }, String => ->(v) { date(v) } },
       time: { Time => ->(v) { v }, "DateTime" => :to_time.to_proc, String => ->(v) { time(v) } },
       array: { Array => ->(v) { v }, String => ->(v) { v.lstrip.start_with?("[") ? json.call(v, "[") : v.split(",").map(&:strip) } },
@@ -70,7 +72,7 @@ module Flowline
 
         _, coercion = COERCIONS[type].find { |from, _| from.is_a?(String) ? value.class.ancestors.any? { |a| a.name == from } : from === value }
         coercion ? coercion.call(value) : mismatch(type, value)
-      rescue ArgumentError, KeyError, FloatDomainError, RangeError, TypeError, EncodingError
+      rescue ArgumentError, KeyError, RangeError, TypeError, EncodingError
         mismatch(type, value)
       rescue StandardError => e
         raise unless e.class.name.to_s.start_with?("JSON::")

@@ -59,13 +59,11 @@ RSpec.describe Flowline::DAG do
       missing.add(:load, depends_on: :fetchh) { 1 }
 
       expect { missing.sorted_steps }.to raise_error(Flowline::MissingDependencyError) { |error|
-        expect(error).to have_attributes(step_name: :load, dependency: :fetchh, suggestion: :fetch, place: place, problems: [an_instance_of(described_error)])
+        expect(error).to have_attributes(step_name: :load, dependency: :fetchh, suggestion: :fetch, place: place, problems: [an_instance_of(Flowline::MissingDependencyError)])
         expect(error.message).to eq("step load depends on fetchh, which doesn't exist; did you mean fetch? (#{place})")
       }
       expect(error_of { dag(a: [:zzzzzz]).validate! }).to have_attributes(suggestion: nil, message: /define it, or include a pipeline that has it/)
     end
-
-    def described_error = Flowline::MissingDependencyError
 
     it "name a nested pipeline that was meant" do
       inner = Flowline.define { step(:x) { 1 } }
@@ -94,7 +92,7 @@ RSpec.describe Flowline::DAG do
       error = error_of { dag(steps.zip(steps.rotate(-1).map { |name| [name] }).to_h).validate! }
 
       expect(error.path.size).to eq(100_001)
-      expect(error.message).to include("s0 → s1 →", "… (100000 steps) …").or include("s0 → s1 →", "… (100000 steps) →")
+      expect(error.message).to include("s0 → s1 →", "→ … (100000 steps) →")
       expect(error.message.size).to be < 400
     end
 

@@ -20,22 +20,20 @@ RSpec.describe Flowline::Step do
   end
 
   {
-    "no name" => [-> { described_class.new { 1 } }, /a name is a Symbol or a String/],
-    "nothing to call" => [-> { described_class.new(:a) }, /step a has nothing to call; give it a block/],
-    "an object without call" => [-> { described_class.new(:a, 5) }, /step a cannot call 5; it needs a method `call`/],
-    "a class without call" => [-> { described_class.new(:a, String) }, /step a cannot call String/],
-    "a block and a callable" => [-> { described_class.new(:a, -> {}) { 1 } }, /step a: give either a block or a callable, not both/],
-    "a class whose new needs arguments" => [-> { described_class.new(:a, Struct.new(:x) { def initialize(x) = super; def call = x }) }, # rubocop:disable Style/Semicolon
+    "no name" => [-> { Flowline::Step.new { 1 } }, /a name is a Symbol or a String/],
+    "nothing to call" => [-> { Flowline::Step.new(:a) }, /step a has nothing to call; give it a block/],
+    "an object without call" => [-> { Flowline::Step.new(:a, 5) }, /step a cannot call 5; it needs a method `call`/],
+    "a class without call" => [-> { Flowline::Step.new(:a, String) }, /step a cannot call String/],
+    "a block and a callable" => [-> { Flowline::Step.new(:a, -> {}) { 1 } }, /step a: give either a block or a callable, not both/],
+    "a class whose new needs arguments" => [-> { Flowline::Step.new(:a, Struct.new(:x) { def initialize(x) = super; def call = x }) }, # rubocop:disable Style/Semicolon
                                             /step a cannot make a .*: its initialize needs arguments; pass an instance instead/],
-    "Step itself" => [-> { described_class.new(:a, described_class) }, /step a has nothing to call/],
-    "a subclass without call" => [-> { described_class.new(:a, Class.new(described_class)) }, /step a has nothing to call; .* needs a `call` of its own/],
-    "an instance of one" => [-> { Class.new(described_class).new }, /has nothing to call; .* needs a `call` of its own/]
+    "Step itself" => [-> { Flowline::Step.new(:a, Flowline::Step) }, /step a has nothing to call/],
+    "a subclass without call" => [-> { Flowline::Step.new(:a, Class.new(Flowline::Step)) }, /step a has nothing to call; .* needs a `call` of its own/],
+    "an instance of one" => [-> { Class.new(Flowline::Step).new }, /has nothing to call; .* needs a `call` of its own/]
   }.each do |what, (make, message)|
     it "needs something to call: #{what} is an error" do
-      expect { instance_exec(&make) }.to raise_error(Flowline::DefinitionError, message)
+      expect(&make).to raise_error(Flowline::DefinitionError, message)
     end
-
-    def described_class = Flowline::Step
   end
 
   describe "as a class" do

@@ -59,11 +59,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether there is a value for dependents.
-    pub fn has_output(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Cached | Self::Restored)
-    }
-
     fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::TimedOut)
     }
@@ -462,7 +457,7 @@ impl Run {
             self.settle(step, outcome, now);
             if outcome.is_failure() && !rule.optional {
                 self.failures.push(step);
-                if self.on_error == OnError::Stop {
+                if self.on_error == OnError::Stop && self.stopped.is_none() {
                     self.stop(Stop::Failed, false, now);
                 }
             }

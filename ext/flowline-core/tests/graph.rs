@@ -343,4 +343,12 @@ mod a_million_steps {
             assert!(cycles(MILLION, &edges) == [closed]);
         });
     }
+
+    #[test]
+    fn may_hold_many_knots_in_a_row_each_found_without_walking_those_behind_it() {
+        let pairs = (0..MILLION).step_by(2).flat_map(|a| [(a, a + 1), (a + 1, a), (a + 1, a + 2)]);
+        let edges: Vec<_> = pairs.filter(|&(_, to)| to < MILLION).collect();
+        let found = cycles(MILLION, &edges);
+        assert!(found.into_iter().eq((0..MILLION).step_by(2).map(|a| [a, a + 1, a])));
+    }
 }

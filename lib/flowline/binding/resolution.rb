@@ -111,7 +111,7 @@ module Flowline
       end
 
       def too_many(required, count)
-        given = count.zero? ? "the context" : "#{@left.map { |n| n == INPUT ? "the input" : Name.show(n) }.join(", ")} and the context"
+        given = [*@left.map { |name| name == INPUT ? "the input" : Name.show(name) }, "the context"].join(", ")
         hint = @dependencies.empty? && !@left.include?(INPUT) ? ", and the run's input: if it is given one" : ""
         problem("takes #{required} values by position, but there are only #{count + 1}: #{given}#{hint}", final: !@dependencies.empty?)
         take(count)

@@ -30,6 +30,7 @@ module Flowline
         @title = title
         @verbose = verbose
         @steps = steps
+        @here = "#{Dir.pwd}/"
         @colour = out.respond_to?(:tty?) && out.tty? && ENV.fetch("NO_COLOR", "").empty?
       end
 
@@ -77,7 +78,7 @@ module Flowline
         result = event.result
         error = result.error
         line("")
-        line("#{mark("✗")} #{event.context.mask(error.message).gsub("#{Dir.pwd}/", "").lines.first(4).map(&:chomp).join("\n  ")}") if error
+        line("#{mark("✗")} #{event.context.mask(error.message).gsub(@here, "").lines.first(4).map(&:chomp).join("\n  ")}") if error
         line("    #{source(error.place)}") if error.respond_to?(:place) && error.place
         line("  attempts: #{error.attempts}, inputs: #{inputs(error)}") if error.is_a?(StepError)
         counts = result.steps.group_by(&:status).transform_values(&:size)
