@@ -89,7 +89,7 @@ module Flowline
       @parts = definition.parts.dup.freeze
       @dag = DAG.new(definition.effective_steps.dup, definition.effective_groups).freeze
       @calls = Calls.new(dag, params.keys)
-      DefinitionError.check(definition.problems + dag.problems.grep(DuplicateStepError) + calls.final_problems)
+      DefinitionError.check(definition.problems + final_problems)
       freeze
     end
 
@@ -163,6 +163,13 @@ module Flowline
     # @return [String]
     def inspect
       "#<#{self.class} #{name || "unnamed"} #{steps.size} steps>"
+    end
+
+    private
+
+    # What no including pipeline could mend.
+    def final_problems
+      dag.problems.grep(DuplicateStepError) + calls.final_problems
     end
   end
 end

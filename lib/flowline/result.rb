@@ -89,11 +89,8 @@ module Flowline
 
     # @return [String]
     def inspect
-      "#<#{self.class} #{status}#{if failed_step
-                                    " (#{failed_steps.map do |n|
-                                           Name.show(n)
-                                         end.join(", ")})"
-                                  end} #{@dag.size} steps #{format("%.3f", duration)} s>"
+      failed = " (#{failed_steps.map { |name| Name.show(name) }.join(", ")})" if failed_step
+      "#<#{self.class} #{status}#{failed} #{@dag.size} steps #{format("%.3f", duration)} s>"
     end
 
     private

@@ -7,6 +7,7 @@ module Flowline
     class Mismatch < Error; end
 
     number = ->(text) { Integer(text, 10) }
+    boolean = { "true" => true, "yes" => true, "1" => true, "false" => false, "no" => false, "0" => false }
     json = lambda do |text, opening|
       require "json"
       text.lstrip.start_with?(opening) ? ::JSON.parse(text) : raise(ArgumentError)
@@ -27,9 +28,7 @@ module Flowline
       float: { Float => ->(v) { v }, String => float, Numeric => ->(v) { exactly.call(Float(v), v) } },
       decimal: { Numeric => ->(v) { decimal(v) }, String => ->(v) { decimal(v) } },
       boolean: { TrueClass => ->(v) { v }, FalseClass => ->(v) { v },
-                 String => lambda { |v|
-                             { "true" => true, "yes" => true, "1" => true, "false" => false, "no" => false, "0" => false }.fetch(v.downcase)
-                           } },
+                 String => ->(v) { boolean.fetch(v.downcase) } },
       date: { "DateTime" => ->(v) { exactly.call(v.to_date, v) }, "Date" => ->(v) { v }, String => ->(v) { date(v) } },
       time: { Time => ->(v) { v }, "DateTime" => :to_time.to_proc, String => ->(v) { time(v) } },
       array: { Array => ->(v) { v }, String => ->(v) { v.lstrip.start_with?("[") ? json.call(v, "[") : v.split(",").map(&:strip) } },

@@ -11,6 +11,11 @@ module Definitions
     raise RSpec::Expectations::ExpectationNotMetError, "expected an error of Flowline's, but nothing was raised"
   end
 
+  # @return [RSpec::Matchers::BuiltIn::RaiseError] for `expect { define … }.to refuse(/why/)`
+  def refuse(message)
+    raise_error(Flowline::DefinitionError, message)
+  end
+
   # @return [String] +file:line+, that many lines below the line that asks
   def line(below = 0)
     location = caller_locations(1, 1).first

@@ -34,7 +34,7 @@ RSpec.describe Flowline::Call do
   end
 
   it "gives keywords to a callable in C and to one that forwards everything" do
-    forwarding = Class.new { def call(...) = format(...) } # rubocop:disable Style/FormatString
+    forwarding = Class.new { def call(...) = format(...) }
     pipeline = Flowline.define do
       step(:template) { "%<n>d" }
       step :joined, File.method(:join), depends_on: :template

@@ -40,7 +40,7 @@ RSpec.describe "Pipelines as classes" do
       step(:b)
     end
 
-    [:run, :pipeline, :steps, :validate!].each do |use| # rubocop:disable Style/SymbolArray
+    [:run, :pipeline, :steps, :validate!].each do |use|
       expect { import.public_send(use) }.to raise_error(Flowline::DefinitionError) { |error|
         expect(error.problems.map(&:place)).to eq([line(-6), line(-5)])
       }
@@ -71,7 +71,7 @@ RSpec.describe "Pipelines as classes" do
         before_run { |ctx| ctx[:seen] << :base }
         step(:fetch) { |n:| n }
         step(:load, depends_on: :fetch) { |n| [:base, n] }
-        step :part, Flowline.define { step(:x) { |n| n } }, depends_on: :fetch # rubocop:disable Lint/AmbiguousBlockAssociation
+        step :part, Flowline.define { step(:x) { |n| n } }, depends_on: :fetch
       end
     end
 
@@ -84,7 +84,8 @@ RSpec.describe "Pipelines as classes" do
 
       seen = []
       expect(child.run!(context: { seen: seen }).outputs).to eq(fetch: 1, load: [:base, 1], "part.x": 1)
-      expect([child.pipeline.name, child.pipeline.description, child.pipeline.settings[:on_error], seen]).to eq(["Child", "base", :continue, %i[base child]])
+      expect([child.pipeline.name, child.pipeline.description, child.pipeline.settings[:on_error]]).to eq(["Child", "base", :continue])
+      expect(seen).to eq(%i[base child])
       expect(declare(child).pipeline.steps.size).to eq(3)
     end
 
@@ -107,7 +108,7 @@ RSpec.describe "Pipelines as classes" do
       "a nested pipeline, by a step" => [-> { step(:part) { 4 } }, { fetch: 1, load: [:base, 1], part: 4 }],
       "a step, by a nested pipeline" => [-> { step :load, other }, { fetch: 1, "part.x": 1, "load.y": 9 }],
       "a param" => [-> { param :n, type: :string, default: "2" }, { fetch: "2", load: [:base, "2"], "part.x": "2" }],
-      "a step, by an included one" => [-> { include Flowline.define { step(:fetch) { 6 } } }, { fetch: 6, load: [:base, 6], "part.x": 6 }] # rubocop:disable Lint/AmbiguousBlockAssociation
+      "a step, by an included one" => [-> { include(Flowline.define { step(:fetch) { 6 } }) }, { fetch: 6, load: [:base, 6], "part.x": 6 }]
     }.each do |what, (body, expected)|
       it "may declare again #{what}" do
         expect(outputs(declare(base, &body))).to eq(expected)
@@ -116,8 +117,9 @@ RSpec.describe "Pipelines as classes" do
     end
 
     it "may not declare anything twice themselves" do
-      expect { declare(base) { step(:load) { 1 } && step(:load) { 2 } }.pipeline }.to raise_error(Flowline::DuplicateStepError, /#{__FILE__}:#{__LINE__} and #{__FILE__}:#{__LINE__}/)
-      expect { declare(base) { param(:n) && param(:n) }.pipeline }.to raise_error(Flowline::DefinitionError, /param n is declared twice/)
+      twice = declare(base) { step(:load) { 1 } && step(:load) { 2 } }
+      expect { twice.pipeline }.to raise_error(Flowline::DuplicateStepError, /#{line(-1)} and #{line(-1)}/)
+      expect { declare(base) { param(:n) && param(:n, type: :date) }.pipeline }.to refuse(/param n is declared twice/)
     end
   end
 

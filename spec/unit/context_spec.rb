@@ -8,6 +8,15 @@ RSpec.describe Flowline::Context do
     output_of(Flowline.define(name: "import") { |p| (p.param :date, default: "today") && p.step(:s) { |ctx| look.call(ctx) } }, :s, **arguments)
   end
 
+  # What a step's context raises.
+  def raised
+    seen do |ctx|
+      yield ctx
+    rescue StandardError => e
+      e
+    end
+  end
+
   it "has params and the values passed as context:, by Symbol or String" do
     given = { context: { env: "test", "user" => 7 } }
 
@@ -20,9 +29,10 @@ RSpec.describe Flowline::Context do
   it "has nil for what there is not, and fetch that insists" do
     expect(seen { |ctx| [ctx[:nope], ctx["nope"], ctx[nil], ctx[1]] }).to eq([nil, nil, nil, nil])
     expect(seen { |ctx| [ctx.fetch(:date), ctx.fetch("date"), ctx.fetch(:nope, 1), ctx.fetch("nope") { |key| key }] }).to eq(["today", "today", 1, :nope])
-    expect(seen { |ctx| ctx.fetch(:dat) rescue [$!.class, $!.message[/.*/], $!.key] }) # rubocop:disable Style/RescueModifier, Style/SpecialGlobalVars
-      .to eq([KeyError, "the context has no dat; did you mean date?", :dat])
-    expect(seen { |ctx| ctx.fetch(:zzzzz) rescue $!.message }).to include("there are date") # rubocop:disable Style/RescueModifier, Style/SpecialGlobalVars
+
+    error = raised { |ctx| ctx.fetch(:dat) }
+    expect([error.class, error.message[/.*/], error.key]).to eq([KeyError, "the context has no dat; did you mean date?", :dat])
+    expect(raised { |ctx| ctx.fetch(:zzzzz) }.message).to include("there are date")
   end
 
   it "tells a value of nil or false from none" do
@@ -41,7 +51,7 @@ RSpec.describe Flowline::Context do
   it "cannot be changed" do
     changes = [->(ctx) { ctx.params[:date] = 1 }, ->(ctx) { ctx.instance_variable_set(:@params, {}) }]
 
-    changes.each { |change| expect(seen { |ctx| change.call(ctx) rescue $!.class }).to eq(FrozenError) } # rubocop:disable Style/RescueModifier, Style/SpecialGlobalVars
+    changes.each { |change| expect(raised(&change)).to be_a(FrozenError) }
     expect(seen { |ctx| ctx.to_h.merge!(date: 1) && ctx[:date] }).to eq("today")
   end
 

@@ -31,7 +31,7 @@ RSpec.describe Flowline::DAG do
 
     expect([made.upstream(:b), made.upstream(:b, :e), made.downstream(:b), made.downstream("a")])
       .to eq([%i[b a], %i[b a e], %i[d b], %i[d b c a]])
-    expect { made.upstream(:f) }.to raise_error(Flowline::DefinitionError, /there is no step f/)
+    expect { made.upstream(:f) }.to refuse(/there is no step f/)
     expect { dag(fetch: []).downstream(:fecth) }.to raise_error(/there is no step fecth; did you mean fetch\?/)
   end
 
@@ -48,8 +48,8 @@ RSpec.describe Flowline::DAG do
   end
 
   it "refuses a step that is wrong at once" do
-    expect { described_class.new.add(:a) }.to raise_error(Flowline::DefinitionError, /step a has nothing to call/)
-    expect { described_class.new.add(:a, retires: 1) { 1 } }.to raise_error(Flowline::DefinitionError, /unknown option retires:/)
+    expect { described_class.new.add(:a) }.to refuse(/step a has nothing to call/)
+    expect { described_class.new.add(:a, retires: 1) { 1 } }.to refuse(/unknown option retires:/)
   end
 
   describe "errors" do
@@ -59,7 +59,8 @@ RSpec.describe Flowline::DAG do
       missing.add(:load, depends_on: :fetchh) { 1 }
 
       expect { missing.sorted_steps }.to raise_error(Flowline::MissingDependencyError) { |error|
-        expect(error).to have_attributes(step_name: :load, dependency: :fetchh, suggestion: :fetch, place: place, problems: [an_instance_of(Flowline::MissingDependencyError)])
+        expect(error).to have_attributes(step_name: :load, dependency: :fetchh, suggestion: :fetch, place: place)
+        expect(error.problems).to match([an_instance_of(Flowline::MissingDependencyError)])
         expect(error.message).to eq("step load depends on fetchh, which doesn't exist; did you mean fetch? (#{place})")
       }
       expect(error_of { dag(a: [:zzzzzz]).validate! }).to have_attributes(suggestion: nil, message: /define it, or include a pipeline that has it/)
@@ -101,8 +102,10 @@ RSpec.describe Flowline::DAG do
       made.add(:a) { 1 }
       made.add(:a) { 2 }
 
+      places = [line(-3), line(-2)]
+
       expect(error_of { made.validate! }).to be_a(Flowline::DuplicateStepError)
-        .and have_attributes(step_name: :a, places: [line(-4), line(-3)], message: /step a is defined twice: #{line(-4)} and #{line(-3)}; rename one/)
+        .and have_attributes(step_name: :a, places: places, message: /step a is defined twice: #{places.join(" and ")}; rename one/)
     end
 
     it "are all in one, of their class where they share one" do

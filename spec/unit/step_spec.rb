@@ -25,10 +25,11 @@ RSpec.describe Flowline::Step do
     "an object without call" => [-> { Flowline::Step.new(:a, 5) }, /step a cannot call 5; it needs a method `call`/],
     "a class without call" => [-> { Flowline::Step.new(:a, String) }, /step a cannot call String/],
     "a block and a callable" => [-> { Flowline::Step.new(:a, -> {}) { 1 } }, /step a: give either a block or a callable, not both/],
-    "a class whose new needs arguments" => [-> { Flowline::Step.new(:a, Struct.new(:x) { def initialize(x) = super; def call = x }) }, # rubocop:disable Style/Semicolon
+    "a class whose new needs arguments" => [-> { Flowline::Step.new(:a, Class.new { def initialize(one) = @call = one; attr_reader :call }) }, # rubocop:disable Style/Semicolon
                                             /step a cannot make a .*: its initialize needs arguments; pass an instance instead/],
     "Step itself" => [-> { Flowline::Step.new(:a, Flowline::Step) }, /step a has nothing to call/],
-    "a subclass without call" => [-> { Flowline::Step.new(:a, Class.new(Flowline::Step)) }, /step a has nothing to call; .* needs a `call` of its own/],
+    "a subclass without call" => [-> { Flowline::Step.new(:a, Class.new(Flowline::Step)) },
+                                  /step a has nothing to call; .* needs a `call` of its own/],
     "an instance of one" => [-> { Class.new(Flowline::Step).new }, /has nothing to call; .* needs a `call` of its own/]
   }.each do |what, (make, message)|
     it "needs something to call: #{what} is an error" do
@@ -52,7 +53,8 @@ RSpec.describe Flowline::Step do
 
       expect(pipeline.steps.map { |step| [step.description, step.optional?, step.tags] })
         .to eq([["base", true, []], ["derived", true, [:t]], ["own", false, [:t]]])
-      expect([base.options, derived.options]).to eq([{ description: "base", optional: true }, { description: "derived", optional: true, tags: :t }])
+      expect(base.options).to eq(description: "base", optional: true)
+      expect(derived.options).to eq(description: "derived", optional: true, tags: :t)
     end
 
     it "depends on what its body says" do
@@ -92,7 +94,7 @@ RSpec.describe Flowline::Step do
       end
 
       expect(pipeline.run!.outputs).to include(double: 2, triple: 3)
-      expect { Flowline.define { step :a, configured } }.to raise_error(Flowline::DefinitionError, /pass an instance instead/)
+      expect { Flowline.define { step :a, configured } }.to refuse(/pass an instance instead/)
     end
   end
 end

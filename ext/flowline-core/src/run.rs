@@ -457,7 +457,7 @@ impl Run {
             self.settle(step, outcome, now);
             if outcome.is_failure() && !rule.optional {
                 self.failures.push(step);
-                if self.on_error == OnError::Stop && self.stopped.is_none() {
+                if self.on_error == OnError::Stop {
                     self.stop(Stop::Failed, false, now);
                 }
             }
