@@ -27,8 +27,8 @@ module Flowline
     # @return [String, nil] +file:line+ of the user's own line that called the method that asks
     # @api private
     def self.place
-      location = caller_locations(2, 1)&.first
-      location = caller_locations(3).find { |l| !l.path.start_with?(OWN) } if location&.path&.start_with?(OWN)
+      depth = 2
+      depth += 1 while (location = caller_locations(depth, 1)&.first)&.path&.start_with?(OWN)
       "#{location.path}:#{location.lineno}" if location
     end
 
@@ -42,9 +42,7 @@ module Flowline
       @problems = []
       @settings = {}
       @defaults = {}
-      @inherited_steps = 0
-      @inherited_groups = 0
-      @inherited_params = []
+      @inherited = {}
       options(**settings)
     end
 
@@ -55,9 +53,8 @@ module Flowline
       return self unless block
       return tap(&block) unless block.parameters.empty? && block.arity.zero?
 
-      @receiver = block.binding.receiver
-      @bare = true
-      instance_exec(&block)
+      @words = Words.new(self, block.binding.receiver)
+      @words.instance_exec(&block)
       self
     end
 
@@ -80,15 +77,13 @@ module Flowline
       return nest(name, pipeline, place, options, block) if pipeline
 
       options = inherited_options(callable).merge(options) unless @defaults.empty?
-      if @bare
-        unless block && callable
-          callable = Rebound.wrap(block || callable, self, @receiver)
-          block = nil
-        end
+      if @words
+        callable, block = @words.rebind(block || callable) unless block && callable
         options = rebind(options) if options.key?(:when) || options.key?(:unless)
       end
-      steps << Step.new(name, callable, place, **options, &block)
-      steps.last.name
+      step = Step.new(name, callable, place, **options, &block)
+      put(step)
+      step.name
     rescue DefinitionError => e
       collect(e, place)
       name
@@ -102,9 +97,9 @@ module Flowline
     #   param :date, type: :date, required: true, description: "The day to import"
     def param(name, **options)
       place = Definition.place
-      options[:default] = Rebound.wrap(options[:default], self, @receiver) if @bare && options.key?(:default)
+      options[:default] = @words.rebind(options[:default]) if @words && options.key?(:default)
       param = Param.new(name, **options, place: place)
-      known = params[param.name] unless @inherited_params.delete(param.name)
+      known = params[param.name] unless @inherited.delete([:param, param.name])
       if known && !(known == param && parts.any? { |part| known.equal?(part.params[param.name]) })
         wrong(["param #{Name.show(param.name)} is declared twice: #{known.place} and #{place}; rename one"], nil)
       end
@@ -184,7 +179,7 @@ module Flowline
     Hooks::NAMES.each do |word|
       define_method(word) do |callable = nil, &block|
         hook = block || callable
-        hook = Rebound.wrap(hook, self, @receiver) if @bare
+        hook = @words.rebind(hook) if @words
         return wrong(["#{word} needs a block"], Definition.place) unless hook.respond_to?(:call)
 
         (hooks[word] ||= []) << hook
@@ -205,59 +200,12 @@ module Flowline
     def inherit(pipeline)
       take(pipeline)
       @settings = pipeline.settings.except(:name).merge(settings)
-      @inherited_steps = steps.size
-      @inherited_groups = groups.size
-      @inherited_params = params.keys
+      [*steps, *groups].each { |member| @inherited[member.name] = true }
+      params.each_key { |name| @inherited[[:param, name]] = true }
       self
     end
 
-    # The steps; one that was inherited and is declared again stands in its old place.
-    # @return [Array<Step>]
-    # @api private
-    def effective_steps
-      return steps if @inherited_steps.zero?
-
-      own = steps.drop(@inherited_steps)
-      again = own.reverse.to_h { |step| [step.name, step] }
-      nested = groups.drop(@inherited_groups).map(&:name)
-      gone = (groups - effective_groups).map(&:name)
-      inherited = steps.first(@inherited_steps).reject { |step| nested.include?(step.name) || gone.include?(step.group) }
-      inherited.map! { |step| again.fetch(step.name, step) }
-      inherited + (own - inherited)
-    end
-
-    # The nested pipelines, without those inherited ones whose name is declared again.
-    # @return [Array<Group>]
-    # @api private
-    def effective_groups
-      own = groups.drop(@inherited_groups)
-      again = (own + steps.drop(@inherited_steps)).map(&:name)
-      groups.first(@inherited_groups).each_with_object([]) do |group, kept|
-        kept << group unless again.include?(group.name) || (group.parent && kept.none? { |other| other.name == group.parent })
-      end + own
-    end
-
-    # In the bare form a Method is one of the surrounding +self+, too.
-    # @return [Method]
-    def method(name)
-      @bare && @receiver.respond_to?(name, true) ? @receiver.method(name) : super
-    end
-
     private
-
-    # Words of the user's own: what the bare form cannot see of the surrounding +self+.
-    def method_missing(word, *args, **keywords, &block)
-      return super unless @bare
-      return @receiver.__send__(word, *args, **keywords, &block) if @receiver.respond_to?(word, true)
-
-      error = DefinitionError.new("#{word} is not a word of a definition#{Name.suggest(word, WORDS)}",
-                                  place: Definition.place)
-      Error.raise_at_caller(error)
-    end
-
-    def respond_to_missing?(word, _private = false)
-      @bare && @receiver.respond_to?(word, true)
-    end
 
     # The defaults, but what the class of a step says itself comes first.
     def inherited_options(callable)
@@ -265,7 +213,23 @@ module Flowline
     end
 
     def rebind(options)
-      options.to_h { |name, value| [name, %i[when unless].include?(name) ? Rebound.wrap(value, self, @receiver) : value] }
+      options.to_h { |name, value| [name, %i[when unless].include?(name) ? @words.rebind(value) : value] }
+    end
+
+    # Adds a step, in the place of an inherited one of its name.
+    def put(step)
+      at = replace(step.name) if @inherited.delete(step.name)
+      steps.insert(at || -1, step)
+    end
+
+    # Takes out what was inherited under a name: a step, or a nested pipeline with all that is in it.
+    # @return [Integer, nil] where the step was
+    def replace(name)
+      gone = groups.each_with_object([name]) { |group, names| names << group.name if names.include?(group.parent) }
+      groups.reject! { |group| gone.include?(group.name) }
+      at = steps.index { |step| step.name == name }
+      steps.reject! { |step| step.name == name || gone.include?(step.group) }
+      at
     end
 
     def nest(name, pipeline, place, options, block)
@@ -273,9 +237,10 @@ module Flowline
       wrong(["step #{Name.show(name)}: give either a block or a pipeline, not both"], place) if block
       return name if wrong(Options.problems(Options::NESTED, options) { "step #{Name.show(name)} (a nested pipeline)" }, place)
 
-      options = rebind(options) if @bare
+      options = rebind(options) if @words
       inside = ->(inner) { :"#{name}.#{inner}" }
       wiring = Name.list(options[:depends_on]).freeze
+      replace(name) if @inherited.delete(name)
       leaves = pipeline.dag.leaves.to_h { |leaf| [leaf, inside.call(leaf)] }
       groups << Group.new(name, leaves: leaves, description: options[:description], place: place)
       adopt(pipeline, wiring: wiring, group: name, conditions: options.slice(:when, :unless), &inside)
@@ -289,7 +254,7 @@ module Flowline
       rename = ->(name) { own.index.key?(name) || own.groups.key?(name) ? yield(name) : name }
       parts << pipeline
       own.groups.each_value { |inner| groups << inner.placed(group: group, &rename) }
-      own.steps.each { |step| steps << step.placed(wiring: wiring, group: group, conditions: conditions, &rename) }
+      own.steps.each { |step| put(step.placed(wiring: wiring, group: group, conditions: conditions, &rename)) }
       pipeline.params.each_value { |param| adopt_param(param) }
     end
 

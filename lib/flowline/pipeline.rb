@@ -87,7 +87,7 @@ module Flowline
       @params = definition.params.dup.freeze
       @hooks = definition.hooks.transform_values { |list| list.dup.freeze }.freeze
       @parts = definition.parts.dup.freeze
-      @dag = DAG.new(definition.effective_steps.dup, definition.effective_groups).freeze
+      @dag = DAG.new(definition.steps.dup, definition.groups).freeze
       @calls = Calls.new(dag, params.keys)
       DefinitionError.check(definition.problems + final_problems)
       freeze

@@ -59,6 +59,7 @@ module Flowline
     def gather(arguments)
       loose = arguments.except(*Options::RUN.keys)
       explicit = @options.fetch(:params, {}).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
+      (loose.keys & explicit.keys).each { |name| @problems << "param #{Name.show(name)} is given twice, also in params:" }
       given = loose.merge(explicit)
       (given.keys - @declared.keys).each do |name|
         known = loose.key?(name) ? @declared.keys + Options::RUN.keys : @declared.keys
