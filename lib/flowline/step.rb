@@ -119,7 +119,7 @@ module Flowline
     def check(positional, block, options)
       sentences = Options.problems(Options::STEP, options) { owner }
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
-      problem = callable_problem unless callable.is_a?(Proc)
+      problem = callable_problem unless callable.is_a?(Proc) || callable.is_a?(Rebound)
       sentences << "#{owner} #{problem}" if problem
       DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
     end

@@ -5,6 +5,7 @@ module Flowline
   # knows. Nothing else, so that the user's own helpers are not shadowed.
   # @api private
   class Words
+    # def step(...) = @definition.step(...)
     Definition::WORDS.each { |word| class_eval("def #{word}(...) = @definition.#{word}(...)", __FILE__, __LINE__) }
 
     # @param definition [Definition] where the words write
