@@ -72,9 +72,7 @@ module Flowline
       def command(name)
         COMMANDS.fetch(name) do
           known = COMMANDS.keys + OTHERS.keys
-          suggestion = Name.suggest(name, known)
-          suggestion = "; known are #{known.join(", ")}" if suggestion.empty?
-          raise Usage, "unknown command #{name}#{suggestion}"
+          raise Usage, "unknown command #{name}#{Name.suggest(name, known, known: "known are")}"
         end
       end
     end

@@ -39,8 +39,7 @@ module Flowline
       key = key.to_sym if key.is_a?(String)
       return @values.fetch(key, *default, &block) if @values.key?(key) || block || !default.empty?
 
-      suggestion = Name.suggest(key, @values.keys)
-      suggestion = "; there are #{@values.keys.map { |k| Name.show(k) }.join(", ")}" if suggestion.empty? && !@values.empty?
+      suggestion = Name.suggest(key, @values.keys, known: "there are")
       raise KeyError.new("the context has no #{Name.show(key)}#{suggestion}", receiver: self, key: key)
     end
 

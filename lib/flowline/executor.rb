@@ -22,8 +22,7 @@ module Flowline
       known = NAMES[name.to_sym] if name.is_a?(Symbol) || name.is_a?(String)
       return known.new if known
 
-      suggestion = Name.suggest(name, NAMES.keys)
-      suggestion = "; known are #{NAMES.keys.join(", ")}, or an object with `execute`" if suggestion.empty?
+      suggestion = Name.suggest(name, NAMES.keys, known: "give an object with `execute`, or one of")
       raise ParamError, ["run: unknown executor #{name.inspect}#{suggestion}"]
     end
   end

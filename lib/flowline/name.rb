@@ -37,10 +37,13 @@ module Flowline
       text.gsub(/[[:cntrl:]\u2028\u2029]/) { |char| char.inspect[1..-2] }
     end
 
-    # @return [String] +"; did you mean x?"+, or nothing
-    def self.suggest(word, candidates)
+    # @param known [String, nil] what to say if none is near: this, and all of them
+    # @return [String] +"; did you mean x?"+, or +"; known are x, y"+, or nothing
+    def self.suggest(word, candidates, known: nil)
       nearest = Native.nearest(word.to_s, candidates.map(&:to_s))
-      nearest ? "; did you mean #{show(nearest)}?" : ""
+      return "; did you mean #{show(nearest)}?" if nearest
+
+      known && !candidates.empty? ? "; #{known} #{candidates.map { |name| show(name) }.join(", ")}" : ""
     end
 
     def self.convert(value)

@@ -54,8 +54,7 @@ module Flowline
       given.filter_map do |name, value|
         option = table[name]
         if option.nil?
-          suggestion = Name.suggest(name, table.keys)
-          "#{yield}: unknown option #{Name.show(name)}:#{suggestion.empty? ? "; known are #{table.keys.join(", ")}" : suggestion}"
+          "#{yield}: unknown option #{Name.show(name)}:#{Name.suggest(name, table.keys, known: "known are")}"
         elsif !option.accepts?(value)
           # What should be a Hash may hold secrets.
           "#{yield}: #{name}: must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"

@@ -22,8 +22,7 @@ module Flowline
         known = NAMES[reporter.to_sym] if reporter.is_a?(Symbol) || reporter.is_a?(String)
         next const_get(known).new if known
 
-        suggestion = Name.suggest(reporter, NAMES.keys)
-        suggestion = "; known are #{NAMES.keys.join(", ")}, or an object with `call(event)`" if suggestion.empty?
+        suggestion = Name.suggest(reporter, NAMES.keys, known: "give an object with `call(event)`, or one of")
         raise ParamError, ["run: unknown reporter #{reporter.inspect}#{suggestion}"]
       end
     end

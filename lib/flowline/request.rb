@@ -63,9 +63,7 @@ module Flowline
       given = loose.merge(explicit)
       (given.keys - @declared.keys).each do |name|
         known = loose.key?(name) ? @declared.keys + Options::RUN.keys : @declared.keys
-        suggestion = Name.suggest(name, known)
-        suggestion = "; known are #{known.empty? ? "none" : known.map { |k| Name.show(k) }.join(", ")}" if suggestion.empty?
-        @problems << "unknown param #{Name.show(name)}#{suggestion}"
+        @problems << "unknown param #{Name.show(name)}#{Name.suggest(name, known, known: "known are")}"
       end
       given
     end

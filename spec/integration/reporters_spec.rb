@@ -279,6 +279,6 @@ RSpec.describe Flowline::Reporter do
 
   it "says which there are" do
     expect { run(reporter: :consle) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /did you mean console\?/)
-    expect { run(reporter: [3]) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /known are console, json/)
+    expect { run(reporter: [3]) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /one of console, json/)
   end
 end

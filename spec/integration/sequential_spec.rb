@@ -115,6 +115,6 @@ RSpec.describe Flowline::Executor do
 
   it "says which executors there are" do
     expect { run(executor: :sequentil) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /did you mean sequential\?/)
-    expect { run(executor: 3) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /known are sequential/)
+    expect { run(executor: 3) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /one of sequential/)
   end
 end

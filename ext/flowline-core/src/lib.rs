@@ -7,6 +7,7 @@
 
 pub mod builder;
 pub mod diagram;
+pub mod event;
 pub mod graph;
 pub mod names;
 pub mod run;

@@ -8,10 +8,11 @@ mod common;
 use std::sync::Arc;
 
 use common::Random;
-use flowline_core::graph::{Graph, Rule, RunIf, StepId};
-use flowline_core::run::{
-    CancelReason, Event, Nanos, Next, OnError, Outcome, Report, Run, SkipReason, Status, Stop,
+use flowline_core::event::{
+    CancelReason, Event, Nanos, Next, OnError, Outcome, Report, SkipReason, Status, Stop,
 };
+use flowline_core::graph::{Graph, Rule, RunIf, StepId};
+use flowline_core::run::Run;
 
 const CASES: u64 = 30_000;
 

@@ -6,12 +6,15 @@
 mod common;
 
 use common::{Named, graph, on_a_small_stack};
+use flowline_core::event::CancelReason::{Interrupted, RunFailed, RunTimedOut, UpstreamFailed};
+use flowline_core::event::Outcome::{
+    self, Cached, Cancelled, Failed, Restored, Skipped, Succeeded, TimedOut,
+};
+use flowline_core::event::Report::{Ended, RetryAt};
+use flowline_core::event::SkipReason::{Condition, NotSelected, UpstreamSkipped};
+use flowline_core::event::{Event, Nanos, Next, OnError, RunError, Status, Stop};
 use flowline_core::graph::{Graph, Rule, RunIf, StepId};
-use flowline_core::run::CancelReason::{Interrupted, RunFailed, RunTimedOut, UpstreamFailed};
-use flowline_core::run::Outcome::{self, Cached, Cancelled, Failed, Restored, Skipped, Succeeded, TimedOut};
-use flowline_core::run::Report::{Ended, RetryAt};
-use flowline_core::run::SkipReason::{Condition, NotSelected, UpstreamSkipped};
-use flowline_core::run::{Event, Nanos, Next, OnError, Run, RunError, Status, Stop};
+use flowline_core::run::Run;
 
 const STOP: OnError = OnError::Stop;
 const CONTINUE: OnError = OnError::Continue;
@@ -146,7 +149,7 @@ impl Script<'_> {
         }
     }
 
-    fn report(&mut self, name: &str, report: flowline_core::run::Report) {
+    fn report(&mut self, name: &str, report: flowline_core::event::Report) {
         self.apply(Event::Reported { step: self.named.id(name), report, at: self.now });
     }
 
@@ -1002,7 +1005,7 @@ mod wrong_calls {
         assert_eq!(run.report(5, Ended(Succeeded), 10), Err(RunError::UnknownStep(5)));
     }
 
-    fn reported(step: StepId, report: flowline_core::run::Report) -> Event {
+    fn reported(step: StepId, report: flowline_core::event::Report) -> Event {
         Event::Reported { step, report, at: 500 }
     }
 }

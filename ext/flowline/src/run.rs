@@ -3,10 +3,9 @@ use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
+use flowline_core::event::{CancelReason, Next, OnError, Outcome, Report, SkipReason, Status, Stop};
 use flowline_core::graph::StepId;
-use flowline_core::run::{
-    CancelReason, Next, OnError, Outcome, Report, Run as Core, SkipReason, Status, Stop,
-};
+use flowline_core::run::Run as Core;
 use magnus::{
     Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TypedData, Value, function,
     method,

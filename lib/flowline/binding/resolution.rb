@@ -56,9 +56,7 @@ module Flowline
       end
 
       def missing_keyword(name)
-        known = @dependencies + @params
-        suggestion = Name.suggest(name, known)
-        suggestion = "; available are #{[*known.map { |k| Name.show(k) }, "ctx"].join(", ")}" if suggestion.empty?
+        suggestion = Name.suggest(name, [*@dependencies, *@params, :ctx], known: "available are")
         problem("keyword #{name}: is neither a dependency nor a param#{suggestion}", final: false)
       end
 
