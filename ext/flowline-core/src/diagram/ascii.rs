@@ -1,7 +1,12 @@
-//! Paints a layout with the line-drawing characters of a terminal.
+//! Boxes and lines for a terminal.
 
-use super::layout::{Block, Layout, width};
-use super::{Diagram, Table, TooLarge};
+use super::{Diagram, Edge, Table, layers::Layered, place, route};
+use std::collections::BTreeMap;
+use thiserror::Error;
+use unicode_width::UnicodeWidthStr;
+
+/// The most characters a drawing may have.
+const MAX_CELLS: usize = 4_000_000;
 
 /// The directions in which a cell's lines leave it. A cell holds the sum: where lines meet, the sum is
 /// the character that joins them.
@@ -9,70 +14,116 @@ const UP: u8 = 1;
 const DOWN: u8 = 2;
 const LEFT: u8 = 4;
 const RIGHT: u8 = 8;
-
-/// What the cells look like: first the sums, then the arrow, then frames, which are dashed so that no
-/// edge can be mistaken for one.
-const CHARS: [char; 23] = [
-    ' ', '╵', '╷', '│', '╴', '┘', '┐', '┤', '╶', '└', '┌', '├', '─', '┴', '┬', '┼', '▼', '┄', '┆', '╭', '╮',
-    '╰', '╯',
-];
 const ARROW: u8 = 16;
-const FRAME: u8 = 17;
+
+/// What the sums look like.
+const CHARS: [char; 17] =
+    [' ', '╵', '╷', '│', '╴', '┘', '┐', '┤', '╶', '└', '┌', '├', '─', '┴', '┬', '┼', '▼'];
+
+/// The diagram is too large to be drawn as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the diagram is too large to be drawn as text: use DOT or Mermaid instead")]
+pub struct TooLarge;
 
 impl Diagram {
-    /// The diagram as boxes and lines for a terminal, from top to bottom. The graph must have no cycle.
+    /// The diagram as boxes and lines for a terminal, from top to bottom. Edges of a cycle are left out.
     ///
     /// # Errors
     ///
-    /// If the drawing would have more than some million characters.
+    /// If the drawing would have some million characters, or tens of thousands of steps.
     pub fn ascii(&self) -> Result<String, TooLarge> {
-        Ok(Canvas::paint(&self.layout()?).text())
-    }
-}
-
-/// Text over the cells, which may be wider or narrower than its number of characters.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Label<'a> {
-    row: i64,
-    column: i64,
-    text: &'a str,
-}
-
-struct Canvas<'a> {
-    columns: i64,
-    cells: Table<u8>,
-    labels: Vec<Label<'a>>,
-}
-
-impl<'a> Canvas<'a> {
-    fn paint(layout: &'a Layout) -> Self {
-        let size = usize::try_from(layout.columns * layout.rows).unwrap_or(0);
-        let mut canvas = Self { columns: layout.columns, cells: Table::new(size), labels: Vec::new() };
-        for line in &layout.lines {
-            canvas.line(line.from, line.to);
-        }
-        for block in &layout.boxes {
-            canvas.outline(block);
-            let room = block.right - block.left + 1;
-            for (row, text) in (block.top + 1..).zip(&block.text) {
-                canvas.labels.push(Label { row, column: block.left + (room - width(text)) / 2, text });
+        let captions = self.captions();
+        let widest = |caption: &Vec<String>| caption.iter().map(|line| line.width() + 4).max().unwrap_or(0);
+        let graph = Layered::new(self, captions.iter().map(widest).collect())?;
+        let mut x = place::columns(&graph);
+        let columns =
+            (0..x.rows.len()).map(|index| x[index] + graph.widths[index] / 2 + 2).max().unwrap_or(0);
+        let mut canvas = Canvas { columns, ..Canvas::default() };
+        let mut top = 0;
+        for layer in 0..graph.layers.rows.len() {
+            let captions =
+                || graph.layers[layer].iter().filter_map(|&item| Some((item, captions.get(item)?)));
+            let height = captions().map(|(_, caption)| caption.len() + 2).max().unwrap_or(0);
+            let wires = route::wires(&graph, &mut x, layer);
+            let tracks = wires.iter().map(|wire| wire.track).max().unwrap_or(0);
+            let end = top + height + tracks;
+            if columns * (end + 1) > MAX_CELLS {
+                return Err(TooLarge);
             }
+            canvas.cells.rows.resize(columns * (end + 1), 0);
+            let mut bottoms = BTreeMap::new();
+            for (item, caption) in captions() {
+                let (width, bottom) = (graph.widths[item], top + caption.len() + 1);
+                let left = x[item] - width / 2;
+                let right = left + width - 1;
+                for (row, text) in (top + 1..).zip(caption) {
+                    canvas.labels.insert((row, left + (width - text.width()) / 2), text);
+                }
+                canvas.line((left, top), (right, top));
+                canvas.line((left, bottom), (right, bottom));
+                canvas.line((left, top), (left, bottom));
+                canvas.line((right, top), (right, bottom));
+                bottoms.insert(item, bottom);
+            }
+            for wire in wires {
+                let ((left, right), track) = (wire.span(), top + height - 1 + wire.track);
+                canvas.line((left, track), (right, track));
+                for (item, column) in wire.ups {
+                    // A dummy's line begins where the one above it has ended.
+                    canvas.line(
+                        (column, bottoms.get(&item).copied().unwrap_or(top.saturating_sub(1))),
+                        (column, track),
+                    );
+                }
+                for (item, column) in wire.downs {
+                    canvas.line((column, track), (column, end));
+                    if graph.widths[item] > 0 {
+                        *canvas.cell(column, end) = ARROW;
+                    }
+                }
+            }
+            top = end + 1;
         }
-        for &(column, row) in &layout.arrows {
-            *canvas.cell(column, row) = ARROW;
-        }
-        for block in &layout.frames {
-            canvas.frame(block);
-        }
-        canvas.labels.sort();
-        canvas
+        Ok(canvas.text())
     }
 
-    fn cell(&mut self, column: i64, row: i64) -> &mut u8 {
-        &mut self.cells[usize::try_from(row * self.columns + column).unwrap_or(usize::MAX)]
+    /// What is written in each box: the step, and what it hands on if the author said so.
+    fn captions(&self) -> Vec<Vec<String>> {
+        let mut outgoing: Table<Vec<&Edge>> = Table::new(self.nodes.len());
+        for edge in &self.edges {
+            outgoing[edge.from].push(edge);
+        }
+        let mut captions = Vec::new();
+        for (node, edges) in self.nodes.iter().zip(outgoing.rows.iter()) {
+            let mut lines = vec![node.name.clone()];
+            let label = edges.first().and_then(|edge| edge.label.as_ref());
+            if edges.iter().all(|edge| edge.label.as_ref() == label) {
+                lines.extend(label.map(|label| format!("→ {label}")));
+            } else {
+                lines.extend(edges.iter().filter_map(|edge| {
+                    Some(format!("→ {}: {}", self.nodes.get(edge.to)?.name, edge.label.as_ref()?))
+                }));
+            }
+            captions.push(lines);
+        }
+        captions
+    }
+}
+
+#[derive(Default)]
+struct Canvas<'a> {
+    columns: usize,
+    cells: Table<u8>,
+    /// Text over the cells by row and column, which may be wider or narrower than its number of characters.
+    labels: BTreeMap<(usize, usize), &'a str>,
+}
+
+impl Canvas<'_> {
+    fn cell(&mut self, column: usize, row: usize) -> &mut u8 {
+        &mut self.cells[row * self.columns + column]
     }
 
-    fn line(&mut self, (left, top): (i64, i64), (right, bottom): (i64, i64)) {
+    fn line(&mut self, (left, top): (usize, usize), (right, bottom): (usize, usize)) {
         for column in left..right {
             *self.cell(column, top) |= RIGHT;
             *self.cell(column + 1, top) |= LEFT;
@@ -83,42 +134,14 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    fn outline(&mut self, &Block { left, right, top, bottom, .. }: &Block) {
-        self.line((left, top), (right, top));
-        self.line((left, bottom), (right, bottom));
-        self.line((left, top), (left, bottom));
-        self.line((right, top), (right, bottom));
-    }
-
-    /// Frames go behind: they leave the cells of lines alone.
-    fn frame(&mut self, block: &'a Block) {
-        let &Block { left, right, top, bottom, .. } = block;
-        let sides = (top..=bottom).flat_map(|row| [(left, row, 1), (right, row, 1)]);
-        let ends = (left..=right).flat_map(|column| [(column, top, 0), (column, bottom, 0)]);
-        let corners = [(left, top, 2), (right, top, 3), (left, bottom, 4), (right, bottom, 5)];
-        for (column, row, shape) in corners.into_iter().chain(ends).chain(sides) {
-            let cell = self.cell(column, row);
-            if *cell == 0 {
-                *cell = FRAME + shape;
-            }
-        }
-        if let Some(text) = block.text.first().filter(|text| !text.is_empty()) {
-            self.labels.push(Label { row: top, column: left + 3, text });
-            *self.cell(left + 2, top) = 0;
-            *self.cell(left + 3 + width(text), top) = 0;
-        }
-    }
-
     fn text(self) -> String {
         let mut out = String::new();
-        let mut labels = self.labels.into_iter().peekable();
-        let columns = usize::try_from(self.columns).unwrap_or(0).max(1);
-        for (row, cells) in (0..).zip(self.cells.iter().as_slice().chunks(columns)) {
+        for (row, cells) in self.cells.rows.chunks(self.columns.max(1)).enumerate() {
             let mut covered = 0;
-            for (column, &cell) in (0..).zip(cells) {
-                if let Some(label) = labels.next_if(|label| (label.row, label.column) == (row, column)) {
-                    out.push_str(label.text);
-                    covered = column + width(label.text);
+            for (column, &cell) in cells.iter().enumerate() {
+                if let Some(label) = self.labels.get(&(row, column)) {
+                    out.push_str(label);
+                    covered = column + label.width();
                 }
                 if column >= covered {
                     out.push(CHARS.get(usize::from(cell)).copied().unwrap_or(' '));
@@ -127,6 +150,8 @@ impl<'a> Canvas<'a> {
             out.truncate(out.trim_end_matches(' ').len());
             out.push('\n');
         }
+        // Nothing leads on from the last layer.
+        out.pop();
         out
     }
 }

@@ -1,99 +1,65 @@
-//! The first step of a layered drawing: which layer each step stands in, and what else takes room there.
+//! Which layer each step stands in, and in which order: the first two steps of a layered drawing after
+//! Sugiyama, Tagawa & Toda, "Methods for Visual Understanding of Hierarchical System Structures" (1981).
 
-use super::layout::{TooLarge, check_size};
-use super::{Diagram, Table};
-use std::collections::HashSet;
+use super::{Diagram, Table, TooLarge};
+use std::collections::{BTreeMap, HashSet};
 
-/// More than this is no drawing, and crossing reduction would take seconds.
-const MAX_ITEMS: usize = 400_000;
+/// More steps, and layers that edges pass, are no drawing.
+const MAX_ITEMS: usize = 20_000;
 
 /// Steps without any edge fill the layers up to this many columns.
-const WRAP: i64 = 100;
+const WRAP: usize = 100;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A step.
-    #[default]
-    Box,
-    /// Where an edge passes a layer: every edge then leads from one layer to the next.
-    Dummy,
-    /// Where a group's frame passes a layer.
-    Left,
-    Right,
-}
+/// Lines that belong together, as items: each of the first leads to each of the others.
+pub(super) type Net = (Vec<usize>, Vec<usize>);
 
-/// Something that takes room in a layer. It reaches `left` and `right` of its own column.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Item {
-    pub(super) kind: Kind,
-    pub(super) layer: usize,
-    pub(super) group: usize,
-    pub(super) left: i64,
-    pub(super) right: i64,
-}
-
-/// A group, or, as number 0, the whole drawing: the group at `i` in the diagram is `i + 1` here.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Span {
-    pub(super) parent: usize,
-    /// Its first layer, and the layer after its last.
-    pub(super) first: usize,
-    pub(super) end: usize,
-    /// The item of its left frame in the first layer; the right one and the next layers' follow.
-    pub(super) frame: usize,
-}
-
-/// The graph with every edge leading from one layer to the next.
+/// The graph with every edge leading from one layer to the next: items after the steps are dummies, which
+/// stand where an edge passes a layer.
 #[derive(Debug, Default)]
 pub(super) struct Layered {
-    /// The steps come first, with the same index as in the diagram.
-    pub(super) items: Table<Item>,
     pub(super) up: Table<Vec<usize>>,
     pub(super) down: Table<Vec<usize>>,
     /// The items of each layer, from left to right.
     pub(super) layers: Table<Vec<usize>>,
-    pub(super) groups: Table<Span>,
+    /// How wide each item is: a dummy has no width.
+    pub(super) widths: Table<usize>,
 }
 
 impl Layered {
-    /// `sizes` are the widths and heights of the boxes.
-    pub(super) fn new(diagram: &Diagram, sizes: &[(i64, i64)]) -> Result<Self, TooLarge> {
-        let mut graph = Self::default();
-        for (node, (width, _)) in diagram.nodes.iter().zip(sizes) {
-            let group = diagram.group_of(node).map_or(0, |group| group + 1);
-            graph.add(Item { group, left: width / 2, right: (width - 1) / 2, ..Item::default() });
-        }
-        graph.groups.push(Span::default());
-        for group in 0..diagram.groups.len() {
-            let parent = diagram.parent_of(group).map_or(0, |parent| parent + 1);
-            graph.groups.push(Span { parent, first: usize::MAX, ..Span::default() });
-        }
+    /// `widths` are those of the boxes.
+    pub(super) fn new(diagram: &Diagram, widths: Table<usize>) -> Result<Self, TooLarge> {
+        let count = widths.rows.len();
+        let mut graph = Self { up: Table::new(count), down: Table::new(count), widths, ..Self::default() };
         let mut seen = HashSet::new();
         for edge in &diagram.edges {
-            let exists = edge.from.max(edge.to) < diagram.nodes.len();
-            if exists && edge.from != edge.to && seen.insert((edge.from, edge.to)) {
+            if edge.from.max(edge.to) < count && seen.insert((edge.from, edge.to)) {
                 graph.link(edge.from, edge.to);
             }
         }
         let level = graph.levels();
-        for (item, level) in graph.items.iter_mut().zip(level.iter()) {
-            item.layer = *level;
+        let mut taken: Table<usize> = Table::new(count + 1);
+        let mut free = 0;
+        graph.layers = Table::new(level.rows.iter().max().map_or(0, |level| level + 1));
+        for loners in [false, true] {
+            for index in 0..count {
+                if (graph.up[index].len() + graph.down[index].len() == 0) == loners {
+                    let width = graph.widths[index] + 2;
+                    while loners && taken[free] > 0 && taken[free] + width > WRAP {
+                        free += 1;
+                    }
+                    let layer = if loners { free } else { level[index] };
+                    taken[layer] += width;
+                    if layer == graph.layers.rows.len() {
+                        graph.layers.rows.push(Vec::new());
+                    }
+                    graph.layers[layer].push(index);
+                }
+            }
         }
-        graph.place_loners();
-        let (columns, rows) = graph.least_size(sizes);
-        check_size(columns, rows)?;
-        graph.split_edges().and_then(|()| graph.add_frames()).ok_or(TooLarge { columns, rows })?;
-        for index in 0..graph.items.len() {
-            graph.layers[graph.items[index].layer].push(index);
-        }
+        graph.split_edges(&level)?;
         graph.make_room();
+        graph.reduce_crossings();
         Ok(graph)
-    }
-
-    fn add(&mut self, item: Item) -> usize {
-        self.up.push(Vec::new());
-        self.down.push(Vec::new());
-        self.items.push(item)
     }
 
     fn link(&mut self, from: usize, to: usize) {
@@ -101,168 +67,131 @@ impl Layered {
         self.up[to].push(from);
     }
 
-    /// Layers by longest path, then each step as far down as shortens its edges. A cycle has no layers
-    /// (Flowline refuses one before it is drawn); its edges are left out.
+    /// Layers by longest path, then steps further down where that shortens their edges. A cycle has no
+    /// layers (Flowline refuses one before it is drawn); its edges are left out.
     fn levels(&mut self) -> Table<usize> {
-        let mut level: Table<usize> = Table::new(self.items.len());
-        let mut waiting: Table<usize> = self.up.iter().map(Vec::len).collect();
-        let mut order: Vec<usize> = (0..self.items.len()).filter(|&index| waiting[index] == 0).collect();
-        // A tree that feeds but one step hangs right above it.
-        let mut hangs = Table::filled(true, self.items.len());
+        let mut level: Table<usize> = Table::new(self.up.rows.len());
+        let mut waiting: Table<usize> = self.up.rows.iter().map(Vec::len).collect();
+        let mut order: Vec<usize> = (0..self.up.rows.len()).filter(|&index| waiting[index] == 0).collect();
         let mut next = 0;
         while let Some(&index) = order.get(next) {
             next += 1;
             for &to in &self.down[index] {
                 level[to] = level[to].max(level[index] + 1);
-                hangs[to] &= hangs[index] && self.down[index].len() == 1;
                 waiting[to] -= 1;
                 if waiting[to] == 0 {
                     order.push(to);
                 }
             }
         }
-        for &index in order.iter().rev() {
-            if hangs[index] || self.down[index].len() > self.up[index].len() {
-                let highest = self.down[index].iter().map(|&to| level[to]).min();
-                level[index] = highest.map_or(level[index], |highest| highest.saturating_sub(1));
-            }
+        for &index in order.iter().rev().filter(|&&index| self.down[index].len() > self.up[index].len()) {
+            let lowest = self.down[index].iter().map(|&to| level[to]).min();
+            level[index] = lowest.map_or(0, |lowest| lowest.saturating_sub(1));
         }
-        for index in 0..self.items.len() {
+        for index in 0..level.rows.len() {
             self.down[index].retain(|&to| level[index] < level[to]);
             self.up[index].retain(|&from| level[from] < level[index]);
         }
         level
     }
 
-    /// Finds the layers of each group. Steps without edges are free to go where there is room.
-    fn place_loners(&mut self) {
-        let mut widths: Table<i64> =
-            Table::new(self.items.iter().map(|item| item.layer + 1).max().unwrap_or(0));
-        let is_loner: Table<bool> =
-            self.up.iter().zip(self.down.iter()).map(|(up, down)| up.len() + down.len() == 0).collect();
-        for loners in [false, true] {
-            let mut from: Table<usize> = self
-                .groups
-                .iter()
-                .map(|span| if span.first == usize::MAX { 0 } else { span.first })
-                .collect();
-            for (item, _) in self.items.iter_mut().zip(is_loner.iter()).filter(|(_, loner)| **loner == loners)
-            {
-                let width = item.left + item.right + 3;
-                if loners {
-                    while widths[from[item.group]] > 0 && widths[from[item.group]] + width > WRAP {
-                        from[item.group] += 1;
-                    }
-                    item.layer = from[item.group];
-                    widths.grow(item.layer + 1);
-                }
-                widths[item.layer] += width;
-                let span = &mut self.groups[item.group];
-                *span =
-                    Span { first: span.first.min(item.layer), end: span.end.max(item.layer + 1), ..*span };
-            }
-        }
-        for index in (1..self.groups.len()).rev() {
-            let span = self.groups[index];
-            let outer = &mut self.groups[span.parent];
-            *outer = Span { first: outer.first.min(span.first), end: outer.end.max(span.end), ..*outer };
-        }
-        self.layers.grow(widths.len());
-    }
-
-    /// The least columns and rows the drawing will have.
-    fn least_size(&self, sizes: &[(i64, i64)]) -> (i64, i64) {
-        let mut rows: Table<i64> = Table::new(self.layers.len());
-        // By how much each layer is wider than the one before.
-        let mut wider: Table<i64> = Table::new(self.layers.len() + 1);
-        for (index, (item, (width, height))) in self.items.iter().zip(sizes).enumerate() {
-            rows[item.layer] = rows[item.layer].max(*height);
-            let last =
-                self.down[index].iter().map(|&to| self.items[to].layer).max().unwrap_or(item.layer + 1);
-            for (layer, change) in [(item.layer, width + 2), (item.layer + 1, -width), (last, -2)] {
-                wider[layer] += change;
-            }
-        }
-        let widths = wider.iter().scan(0, |width, change| {
-            *width += change;
-            Some(*width)
-        });
-        // The first of the gaps is not drawn.
-        (widths.max().unwrap_or(0) - 2, rows.iter().sum())
-    }
-
-    /// Cuts edges that pass layers. Those of one step share the way for as long as they stay in the
-    /// same group: the innermost that holds both ends.
-    fn split_edges(&mut self) -> Option<()> {
-        self.up.iter_mut().for_each(Vec::clear);
-        for from in 0..self.items.len() {
-            // Dummies come after: they are linked as they are made.
-            let mut trunks: Vec<(usize, Vec<usize>)> = Vec::new();
+    /// Cuts edges that pass layers. Those of one step share the way.
+    fn split_edges(&mut self, level: &Table<usize>) -> Result<(), TooLarge> {
+        self.up.rows.iter_mut().for_each(Vec::clear);
+        for from in 0..level.rows.len() {
+            let mut trunk = vec![from];
             for to in std::mem::take(&mut self.down[from]) {
-                let (start, end) = (self.items[from], self.items[to]);
-                if start.layer + 1 == end.layer {
-                    self.link(from, to);
-                    continue;
-                }
-                let group = self.common_group(start.group, end.group);
-                let known = trunks.iter().position(|(of, _)| *of == group);
-                let mut trunk = known.map(|at| trunks.swap_remove(at).1).unwrap_or_default();
-                while start.layer + trunk.len() + 1 < end.layer {
-                    let layer = start.layer + trunk.len() + 1;
-                    let dummy = self.add(Item { kind: Kind::Dummy, layer, group, ..Item::default() });
+                while level[from] + trunk.len() < level[to] {
+                    let dummy = self.up.rows.len();
+                    if dummy > MAX_ITEMS {
+                        return Err(TooLarge);
+                    }
+                    self.layers[level[from] + trunk.len()].push(dummy);
+                    self.up.rows.push(Vec::new());
+                    self.down.rows.push(Vec::new());
+                    self.widths.rows.push(0);
                     self.link(trunk.last().copied().unwrap_or(from), dummy);
                     trunk.push(dummy);
-                    if dummy > MAX_ITEMS {
-                        return None;
-                    }
                 }
-                let last = trunk.get(end.layer - start.layer - 2).copied().unwrap_or(from);
-                self.link(last, to);
-                trunks.push((group, trunk));
+                self.link(trunk.get(level[to] - level[from] - 1).copied().unwrap_or(from), to);
             }
         }
-        Some(())
+        if self.up.rows.len() > MAX_ITEMS { Err(TooLarge) } else { Ok(()) }
     }
 
-    /// The item above that belongs in the same column: a frame, a long edge, or steps in a row.
-    pub(super) fn above(&self, index: usize) -> Option<usize> {
-        let item = self.items[index];
-        match (item.kind, self.up[index].as_slice()) {
-            (Kind::Left | Kind::Right, _) => {
-                (item.layer > self.groups[item.group].first).then(|| index.wrapping_sub(2))
-            }
-            (kind, &[up]) if self.items[up].kind == kind => {
-                (kind == Kind::Dummy || self.down[up].len() == 1).then_some(up)
-            }
-            _ => None,
+    /// The lines from one layer to the next. Items that lead to the same ones are one net.
+    pub(super) fn nets(&self, layer: usize) -> Vec<Net> {
+        let mut nets = BTreeMap::<_, Vec<usize>>::new();
+        for &item in &self.layers[layer] {
+            let mut downs = self.down[item].clone();
+            downs.sort_unstable();
+            nets.entry(downs).or_default().push(item);
+        }
+        nets.into_iter().filter(|(downs, _)| !downs.is_empty()).map(|(downs, ups)| (ups, downs)).collect()
+    }
+
+    /// Each net enters a step in a column of its own, beside columns that lines from elsewhere come down.
+    fn make_room(&mut self) {
+        let mut entries: Table<usize> = Table::new(self.up.rows.len());
+        for (ups, downs) in (0..self.layers.rows.len()).flat_map(|layer| self.nets(layer)) {
+            downs.iter().for_each(|&to| entries[to] += if ups.len() > 2 { 3 } else { 1 });
+        }
+        for (index, width) in self.widths.rows.iter_mut().enumerate().filter(|(_, width)| **width > 0) {
+            // Three lines leave side by side.
+            let exits = if self.down[index].len() > 2 { 7 } else { 5 };
+            *width = (*width).max(2 * entries[index] + 3).max(exits);
         }
     }
 
-    fn common_group(&self, mut one: usize, mut other: usize) -> usize {
-        // A parent has the smaller number.
-        while one != other {
-            if one > other {
-                one = self.groups[one].parent;
-            } else {
-                other = self.groups[other].parent;
-            }
-        }
-        one
-    }
-
-    fn add_frames(&mut self) -> Option<()> {
-        for index in 1..self.groups.len() {
-            let span = self.groups[index];
-            self.groups[index].frame = self.items.len();
-            for layer in span.first..span.end {
-                for kind in [Kind::Left, Kind::Right] {
-                    self.add(Item { kind, layer, group: index, ..Item::default() });
-                }
-                if self.items.len() > MAX_ITEMS {
-                    return None;
+    /// Begins with a depth-first order, which draws a tree without crossings and follows the definition;
+    /// then sorts each layer by the barycentres of its neighbours, up and down, and keeps the best.
+    fn reduce_crossings(&mut self) {
+        let mut keys: Table<f64> = Table::new(self.up.rows.len());
+        let mut visited = 0.0;
+        for root in 0..self.up.rows.len() {
+            let mut stack = vec![root];
+            while let Some(index) = stack.pop() {
+                if keys[index] == 0.0 {
+                    visited += 1.0;
+                    keys[index] = visited;
+                    stack.extend(self.down[index].iter().rev());
                 }
             }
         }
-        Some(())
+        let mut layers = self.layers.clone();
+        let mut position: Table<usize> = Table::new(self.up.rows.len());
+        let mut fewest = usize::MAX;
+        let edges = |layer: &Vec<usize>| layer.iter().map(|&index| self.down[index].len()).sum::<usize>();
+        let work: usize = layers.rows.iter().map(|layer| edges(layer).pow(2)).sum();
+        for round in 0..=(100_000_000 / work.max(1)).min(24) {
+            let count = layers.rows.len();
+            for step in 0..count {
+                let layer = if round % 2 == 0 { step } else { count - 1 - step };
+                for &index in layers[layer].iter().filter(|_| round > 0) {
+                    let ends = if round % 2 == 0 { &self.up[index] } else { &self.down[index] };
+                    let sum: usize = ends.iter().map(|&end| position[end]).sum();
+                    keys[index] =
+                        if ends.is_empty() { position[index] as f64 } else { sum as f64 / ends.len() as f64 };
+                }
+                layers[layer].sort_by(|&one, &other| keys[one].total_cmp(&keys[other]));
+                layers[layer].iter().enumerate().for_each(|(at, &index)| position[index] = at);
+            }
+            let crossings = layers.rows.iter().map(|layer| self.crossings(layer, &position)).sum();
+            if crossings < fewest {
+                fewest = crossings;
+                self.layers.clone_from(&layers);
+            }
+        }
+    }
+
+    fn crossings(&self, layer: &[usize], position: &Table<usize>) -> usize {
+        let mut passed: Vec<usize> = Vec::new();
+        let mut crossings = 0;
+        for &index in layer {
+            let ends = || self.down[index].iter().map(|&to| position[to]);
+            crossings += ends().map(|end| passed.iter().filter(|&&other| other > end).count()).sum::<usize>();
+            passed.extend(ends());
+        }
+        crossings
     }
 }

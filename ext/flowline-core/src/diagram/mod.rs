@@ -4,18 +4,14 @@
 //! control characters. Each format decides itself how to quote what is special to it.
 
 mod ascii;
-mod bundle;
-mod channel;
 mod dot;
 mod layers;
-mod layout;
 mod mermaid;
-mod order;
 mod place;
 mod route;
 mod table;
 
-pub use layout::TooLarge;
+pub use ascii::TooLarge;
 use table::Table;
 
 /// What a diagram shows: steps in definition order, the edges between them, and groups around them.
