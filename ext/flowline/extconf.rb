@@ -14,7 +14,7 @@ installing = File.identical?(Dir.pwd, __dir__)
 # What must be there is said here, before a wall of compiler output hides it.
 rustc = `cargo --version 2>&1 && rustc --version --verbose 2>&1`
 version = rustc[/^release: ([\d.]+)/, 1] or
-  abort "Flowline needs Rust to be built, and found no working cargo. To install it: https://rustup.rs"
+  abort "Flowline needs Rust to be built, and found no cargo. To install it: https://rustup.rs"
 minimum = File.read(File.join(root, "Cargo.toml"))[/^rust-version = "(.+?)"/, 1]
 Gem::Version.new(version) >= Gem::Version.new(minimum) or
   abort "Flowline needs Rust #{minimum} or later, and found #{version}. To update it: rustup update"
@@ -28,12 +28,8 @@ places = ENV.values_at("LD_LIBRARY_PATH", "LIBRARY_PATH").compact.flat_map { |pa
 ]
 clang = ENV["LIBCLANG_PATH"] || Dir.glob(places.map { |place| "#{place}/libclang{,-[0-9]*}.{so,dylib}*" }).any?
 unless clang
-  message = <<~TEXT
-    Flowline needs libclang to be built (it reads Ruby's headers), and found none. To install it:
-      Debian, Ubuntu: apt-get install libclang-dev     Alpine: apk add clang-dev
-      Fedora: dnf install clang-devel                  macOS: xcode-select --install
-    Where it is in an unusual place, set LIBCLANG_PATH to its directory.
-  TEXT
+  message = "Flowline needs libclang to be built, and found none. Install libclang-dev (Debian, Ubuntu), clang-devel (Fedora), " \
+            "clang-dev (Alpine) or the Xcode tools; or set LIBCLANG_PATH to its directory."
   # Elsewhere these places are not known to be all there are: bindgen shall find out.
   config["host_os"].match?(/linux|darwin/) ? abort(message) : warn(message)
 end
