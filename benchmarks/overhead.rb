@@ -35,7 +35,7 @@ Measure.heading "A step of 100,000 against a step of 1,000"
   label = kind == :chain ? "chain" : "1→N→1"
   Measure.row(label, times[:many] * MICRO, "µs", than: ["of 1,000", times[:few] * MICRO], ratio: times.ratio(:many, :few), most_times: 1.5)
   Measure.row("#{label}, #{FLOOR}", times[:loop_of_many] * MICRO, "µs", than: ["of 1,000", times[:loop_of_few] * MICRO],
-                                                                       ratio: times.ratio(:loop_of_many, :loop_of_few))
+                                                                        ratio: times.ratio(:loop_of_many, :loop_of_few))
 end
 
 Measure.heading "The whole run of a pipeline of 5 steps"

@@ -58,7 +58,7 @@ def compare(label, graph, peer, run, before: -> {})
   times = Measure.times(blocks, per: graph.size, before: before, rounds: 7)
   over = %i[peer flowline].to_h { |name| [name, (times[name] - times[:hand]) * MICRO] }
   Measure.row("#{label}, #{peer}", over[:peer], "µs", than: ["Flowline", over[:flowline]], ratio: times.ratio_above(:hand, :peer, :flowline),
-                                                     least_times: 20)
+                                                      least_times: 20)
 end
 
 # Rake calls itself for every prerequisite, and looks through all callers for a circle each time: chains must be short.
@@ -70,6 +70,4 @@ GRAPHS.each do |label, graph|
   last = tasks[graph.keys.last.to_s]
   compare(label, graph, "rake", -> { last.invoke }, before: -> { RakeTasks.reenable(tasks) })
 end
-if there?("concurrent")
-  GRAPHS.each { |label, graph| compare(label, graph, "concurrent-ruby futures", -> { Futures.run(graph) }) }
-end
+GRAPHS.each { |label, graph| compare(label, graph, "concurrent-ruby futures", -> { Futures.run(graph) }) } if there?("concurrent")

@@ -61,7 +61,9 @@ def squeeze(path)
   entries["data.tar.gz"] = IO.popen(["zopfli", "-c", content], "rb", &:read)
   entries["checksums.yaml.gz"] = Zlib.gzip(checksums(entries.except("checksums.yaml.gz")), level: 9)
   File.open(path, "wb") do |file|
-    Gem::Package::TarWriter.new(file) { |tar| entries.each { |name, bytes| tar.add_file_simple(name, 0o444, bytes.bytesize) { |io| io.write(bytes) } } }
+    Gem::Package::TarWriter.new(file) do |tar|
+      entries.each { |name, bytes| tar.add_file_simple(name, 0o444, bytes.bytesize) { |io| io.write(bytes) } }
+    end
   end
 end
 

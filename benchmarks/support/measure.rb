@@ -52,7 +52,7 @@ module Measure
     2.times { blocks.each_value { |block| once(block, before, gc) } }
     seconds = blocks.transform_values { [] }
     rounds.times do
-      blocks.each { |name, block| seconds[name] << once(block, before, gc) / per }
+      blocks.each { |name, block| seconds[name] << (once(block, before, gc) / per) }
     end
     Times.new(seconds)
   end

@@ -112,8 +112,8 @@ module Flowline
 
     # Copies another pipeline's steps and params, not its hooks.
     # @param other [Pipeline, Class]
-    # @param depends_on [Symbol, Array<Symbol>, nil] what its steps without dependencies get as input
-    # @param prefix [Symbol, nil] +:clean+ makes +:validate+ +:clean_validate+
+    # @option options [Symbol, Array<Symbol>] :depends_on (nil) what its steps without dependencies get as input
+    # @option options [Symbol] :prefix (nil) +:clean+ makes +:validate+ +:clean_validate+
     # @return [self]
     def include(other, **options)
       place = Definition.place

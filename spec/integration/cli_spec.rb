@@ -44,7 +44,7 @@ RSpec.describe "the command line" do
     it "runs the pipeline, progress on standard error, and exits with 0" do
       status, out, err = flowline("run", import, "--param", "date=2024-01-31")
       expect([status, out]).to eq([0, ""])
-      expect(err).to match(/\APipeline: import\n━+\n✓ fetch +\d+\.\d\ds +2 records\n✓ load +\d+\.\d\ds\n━+\nElapsed: \d+\.\d\ds \| Steps: 2\/2\n\z/)
+      expect(err).to match(%r{\APipeline: import\n━+\n✓ fetch +\d+\.\d\ds +2 records\n✓ load +\d+\.\d\ds\n━+\nElapsed: \d+\.\d\ds \| Steps: 2/2\n\z})
     end
 
     it "exits with 1 when a step fails, and shows the user's own line" do
@@ -151,7 +151,7 @@ RSpec.describe "the command line" do
         [2, "", "flowline: many.rb has 3 pipelines: Jobs::Import, Jobs::Weekly, third; choose one with --pipeline NAME\n"]
       )
       expect(fresh.call("run", file, "--pipeline", "thrid").last).to include("did you mean third?")
-      expect(fresh.call("run", file, "--pipeline", "Jobs::Weekly")).to match([0, "", /Pipeline: Jobs::Weekly.*Steps: 2\/2/m])
+      expect(fresh.call("run", file, "--pipeline", "Jobs::Weekly")).to match([0, "", %r{Pipeline: Jobs::Weekly.*Steps: 2/2}m])
     ensure
       Object.send(:remove_const, :Jobs)
     end

@@ -28,10 +28,13 @@ pub(super) fn columns(graph: &Layered) -> Table<usize> {
     best.rows.iter().map(|column| (column - first) as usize).collect()
 }
 
+/// Places that were wanted, each with its weight; the place they share; how many items share it.
+type Pool = (Vec<(i64, i64)>, i64, usize);
+
 /// Puts each item of a layer in the median of its neighbours. Where several want the same place they share
 /// it: this is isotonic regression by pooling adjacent violators (Ayer et al., 1955).
 fn arrange(graph: &Layered, x: &mut Table<i64>, layer: &[usize], (above, below): (i64, i64)) {
-    let mut pools: Vec<(Vec<(i64, i64)>, i64, usize)> = Vec::new();
+    let mut pools: Vec<Pool> = Vec::new();
     let mut offsets = Vec::new();
     let (mut right, mut before) = (0, 0);
     for &index in layer {
