@@ -4,23 +4,21 @@ module Flowline
   # A callable with its binding, ready to be called once its dependencies have ended.
   # @api private
   class Call
-    NONE = {}.freeze
-    private_constant :NONE
+    ANY = %i[any block_any].freeze
+    private_constant :ANY
 
     # @param callable [Object]
     # @param signature [Signature]
     # @param binding [Binding]
     # @param sources [Hash{Symbol => Integer, Hash}] where the output of each dependency is
     def initialize(callable, signature, binding, sources)
-      @positional = binding.positional.map { |source| compile(source, sources) }
-      @keywords = binding.keywords.empty? ? NONE : binding.keywords.transform_values { |source| compile(source, sources) }
-      @wrap = signature.spread? && @positional.one? && @keywords.empty? # Beside keywords Ruby spreads nothing.
-      @rebound = callable.is_a?(Rebound)
-      @receiver = callable.receiver if @rebound
-      @callable = @rebound ? callable.block : callable
-      @fresh = callable.is_a?(Class) && !callable.respond_to?(:call)
-      @only = @positional.first
-      @shape = shape
+      rebound = callable.is_a?(Rebound)
+      @callable = rebound ? callable.block : callable
+      @receiver = callable.receiver if rebound
+      @sources = binding.positional.map { |source| compile(source, sources) }
+      @shape = shape(rebound, signature.spread? || !binding.keywords.empty?)
+      prepare(signature, binding, sources) if ANY.include?(@shape)
+      @sources = @sources.first unless ANY.include?(@shape)
       freeze
     end
 
@@ -31,41 +29,44 @@ module Flowline
     def call(outputs, context)
       case @shape
       when :block_none then @receiver.instance_exec(&@callable)
-      when :block_output then @receiver.instance_exec(outputs[@only], &@callable)
+      when :block_output then @receiver.instance_exec(outputs[@sources], &@callable)
       when :none then @callable.call
-      when :output then @callable.call(outputs[@only])
-      else call_with(arguments(outputs, context), keywords(outputs, context))
+      when :output then @callable.call(outputs[@sources])
+      else call_any(outputs, context)
       end
     end
 
     private
 
-    # What kind of call this is; most are one of four.
-    def shape
-      return :any if @fresh || @wrap || !@keywords.empty? || @positional.size > 1
-      return :any unless @positional.empty? || @only.is_a?(Integer)
+    # What kind of call this is; most are one of four, of one source at most.
+    def shape(rebound, special)
+      simple = !special && @sources.size < 2 && (@sources.empty? || @sources.first.is_a?(Integer)) && callable_itself?
+      return rebound ? :block_any : :any unless simple
 
-      if @positional.empty?
-        @rebound ? :block_none : :none
+      if @sources.empty?
+        rebound ? :block_none : :none
       else
-        @rebound ? :block_output : :output
+        rebound ? :block_output : :output
       end
     end
 
-    def arguments(outputs, context)
-      arguments = @positional.map { |source| value(source, outputs, context) }
-      @wrap ? [arguments] : arguments
+    def callable_itself?
+      !@callable.is_a?(Class) || @callable.respond_to?(:call)
     end
 
-    def keywords(outputs, context)
-      @keywords.transform_values { |source| value(source, outputs, context) }
+    def prepare(signature, binding, sources)
+      @keywords = binding.keywords.transform_values { |source| compile(source, sources) }
+      @wrap = signature.spread? && @sources.one? && @keywords.empty? # Beside keywords Ruby spreads nothing.
     end
 
     # No keywords are not the same as empty ones: beside those, Ruby 3.1 spreads some Arrays and some not.
-    def call_with(arguments, keywords)
-      return @receiver.instance_exec(*arguments, **keywords, &@callable) if @rebound
+    def call_any(outputs, context)
+      arguments = @sources.map { |source| value(source, outputs, context) }
+      arguments = [arguments] if @wrap
+      keywords = @keywords.transform_values { |source| value(source, outputs, context) }
+      return @receiver.instance_exec(*arguments, **keywords, &@callable) if @shape == :block_any
 
-      callable = @fresh ? @callable.new : @callable
+      callable = callable_itself? ? @callable : @callable.new
       keywords.empty? ? callable.call(*arguments) : callable.call(*arguments, **keywords)
     end
 

@@ -38,7 +38,7 @@ module Flowline
     # @return [Array<Symbol>] the steps' names, each after those it depends on, else in definition order
     # @raise [DefinitionError] {#problems}
     def sorted_steps
-      graph.order.map { |id| steps[id].name }
+      names(graph.order)
     end
 
     # @return [Array<Array<Symbol>>] the steps' names in levels: each depends on one of the level before

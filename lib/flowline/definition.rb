@@ -29,7 +29,7 @@ module Flowline
     def self.place
       depth = 2
       depth += 1 while (location = caller_locations(depth, 1)&.first)&.path&.start_with?(OWN)
-      "#{location.path}:#{location.lineno}" if location
+      -"#{location.path}:#{location.lineno}" if location
     end
 
     # @param settings [Hash] the options of {Options::DEFINE}

@@ -12,6 +12,9 @@ module Flowline
   #   end
   #   Flowline.define { step :fetch, FetchUsers }
   class Step
+    NONE = {}.freeze
+    private_constant :NONE
+
     # @return [Symbol] unique in its pipeline; +clean.validate+ within a nested pipeline +clean+
     attr_reader :name
     # @return [Array<Symbol>] the steps and nested pipelines whose outputs it gets
@@ -20,7 +23,7 @@ module Flowline
     attr_reader :labels
     # @return [#call, Class] what is called
     attr_reader :callable
-    # @return [Hash{Symbol => Object}] the options of {Options::STEP} it was given
+    # @return [Hash{Symbol => Object}] the options of {Options::STEP} it was given, beside +depends_on+
     attr_reader :options
     # @return [Symbol, nil] the nested pipeline it belongs to
     attr_reader :group
@@ -57,10 +60,11 @@ module Flowline
       @name = Name.of(instance_of?(Step) ? name : name || self.class.name || :step)
       @callable = block || callable || (self unless instance_of?(Step))
       @place = place
-      options = Step.declared(callable).merge(options)
+      declared = Step.declared(callable)
+      options = declared.merge(options) unless declared.empty?
       check(callable, block, options)
-      @options = options.freeze
-      @labels = @depends_on = Name.list(options[:depends_on]).freeze
+      @labels = @depends_on = Name.list(options.delete(:depends_on)).freeze
+      @options = options.empty? ? NONE : options.freeze
       freeze if instance_of?(Step)
     end
 
