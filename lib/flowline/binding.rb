@@ -36,12 +36,16 @@ module Flowline
     def self.resolve(parameters, dependencies:, params: [], input: false, condition: false)
       return NOTHING if parameters.empty?
 
-      kind, name = parameters.first
-      # What most steps are, taken straight: one parameter for one dependency.
-      return new(dependencies) if kind == :req && parameters.size == 1 && dependencies.size == 1 && !condition && !CONTEXT_NAMES.include?(name)
+      # What most steps are, taken straight: a parameter for each dependency.
+      return new(dependencies) if parameters.size == dependencies.size && !condition && plain?(parameters)
 
       Resolution.new(parameters, dependencies, params, input, condition).binding
     end
+
+    def self.plain?(parameters)
+      parameters.all? { |kind, name| kind == :req && !CONTEXT_NAMES.include?(name) }
+    end
+    private_class_method :plain?
 
     def initialize(positional, keywords = {}, problems = [])
       @positional = positional

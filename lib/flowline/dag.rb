@@ -172,7 +172,7 @@ module Flowline
     end
 
     def names(ids)
-      ids.map { |id| steps[id].name }
+      ids.map { |id| @names[id] }
     end
 
     def ids(wanted)
@@ -184,7 +184,8 @@ module Flowline
     def build
       rules = steps.map { |step| RULES[step.options.fetch(:run_if, :success)] + (step.optional? ? 4 : 0) }
       edges = groups.empty? ? steps.map(&:depends_on) : steps.map { |step| step.depends_on.flat_map { |name| ends(name) }.uniq }
-      @graph, facts = Native::Graph.build(steps.map(&:name), edges, rules)
+      @names = steps.map(&:name)
+      @graph, facts = Native::Graph.build(@names, edges, rules)
       @problems = clashes + facts.map { |kind, *about| send(kind, *about) }
       @graph &&= nil unless @problems.empty?
     end
