@@ -1,15 +1,30 @@
 # frozen_string_literal: true
 
-# The core alone, without Ruby: the figures come from a Rust program, a median of several runs each.
+# The core alone, without Ruby: its figures come from a Rust program, ext/flowline-core/examples/core.rs.
+require_relative "support/graphs"
 require_relative "support/measure"
+require_relative "support/dependencies"
 
-root = File.expand_path("..", __dir__)
-command = ["cargo", "run", "--quiet", "--release", "--locked", "--package", "flowline-core", "--example", "core"]
-output = IO.popen(command, chdir: root, &:read)
-abort "The Rust program failed." unless $?.success? # rubocop:disable Style/SpecialGlobalVars
+ROOT = File.expand_path("..", __dir__)
+COMMAND = %w[cargo run --quiet --release --locked --package flowline-core --example core].freeze
 
-Measure.heading "Core: 1,000,000 steps and 2,000,000 edges built, validated and ordered"
-output.each_line(chomp: true) do |line|
-  label, milliseconds, goal = line.split("\t")
-  Measure.row(label, Float(milliseconds), "ms", **(goal ? { most: Integer(goal) } : {}))
+output = IO.popen(COMMAND, chdir: ROOT, &:read)
+abort "`#{COMMAND.join(" ")}` failed" unless output.lines.size == 8
+large, small = output.lines(chomp: true).map { |line| line.split("\t") }.partition { |_, steps| steps == "1000000" }
+
+Measure.heading "Core: 1,000,000 steps with 2,000,000 edges built, validated and ordered"
+large.each do |label, _, milliseconds|
+  Measure.row(label, Float(milliseconds), "ms", **(label.start_with?("numbered") ? { most: 200 } : {}))
+end
+
+Measure.heading "Core: a step of 100,000 validated and ordered, TSort against it"
+bushy = Graphs.bushy(100_000)
+sorted = { "in order" => bushy, "in any order" => bushy.to_a.shuffle(random: Random.new(1)).to_h }.transform_values do |graph|
+  hash = Dependencies.of(graph)
+  Measure.times({ tsort: -> { hash.tsort } }, per: hash.size, rounds: 7)[:tsort] * 1e6
+end
+small.each do |label, steps, milliseconds|
+  tsort = sorted.find { |order, _| label.end_with?(order) }.last
+  core = Float(milliseconds) * 1e3 / Integer(steps)
+  Measure.row(label, tsort, "µs", than: ["core", core], ratio: tsort / core, **(label.start_with?("numbered") ? { least_times: 20 } : {}))
 end

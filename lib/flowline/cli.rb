@@ -36,6 +36,9 @@ module Flowline
       rescue Error => e
         err.puts("flowline: #{e.message}")
         1
+      rescue ScriptError, SystemStackError, NoMemoryError => e
+        err.puts("flowline: #{e.class} in a step, see above")
+        1
       rescue SignalException => e
         err.puts("flowline: stopped by #{e.is_a?(Interrupt) ? "SIGINT" : e.message}")
         128 + e.signo

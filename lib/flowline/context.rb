@@ -80,14 +80,29 @@ module Flowline
     def mask(text)
       return text if @secrets.empty?
 
-      secrets = @secrets.each_value.map { |secret| secret.to_s.scrub }.select { |secret| secret.size > 2 }
+      secrets = parts(@secrets.values).map { |secret| Error.text(secret) }.reject(&:empty?)
       secrets = secrets.flat_map { |secret| [secret, secret.inspect[1..-2]] }.sort_by { |secret| -secret.size }
-      secrets.reduce(text.to_s) { |masked, secret| masked.gsub(secret, "[secret]") }
+      secrets.reduce(Error.text(text)) do |masked, secret|
+        # A short one may be a part of any word.
+        masked.gsub(secret.size > 2 ? secret : /(?<!\p{Alnum})#{Regexp.escape(secret)}(?!\p{Alnum})/, "[secret]")
+      end
     end
 
     # @return [String] without values
     def inspect
       "#<#{self.class} run_id=#{run_id} keys=#{@values.keys.inspect}>"
+    end
+
+    private
+
+    # A secret and all that is in it.
+    def parts(secret)
+      case secret
+      when Array then secret.flat_map { |part| parts(part) }
+      when Hash then [secret, *parts(secret.values)]
+      when true, false, nil then []
+      else [secret]
+      end
     end
   end
 end

@@ -19,11 +19,17 @@ module Flowline
     # @return [String] in UTF-8, so that it can be shown everywhere
     # @api private
     def self.words(exception)
-      text = exception.message.to_s
-      text = text.encoding == Encoding::BINARY ? String.new(text, encoding: "UTF-8") : text.encode("UTF-8", invalid: :replace, undef: :replace)
-      text.scrub
+      text(exception.message)
     rescue StandardError => e
       "(a message that cannot be read: #{TypeHints.kind(e)})"
+    end
+
+    # @return [String] what an object says of itself, in UTF-8
+    # @api private
+    def self.text(object)
+      text = object.to_s
+      text = text.encoding == Encoding::BINARY ? String.new(text, encoding: "UTF-8") : text.encode("UTF-8", invalid: :replace, undef: :replace)
+      text.scrub
     end
   end
 
@@ -228,10 +234,16 @@ module Flowline
     # @return [Symbol] +:interrupted+ or +:run_timed_out+
     attr_reader :reason
 
+    # @return [Exception, nil] what stopped it; +nil+ for a +throw+ or the death of a thread
+    attr_reader :cause
+
     # @param reason [Symbol]
-    def initialize(reason)
+    # @param cause [Exception, nil]
+    def initialize(reason, cause = nil)
       @reason = reason
-      super("the run was cancelled (#{reason}); steps that had ended keep their outputs, run it again for the others")
+      @cause = cause
+      why = cause ? "#{reason}: #{TypeHints.kind(cause)}" : reason
+      super("the run was cancelled (#{why}) before every step had ended; the next run starts from the beginning")
     end
   end
 
@@ -249,7 +261,7 @@ module Flowline
       @hook = hook
       @original = original
       super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; " \
-            "nothing was called after it, mend the hook or take it out")
+            "mend the hook, or take it out")
       set_backtrace(original.backtrace) if original.backtrace
     end
 

@@ -10,6 +10,14 @@ module Flowline
     # Executors by the name that +executor:+ takes.
     NAMES = { sequential: Sequential }.freeze
 
+    # @return [Boolean] whether {resolve} knows it
+    # @api private
+    def self.known?(given)
+      !resolve(given).nil?
+    rescue ParamError
+      false
+    end
+
     # @param given [Symbol, String, Class, #execute, nil]
     # @return [#execute]
     # @raise [ParamError] there is no such executor

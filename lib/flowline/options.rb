@@ -20,11 +20,12 @@ module Flowline
     names = Option.new("a name or an Array of names", ->(value) { Array(value).all? { |n| n.is_a?(Symbol) || n.is_a?(String) } })
     HASH = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
     private_constant :HASH
+    executor = Option.new("the name of an executor, or an object with `execute`", ->(value) { Executor.known?(value) })
     on_error = one_of.call(:stop, :continue)
 
     # What +Flowline.define+ takes.
     DEFINE = {
-      name: text, description: text, on_error: on_error, executor: anything, check_types: flag
+      name: text, description: text, on_error: on_error, executor: executor, check_types: flag
     }.freeze
 
     # What +step+ takes.

@@ -60,9 +60,9 @@ module Flowline
     # @raise [Type::Mismatch] with a sentence that says what is wrong
     def value(given)
       value = given.fetch(name) { default_value }
-      raise Type::Mismatch, "is required" if required? && value.nil?
+      return coerce(value) unless NilClass === value
 
-      value.nil? ? nil : coerce(value)
+      raise Type::Mismatch, "is required" if required?
     end
 
     # @return [Boolean] whether the two are declared alike
@@ -84,7 +84,9 @@ module Flowline
     private
 
     def default_value
-      default.respond_to?(:call) ? default.call : default
+      return default.call if default.respond_to?(:call)
+
+      default.frozen? ? default : default.dup # A run never changes its pipeline.
     rescue StandardError => e
       raise Type::Mismatch, "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
     end

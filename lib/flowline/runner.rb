@@ -38,6 +38,7 @@ module Flowline
         complete(executor)
         well = true
       ensure
+        @error ||= CancelledError.new(:interrupted, $!) unless well
         begin
           interrupt(executor) unless well
         ensure
@@ -65,6 +66,9 @@ module Flowline
 
       failed(id, e)
       @run.next
+    rescue ScriptError, SystemStackError, NoMemoryError => e
+      failed(id, e) unless @run.step(id).first
+      raise # The step's failure, but too bad a one to go on.
     end
 
     private
@@ -108,7 +112,7 @@ module Flowline
 
     def settle(id, outcome, reason = nil)
       @run.report(id, outcome, reason)
-      finished([id, *@run.take_passed_over]) unless @observers.empty?
+      finished([id, *@run.take_passed_over.sort]) unless @observers.empty?
     end
 
     def finished(ids)
@@ -133,7 +137,7 @@ module Flowline
 
     def stop(status, entirely:)
       @run.stop(status, entirely)
-      finished(@run.take_passed_over) unless @observers.empty?
+      finished(@run.take_passed_over.sort) unless @observers.empty?
     end
 
     # What was running will not be reported on by anybody else.
@@ -146,9 +150,9 @@ module Flowline
     end
 
     def cancel(entirely:)
-      @error ||= CancelledError.new(:interrupted)
-      stop(:cancelled, entirely: entirely) # First, so that dependents of what was running count as interrupted, too.
-      @run.running.each { |id| settle(id, :cancelled, :interrupted) }
+      @run.stop(:cancelled, entirely) # First, so that dependents of what was running count as interrupted, too.
+      running = @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
+      finished(running + @run.take_passed_over.sort) unless @observers.empty?
     end
 
     def finish

@@ -210,8 +210,19 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "what is not a StandardError" do
-    [Interrupt.new("i"), SystemExit.new(3), NoMemoryError.new, NotImplementedError.new, SecurityError.new, SystemStackError.new,
-     SignalException.new("TERM"), Class.new(Exception).new("own")].each do |error|
+    [LoadError.new("l"), NotImplementedError.new, NoMemoryError.new, SystemStackError.new].each do |error|
+      it "is the step's failure, where it is one, ends the run in good order and goes on its way: #{error.class}" do
+        raised, reason, result, cleaned = interrupted(error)
+        expect(raised).to equal(error)
+        expect(reason).to eq(Flowline::StepError)
+        expect(outcomes(result)).to eq(before: :succeeded, during: :failed, after: %i[cancelled run_failed], clean: :succeeded)
+        expect(result).to have_attributes(status: :failed, failed_step: :during)
+        expect(result.error.original).to equal(error)
+        expect(cleaned).to eq([nil])
+      end
+    end
+
+    [Interrupt.new("i"), SystemExit.new(3), SecurityError.new, SignalException.new("TERM"), Class.new(Exception).new("own")].each do |error|
       it "ends the run in good order and goes on its way: #{error.class}" do
         raised, reason, result, cleaned = interrupted(error)
         expect(raised).to equal(error)

@@ -128,12 +128,14 @@ RSpec.describe "the command line" do
   end
 
   describe "the pipelines of a file" do
-    it "are those not included, nested or inherited by others; constants name the unnamed" do
+    it "are those not included or nested by others, and no empty base classes; constants name the unnamed" do
       file = write("many.rb", <<~RUBY)
         module Jobs
           Common = Flowline.define { step(:clean) { 1 } }
           Import = Flowline.define { include Common }
-          class Base < Flowline::Pipeline
+          class Job < Flowline::Pipeline
+          end
+          class Base < Job
             step(:base) { 1 }
           end
           class Weekly < Base
@@ -146,9 +148,9 @@ RSpec.describe "the command line" do
         Object.send(:remove_const, :Jobs) if Object.const_defined?(:Jobs)
         flowline(*argv)
       end
-      expect(fresh.call("validate", file)[1]).to eq("Jobs::Import: 1 step, valid\nJobs::Weekly: 2 steps, valid\nthird: 1 step, valid\n")
+      expect(fresh.call("validate", file)[1]).to eq("Jobs::Import: 1 step, valid\nJobs::Base: 1 step, valid\nJobs::Weekly: 2 steps, valid\nthird: 1 step, valid\n")
       expect(fresh.call("run", file)).to eq(
-        [2, "", "flowline: many.rb has 3 pipelines: Jobs::Import, Jobs::Weekly, third; choose one with --pipeline NAME\n"]
+        [2, "", "flowline: many.rb has 4 pipelines: Jobs::Import, Jobs::Base, Jobs::Weekly, third; choose one with --pipeline NAME\n"]
       )
       expect(fresh.call("run", file, "--pipeline", "thrid").last).to include("did you mean third?")
       expect(fresh.call("run", file, "--pipeline", "Jobs::Weekly")).to match([0, "", %r{Pipeline: Jobs::Weekly.*Steps: 2/2}m])
@@ -164,6 +166,8 @@ RSpec.describe "the command line" do
       "a missing library" => ["require 'no_such_library'", /\Afile\.rb:1: cannot load such file -- no_such_library \(LoadError\)\z/],
       "a bad option" => ["Flowline.define do\n  step(:a, depend_on: :b) { 1 }\nend", /step a: unknown option depend_on:; did you mean depends_on\? \(file\.rb:2\)/],
       "an unknown word" => ["Flowline.define do\n  stepp(:a) { 1 }\nend", /stepp is not a word of a definition; did you mean step\? \(file\.rb:2\)/],
+      "a name used twice" => ["2.times { Flowline.define(name: 'x') { step(:a) { 1 } } }", "file.rb has two pipelines named x; rename one"],
+      "a bad param" => ["\nFlowline.define { step(:a) { 1 } }.run(x: 1)", /\Afile\.rb:2: unknown param x; .*\(Flowline::ParamError\)\z/],
       "an exit" => ["exit", /\Afile\.rb:1: the file calls exit while it loads/]
     }.each do |what, (text, message)|
       it "tell #{what} in one line of the user's file" do
@@ -173,6 +177,13 @@ RSpec.describe "the command line" do
         expect(err.delete_prefix("flowline: ").chomp).to match(message)
       end
     end
+  end
+
+  it "leaves what a step raises to be what it is" do
+    write("exits.rb", "Flowline.define { step(:a) { exit 3 } }")
+    expect { flowline("run", "exits.rb") }.to raise_error(SystemExit) { |error| expect(error.status).to eq(3) }
+    write("lacks.rb", "Flowline.define { step(:a) { require 'no_such_library' } }")
+    expect(flowline("run", "lacks.rb")).to match([1, "", /✗ step a failed: LoadError: .*no_such_library \(lacks\.rb:1\)/])
   end
 
   it "explains itself" do

@@ -5,6 +5,16 @@ require "timeout"
 # What may leave a step, other than by returning. What every executor does with exceptions that are not
 # StandardErrors is in the executors' contract; here is what holds in the caller's thread.
 RSpec.describe "Interruption" do
+  it "tells what stopped the run" do
+    error = nil
+    pipeline = Flowline.define do
+      on_failure { |failure| error = failure }
+      step(:a) { exit 7 }
+    end
+    expect { pipeline.run }.to raise_error(SystemExit)
+    expect(error).to have_attributes(cause: be_a(SystemExit), message: /interrupted: SystemExit/)
+  end
+
   let(:log) { [] }
 
   # A pipeline whose second of three steps does what the block says, and that has something to clean up.

@@ -31,7 +31,7 @@ RSpec.describe "Flowline's errors" do
       { step_name: :a, limit: 5, scope: :run, attempts: 1 },
       "step a was stopped by the run's time limit of 5 s; make it faster, or raise timeout:"
     ],
-    Flowline::CancelledError.new(:interrupted) => [{ reason: :interrupted }, /\Athe run was cancelled \(interrupted\); .* run it again/],
+    Flowline::CancelledError.new(:interrupted) => [{ reason: :interrupted }, /\Athe run was cancelled \(interrupted\) .* next run starts from the beginning/],
     Flowline::HookError.new(:before_run, original) => [{ hook: :before_run, original: original, cause: original },
                                                        /\Ahook before_run failed: ArgumentError: no; .*mend the hook/],
     Flowline::CheckpointError.new(%i[a b], pipeline_name: "import") => [{ step_names: %i[a b] }, /\Ano recorded output of a, b of import; .*keep_checkpoint: true/],

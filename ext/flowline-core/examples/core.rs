@@ -1,6 +1,7 @@
-//! Measures how long it takes to build, validate and order a graph of 1,000,000 steps and 2,000,000
-//! edges. Prints a line for each case: what, milliseconds (the median of several), and the goal if
-//! there is one, with tabs between. `benchmarks/core.rb` makes a table of them.
+//! Measures how long it takes to build, validate and order a graph: of numbered edges, and of names.
+//!
+//! Prints a line for each case: which, how many steps, milliseconds (the median of several runs), with
+//! tabs between. `benchmarks/core.rb` makes a table of them.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -8,53 +9,51 @@ use std::time::{Duration, Instant};
 use flowline_core::builder::Builder;
 use flowline_core::graph::{Graph, Rule, StepId};
 
-const STEPS: StepId = 1_000_000;
 const ROUNDS: usize = 7;
-const GOAL: u32 = 200;
 
 type Edge = (StepId, StepId);
 
 fn main() {
-    let ordered = edges();
-    let shuffled = shuffle(&ordered);
-    report("defined in order", Some(GOAL), || measure_graph(&ordered));
-    report("defined in any order", Some(GOAL), || measure_graph(&shuffled));
-    report("defined in order, by name", None, || measure_builder(&ordered));
-    report("defined in any order, by name", None, || measure_builder(&shuffled));
+    for (steps, edges) in [(1_000_000, random(1_000_000)), (100_000, bushy(100_000))] {
+        let shuffled = shuffle(steps, &edges);
+        report("numbered, defined in order", steps, || measure_graph(steps, &edges));
+        report("numbered, in any order", steps, || measure_graph(steps, &shuffled));
+        report("named, defined in order", steps, || measure_builder(steps, &edges));
+        report("named, in any order", steps, || measure_builder(steps, &shuffled));
+    }
 }
 
-fn report(label: &str, goal: Option<u32>, measure: impl Fn() -> Duration) {
+fn report(label: &str, steps: StepId, measure: impl Fn() -> Duration) {
     let mut times: Vec<Duration> = (0..ROUNDS).map(|_| measure()).collect();
     times.sort_unstable();
     let median = times.get(ROUNDS / 2).copied().unwrap_or_default();
-    let goal = goal.map_or(String::new(), |milliseconds| format!("\t{milliseconds}"));
-    println!("{label}\t{:.1}{goal}", median.as_secs_f64() * 1e3);
+    println!("{label}\t{steps}\t{:.3}", median.as_secs_f64() * 1e3);
 }
 
 /// From numbered edges to a graph.
-fn measure_graph(edges: &[Edge]) -> Duration {
-    let rules = vec![Rule::default(); STEPS as usize];
+fn measure_graph(steps: StepId, edges: &[Edge]) -> Duration {
+    let rules = vec![Rule::default(); steps as usize];
     let edges = edges.to_vec();
     let start = Instant::now();
     let graph = Graph::new(rules, edges);
     let took = start.elapsed();
     assert_eq!(
         graph.map_or(0, |graph| black_box(graph).order().len()),
-        STEPS as usize,
+        steps as usize,
         "the graph has a cycle"
     );
     took
 }
 
 /// The same from names, as the binding gives them.
-fn measure_builder(edges: &[Edge]) -> Duration {
-    let mut depends_on = vec![Vec::new(); STEPS as usize];
+fn measure_builder(steps: StepId, edges: &[Edge]) -> Duration {
+    let mut depends_on = vec![Vec::new(); steps as usize];
     for &(dependency, dependent) in edges {
         if let Some(names) = depends_on.get_mut(dependent as usize) {
             names.push(name(dependency));
         }
     }
-    let names: Vec<String> = (0..STEPS).map(name).collect();
+    let names: Vec<String> = (0..steps).map(name).collect();
     let start = Instant::now();
     let mut builder = Builder::default();
     for (name, depends_on) in names.into_iter().zip(depends_on) {
@@ -64,7 +63,7 @@ fn measure_builder(edges: &[Edge]) -> Duration {
     let took = start.elapsed();
     assert_eq!(
         graph.map_or(0, |graph| black_box(graph).order().len()),
-        STEPS as usize,
+        steps as usize,
         "the graph has a cycle"
     );
     took
@@ -75,17 +74,23 @@ fn name(step: StepId) -> String {
 }
 
 /// Two dependencies for each step, anywhere before it.
-fn edges() -> Vec<Edge> {
+fn random(steps: StepId) -> Vec<Edge> {
     let mut random = Random(1);
-    (1..STEPS).flat_map(|step| [(random.below(step), step), (random.below(step), step)]).collect()
+    (1..steps).flat_map(|step| [(random.below(step), step), (random.below(step), step)]).collect()
+}
+
+/// Two dependencies for most, and no long paths: the graph that `benchmarks/` calls so, too.
+fn bushy(steps: StepId) -> Vec<Edge> {
+    let dependencies = |step| [(step / 2, step), (step / 3, step)];
+    (2..steps).flat_map(dependencies).collect()
 }
 
 /// The same graph with the steps numbered at random, so that edges point in either direction, and its
 /// edges given in the order of their dependents.
-fn shuffle(edges: &[Edge]) -> Vec<Edge> {
+fn shuffle(steps: StepId, edges: &[Edge]) -> Vec<Edge> {
     let mut random = Random(2);
-    let mut places: Vec<StepId> = (0..STEPS).collect();
-    for step in (1..STEPS).rev() {
+    let mut places: Vec<StepId> = (0..steps).collect();
+    for step in (1..steps).rev() {
         places.swap(step as usize, random.below(step + 1) as usize);
     }
     let place = |step: StepId| places.get(step as usize).copied().unwrap_or_default();

@@ -111,7 +111,7 @@ module Flowline
       def too_many(required, count)
         given = [*@left.map { |name| name == INPUT ? "the input" : Name.show(name) }, "the context"].join(", ")
         hint = @dependencies.empty? && !@left.include?(INPUT) ? ", and the run's input: if it is given one" : ""
-        problem("takes #{required} values by position, but there are only #{count + 1}: #{given}#{hint}", final: !@dependencies.empty?)
+        problem("takes #{required} values by position, but gets only #{count + 1}: #{given}#{hint}", final: !@dependencies.empty?)
         take(count)
       end
 

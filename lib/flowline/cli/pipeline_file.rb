@@ -2,8 +2,12 @@
 
 module Flowline
   module CLI
-    # A Ruby file and the pipelines defined while it loads, less those that others include, nest or inherit.
+    # A Ruby file and the pipelines defined while it loads, less those that others include or nest,
+    # and base classes without steps.
     class PipelineFile
+      CONSTANTS = Module.instance_method(:constants)
+      private_constant :CONSTANTS
+
       # @param path [String]
       # @return [PipelineFile]
       # @raise [Usage] the file cannot be read or loaded; the message points at the user's line
@@ -21,8 +25,8 @@ module Flowline
         @full_path = File.expand_path(path)
         @known = Object.constants
         defined = []
-        guard { Pipeline.observe(defined.method(:<<)) { Kernel.load(@full_path) } }
-        guard { @pipelines = named(outermost(defined)) }
+        load { Pipeline.observe(defined.method(:<<)) { Kernel.load(@full_path) } }
+        load { @pipelines = named(outermost(defined)) }
         raise Usage, "#{path} defines no pipeline; call Flowline.define in it" if @pipelines.empty?
       end
 
@@ -42,26 +46,35 @@ module Flowline
         [name, pipeline]
       end
 
-      # Runs the block; what goes wrong in it is told in terms of the file as the user named it.
+      # Runs the block; what is wrong with a definition or a param is told with the file as the user named it.
       # @raise [Usage]
       def guard
         yield
       rescue DefinitionError, ParamError => e
         raise Usage, local(e.message), cause: e
-      rescue SyntaxError => e
-        raise Usage, local(syntax(e)), cause: e
-      rescue StandardError, ScriptError => e
-        raise Usage, "#{local(place(e))}: #{local(e.message.lines.first.to_s.chomp)} (#{e.class})", cause: e
-      rescue SystemExit => e
-        raise Usage, "#{local(place(e))}: the file calls exit while it loads; guard it with `if $PROGRAM_NAME == __FILE__`", cause: e
       end
 
       private
 
+      def load
+        yield
+      rescue Usage
+        raise
+      rescue DefinitionError => e
+        raise Usage, local(e.message), cause: e
+      rescue SyntaxError => e
+        raise Usage, local(syntax(e)), cause: e
+      rescue StandardError, ScriptError => e
+        raise Usage, "#{local(place(e))}: #{local(e.message.lines.first.to_s.chomp)} (#{TypeHints.kind(e)})", cause: e
+      rescue SystemExit => e
+        raise Usage, "#{local(place(e))}: the file calls exit while it loads; guard it with `if $PROGRAM_NAME == __FILE__`", cause: e
+      end
+
       def outermost(defined)
-        inherited = defined.grep(Class).map(&:superclass)
-        pipelines = (defined - inherited).map { |found| Pipeline.from(found) }.uniq(&:object_id)
-        parts = pipelines.flat_map(&:parts)
+        bases = defined.grep(Class).map(&:superclass)
+        pipelines = defined.map { |found| Pipeline.from(found) }.uniq(&:object_id)
+        pipelines.reject! { |pipeline| pipeline.steps.empty? && bases.any? { |base| pipeline.equal?(Pipeline.from(base)) } }
+        parts = pipelines.flat_map(&:parts) - bases.map { |base| Pipeline.from(base) }
         pipelines.reject { |pipeline| parts.any? { |part| part.equal?(pipeline) } }
       end
 
@@ -85,7 +98,10 @@ module Flowline
 
           value = owner.const_get(name)
           found[value] = full_name
-          queue.concat(value.constants(false).map { |inner| [value, inner, "#{full_name}::#{inner}"] }) if value.is_a?(Module)
+          next unless Module === value
+
+          inside = CONSTANTS.bind_call(value, false)
+          queue.concat(inside.map { |inner| [value, inner, "#{full_name}::#{inner}"] })
         end
         found
       end

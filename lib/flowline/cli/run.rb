@@ -16,7 +16,7 @@ module Flowline
         parser.on("--param NAME=VALUE", "a param of the pipeline; may be given several times") { |pair| param(pair) }
         parser.on("--executor NAME", "where steps run: #{Executor::NAMES.keys.join(", ")}") { |name| @options[:executor] = name }
         parser.on("--json", "events on standard output, a JSON object a line") { @options[:json] = true }
-        parser.on("--verbose", "also say the params, and whole backtraces") { @options[:verbose] = true }
+        parser.on("--verbose", "also say the params, and the backtrace through your code") { @options[:verbose] = true }
         parser.on("--quiet", "say only what failed") { @options[:quiet] = true }
       end
 
@@ -33,7 +33,7 @@ module Flowline
         result = file.guard { pipeline.run(params: @params, reporter: reporters(name), **@options.slice(:executor)) }
         result.success? ? 0 : 1
       rescue Usage => e
-        raise e unless e.cause.is_a?(ParamError)
+        raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
 
         raise Usage, "#{e.message}#{e.cause.problems.one? ? "; " : "\n"}params are given as --param NAME=VALUE"
       end

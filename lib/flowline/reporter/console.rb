@@ -23,7 +23,7 @@ module Flowline
 
       # @param out [IO] where to write
       # @param title [String, nil] what to call the pipeline, if not by its own name
-      # @param verbose [Boolean] also params, and whole backtraces
+      # @param verbose [Boolean] also params, and the backtrace through the user's code
       # @param steps [Boolean] whether to write more than what failed
       def initialize(out = $stderr, title: nil, verbose: false, steps: true)
         @out = out

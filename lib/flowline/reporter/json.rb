@@ -11,6 +11,10 @@ module Flowline
     # secrets) and +steps+ (their number); +step_started+ adds +step+; +step_finished+ adds what
     # {StepResult#to_h} has; +run_finished+ what {Result#to_h} has.
     class JSON
+      # How deep in a value it looks: some contain themselves.
+      DEPTH = 30
+      private_constant :DEPTH
+
       # @param out [IO] where to write
       def initialize(out = $stdout)
         @out = out
@@ -38,14 +42,17 @@ module Flowline
       end
 
       # Only what JSON has; anything else as its own text.
-      def plain(value)
+      def plain(value, depth = 0)
         case value
-        when Hash then value.to_h { |key, inner| [Name.show(key), plain(inner)] }
-        when Array then value.map { |inner| plain(inner) }
+        when Hash, Array
+          return "…" if depth > DEPTH
+
+          value.is_a?(Array) ? value.map { |inner| plain(inner, depth + 1) } : value.to_h { |key, inner| [Name.show(key), plain(inner, depth + 1)] }
         when Time then value.iso8601(6)
         when Float then value.finite? ? value : value.to_s
         when Integer, true, false, nil then value
-        else value.to_s.encode("UTF-8", invalid: :replace, undef: :replace).scrub
+        when Object then Error.text(value)
+        else TypeHints.describe(value)
         end
       end
     end

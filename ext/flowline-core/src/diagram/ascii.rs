@@ -1,6 +1,6 @@
 //! Boxes and lines for a terminal.
 
-use super::{Diagram, Edge, Table, layers::Layered, place, route};
+use super::{Diagram, Table, layers::Layered, place, route};
 use std::collections::BTreeMap;
 use thiserror::Error;
 use unicode_width::UnicodeWidthStr;
@@ -17,8 +17,7 @@ const RIGHT: u8 = 8;
 const ARROW: u8 = 16;
 
 /// What the sums look like.
-const CHARS: [char; 17] =
-    [' ', '╵', '╷', '│', '╴', '┘', '┐', '┤', '╶', '└', '┌', '├', '─', '┴', '┬', '┼', '▼'];
+const CHARS: &str = " ╵╷│╴┘┐┤╶└┌├─┴┬┼▼";
 
 /// The diagram is too large to be drawn as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -30,81 +29,71 @@ impl Diagram {
     ///
     /// # Errors
     ///
-    /// If the drawing would have some million characters, or tens of thousands of steps.
+    /// If the drawing would have some million characters, or some thousand steps and edges.
     pub fn ascii(&self) -> Result<String, TooLarge> {
         let captions = self.captions();
-        let widest = |caption: &Vec<String>| caption.iter().map(|line| line.width() + 4).max().unwrap_or(0);
-        let graph = Layered::new(self, captions.iter().map(widest).collect())?;
+        let widths = captions
+            .rows
+            .iter()
+            .map(|caption| 4 + caption.iter().map(|line| line.width()).max().unwrap_or(0));
+        let graph = Layered::new(self, widths.collect())?;
         let mut x = place::columns(&graph);
         let columns =
-            (0..x.rows.len()).map(|index| x[index] + graph.widths[index] / 2 + 2).max().unwrap_or(0);
+            x.rows.iter().zip(&graph.widths.rows).map(|(x, width)| x + width / 2 + 2).max().unwrap_or(0);
         let mut canvas = Canvas { columns, ..Canvas::default() };
         let mut top = 0;
-        for layer in 0..graph.layers.rows.len() {
-            let captions =
-                || graph.layers[layer].iter().filter_map(|&item| Some((item, captions.get(item)?)));
-            let height = captions().map(|(_, caption)| caption.len() + 2).max().unwrap_or(0);
+        for (layer, items) in graph.layers.rows.iter().enumerate() {
             let wires = route::wires(&graph, &mut x, layer);
-            let tracks = wires.iter().map(|wire| wire.track).max().unwrap_or(0);
-            let end = top + height + tracks;
-            if columns * (end + 1) > MAX_CELLS {
+            let height = items.iter().map(|&item| captions[item].len() + 2).max().unwrap_or(0);
+            let end = top + height + wires.iter().map(|wire| wire.track).max().unwrap_or(0);
+            if columns * end > MAX_CELLS {
                 return Err(TooLarge);
             }
-            canvas.cells.rows.resize(columns * (end + 1), 0);
-            let mut bottoms = BTreeMap::new();
-            for (item, caption) in captions() {
-                let (width, bottom) = (graph.widths[item], top + caption.len() + 1);
-                let left = x[item] - width / 2;
-                let right = left + width - 1;
-                for (row, text) in (top + 1..).zip(caption) {
-                    canvas.labels.insert((row, left + (width - text.width()) / 2), text);
+            // Lines of dummies reach into the next layer.
+            canvas.cells.rows.resize(columns * (end + 3), 0);
+            let bottom = |item| top + captions[item].len() + 1;
+            for &item in items.iter().filter(|&&item| graph.widths[item] > 0) {
+                let left = x[item] - graph.widths[item] / 2;
+                let (right, bottom) = (left + graph.widths[item] - 1, bottom(item));
+                for (row, text) in (top + 1..).zip(&captions[item]) {
+                    canvas.labels.insert((row, left + (graph.widths[item] - text.width()) / 2), text);
                 }
-                canvas.line((left, top), (right, top));
-                canvas.line((left, bottom), (right, bottom));
-                canvas.line((left, top), (left, bottom));
-                canvas.line((right, top), (right, bottom));
-                bottoms.insert(item, bottom);
+                for row in [top, bottom] {
+                    canvas.line((left, row), (right, row));
+                }
+                for column in [left, right] {
+                    canvas.line((column, top), (column, bottom));
+                }
             }
             for wire in wires {
                 let ((left, right), track) = (wire.span(), top + height - 1 + wire.track);
                 canvas.line((left, track), (right, track));
                 for (item, column) in wire.ups {
-                    // A dummy's line begins where the one above it has ended.
-                    canvas.line(
-                        (column, bottoms.get(&item).copied().unwrap_or(top.saturating_sub(1))),
-                        (column, track),
-                    );
+                    canvas.line((column, bottom(item)), (column, track));
                 }
                 for (item, column) in wire.downs {
-                    canvas.line((column, track), (column, end));
                     if graph.widths[item] > 0 {
+                        canvas.line((column, track), (column, end));
                         *canvas.cell(column, end) = ARROW;
+                    } else {
+                        canvas.line((column, track), (column, end + 2));
                     }
                 }
             }
             top = end + 1;
         }
+        // Nothing leads on from the last layer.
+        canvas.cells.rows.truncate(columns * top.saturating_sub(1));
         Ok(canvas.text())
     }
 
     /// What is written in each box: the step, and what it hands on if the author said so.
-    fn captions(&self) -> Vec<Vec<String>> {
-        let mut outgoing: Table<Vec<&Edge>> = Table::new(self.nodes.len());
+    fn captions(&self) -> Table<Vec<String>> {
+        let mut captions: Table<_> = self.nodes.iter().map(|node| vec![node.name.clone()]).collect();
         for edge in &self.edges {
-            outgoing[edge.from].push(edge);
-        }
-        let mut captions = Vec::new();
-        for (node, edges) in self.nodes.iter().zip(outgoing.rows.iter()) {
-            let mut lines = vec![node.name.clone()];
-            let label = edges.first().and_then(|edge| edge.label.as_ref());
-            if edges.iter().all(|edge| edge.label.as_ref() == label) {
-                lines.extend(label.map(|label| format!("→ {label}")));
-            } else {
-                lines.extend(edges.iter().filter_map(|edge| {
-                    Some(format!("→ {}: {}", self.nodes.get(edge.to)?.name, edge.label.as_ref()?))
-                }));
-            }
-            captions.push(lines);
+            let line = edge.label.iter().map(|label| format!("→ {label}"));
+            let caption = &mut captions[edge.from];
+            caption.extend(line.filter(|line| !caption.contains(line)).collect::<Vec<_>>());
         }
         captions
     }
@@ -144,14 +133,12 @@ impl Canvas<'_> {
                     covered = column + label.width();
                 }
                 if column >= covered {
-                    out.push(CHARS.get(usize::from(cell)).copied().unwrap_or(' '));
+                    out.extend(CHARS.chars().nth(cell.into()));
                 }
             }
             out.truncate(out.trim_end_matches(' ').len());
             out.push('\n');
         }
-        // Nothing leads on from the last layer.
-        out.pop();
         out
     }
 }

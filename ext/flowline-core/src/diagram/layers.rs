@@ -2,20 +2,17 @@
 //! Sugiyama, Tagawa & Toda, "Methods for Visual Understanding of Hierarchical System Structures" (1981).
 
 use super::{Diagram, Table, TooLarge};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// More steps, and layers that edges pass, are no drawing.
-const MAX_ITEMS: usize = 20_000;
+const MAX_ITEMS: usize = 5_000;
 
 /// Steps without any edge fill the layers up to this many columns.
 const WRAP: usize = 100;
 
-/// Lines that belong together, as items: each of the first leads to each of the others.
-pub(super) type Net = (Vec<usize>, Vec<usize>);
-
 /// The graph with every edge leading from one layer to the next: items after the steps are dummies, which
 /// stand where an edge passes a layer.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Layered {
     pub(super) up: Table<Vec<usize>>,
     pub(super) down: Table<Vec<usize>>,
@@ -30,16 +27,13 @@ impl Layered {
     pub(super) fn new(diagram: &Diagram, widths: Table<usize>) -> Result<Self, TooLarge> {
         let count = widths.rows.len();
         let mut graph = Self { up: Table::new(count), down: Table::new(count), widths, ..Self::default() };
-        let mut seen = HashSet::new();
-        for edge in &diagram.edges {
-            if edge.from.max(edge.to) < count && seen.insert((edge.from, edge.to)) {
-                graph.link(edge.from, edge.to);
-            }
+        for edge in diagram.edges.iter().filter(|edge| edge.from.max(edge.to) < count) {
+            graph.link(edge.from, edge.to);
         }
         let level = graph.levels();
         let mut taken: Table<usize> = Table::new(count + 1);
         let mut free = 0;
-        graph.layers = Table::new(level.rows.iter().max().map_or(0, |level| level + 1));
+        graph.layers = Table::new(count);
         for loners in [false, true] {
             for index in 0..count {
                 if (graph.up[index].len() + graph.down[index].len() == 0) == loners {
@@ -49,13 +43,11 @@ impl Layered {
                     }
                     let layer = if loners { free } else { level[index] };
                     taken[layer] += width;
-                    if layer == graph.layers.rows.len() {
-                        graph.layers.rows.push(Vec::new());
-                    }
                     graph.layers[layer].push(index);
                 }
             }
         }
+        graph.layers.rows.retain(|layer| !layer.is_empty());
         graph.split_edges(&level)?;
         graph.make_room();
         graph.reduce_crossings();
@@ -86,7 +78,7 @@ impl Layered {
         }
         for &index in order.iter().rev().filter(|&&index| self.down[index].len() > self.up[index].len()) {
             let lowest = self.down[index].iter().map(|&to| level[to]).min();
-            level[index] = lowest.map_or(0, |lowest| lowest.saturating_sub(1));
+            level[index] = lowest.unwrap_or(0).saturating_sub(1);
         }
         for index in 0..level.rows.len() {
             self.down[index].retain(|&to| level[index] < level[to]);
@@ -99,28 +91,29 @@ impl Layered {
     fn split_edges(&mut self, level: &Table<usize>) -> Result<(), TooLarge> {
         self.up.rows.iter_mut().for_each(Vec::clear);
         for from in 0..level.rows.len() {
-            let mut trunk = vec![from];
+            let first = self.up.rows.len();
+            let at = |depth: usize| if depth == 0 { from } else { first + depth - 1 };
             for to in std::mem::take(&mut self.down[from]) {
-                while level[from] + trunk.len() < level[to] {
-                    let dummy = self.up.rows.len();
-                    if dummy > MAX_ITEMS {
-                        return Err(TooLarge);
-                    }
-                    self.layers[level[from] + trunk.len()].push(dummy);
+                let depth = level[to] - level[from] - 1;
+                for passed in self.up.rows.len() - first..depth {
+                    self.layers[level[from] + passed + 1].push(first + passed);
                     self.up.rows.push(Vec::new());
                     self.down.rows.push(Vec::new());
                     self.widths.rows.push(0);
-                    self.link(trunk.last().copied().unwrap_or(from), dummy);
-                    trunk.push(dummy);
+                    self.link(at(passed), first + passed);
                 }
-                self.link(trunk.get(level[to] - level[from] - 1).copied().unwrap_or(from), to);
+                self.link(at(depth), to);
+            }
+            if self.up.rows.len() > MAX_ITEMS {
+                return Err(TooLarge);
             }
         }
-        if self.up.rows.len() > MAX_ITEMS { Err(TooLarge) } else { Ok(()) }
+        Ok(())
     }
 
-    /// The lines from one layer to the next. Items that lead to the same ones are one net.
-    pub(super) fn nets(&self, layer: usize) -> Vec<Net> {
+    /// The lines from one layer to the next. Items that lead to the same ones are one net: each of the first
+    /// leads to each of the others.
+    pub(super) fn nets(&self, layer: usize) -> Vec<(Vec<usize>, Vec<usize>)> {
         let mut nets = BTreeMap::<_, Vec<usize>>::new();
         for &item in &self.layers[layer] {
             let mut downs = self.down[item].clone();
@@ -144,7 +137,7 @@ impl Layered {
     }
 
     /// Begins with a depth-first order, which draws a tree without crossings and follows the definition;
-    /// then sorts each layer by the barycentres of its neighbours, up and down, and keeps the best.
+    /// then sorts each layer by the barycentres of its neighbours, up and down.
     fn reduce_crossings(&mut self) {
         let mut keys: Table<f64> = Table::new(self.up.rows.len());
         let mut visited = 0.0;
@@ -158,40 +151,20 @@ impl Layered {
                 }
             }
         }
-        let mut layers = self.layers.clone();
         let mut position: Table<usize> = Table::new(self.up.rows.len());
-        let mut fewest = usize::MAX;
-        let edges = |layer: &Vec<usize>| layer.iter().map(|&index| self.down[index].len()).sum::<usize>();
-        let work: usize = layers.rows.iter().map(|layer| edges(layer).pow(2)).sum();
-        for round in 0..=(100_000_000 / work.max(1)).min(24) {
-            let count = layers.rows.len();
-            for step in 0..count {
-                let layer = if round % 2 == 0 { step } else { count - 1 - step };
-                for &index in layers[layer].iter().filter(|_| round > 0) {
-                    let ends = if round % 2 == 0 { &self.up[index] } else { &self.down[index] };
-                    let sum: usize = ends.iter().map(|&end| position[end]).sum();
-                    keys[index] =
-                        if ends.is_empty() { position[index] as f64 } else { sum as f64 / ends.len() as f64 };
-                }
-                layers[layer].sort_by(|&one, &other| keys[one].total_cmp(&keys[other]));
-                layers[layer].iter().enumerate().for_each(|(at, &index)| position[index] = at);
+        let count = self.layers.rows.len();
+        for (round, step) in (0..9).flat_map(|round| (0..count).map(move |step| (round, step))) {
+            let (ends, layer) =
+                if round % 2 == 0 { (&self.up, step) } else { (&self.down, count - 1 - step) };
+            for &index in self.layers[layer].iter().filter(|&&index| round > 0 && !ends[index].is_empty()) {
+                let sum: usize = ends[index].iter().map(|&end| position[end]).sum();
+                keys[index] = sum as f64 / ends[index].len() as f64;
             }
-            let crossings = layers.rows.iter().map(|layer| self.crossings(layer, &position)).sum();
-            if crossings < fewest {
-                fewest = crossings;
-                self.layers.clone_from(&layers);
+            self.layers[layer].sort_by(|&one, &other| keys[one].total_cmp(&keys[other]));
+            for (at, &index) in self.layers[layer].iter().enumerate() {
+                position[index] = at;
+                keys[index] = at as f64;
             }
         }
-    }
-
-    fn crossings(&self, layer: &[usize], position: &Table<usize>) -> usize {
-        let mut passed: Vec<usize> = Vec::new();
-        let mut crossings = 0;
-        for &index in layer {
-            let ends = || self.down[index].iter().map(|&to| position[to]);
-            crossings += ends().map(|end| passed.iter().filter(|&&other| other > end).count()).sum::<usize>();
-            passed.extend(ends());
-        }
-        crossings
     }
 }

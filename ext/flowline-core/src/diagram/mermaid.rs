@@ -5,34 +5,8 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 /// Words Mermaid's lexer takes for itself where an id may stand, in lower case.
-const RESERVED: [&str; 26] = [
-    "_blank",
-    "_parent",
-    "_self",
-    "_top",
-    "accdescr",
-    "acctitle",
-    "br",
-    "bt",
-    "call",
-    "class",
-    "classdef",
-    "click",
-    "default",
-    "direction",
-    "end",
-    "flowchart",
-    "graph",
-    "href",
-    "interpolate",
-    "linkstyle",
-    "lr",
-    "rl",
-    "style",
-    "subgraph",
-    "tb",
-    "td",
-];
+const RESERVED: &str = "_blank _parent _self _top accdescr acctitle br bt call class classdef click default \
+    direction end flowchart graph href interpolate linkstyle lr rl style subgraph tb td";
 
 impl Diagram {
     /// The diagram as a Mermaid flowchart.
@@ -97,7 +71,7 @@ impl Diagram {
 fn is_plain(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
-        && !RESERVED.contains(&name.to_ascii_lowercase().as_str())
+        && !RESERVED.split(' ').any(|word| name.eq_ignore_ascii_case(word))
 }
 
 /// An id that is no step's name. Two generated ids differ in the letter or the number.

@@ -5,7 +5,7 @@
 
 use std::ops::{Index, IndexMut};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Table<T> {
     pub(super) rows: Vec<T>,
     beyond: T,
