@@ -85,6 +85,7 @@ module Flowline
       step = @dag.steps[id]
       emit(:step_started, step)
       @hints&.check_input(step, inputs(step))
+      @run.begin(id)
       output = @calls[id].call(@outputs, @context)
       @hints&.check_output(step, output)
       @outputs[id] = output

@@ -8,6 +8,14 @@ RSpec.describe "Hooks" do
     end
   end
 
+  it "do not count as the time of the step" do
+    pipeline = Flowline.define do
+      before_step { sleep 0.1 }
+      step(:quick) { 1 }
+    end
+    expect(pipeline.run[:quick].duration).to be < 0.1
+  end
+
   it "see a run that succeeds" do
     log = []
     with_hooks(log) { |p| p.step(:a) { 1 } }.run

@@ -145,6 +145,22 @@ impl Run {
         Next::Wait(None)
     }
 
+    /// Takes note that a started step's callable is called only now: the conditions and hooks before it
+    /// are not part of its time.
+    ///
+    /// # Errors
+    /// The step is not running.
+    pub fn begin(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
+        let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
+        if state.phase != Phase::Running {
+            return Err(RunError::NotRunning(step));
+        }
+        if state.attempts == 0 {
+            state.started = Some(now);
+        }
+        Ok(())
+    }
+
     /// Takes note of what became of a started step.
     ///
     /// # Errors

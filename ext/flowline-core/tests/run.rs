@@ -1144,3 +1144,15 @@ mod a_million_steps {
         assert_eq!((run.next(0), run.failures().len()), (Next::Done, MILLION as usize));
     }
 }
+
+#[test]
+fn a_step_takes_time_from_when_its_callable_is_called() {
+    let graph = std::sync::Arc::new(Graph::new(vec![Rule::default()], []).unwrap());
+    let mut run = Run::new(graph, OnError::Stop);
+    assert_eq!(run.begin(0, 1), Err(RunError::NotRunning(0)));
+    assert_eq!(run.next(5), Next::Start(0));
+    run.begin(0, 20).unwrap();
+    run.report(0, Ended(Succeeded), 50).unwrap();
+    assert_eq!(run.timing(0), Some((20, 50)));
+    assert_eq!(run.begin(7, 60), Err(RunError::UnknownStep(7)));
+}

@@ -28,6 +28,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.undef_default_alloc_func();
     class.define_singleton_method("new", function!(Run::new, 2))?;
     class.define_method("next", method!(Run::next, 0))?;
+    class.define_method("begin", method!(Run::begin, 1))?;
     class.define_method("succeed", method!(Run::succeed, 1))?;
     class.define_method("report", method!(Run::report, 3))?;
     class.define_method("stop", method!(Run::stop, 2))?;
@@ -53,6 +54,12 @@ impl Run {
     fn next(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
         let now = rb_self.now();
         Ok(answer(ruby, rb_self.core(ruby)?.next(now), now))
+    }
+
+    /// `begin(step)`: its callable is called now, after conditions and hooks.
+    fn begin(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<(), Error> {
+        let now = rb_self.now();
+        rb_self.core(ruby)?.begin(step, now).map_err(|e| error::raise(ruby, &e))
     }
 
     /// `succeed(step)`: reports a success and asks for the next step in one call, the hot path.
