@@ -10,4 +10,6 @@ pub mod diagram;
 pub mod event;
 pub mod graph;
 pub mod names;
+pub mod retry;
 pub mod run;
+pub mod store;

@@ -53,6 +53,7 @@ pub struct Run {
     unfinished: usize,
     stopped: Option<Stop>,
     entirely: bool,
+    deadline: Option<Nanos>,
     failures: Vec<StepId>,
     passed_over: Vec<StepId>,
 }
@@ -87,6 +88,7 @@ impl Run {
             unfinished,
             stopped: None,
             entirely: false,
+            deadline: None,
             failures: Vec::new(),
             passed_over: Vec::new(),
         }
@@ -123,8 +125,29 @@ impl Run {
         }
     }
 
+    /// From that time on the run is [stopped](Run::stop), its time being up.
+    pub fn limit(&mut self, deadline: Nanos) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Ends steps before the run begins: restored ones, and those that were not selected. It takes any set
+    /// of steps; what depends on them is not decided by how they ended unless it is to run.
+    pub fn preset(&mut self, outcome: impl Fn(StepId) -> Option<Outcome>, now: Nanos) {
+        let graph = Arc::clone(&self.graph);
+        // Dependents first: what has ended is not decided again.
+        for &step in graph.order().iter().rev() {
+            if let Some(outcome) = outcome(step) {
+                self.end(step, outcome, now);
+            }
+        }
+    }
+
     /// What to do at this time. A step that is to start counts as running from now on.
     pub fn next(&mut self, now: Nanos) -> Next {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+            self.stop(Stop::TimedOut, false, now);
+        }
         self.wake(now);
         while let Some(Reverse(rank)) = self.ready.pop() {
             if let Some(step) = self.graph.of_rank(rank) {
@@ -138,11 +161,11 @@ impl Run {
         }
         while let Some(&Reverse((until, step))) = self.waiting.peek() {
             if self.phase(step) == Some(Phase::Waiting(until)) {
-                return Next::Wait(Some(until));
+                return Next::Wait(Some(self.deadline.map_or(until, |deadline| deadline.min(until))));
             }
             self.waiting.pop();
         }
-        Next::Wait(None)
+        Next::Wait(self.deadline)
     }
 
     /// Takes note that a started step's callable is called only now: the conditions and hooks before it
@@ -238,6 +261,11 @@ impl Run {
         self.outcome(step)?;
         let state = self.steps.get(step as usize)?;
         Some((state.started?, state.ended))
+    }
+
+    /// When the step first started, if it has.
+    pub fn started(&self, step: StepId) -> Option<Nanos> {
+        self.steps.get(step as usize)?.started
     }
 
     /// How often the step's callable was called to an end.

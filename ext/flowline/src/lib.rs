@@ -4,19 +4,24 @@
 //! collector and no borrow can be held across a call into Ruby.
 #![allow(missing_docs)] // What `magnus::init` generates has none; nothing else here is public.
 
-use magnus::{Error, Module, Object, RArray, Ruby, function};
+use flowline_core::retry::{Schedule, Strategy};
+use magnus::{Error, Module, Object, RArray, Ruby, Symbol, function};
 
 mod diagram;
 mod error;
 mod graph;
+mod raw;
 mod run;
+mod store;
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("Flowline")?.define_module("Native")?;
     native.define_singleton_method("nearest", function!(nearest, 2))?;
+    native.define_singleton_method("retry_wait", function!(retry_wait, 6))?;
     graph::init(ruby, native)?;
     run::init(ruby, native)?;
+    store::init(ruby, native)?;
     diagram::init(native)
 }
 
@@ -24,4 +29,22 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
 fn nearest(word: String, candidates: RArray) -> Result<Option<String>, Error> {
     let candidates: Vec<String> = candidates.to_vec()?;
     Ok(flowline_core::names::nearest(&word, candidates.iter().map(String::as_str)).map(str::to_owned))
+}
+
+/// `retry_wait(strategy: Symbol, delay: Float, most: Float, jitter: Float, attempts: Integer, chance: Float) ->
+/// Float`: seconds to wait after so many attempts.
+fn retry_wait(
+    strategy: Symbol,
+    delay: f64,
+    most: f64,
+    jitter: f64,
+    attempts: u32,
+    chance: f64,
+) -> Result<f64, Error> {
+    let strategy = match strategy.name()?.as_ref() {
+        "exponential" => Strategy::Exponential,
+        "linear" => Strategy::Linear,
+        _ => Strategy::Immediate,
+    };
+    Ok(Schedule { strategy, delay, most, jitter }.wait(attempts, chance))
 }

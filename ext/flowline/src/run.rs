@@ -1,5 +1,6 @@
 //! `Flowline::Native::Run`: the state of one run. The clock is read here, once a call.
 use std::cell::{RefCell, RefMut};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +29,9 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.undef_default_alloc_func();
     class.define_singleton_method("new", function!(Run::new, 2))?;
     class.define_method("next", method!(Run::next, 0))?;
+    class.define_method("limit", method!(Run::limit, 1))?;
+    class.define_method("preset", method!(Run::preset, 2))?;
+    class.define_method("retry", method!(Run::retry, 2))?;
     class.define_method("begin", method!(Run::begin, 1))?;
     class.define_method("succeed", method!(Run::succeed, 1))?;
     class.define_method("report", method!(Run::report, 3))?;
@@ -54,6 +58,32 @@ impl Run {
     fn next(ruby: &Ruby, rb_self: &Self) -> Result<Value, Error> {
         let now = rb_self.now();
         Ok(answer(ruby, rb_self.core(ruby)?.next(now), now))
+    }
+
+    /// `limit(seconds: Float)`: the run's time, from its start.
+    fn limit(ruby: &Ruby, rb_self: &Self, limit: f64) -> Result<(), Error> {
+        rb_self.core(ruby)?.limit(nanos(limit));
+        Ok(())
+    }
+
+    /// `preset(restored: Array<Integer>, unselected: Array<Integer>)`: ends these before the run begins.
+    fn preset(ruby: &Ruby, rb_self: &Self, restored: RArray, unselected: RArray) -> Result<(), Error> {
+        let mut outcomes = HashMap::new();
+        for (steps, outcome) in
+            [(restored, Outcome::Restored), (unselected, Outcome::Skipped(SkipReason::NotSelected))]
+        {
+            outcomes.extend(steps.to_vec::<StepId>()?.into_iter().map(|step| (step, outcome)));
+        }
+        let now = rb_self.now();
+        rb_self.core(ruby)?.preset(|step| outcomes.get(&step).copied(), now);
+        Ok(())
+    }
+
+    /// `retry(step, seconds: Float)`: an attempt failed; the step asks to be started again after that time.
+    fn retry(ruby: &Ruby, rb_self: &Self, step: StepId, wait: f64) -> Result<(), Error> {
+        let now = rb_self.now();
+        let report = Report::RetryAt(now.saturating_add(nanos(wait)));
+        rb_self.core(ruby)?.report(step, report, now).map_err(|e| error::raise(ruby, &e))
     }
 
     /// `begin(step)`: its callable is called now, after conditions and hooks.
@@ -107,12 +137,13 @@ impl Run {
     }
 
     /// `step(id) -> [outcome: Symbol or nil, reason: Symbol or nil, attempts: Integer, started: Float or nil,
-    /// duration: Float or nil]`, times in seconds, from the run's start.
+    /// duration: Float or nil]`, times in seconds, from the run's start; of a running step, so far.
     fn step(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<RArray, Error> {
         let core = rb_self.core(ruby)?;
         let (outcome, reason) = core.outcome(step).map(name).unzip();
         let (started, duration) = core
             .timing(step)
+            .or_else(|| core.started(step).map(|start| (start, rb_self.now())))
             .map(|(start, end)| (seconds(start), seconds(end.saturating_sub(start))))
             .unzip();
         let facts = ruby.ary_new_capa(5);
@@ -165,6 +196,11 @@ fn answer(ruby: &Ruby, next: Next, now: u64) -> Value {
 
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
+}
+
+/// As many as there are; Infinity is never.
+fn nanos(seconds: f64) -> u64 {
+    (seconds * 1e9) as u64
 }
 
 fn name(outcome: Outcome) -> (&'static str, Option<&'static str>) {

@@ -1,0 +1,138 @@
+//! Values too large for the database: files named by the BLAKE3 digest of what is in them.
+//!
+//! A file is written under another name first. It gets its own within the transaction that refers to it, and
+//! files that nothing refers to are removed within a transaction, too, so the two cannot miss each other.
+
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::Value;
+
+use super::{INLINE, Rows, StoreError};
+
+/// A file that was begun and never finished is removed after this long.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The files of one store.
+#[derive(Debug)]
+pub struct Blobs {
+    folder: PathBuf,
+    begun: u64,
+}
+
+/// A value that is being stored; its file, if it has one, is gone unless it is [kept](Blob::keep).
+#[derive(Debug)]
+pub struct Blob {
+    sum: String,
+    size: i64,
+    /// Where it was written, and where it belongs.
+    file: Option<(PathBuf, PathBuf)>,
+    durable: bool,
+}
+
+/// Makes a directory that only its owner may look into: what is in it is loaded as `Marshal` data. Version
+/// control shall leave it alone.
+pub fn make_private(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::write(folder.join(".gitignore"), "*\n")
+}
+
+impl Blobs {
+    pub fn new(root: &Path) -> Self {
+        Self { folder: root.join("blobs"), begun: 0 }
+    }
+
+    /// Writes a large value beside its place; of a small one only the digest is made.
+    pub fn prepare(&mut self, bytes: &[u8], durable: bool) -> Result<Blob, StoreError> {
+        let sum = blake3::hash(bytes).to_hex().to_string();
+        let mut blob = Blob { sum, size: bytes.len() as i64, file: None, durable };
+        if bytes.len() >= INLINE {
+            make_private(&self.folder)?;
+            self.begun += 1;
+            let begun = self.folder.join(format!("begun-{}-{}", std::process::id(), self.begun));
+            let (begun, _) = blob.file.insert((begun, self.folder.join(&blob.sum)));
+            let mut file = File::create(begun)?;
+            file.write_all(bytes)?;
+            if durable {
+                file.sync_all()?;
+            }
+        }
+        Ok(blob)
+    }
+
+    /// Removes the files that no row names.
+    pub fn collect(&self, rows: &Rows) -> Result<(), StoreError> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
+        let named: HashSet<&str> = rows.iter().flatten().filter_map(text).collect();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
+            let unfinished = name.starts_with("begun-") && age.is_none_or(|age| age < ABANDONED);
+            if !unfinished && !name.starts_with('.') && !named.contains(name.as_ref()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the value in the place of a row's last two columns, its bytes and their digest. A value that is
+    /// gone, or that does not have this digest, is `NULL`.
+    pub fn resolve(&self, mut row: Vec<Value>) -> Vec<Value> {
+        let sum = row.pop();
+        let bytes = row.pop();
+        let sum = sum.as_ref().and_then(text).unwrap_or_default();
+        let bytes = match bytes {
+            Some(Value::Blob(bytes)) => Some(bytes),
+            _ => fs::read(self.folder.join(sum)).ok(),
+        };
+        let sound = bytes.filter(|bytes| blake3::hash(bytes).to_hex().as_str() == sum);
+        row.push(sound.map_or(Value::Null, Value::Blob));
+        row
+    }
+}
+
+impl Blob {
+    /// What a row says of it: its bytes unless they are in a file, their digest, and how many there are.
+    pub fn columns(&self, bytes: Option<&[u8]>) -> Vec<Value> {
+        let inline = bytes.filter(|_| self.file.is_none());
+        vec![
+            inline.map_or(Value::Null, |bytes| Value::Blob(bytes.to_vec())),
+            Value::Text(self.sum.clone()),
+            Value::Integer(self.size),
+        ]
+    }
+
+    /// Gives its file the name by which it is found.
+    pub fn keep(&self) -> Result<(), StoreError> {
+        if let Some((begun, place)) = &self.file {
+            fs::rename(begun, place)?;
+            if let (true, Some(folder)) = (self.durable, place.parent()) {
+                File::open(folder)?.sync_all()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Blob {
+    fn drop(&mut self) {
+        if let Some((begun, _)) = &self.file {
+            let _ = fs::remove_file(begun); // Not there if it was kept.
+        }
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}

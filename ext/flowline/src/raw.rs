@@ -1,0 +1,65 @@
+//! What cannot be done in safe Rust: working while other Ruby threads run, and looking at a String's bytes.
+//! The only file with `unsafe`.
+
+use std::ffi::c_void;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use magnus::value::ReprValue;
+use magnus::{Error, RString, Ruby};
+use rb_sys::rb_thread_call_without_gvl2;
+
+struct Job<F, T> {
+    work: F,
+    answer: Option<std::thread::Result<Option<T>>>,
+}
+
+/// Calls `work` without Ruby's global lock, so it must not touch anything of Ruby's. When a signal, a
+/// `Timeout` or `Thread#kill` wants this thread, `cancelled` becomes true; `work` then answers `None`, for "not
+/// done". It is called again unless Ruby has something to raise, which is the error.
+pub fn without_gvl<T, F: FnMut() -> Option<T>>(
+    ruby: &Ruby,
+    cancelled: &AtomicBool,
+    work: F,
+) -> Result<T, Error> {
+    let mut job = Job { work, answer: None };
+    loop {
+        cancelled.store(false, Ordering::Relaxed);
+        // SAFETY: `carry_out` gets the job, which outlives the call and which nobody else touches meanwhile;
+        // `cancel` gets an atomic. No panic leaves them. Ruby may call neither, if an interrupt is pending.
+        unsafe {
+            rb_thread_call_without_gvl2(
+                Some(carry_out::<T, F>),
+                std::ptr::from_mut(&mut job).cast(),
+                Some(cancel),
+                std::ptr::from_ref(cancelled).cast_mut().cast(),
+            );
+        }
+        match job.answer.take() {
+            Some(Ok(Some(answer))) => return Ok(answer),
+            Some(Err(_)) => {
+                return Err(Error::new(ruby.exception_fatal(), "Flowline panicked; please report it"));
+            }
+            Some(Ok(None)) | None => ruby.thread_check_ints()?,
+        }
+    }
+}
+
+unsafe extern "C" fn carry_out<T, F: FnMut() -> Option<T>>(job: *mut c_void) -> *mut c_void {
+    // SAFETY: see `without_gvl`.
+    let job = unsafe { &mut *job.cast::<Job<F, T>>() };
+    job.answer = Some(catch_unwind(AssertUnwindSafe(&mut job.work)));
+    std::ptr::null_mut()
+}
+
+unsafe extern "C" fn cancel(cancelled: *mut c_void) {
+    // SAFETY: see `without_gvl`.
+    unsafe { &*cancelled.cast::<AtomicBool>() }.store(true, Ordering::Relaxed);
+}
+
+/// The bytes of a String that nothing changes as long as they are looked at: it is frozen.
+pub fn frozen_bytes(string: &RString) -> &[u8] {
+    string.freeze();
+    // SAFETY: frozen, so its buffer neither changes nor moves; and alive, since the caller has it on the stack.
+    unsafe { string.as_slice() }
+}
