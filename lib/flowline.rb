@@ -5,6 +5,8 @@ require_relative "flowline/errors"
 require "flowline/flowline"
 require_relative "flowline/name"
 require_relative "flowline/options"
+require_relative "flowline/configuration"
+require_relative "flowline/store"
 require_relative "flowline/rebound"
 require_relative "flowline/signature"
 require_relative "flowline/binding"
@@ -21,11 +23,14 @@ require_relative "flowline/result"
 require_relative "flowline/event"
 require_relative "flowline/runner"
 require_relative "flowline/executor"
+require_relative "flowline/checkpoint"
 require_relative "flowline/pipeline"
 require_relative "flowline/reporter"
 
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
 module Flowline
+  autoload :Plan, "#{__dir__}/flowline/plan"
+
   # The Rust core, seen from Ruby: steps are integers in definition order.
   # @api private
   module Native

@@ -5,7 +5,8 @@ module Flowline
   # @api private
   class Call
     ANY = %i[any block_any].freeze
-    private_constant :ANY
+    NONE = {}.freeze
+    private_constant :ANY, :NONE
 
     # @param callable [Object]
     # @param signature [Signature]
@@ -16,6 +17,7 @@ module Flowline
       @callable = rebound ? callable.block : callable
       @receiver = callable.receiver if rebound
       @sources = binding.positional.map { |source| compile(source, sources) }
+      @keywords = NONE
       @shape = shape(rebound, signature.spread? || !binding.keywords.empty?)
       prepare(signature, binding, sources) if ANY.include?(@shape)
       @sources = @sources.first unless ANY.include?(@shape)
@@ -36,7 +38,22 @@ module Flowline
       end
     end
 
+    # What it is called with, to be digested: of the context, every value the user supplied.
+    # @return [Array] positional arguments and keywords
+    def facts(outputs, context)
+      supplied = ->(value) { value.equal?(context) ? context.supplied : value }
+      [positional(outputs, context).map(&supplied), keywords(outputs, context).transform_values(&supplied)]
+    end
+
     private
+
+    def positional(outputs, context)
+      Array(@sources).map { |source| value(source, outputs, context) }
+    end
+
+    def keywords(outputs, context)
+      @keywords.transform_values { |source| value(source, outputs, context) }
+    end
 
     # What kind of call this is; most are one of four, of one source at most.
     def shape(rebound, special)
@@ -61,9 +78,9 @@ module Flowline
 
     # No keywords are not the same as empty ones: beside those, Ruby 3.1 spreads some Arrays and some not.
     def call_any(outputs, context)
-      arguments = @sources.map { |source| value(source, outputs, context) }
+      arguments = positional(outputs, context)
       arguments = [arguments] if @wrap
-      keywords = @keywords.transform_values { |source| value(source, outputs, context) }
+      keywords = keywords(outputs, context)
       return @receiver.instance_exec(*arguments, **keywords, &@callable) if @shape == :block_any
 
       callable = callable_itself? ? @callable : @callable.new

@@ -6,6 +6,8 @@ module Flowline
   class Calls
     # @return [Hash{Integer => Array<Array(Call, Boolean)>}] by step, its conditions and what each must say
     attr_reader :conditions
+    # @return [Hash{Integer => Call}] by step, what makes its cache key
+    attr_reader :keys
 
     # @param dag [DAG]
     # @param params [Array<Symbol>] the names of the pipeline's params
@@ -13,13 +15,14 @@ module Flowline
       @dag = dag
       @params = params
       @conditions = {}
+      @keys = {}
       @problems = { true => {}, false => {} }
       with_input = {}
       plain = dag.steps.each_with_index.map { |step, id| prepare(step, id, with_input) }
       replaced = with_input.each_with_object(plain.dup) { |(id, call), calls| calls[id] = call } unless with_input.empty?
       @calls = { false => plain.freeze, true => (replaced || plain).freeze }
       @problems.each_value(&:freeze)
-      @conditions.freeze
+      [@conditions, @keys].each(&:freeze)
       freeze
     end
 
@@ -50,6 +53,7 @@ module Flowline
     def prepare(step, id, with_input)
       sources = step.labels.zip(step.depends_on).to_h { |label, name| [label, @dag.source(name)] }
       prepare_conditions(step, id, sources) if step.options.key?(:when) || step.options.key?(:unless)
+      prepare_key(step, id, sources) if step.options[:cache].is_a?(Hash)
       signature = Signature.of(step.callable)
       return compile(step, id, step.callable, signature, sources) unless step.depends_on.empty?
 
@@ -68,6 +72,11 @@ module Flowline
           [compile(step, id, condition, Signature.of(condition), sources, condition: true), word == :when]
         end
       end
+    end
+
+    def prepare_key(step, id, sources)
+      key = step.options[:cache][:key]
+      @keys[id] = compile(step, id, key, Signature.of(key), sources) if key
     end
 
     # The modes are the values of +input+ that this call is for.

@@ -5,6 +5,8 @@ require_relative "../flowline"
 require_relative "cli/command"
 require_relative "cli/pipeline_file"
 require_relative "cli/run"
+require_relative "cli/plan"
+require_relative "cli/records"
 require_relative "cli/validate"
 require_relative "cli/visualize"
 
@@ -16,7 +18,8 @@ module Flowline
     end
 
     # The commands that work on a pipeline file, by name.
-    COMMANDS = { "run" => Run, "validate" => Validate, "visualize" => Visualize }.freeze
+    COMMANDS = { "run" => Run, "validate" => Validate, "visualize" => Visualize, "plan" => Plan,
+                 "status" => Status, "history" => History, "cache" => Cache }.freeze
 
     OTHERS = { "help" => "say what a command does", "version" => "say which version this is" }.freeze
     private_constant :OTHERS

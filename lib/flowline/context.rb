@@ -69,6 +69,18 @@ module Flowline
       raise Error, "ctx.logger needs the logger gem; add it to the Gemfile, or pass context: { logger: yours }"
     end
 
+    # @return [Array] every value the user supplied to the run
+    # @api private
+    def supplied
+      [@values, @input]
+    end
+
+    # @return [Boolean] whether bytes hold the value of a secret param
+    # @api private
+    def secret_in?(bytes)
+      !@secrets.empty? && parts(@secrets.values).any? { |secret| secret.to_s.size > 2 && bytes.include?(Error.text(secret).b) }
+    end
+
     # @return [Hash{Symbol => Object}] the params that are not secret, for reporters
     # @api private
     def public_params

@@ -151,6 +151,21 @@ module Flowline
       group ? group.leaves.values.flat_map { |leaf| ends(leaf) } : [name]
     end
 
+    # @return [Array<Integer>] the positions of the steps whose outputs a step gets
+    # @api private
+    def inputs(id)
+      steps[id].depends_on.flat_map { |name| ends(name) }.uniq.map { |name| index[name] }
+    end
+
+    # All steps that a step or group name stands for.
+    # @return [Array<Symbol>]
+    # @api private
+    def members(name)
+      return [name] unless groups.key?(name)
+
+      steps.map(&:name).select { |inner| inner.start_with?("#{name}.") }
+    end
+
     # The steps and groups of the outermost level on which nothing depends: what a pipeline's output is
     # when it is nested.
     # @return [Array<Symbol>]
@@ -225,9 +240,8 @@ module Flowline
     end
 
     def edges
-      steps.each_with_index.flat_map do |step, to|
-        step.depends_on.flat_map { |name| ends(name) }.uniq.map do |name|
-          from = index[name]
+      steps.each_index.flat_map do |to|
+        inputs(to).map do |from|
           hint = steps[from].options[:output]
           [from, to, hint && Name.show(hint.is_a?(Module) ? hint.name : hint.inspect)]
         end

@@ -21,8 +21,10 @@ module Flowline
     # @return [Array<DefinitionError>] what was wrong so far
     attr_reader :problems
 
+    # Options that may hold blocks of the user's.
+    CALLABLE = %i[when unless cache retry_if on_retry retry_delay].freeze
     OWN = File.expand_path(__dir__)
-    private_constant :OWN
+    private_constant :OWN, :CALLABLE
 
     # @return [String, nil] +file:line+ of the user's own line that called the method that asks
     # @api private
@@ -79,7 +81,7 @@ module Flowline
       options = inherited_options(callable).merge(options) unless @defaults.empty?
       if @words
         callable, block = @words.rebind(block || callable) unless block && callable
-        options = rebind(options) if options.key?(:when) || options.key?(:unless)
+        options = rebind(options) if CALLABLE.any? { |name| options.key?(name) }
       end
       step = Step.new(name, callable, place, **options, &block)
       put(step)
@@ -155,6 +157,9 @@ module Flowline
     # @!method before_step
     #   Before a step is called: +before_step { |step, ctx| }+. An exception fails the step.
     #   @macro hook
+    # @!method on_step_retry
+    #   After an attempt of a step failed that is made again: +on_step_retry { |step, error, attempt| }+.
+    #   @macro hook
     # @!method on_step_success
     #   After a step succeeded: +on_step_success { |step, result| }+.
     #   @macro hook
@@ -213,7 +218,11 @@ module Flowline
     end
 
     def rebind(options)
-      options.to_h { |name, value| [name, %i[when unless].include?(name) ? @words.rebind(value) : value] }
+      options.to_h do |name, value|
+        next [name, value] unless CALLABLE.include?(name)
+
+        [name, value.is_a?(Hash) ? value.transform_values { |inner| @words.rebind(inner) } : @words.rebind(value)]
+      end
     end
 
     # Adds a step, in the place of an inherited one of its name.

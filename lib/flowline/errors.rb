@@ -212,7 +212,7 @@ module Flowline
     # @return [Symbol] +:step+ or +:run+: whose limit it was
     attr_reader :scope
 
-    # @param step_name [Symbol]
+    # @param step_name [Symbol, nil] +nil+ if the run's time was up between steps
     # @param limit [Numeric] seconds
     # @param scope [Symbol] +:step+ or +:run+
     # @param facts [Hash] as for {StepError}
@@ -225,7 +225,8 @@ module Flowline
     private
 
     def compose(_detail)
-      "step #{Name.show(step_name)} was stopped by the #{scope}'s time limit of #{limit} s; make it faster, or raise timeout:"
+      what = step_name ? "step #{Name.show(step_name)} was stopped by the #{scope}'s" : "the run was stopped by its"
+      "#{what} time limit of #{limit} s; make it faster, or raise timeout:"
     end
   end
 
@@ -243,7 +244,7 @@ module Flowline
       @reason = reason
       @cause = cause
       why = cause ? "#{reason}: #{TypeHints.kind(cause)}" : reason
-      super("the run was cancelled (#{why}) before every step had ended; the next run starts from the beginning")
+      super("the run was cancelled (#{why}) before every step had ended; run with resume: true to go on")
     end
   end
 
@@ -309,11 +310,18 @@ module Flowline
     # @return [String] the file
     attr_reader :path
 
+    # @return [Boolean] whether its file makes no sense
+    # @api private
+    def damaged?
+      @what.start_with?("is damaged")
+    end
+
     # @param path [String]
     # @param what [String] what is wrong and what to do
     def initialize(path, what)
       @path = path
-      super("store #{path}: #{what}")
+      @what = what
+      super("store #{path}: #{what}; or run without it: FLOWLINE_STORE=off")
     end
   end
 

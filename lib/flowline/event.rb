@@ -2,9 +2,12 @@
 
 module Flowline
   # Something that happened in a run. Hooks and reporters read the same stream: +run_started+, then
-  # +step_started+ and +step_finished+ for each step (a step that is not called only finishes), then
-  # +run_finished+.
+  # +step_started+, +step_retried+ for each attempt that is made again, and +step_finished+ for each step (a step
+  # that is not called only finishes), then +run_finished+.
   class Event
+    # An attempt that failed and is made again: its error, which attempt it was, and the seconds until the next.
+    Retry = Struct.new(:error, :attempt, :wait)
+
     # @return [Symbol]
     attr_reader :name
     # @return [Time]
@@ -15,7 +18,7 @@ module Flowline
     attr_reader :steps
     # @return [Step, nil] the step it is about
     attr_reader :step
-    # @return [StepResult, Result, nil] how the step, or the run, ended
+    # @return [StepResult, Result, Retry, nil] how the step, the run or the attempt ended
     attr_reader :result
 
     # @api private

@@ -6,8 +6,15 @@ module Flowline
   class Hooks
     # The words that declare hooks, in the order in which a run comes to them.
     NAMES = %i[
-      before_run before_step on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
+      before_run before_step on_step_retry on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
     ].freeze
+
+    # Calls it with as many of the facts as it takes.
+    # @api private
+    def self.offer(callable, facts)
+      kinds = Signature.of(callable).parameters.map(&:first)
+      callable.call(*facts.first(kinds.include?(:rest) ? 3 : kinds.count { |kind| %i[req opt].include?(kind) }))
+    end
 
     # @param declared [Hash{Symbol => Array<#call>}]
     # @param context [Context]
@@ -25,6 +32,7 @@ module Flowline
       case event.name
       when :run_started then before(:before_run, @context)
       when :step_started then step_started(event.step)
+      when :step_retried then after(:on_step_retry, event.step, event.result.error, event.result.attempt)
       when :step_finished then step_finished(event.step, event.result)
       when :run_finished then run_finished(event.result)
       end
@@ -43,7 +51,7 @@ module Flowline
       case result.status
       when :succeeded then after(:on_step_success, step, result)
       when :failed, :timed_out then after(:on_step_failure, step, result.error)
-      else return after(:on_step_skip, step, result.reason) unless called
+      else return after(:on_step_skip, step, result.reason || result.status) unless called
       end
       after(:after_step, step, result)
     end
@@ -69,16 +77,11 @@ module Flowline
 
     def call_each(name, facts)
       @declared[name]&.each do |hook|
-        hook.call(*facts.first(takes(hook)))
+        Hooks.offer(hook, facts)
       rescue StandardError => e
         yield e
       end
     end
 
-    # How many positionals it takes: hooks get as many arguments as they declare.
-    def takes(hook)
-      kinds = Signature.of(hook).parameters.map(&:first)
-      kinds.include?(:rest) ? 3 : kinds.count { |kind| %i[req opt].include?(kind) }
-    end
   end
 end

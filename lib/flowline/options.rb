@@ -22,16 +22,33 @@ module Flowline
     private_constant :HASH
     executor = Option.new("the name of an executor, or an object with `execute`", ->(value) { Executor.known?(value) })
     on_error = one_of.call(:stop, :continue)
+    count = Option.new("a whole number from 0 up", ->(value) { value.is_a?(Integer) && !value.negative? })
+    number = ->(value) { value.is_a?(Numeric) && value.real? && value >= 0 }
+    seconds = Option.new("a number of seconds", ->(value) { value.nil? || number.call(value) })
+    limit = Option.new("a number of seconds above 0", ->(value) { value.nil? || (number.call(value) && value.positive?) })
+    delay = Option.new("a number of seconds, or a lambda that gets attempt and error", ->(value) { number.call(value) || callable.accepts?(value) })
+    share = Option.new("a number from 0 to 1", ->(value) { number.call(value) && value <= 1 })
+    cache = Option.new("true, false or a cache", ->(value) { [true, false, nil].include?(value) || !Cache.of(value).nil? })
+    cached = Option.new("true, false, or a Hash of ttl:, key: and store:", lambda do |value|
+      next [true, false].include?(value) unless value.is_a?(Hash)
+
+      (value.keys - %i[ttl key store]).empty? && limit.accepts?(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
+        (value[:store].nil? || !Cache.of(value[:store]).nil?)
+    end)
+    keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit }
 
     # What +Flowline.define+ takes.
     DEFINE = {
-      name: text, description: text, on_error: on_error, executor: executor, check_types: flag
+      name: text, description: text, on_error: on_error, executor: executor, check_types: flag, **keeping
     }.freeze
 
     # What +step+ takes.
     STEP = {
       depends_on: names, when: callable, unless: callable, run_if: one_of.call(:success, :any, :always), optional: flag,
-      description: text, input: anything, output: anything, tags: names
+      description: text, input: anything, output: anything, tags: names, cache: cached, skip_cache: flag, checkpoint: flag,
+      version: anything, timeout: limit, isolate: one_of.call(:process), retries: count,
+      retry_strategy: one_of.call(:immediate, :linear, :exponential), retry_delay: delay, retry_max_delay: seconds, retry_jitter: share,
+      retry_if: callable, on_retry: callable
     }.freeze
 
     # What +step+ takes for a nested pipeline.
@@ -43,7 +60,7 @@ module Flowline
     # What +run+ takes, beside the pipeline's own params.
     RUN = {
       executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
-      check_types: flag
+      check_types: flag, resume: flag, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
     }.freeze
 
     # @param table [Hash{Symbol => Option}]

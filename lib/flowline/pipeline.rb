@@ -18,6 +18,10 @@ module Flowline
   class Pipeline
     extend ClassForm
 
+    # Options that make more of a step than a call.
+    CARE = %i[cache timeout isolate retries].freeze
+    private_constant :CARE
+
     # @return [String, nil]
     attr_reader :name
     # @return [DAG] its graph, frozen
@@ -33,6 +37,15 @@ module Flowline
     # @return [Calls]
     # @api private
     attr_reader :calls
+    # @return [Hash{Integer => true}] the steps that want to be cached
+    # @api private
+    attr_reader :cached
+    # @return [Hash{Symbol => Object}] of a pipeline without a name, what its last run left to be resumed
+    # @api private
+    attr_reader :memory
+    # @return [String] what its cache keys begin with; without a name, nothing else has it
+    # @api private
+    attr_reader :cache_name
 
     class << self
       # @param definition [Definition]
@@ -90,6 +103,7 @@ module Flowline
       @dag = DAG.new(definition.steps.dup, definition.groups).freeze
       @calls = Calls.new(dag, params.keys)
       DefinitionError.check(definition.problems + final_problems)
+      prepare
       freeze
     end
 
@@ -113,7 +127,19 @@ module Flowline
     # @option arguments [Hash] :params ({}) the params, explicitly
     # @option arguments [Symbol] :on_error (:stop) or +:continue+
     # @option arguments [Boolean] :check_types (false) whether +input:+ and +output:+ of steps are checked
-    # @return [Result] whether steps failed or not
+    # @option arguments [Boolean] :resume (false) take up the latest run with these params, if it did not succeed
+    # @option arguments [Symbol, Array<Symbol>] :from (nil) run these again and everything downstream
+    # @option arguments [String, Symbol, Array] :only (nil) run just these: +"a"+, +"+a"+, +"a+"+, +"tag:x"+
+    # @option arguments [Boolean] :dry_run (false) run nothing, return a {Plan}
+    # @option arguments [Numeric] :timeout (nil) seconds for the whole run
+    # @option arguments [Cache, Boolean, Object] :cache (true) where steps are cached that ask for it; +false+: nowhere
+    # @option arguments [Boolean] :skip_cache (false) write the cache but don't read it
+    # @option arguments [Boolean] :checkpoint (true) whether outputs are recorded
+    # @option arguments [Boolean] :keep_checkpoint (false) keep outputs after a success, too
+    # @option arguments [Symbol] :durability (:process) what recorded outputs survive: +kill -9+, or +:power+
+    # @return [Result, Plan] whether steps failed or not
+    # @raise [CheckpointError] outputs are needed that are recorded nowhere; {LockedError}: the run to resume is alive
+    # @raise [StoreError] the store cannot be used
     # @raise [ParamError] params and options that are missing, unknown or of the wrong type
     # @raise [DefinitionError] what {#validate!} raises
     # @example
@@ -122,7 +148,8 @@ module Flowline
     def run(**arguments)
       DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)))
       request = Request.new(self, arguments)
-      Runner.new(self, request).call(request.executor)
+      runner = Runner.new(self, request)
+      request.dry? ? runner.plan : runner.call(request.executor)
     end
 
     # {#run}, but a run that does not succeed raises.
@@ -165,7 +192,34 @@ module Flowline
       "#<#{self.class} #{name || "unnamed"} #{steps.size} steps>"
     end
 
+    # @return [Boolean] whether its steps are called and nothing else
+    # @api private
+    def plain?
+      @plain
+    end
+
+    # @return [Fingerprint] of the step of that name, digested when first asked for
+    # @api private
+    def fingerprint(name)
+      @fingerprints[name] ||= dag[name].then { |step| Fingerprint.new(step.callable, version: step.options[:version]) }
+    end
+
+    # Digests what the blocks of all steps have captured.
+    # @api private
+    def fingerprints
+      steps.each { |step| fingerprint(step.name) }
+    end
+
     private
+
+    def prepare
+      @plain = calls.conditions.empty? && steps.none? { |step| step.options.keys.any? { |option| CARE.include?(option) } }
+      @memory = {}
+      @fingerprints = {}
+      @cached = steps.each_index.select { |id| steps[id].options[:cache] }.to_h { |id| [id, true] }.freeze
+      @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?
+      @cached.each_key { |id| fingerprint(steps[id].name) }
+    end
 
     # What no including pipeline could mend.
     def final_problems

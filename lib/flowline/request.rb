@@ -12,6 +12,8 @@ module Flowline
     attr_reader :executor
     # @return [Array<#call>] the reporters
     attr_reader :reporters
+    # @return [String, nil] the directory of the store, for pipelines with a name
+    attr_reader :root
 
     # @param pipeline [Pipeline]
     # @param arguments [Hash] the options of {Options::RUN}, and params
@@ -21,7 +23,9 @@ module Flowline
       @options = arguments.slice(*Options::RUN.keys)
       @problems = Options.problems(Options::RUN, @options) { "run" }
       @settings = pipeline.settings.merge(@options)
-      @params = @options.fetch(:params, {}).is_a?(Hash) ? coerce(gather(arguments)) : {}
+      @pipeline = pipeline
+      @root = Flowline.config.root if pipeline.name
+      @params = @options.fetch(:params, {}).is_a?(Hash) ? coerce(adopt(gather(arguments))) : {}
       @values = values_beside
       @executor = resolve { Executor.resolve(@settings[:executor]) }
       @reporters = resolve { Reporter.resolve(@options[:reporter]) }
@@ -49,6 +53,77 @@ module Flowline
       @settings[:check_types] == true
     end
 
+    # @return [Boolean] whether it takes up the work of an earlier run
+    def continues?
+      resume? || picks?
+    end
+
+    # @return [Boolean] whether it goes on with a run that did not succeed
+    def resume?
+      @options[:resume] == true
+    end
+
+    # @return [Boolean] whether it names the steps to run
+    def picks?
+      !(only || from).nil?
+    end
+
+    # @return [Symbol, String, Array, nil] the steps to run
+    def only
+      @options[:only]
+    end
+
+    # @return [Symbol, String, Array, nil] the steps to run again, with everything downstream
+    def from
+      @options[:from]
+    end
+
+    # @return [Boolean] whether it is only asked what would happen
+    def dry?
+      @options[:dry_run] == true
+    end
+
+    # @return [Boolean] whether the run is recorded in the store
+    def store?
+      Flowline.config.store
+    end
+
+    # @return [Boolean] whether outputs are recorded
+    def checkpoint?
+      @settings[:checkpoint] != false
+    end
+
+    # @return [Boolean] whether outputs are kept after a success
+    def keep?
+      @settings[:keep_checkpoint] == true
+    end
+
+    # @return [Boolean] whether what is recorded survives the loss of power
+    def power?
+      @settings[:durability] == :power
+    end
+
+    # @return [Numeric, nil] the run's time limit in seconds
+    def timeout
+      @settings[:timeout]
+    end
+
+    # @return [Cache, nil] where steps are cached that don't say it themselves; +nil+: none is
+    def cache
+      given = @options[:cache] == true ? @pipeline.settings[:cache] || true : @settings[:cache]
+      given == false ? nil : Cache.of(given) || Cache.of(Flowline.config.cache) || Cache.default
+    end
+
+    # @return [Boolean] whether the cache is written but not read
+    def skip_cache?
+      @options[:skip_cache] == true
+    end
+
+    # @return [Integer] how many steps run at a time
+    def workers
+      1
+    end
+
     # @return [Hash{Symbol => Object}] the params whose values must not appear anywhere
     def secrets
       @params.select { |name, _| @declared[name].secret? }
@@ -66,6 +141,14 @@ module Flowline
         @problems << "unknown param #{Name.show(name)}#{Name.suggest(name, known, known: "known are")}"
       end
       given
+    end
+
+    # Of the run to resume, if no params were given. Secrets must be given again.
+    def adopt(given)
+      return given unless resume? && (given.keys - @declared.values.select(&:secret?).map(&:name)).empty?
+
+      latest = @pipeline.name && store? ? Recording::Stored.latest_params(@root, @pipeline) : @pipeline.memory.dig(:facts, 0)
+      (latest || {}).slice(*@declared.keys).merge(given)
     end
 
     def coerce(given)

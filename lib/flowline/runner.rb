@@ -1,6 +1,9 @@
 # frozen_string_literal: true
 
 require_relative "type_hints"
+require_relative "recording"
+require_relative "caching"
+require_relative "retry"
 
 module Flowline
   # One run of a pipeline: asks the core what to start, calls it, reports back, tells the observers.
@@ -9,6 +12,8 @@ module Flowline
   class Runner
     # @return [Result] how the run ended
     attr_reader :result
+    # @return [Plan, nil] what was to happen, for a run that takes up another's work or is only asked
+    attr_reader :plan
 
     # @param pipeline [Pipeline]
     # @param request [Request]
@@ -21,10 +26,18 @@ module Flowline
       @outputs = Array.new(@dag.size)
       @errors = {}
       @warnings = []
+      @timeout = request.timeout
+      @caching = Caching.new(pipeline, request, @warnings)
+      @recording = Recording.of(pipeline, request)
+      @plan = Plan.new(pipeline, request, @recording, @caching, @context) if request.continues? || request.dry?
       @observers = request.reporters
       @observers = [Hooks.new(pipeline.hooks, @context, @warnings), *@observers] unless pipeline.hooks.empty?
-      @plain = @observers.empty? && @conditions.empty? && !@hints
+      @observers = [@recording, *@observers] if @recording.stored?
+      @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain?
       @run = Native::Run.new(@dag.graph, request.go_on?)
+    rescue CheckpointError, ParamError
+      @recording&.close
+      raise
     end
 
     # Runs it to its end. An exception that is not a StandardError, a +throw+, or the death of the thread
@@ -32,6 +45,7 @@ module Flowline
     # @param executor [#execute]
     # @return [Result]
     def call(executor)
+      @recording.start(@context, @warnings)
       begin
         start
         executor.execute(self)
@@ -46,6 +60,8 @@ module Flowline
         end
       end
       result
+    ensure
+      @recording.close
     end
 
     # @return [Integer, Float, nil] a step to {#perform}, seconds to wait, or nothing more
@@ -62,7 +78,7 @@ module Flowline
       @outputs[id] = @calls[id].call(@outputs, @context)
       @run.succeed(id)
     rescue StandardError => e
-      raise if @run.step(id).first # It is not the step's: that has ended.
+      raise if StoreError === e || @run.step(id).first # It is not the step's: that has ended.
 
       failed(id, e)
       @run.next
@@ -80,16 +96,77 @@ module Flowline
     end
 
     def perform_observed(id)
-      return skip(id) unless wanted?(id)
+      again = @run.step(id)[2].positive?
+      return skip(id) unless again || wanted?(id)
 
+      @caching.with(id, @outputs, @context) do |found, output, keep|
+        next reuse(id, output) if found
+
+        emit(:step_started, @dag.steps[id]) unless again
+        attempt(id, &keep)
+      end
+    end
+
+    # Calls the step's callable. A failure of it, and of nothing around it, may be followed by another attempt.
+    def attempt(id, &keep)
       step = @dag.steps[id]
-      emit(:step_started, step)
       @hints&.check_input(step, inputs(step))
       @run.begin(id)
-      output = @calls[id].call(@outputs, @context)
+      output, error, outcome = limited(id, step)
+      return failed_attempt(id, step, error, outcome) if error
+
       @hints&.check_output(step, output)
       @outputs[id] = output
+      keep&.call(output)
+      _, _, attempts, *times = @run.step(id)
+      @recording.complete(id, step, [attempts + 1, *times], output) if @recording.stored?
       settle(id, :succeeded)
+      @run.next
+    end
+
+    # @return [Array(Object, StandardError, Symbol)] what the callable returned, or why it did not
+    def limited(id, step)
+      limit, scope = limit_of(step)
+      return call_step(id, step) unless limit
+
+      answer, expired = Timer.limit(limit) { call_step(id, step) }
+      return answer unless expired
+
+      @run.stop(:timed_out, false) if scope == :run
+      [nil, TimeoutError.new(step.name, limit: scope == :run ? @timeout : limit, scope: scope, **facts(id, step)), :timed_out]
+    end
+
+    def call_step(id, step)
+      return [@calls[id].call(@outputs, @context), nil] unless step.options[:isolate]
+
+      [Isolation.call { @calls[id].call(@outputs, @context) }, nil]
+    rescue StandardError => e
+      [nil, e, :failed]
+    end
+
+    # The step's limit, or what is left of the run's.
+    def limit_of(step)
+      own = step.options[:timeout]
+      left = @timeout - @run.elapsed if @timeout && !@run.stopped?
+      left && (own.nil? || left < own) ? [[left, 0.001].max, :run] : [own, :step]
+    end
+
+    def failed_attempt(id, step, error, outcome)
+      attempt = @run.step(id)[2] + 1
+      wait = Retry.wait(step, error, attempt, @warnings) unless outcome == :timed_out && error.scope == :run
+      if wait
+        @run.retry(id, wait)
+        emit(:step_retried, step, Event::Retry.new(error, attempt, wait))
+        finished(@run.step(id).first ? [id] : [])
+      else
+        failed(id, error, outcome)
+      end
+      @run.next
+    end
+
+    def reuse(id, output)
+      @outputs[id] = output
+      settle(id, :cached)
       @run.next
     end
 
@@ -103,12 +180,16 @@ module Flowline
       @run.next
     end
 
-    def failed(id, error)
+    def failed(id, error, outcome = :failed)
       step = @dag.steps[id]
-      given = inputs(step).transform_values { |value| TypeHints.describe(value) }
-      @errors[id] = StepError.new(step.name, error, attempts: @run.step(id)[2] + 1, inputs: given, detail: @context.mask(Error.words(error)))
+      @errors[id] = outcome == :timed_out ? error : StepError.new(step.name, error, detail: @context.mask(Error.words(error)), **facts(id, step))
       @warnings << "optional #{@errors[id].message}" if step.optional?
-      settle(id, :failed)
+      settle(id, outcome)
+    end
+
+    # What errors tell of an attempt.
+    def facts(id, step)
+      { attempts: @run.step(id)[2] + 1, inputs: inputs(step).transform_values { |value| TypeHints.describe(value) } }
     end
 
     def settle(id, outcome, reason = nil)
@@ -130,10 +211,18 @@ module Flowline
     end
 
     def start
+      @run.limit(@timeout) if @timeout
       emit(:run_started)
+      preset if @plan
     rescue HookError => e
       @error = e
       stop(:failed, entirely: false)
+    end
+
+    def preset
+      @plan.restored.each { |id, output| @outputs[id] = output }
+      @run.preset(@plan.restored.keys, @plan.unselected)
+      finished(@run.take_passed_over.sort) unless @observers.empty?
     end
 
     def stop(status, entirely:)
@@ -157,7 +246,9 @@ module Flowline
     end
 
     def finish
+      @error ||= TimeoutError.new(nil, limit: @timeout, scope: :run) if @run.status == :timed_out && @run.failures.empty?
       @result = ended
+      @recording.finish(@result) unless StoreError === $! # It would fail again.
       emit(:run_finished, nil, @result)
     end
 
@@ -172,7 +263,7 @@ module Flowline
       refusal = nil
       @observers.each do |observer|
         observer.call(event)
-      rescue HookError => e
+      rescue HookError, StoreError => e
         refusal ||= e # Everybody is told of the event first.
       rescue StandardError => e
         @observers = @observers.reject { |other| other.equal?(observer) }

@@ -247,6 +247,11 @@ impl Run {
         }
     }
 
+    /// Whether it was stopped before its steps ended.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
     /// How the step ended, if it has.
     pub fn outcome(&self, step: StepId) -> Option<Outcome> {
         match self.phase(step)? {

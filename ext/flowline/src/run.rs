@@ -36,6 +36,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("succeed", method!(Run::succeed, 1))?;
     class.define_method("report", method!(Run::report, 3))?;
     class.define_method("stop", method!(Run::stop, 2))?;
+    class.define_method("stopped?", method!(Run::is_stopped, 0))?;
     class.define_method("status", method!(Run::status, 0))?;
     class.define_method("step", method!(Run::step, 1))?;
     class.define_method("failures", method!(Run::failures, 0))?;
@@ -124,6 +125,10 @@ impl Run {
         let now = rb_self.now();
         rb_self.core(ruby)?.stop(stop, entirely, now);
         Ok(())
+    }
+
+    fn is_stopped(ruby: &Ruby, rb_self: &Self) -> Result<bool, Error> {
+        Ok(rb_self.core(ruby)?.is_stopped())
     }
 
     fn status(ruby: &Ruby, rb_self: &Self) -> Result<Symbol, Error> {

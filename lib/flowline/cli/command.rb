@@ -29,23 +29,33 @@ module Flowline
       def call(arguments)
         paths = parse(arguments)
         return @out.puts(self.class.help) || 0 if @options[:help]
-        raise Usage, "#{label}: name the file with the pipeline, as in: #{self.class::EXAMPLE}" if paths.empty?
-        raise Usage, "#{label}: one file at a time; #{paths[1]} is one too many" if paths.size > 1
 
-        work(PipelineFile.load(paths.first))
+        file? ? work(file(paths)) : work_with(paths)
       end
 
       # @return [OptionParser]
       def parser
         @parser ||= OptionParser.new do |parser|
-          parser.banner = "Usage: flowline #{self.class.command_name} FILE [options]\n\n#{self.class::SUMMARY.capitalize}.\n\n"
-          parser.on("--pipeline NAME", "which pipeline, if the file has several") { |name| @options[:pipeline] = name }
+          parser.banner = "Usage: flowline #{label} #{"FILE " if file?}[options]\n\n#{self.class::SUMMARY.capitalize}.\n\n"
+          parser.on("--pipeline NAME", file? ? "which pipeline, if the file has several" : "only this pipeline") { |name| @options[:pipeline] = name }
           declare(parser)
           parser.on("-h", "--help", "say this") { @options[:help] = true }
         end
       end
 
       private
+
+      # Whether it works on a pipeline file.
+      def file?
+        true
+      end
+
+      def file(paths)
+        raise Usage, "#{label}: name the file with the pipeline, as in: #{self.class::EXAMPLE}" if paths.empty?
+        raise Usage, "#{label}: one file at a time; #{paths[1]} is one too many" if paths.size > 1
+
+        PipelineFile.load(paths.first)
+      end
 
       # Declares the command's own options.
       def declare(parser); end

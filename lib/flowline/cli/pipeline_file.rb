@@ -30,6 +30,9 @@ module Flowline
         raise Usage, "#{path} defines no pipeline; call Flowline.define in it" if @pipelines.empty?
       end
 
+      # @return [String] as the user named it
+      attr_reader :path
+
       # @return [Hash{String => Pipeline}] by name: +name:+, else the constant's
       attr_reader :pipelines
 

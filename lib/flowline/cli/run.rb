@@ -14,6 +14,11 @@ module Flowline
       def declare(parser)
         @params = {}
         parser.on("--param NAME=VALUE", "a param of the pipeline; may be given several times") { |pair| param(pair) }
+        parser.on("--resume", "take up the last run if it did not succeed; without params: with its params") { @options[:resume] = true }
+        parser.on("--from STEP", "run this step again, and everything downstream") { |step| @options[:from] = step }
+        parser.on("--only STEPS", "run only these: a,b  +a (and upstream)  a+ (and downstream)  tag:x") do |steps|
+          @options[:only] = steps.split(",")
+        end
         parser.on("--executor NAME", "where steps run: #{Executor::NAMES.keys.join(", ")}") { |name| @options[:executor] = name }
         parser.on("--json", "events on standard output, a JSON object a line") { @options[:json] = true }
         parser.on("--verbose", "also say the params, and the backtrace through your code") { @options[:verbose] = true }
@@ -30,16 +35,20 @@ module Flowline
 
       def work(file)
         name, pipeline = file.choose(@options[:pipeline])
-        result = file.guard { pipeline.run(params: @params, reporter: reporters(name), **@options.slice(:executor)) }
-        result.success? ? 0 : 1
+        @command = "flowline run #{file.path} --resume#{" --pipeline #{name}" if @options[:pipeline]}"
+        file.guard { start(pipeline, name, { params: @params, **@options.slice(:executor, :resume, :from, :only) }) }
       rescue Usage => e
         raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
 
         raise Usage, "#{e.message}#{e.cause.problems.one? ? "; " : "\n"}params are given as --param NAME=VALUE"
       end
 
+      def start(pipeline, name, options)
+        pipeline.run(reporter: reporters(name), **options).success? ? 0 : 1
+      end
+
       def reporters(name)
-        console = Reporter::Console.new(@err, title: name, verbose: @options[:verbose], steps: !@options[:quiet])
+        console = Reporter::Console.new(@err, title: name, resume: @command, verbose: @options[:verbose], steps: !@options[:quiet])
         return [console] unless @options[:json]
 
         @options[:verbose] ? [Reporter::JSON.new(@out), console] : [Reporter::JSON.new(@out)]

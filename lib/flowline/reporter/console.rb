@@ -14,22 +14,25 @@ module Flowline
     #
     # Colours on a terminal only, and not where +NO_COLOR+ is set (https://no-color.org).
     class Console
+      # How a step ended, in a character.
       MARKS = { succeeded: "✓", cached: "✓", restored: "✓", skipped: "⏸", cancelled: "⏸", failed: "✗", timed_out: "✗" }.freeze
       COLOURS = { "✓" => 32, "✗" => 31, "⏸" => 33, "⚠" => 33 }.freeze
       RULE = "━" * 40
       WIDTHS = (14..40)
       OWN = File.expand_path("..", __dir__)
-      private_constant :MARKS, :COLOURS, :RULE, :WIDTHS, :OWN
+      private_constant :COLOURS, :RULE, :WIDTHS, :OWN
 
       # @param out [IO] where to write
       # @param title [String, nil] what to call the pipeline, if not by its own name
       # @param verbose [Boolean] also params, and the backtrace through the user's code
       # @param steps [Boolean] whether to write more than what failed
-      def initialize(out = $stderr, title: nil, verbose: false, steps: true)
+      # @param resume [String] how to take up a run that failed
+      def initialize(out = $stderr, title: nil, verbose: false, steps: true, resume: "run(resume: true)")
         @out = out
         @title = title
         @verbose = verbose
         @steps = steps
+        @resume = resume
         @here = "#{Dir.pwd}/"
         @colour = out.respond_to?(:tty?) && out.tty? && ENV.fetch("NO_COLOR", "").empty?
       end
@@ -39,6 +42,7 @@ module Flowline
       def call(event)
         case event.name
         when :run_started then started(event)
+        when :step_retried then retried(event) if @steps
         when :step_finished then step(event) if @steps
         when :run_finished then finished(event)
         end
@@ -59,8 +63,18 @@ module Flowline
       def step(event)
         result = event.result
         @done += 1 if result.output?
-        columns = [Name.show(result.name).ljust(@width), result.duration ? format("%.2fs", result.duration) : result.reason.to_s, remark(result)]
+        columns = [Name.show(result.name).ljust(@width), timing(result), remark(result)]
         line("#{mark(MARKS.fetch(result.status))} #{columns.compact.join("   ").rstrip}")
+      end
+
+      def timing(result)
+        result.duration ? format("%.2fs", result.duration) : (result.reason || result.status).to_s
+      end
+
+      def retried(event)
+        error, attempt, wait = event.result.to_a
+        text = event.context.mask("attempt #{attempt} failed: #{TypeHints.kind(error)}: #{Error.words(error).lines.first.to_s.chomp}")
+        line("↻ #{Name.show(event.step.name).ljust(@width)}   #{text}; again in #{format("%.2fs", wait)}")
       end
 
       def finished(event)
@@ -83,6 +97,7 @@ module Flowline
         line("  attempts: #{error.attempts}, inputs: #{inputs(error)}") if error.is_a?(StepError)
         counts = result.steps.group_by(&:status).transform_values(&:size)
         line("  steps: #{counts.map { |status, count| "#{count} #{status}" }.join(", ")}")
+        line("  to go on: #{@resume}") if event.context.pipeline_name
         backtrace(error) if @verbose && error
       end
 

@@ -8,7 +8,8 @@ module Flowline
     # Structured logs: an object a line, its keys always in the same order, times in ISO 8601.
     #
     # Every object has +event+, +time+, +run_id+ and +pipeline+. +run_started+ adds +params+ (without
-    # secrets) and +steps+ (their number); +step_started+ adds +step+; +step_finished+ adds what
+    # secrets) and +steps+ (their number); +step_started+ adds +step+; +step_retried+ +step+, +error+, +attempt+
+    # and +wait+ in seconds; +step_finished+ adds what
     # {StepResult#to_h} has; +run_finished+ what {Result#to_h} has.
     class JSON
       # How deep in a value it looks: some contain themselves.
@@ -35,6 +36,7 @@ module Flowline
         case event.name
         when :run_started then { params: event.context.public_params, steps: event.steps.size }
         when :step_started then { step: event.step.name }
+        when :step_retried then { step: event.step.name, **event.result.to_h, error: StepResult.describe(event.result.error, event.context) }
         when :step_finished then { step: event.step.name, **event.result.to_h.except(:name) }
         when :run_finished then event.result.to_h.except(:pipeline, :run_id)
         else {}

@@ -63,6 +63,10 @@ pub const MIGRATIONS: [&str; 2] = [
 const STEP: &str = "INSERT OR REPLACE INTO steps (run, position, name, status, reason, attempts, started, duration, error) \
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
+/// The files that are needed.
+const NEEDED: &str =
+    "SELECT sum FROM outputs WHERE bytes IS NULL UNION SELECT sum FROM cache WHERE bytes IS NULL";
+
 /// All of them. History keeps the last hundred runs of a pipeline, and those that have not ended.
 pub const OPERATIONS: &[Operation] = &[
     // (run_id, pipeline, identity, checkpoint, resumed, params, pid, started) -> id
@@ -89,12 +93,13 @@ pub const OPERATIONS: &[Operation] = &[
     // (run, status, duration, error, pipeline)
     operation(
         "finish",
-        Payload::None,
+        Payload::Collect,
         &[
             "UPDATE runs SET status = ?2, duration = ?3, error = ?4 WHERE id = ?1",
             "DELETE FROM runs WHERE pipeline = ?5 AND status <> 'running' AND id <= \
          (SELECT id FROM runs WHERE pipeline = ?5 ORDER BY id DESC LIMIT 1 OFFSET 100)",
             "DELETE FROM outputs WHERE checkpoint NOT IN (SELECT checkpoint FROM runs)",
+            NEEDED,
         ],
     ),
     // (run): its process is gone.
@@ -173,16 +178,12 @@ pub const OPERATIONS: &[Operation] = &[
          (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT 10) GROUP BY name"],
     ),
     // () -> the files that are needed
-    operation(
-        "collect",
-        Payload::Collect,
-        &["SELECT sum FROM outputs WHERE bytes IS NULL UNION SELECT sum FROM cache WHERE bytes IS NULL"],
-    ),
-    // (key, now) -> value
+    operation("collect", Payload::Collect, &[NEEDED]),
+    // (key, now) -> used, value
     operation(
         "read",
         Payload::Out,
-        &["SELECT bytes, sum FROM cache WHERE key = ?1 AND (expires IS NULL OR expires > ?2)"],
+        &["SELECT used, bytes, sum FROM cache WHERE key = ?1 AND (expires IS NULL OR expires > ?2)"],
     ),
     // (key, now)
     operation("used", Payload::None, &["UPDATE cache SET used = ?2 WHERE key = ?1"]),

@@ -1,0 +1,108 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Cache
+    # A cache in a directory: it outlives the process, and processes share it. Values are checked when they are
+    # read; what was used longest ago goes when there is no more room.
+    class File
+      include Cache
+
+      # How many writes until it looks whether there is room.
+      TIDY = 100
+      # How many seconds a use is not worth writing down again.
+      RECENT = 60
+      # Kernel locks of keys are numbered from here.
+      LOCKS = 1 << 40
+      private_constant :TIDY, :RECENT, :LOCKS
+
+      # @return [String] the directory
+      attr_reader :path
+
+      # @param path [String, nil] the directory; +nil+: +cache+ within that of the store
+      # @param max_bytes [Integer] how much it may hold
+      def initialize(path = nil, max_bytes: 1 << 30)
+        @path = ::File.expand_path(path || ::File.join(Flowline.config.root, "cache"))
+        @max_bytes = max_bytes
+        @writes = 0
+      end
+
+      # @api private
+      def read(key)
+        row = call(:read, key, now).first or return
+        call(:used, key, now) if row.last && row.first < now - RECENT
+        row.last || raise(Damaged)
+      end
+
+      # @api private
+      def write(key, bytes, ttl)
+        call(:write, key, (now + ttl if ttl), now, payload: bytes)
+        tidy if ((@writes += 1) % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
+      end
+
+      # @param key [String]
+      # @return [void]
+      def delete(key)
+        call(:delete, key, false)
+      end
+
+      # @param prefix [String, nil] only keys that begin like this
+      # @return [void]
+      def clear(prefix = nil)
+        call(:delete, prefix, true)
+        call(:collect)
+      end
+
+      # @return [Array<Hash{Symbol => Object}>] what it holds: +key+, +size+ in bytes, +used_at+, +expires_at+
+      def entries
+        call(:entries, now).map do |key, size, used, expires|
+          { key: key, size: size, used_at: Time.at(used), expires_at: expires && Time.at(expires) }
+        end
+      end
+
+      # Excludes other processes.
+      # @api private
+      def lock(key)
+        id = LOCKS + Native.digest(key)[0, 9].to_i(16)
+        pause = 0.001
+        while store.acquire(id)
+          sleep(pause)
+          pause = [pause * 2, 0.05].min
+        end
+        begin
+          yield
+        ensure
+          store.release(id)
+        end
+      end
+
+      private
+
+      def now
+        Time.now.to_f
+      end
+
+      def store
+        Store.at(path)
+      end
+
+      def tidy
+        call(:evict, now, @max_bytes)
+        call(:collect)
+      end
+
+      # A database that is damaged as a whole is begun anew.
+      def call(...)
+        store.call(...)
+      rescue StoreError => e
+        raise CacheError.new(self, e.message) unless e.damaged?
+
+        warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::FILE}.damaged")
+        ["", "-wal", "-shm"].each do |ending|
+          file = ::File.join(path, Store::FILE + ending)
+          ::File.rename(file, "#{file}.damaged") if ::File.exist?(file)
+        end
+        store.call(...)
+      end
+    end
+  end
+end

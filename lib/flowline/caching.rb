@@ -1,0 +1,104 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What a run does with caches: which steps it caches, where, and by which keys.
+  # @api private
+  class Caching
+    # @param pipeline [Pipeline]
+    # @param request [Request]
+    # @param warnings [Array<String>] where problems go: a cache fails no step
+    def initialize(pipeline, request, warnings)
+      @pipeline = pipeline
+      @request = request
+      @warnings = warnings
+      @places = request.cache ? pipeline.cached : {}
+    end
+
+    # @return [Boolean] whether the run caches anything
+    def any?
+      !@places.empty?
+    end
+
+    # @return [Boolean] whether the step's output may come from a cache
+    def caches?(id)
+      @places.key?(id)
+    end
+
+    # Whether the step's output is in its cache.
+    # @param outputs [Array, Hash{Integer => Object}]
+    # @return [Boolean]
+    def there?(id, outputs, context)
+      key = reads?(id) && key(id, outputs, context)
+      key ? cache(id).exists?(key) : false
+    rescue CacheError
+      false
+    end
+
+    # Calls the block with what the cache has, while nobody else computes the same.
+    # @yieldparam found [Boolean]
+    # @yieldparam output [Object, nil]
+    # @yieldparam keep [#call, nil] to be called with the output to put into the cache
+    # @return [Object] what the block returns
+    def with(id, outputs, context)
+      key = key(id, outputs, context) if caches?(id)
+      return yield(false, nil, nil) unless key
+
+      cache(id).once(key) do
+        found, output = read(id, key)
+        yield(found, output, ->(value) { write(id, key, value, context) })
+      end
+    end
+
+    private
+
+    def options(id)
+      given = @pipeline.steps[id].options[:cache]
+      given.is_a?(Hash) ? given : {}
+    end
+
+    def cache(id)
+      Cache.of(options(id)[:store]) || @request.cache
+    end
+
+    def reads?(id)
+      caches?(id) && !@request.skip_cache? && !@pipeline.steps[id].options[:skip_cache]
+    end
+
+    # Pipeline, step, its code and version, and what it gets: all of it, or what +key:+ makes of it.
+    def key(id, outputs, context)
+      step = @pipeline.steps[id]
+      fingerprint = @pipeline.fingerprint(step.name)
+      custom = @pipeline.calls.keys[id]
+      return uncached(step, fingerprint.problem) if fingerprint.problem && !custom
+
+      facts = if custom
+                [fingerprint.code, custom.call(outputs, context)]
+              else
+                [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context)]
+              end
+      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest(facts)}"
+    rescue Digest::Impossible => e
+      uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
+    end
+
+    def uncached(step, why)
+      @warnings << "step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }"
+      nil
+    end
+
+    def read(id, key)
+      return [false, nil] unless reads?(id)
+
+      cache(id).lookup(key) { |problem| @warnings << problem }
+    rescue CacheError => e
+      @warnings << e.message
+      [false, nil]
+    end
+
+    def write(id, key, value, context)
+      cache(id).store(key, value, options(id)[:ttl]) { |bytes| !context.secret_in?(bytes) }
+    rescue CacheError => e
+      @warnings << "the output of step #{Name.show(@pipeline.steps[id].name)} is not cached: #{e.message}"
+    end
+  end
+end

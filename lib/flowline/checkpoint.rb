@@ -1,0 +1,86 @@
+# frozen_string_literal: true
+
+module Flowline
+  # The recorded outputs of a run of a pipeline with a name, from which a later run resumes.
+  #
+  #   checkpoint = Flowline::Checkpoint.latest("import")
+  #   checkpoint.status         # => :failed
+  #   checkpoint.step_names     # => [:fetch, :transform]
+  #   checkpoint.output(:fetch) # => [1, 2]
+  #   checkpoint.delete
+  class Checkpoint
+    # @return [String] the run
+    attr_reader :run_id
+    # @return [String] the name of its pipeline
+    attr_reader :pipeline_name
+    # @return [Symbol] +:running :crashed :succeeded :failed :timed_out :cancelled+
+    attr_reader :status
+    # @return [Time] when the run started
+    attr_reader :started_at
+
+    class << self
+      # @param pipeline_name [String, Symbol, nil] only its checkpoints
+      # @param root [String] the directory of the store
+      # @return [Array<Checkpoint>] those that hold outputs, the latest first
+      # @raise [StoreError] the store cannot be used
+      def list(pipeline_name = nil, root: Flowline.config.root)
+        store = Store.existing(root) or return []
+        runs = store.runs(pipeline_name&.to_s, -1).uniq { |run| run[:checkpoint] }
+        runs.map { |run| new(store, run) }.reject { |checkpoint| checkpoint.step_names.empty? }
+      end
+
+      # @param pipeline_name [String, Symbol]
+      # @param root [String] the directory of the store
+      # @return [Checkpoint, nil] the latest that holds outputs
+      # @raise [StoreError] the store cannot be used
+      def latest(pipeline_name, root: Flowline.config.root)
+        list(pipeline_name, root: root).first
+      end
+    end
+
+    # @api private
+    def initialize(store, run)
+      @store = store
+      @id = run[:checkpoint]
+      @run_id, @pipeline_name, @started_at = run.values_at(:run_id, :pipeline, :started_at)
+      @status = run[:status].to_sym
+    end
+
+    # @return [Array<Symbol>] the steps whose outputs it has
+    def step_names
+      sizes.keys
+    end
+
+    # @return [Hash{Symbol => Integer}] how many bytes each output takes
+    def sizes
+      @store.call(:recorded, @id).to_h.transform_keys(&:to_sym)
+    end
+
+    # @param name [Symbol, String] a step
+    # @return [Object] a copy of its output
+    # @raise [CheckpointError] it is not there, or cannot be read
+    def output(name)
+      rows = @store.call(:output, @id, name.to_s)
+      output, problem = Recording.restore(rows.dig(0, 0))
+      problem ? raise(CheckpointError.new([name.to_sym], pipeline_name: pipeline_name)) : output
+    end
+
+    # Forgets the outputs. The history of the run stays.
+    # @return [void]
+    # @raise [LockedError] the run is alive
+    def delete
+      pid = @store.acquire(@id)
+      raise LockedError.new(pid, pipeline_name) if pid
+
+      @store.call(:clear, @id)
+      @store.call(:collect)
+    ensure
+      @store.release(@id) unless pid
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{pipeline_name} #{run_id} #{status} #{step_names.size} outputs>"
+    end
+  end
+end

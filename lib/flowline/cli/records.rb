@@ -1,0 +1,128 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    # What the commands on the store share.
+    class Records < Command
+      private
+
+      def file?
+        false
+      end
+
+      def declare(parser)
+        parser.on("--root DIRECTORY", "the store (FLOWLINE_ROOT, else .flowline)") { |root| @options[:root] = root }
+        parser.on("--json", "as JSON") { @options[:json] = true }
+      end
+
+      def work_with(arguments)
+        raise Usage, "#{label}: takes no argument #{arguments.first}" unless arguments.empty?
+
+        found = facts
+        return @out.puts(json(found)) || 0 if @options[:json]
+
+        @err.puts("#{label}: nothing in #{root}") if found.empty?
+        found.each { |fact| show(fact) }
+        0
+      end
+
+      def root
+        @options[:root] || Flowline.config.root
+      end
+
+      def runs(limit)
+        name = @options[:pipeline]
+        Store.existing(root)&.runs(name, name && limit.nil? ? 1 : limit) || []
+      end
+
+      def json(found)
+        require "json"
+        require "time"
+        ::JSON.pretty_generate(found.map { |fact| fact.transform_values { |value| value.is_a?(Time) ? value.iso8601(3) : value } })
+      end
+
+      def headline(run)
+        time = run[:duration] ? format("%.2fs", run[:duration]) : ""
+        [run[:pipeline].ljust(20), run[:status].ljust(9), run[:started_at].strftime("%Y-%m-%d %H:%M:%S"), time.rjust(8), run[:run_id]].join("  ")
+      end
+    end
+
+    # +flowline status+: how the last run of every pipeline went.
+    class Status < Records
+      # What it does, for the list of commands.
+      SUMMARY = "say how the last runs went, step by step"
+      # How it is called.
+      EXAMPLE = "flowline status --pipeline import"
+
+      private
+
+      def facts
+        runs(nil).map do |run|
+          run.except(:id, :checkpoint).merge(steps: Store.existing(root).steps(run[:id]))
+        end
+      end
+
+      def show(run)
+        @out.puts(headline(run))
+        run[:steps].each do |step|
+          time = step[:duration] ? format("%.2fs", step[:duration]) : step[:reason].to_s
+          @out.puts("  #{Reporter::Console::MARKS.fetch(step[:status].to_sym)} #{Name.show(step[:name]).ljust(20)}  #{step[:status].ljust(9)}  #{time}".rstrip)
+        end
+        @out.puts("  #{run[:error].lines.first(3).join("  ")}") if run[:error]
+      end
+    end
+
+    # +flowline history+: the runs of the past.
+    class History < Records
+      # What it does, for the list of commands.
+      SUMMARY = "list the runs of the past, the latest first"
+      # How it is called.
+      EXAMPLE = "flowline history --pipeline import --limit 20"
+
+      private
+
+      def declare(parser)
+        super
+        parser.on("--limit COUNT", Integer, "how many (20)") { |limit| @options[:limit] = limit }
+      end
+
+      def facts
+        runs(@options[:limit] || 20).map { |run| run.except(:id, :checkpoint) }
+      end
+
+      def show(run)
+        @out.puts(headline(run))
+      end
+    end
+
+    # +flowline cache+: what a file cache holds.
+    class Cache < Records
+      # What it does, for the list of commands.
+      SUMMARY = "say what a file cache holds, by pipeline and step; or clear it"
+      # How it is called.
+      EXAMPLE = "flowline cache --clear import/fetch"
+
+      private
+
+      def declare(parser)
+        super
+        parser.on("--dir DIRECTORY", "the cache (cache within the store)") { |path| @options[:dir] = path }
+        parser.on("--clear NAME", "forget what a pipeline, or PIPELINE/STEP, has in it; all: everything") { |name| @options[:clear] = name }
+      end
+
+      def facts
+        path = @options[:dir] || ::File.join(root, "cache")
+        return [] unless ::File.exist?(::File.join(path, Store::FILE))
+
+        cache = Flowline::Cache::File.new(path)
+        cache.clear(@options[:clear] == "all" ? nil : "#{@options[:clear]}/") if @options[:clear]
+        groups = cache.entries.group_by { |entry| entry[:key].rpartition("/").first }
+        groups.map { |name, entries| { name: name, entries: entries.size, bytes: entries.sum { |entry| entry[:size] } } }
+      end
+
+      def show(group)
+        @out.puts("#{group[:name].ljust(30)}  #{group[:entries]} entries  #{group[:bytes]} bytes")
+      end
+    end
+  end
+end

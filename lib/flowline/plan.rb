@@ -1,0 +1,171 @@
+# frozen_string_literal: true
+
+require "set"
+require_relative "selection"
+
+module Flowline
+  # For one run: what will happen to each step, and why. Nothing is executed or written to make it.
+  #
+  #   plan = pipeline.run(dry_run: true, resume: true)
+  #   plan[:fetch].action # => :restore
+  #   puts plan
+  class Plan
+    # What will happen to a step: +action+ is +:run+, +:restore+ (from the checkpoint), +:reuse+ (from the cache),
+    # +:skip+ or +:unknown+ (depends on outputs that are not there yet); +reason+ is a sentence or nil; +expected+
+    # are the seconds it took on average so far, or nil.
+    Step = Struct.new(:name, :action, :reason, :expected)
+
+    # @return [Array<Plan::Step>] in the order in which they could run
+    attr_reader :steps
+    # @return [Hash{Integer => Object}] by the steps' positions, the outputs that are restored
+    # @api private
+    attr_reader :restored
+    # @return [Array<Integer>] the positions of the steps that were not selected
+    # @api private
+    attr_reader :unselected
+
+    # @param pipeline [Pipeline]
+    # @param request [Request]
+    # @param recording [Recording]
+    # @param caching [Caching]
+    # @param context [Context]
+    # @raise [CheckpointError] steps need outputs that are recorded nowhere
+    # @api private
+    def initialize(pipeline, request, recording, caching, context)
+      @pipeline = pipeline
+      @dag = pipeline.dag
+      @request = request
+      @recording = recording
+      @caching = caching
+      @context = context
+      @selection = Selection.new(@dag, request.only, request.from)
+      @actions = {}
+      @again = Set.new
+      @restored = {}
+      @timings = request.dry? ? recording.timings : {}
+      @steps = @dag.sorted_steps.map { |name| step(@dag.index[name]) }
+      @unselected = @dag.steps.each_index.reject { |id| @selection.wanted?(id) || %i[restore reuse].include?(@actions[id]) }
+      check
+    end
+
+    # @param name [Symbol, String]
+    # @return [Plan::Step, nil]
+    def [](name)
+      name = Name.of(name)
+      steps.find { |step| step.name == name }
+    end
+
+    # @return [Array<Symbol>] the steps that make the run as long as it will be, by the times expected
+    def critical_path
+      path = []
+      id = lengths.max_by(&:last)&.first
+      while id
+        path.unshift(@dag.steps[id].name)
+        id = @dag.inputs(id).max_by { |before| lengths[before] }
+      end
+      path
+    end
+
+    # @return [Float, nil] the seconds the run will take; nil where nothing is known
+    def expected
+      return if @timings.empty?
+
+      work = steps.sum { |step| step.expected || 0.0 }
+      [lengths.values.max || 0.0, work / @request.workers].max
+    end
+
+    # @return [Hash{Symbol => Object}]
+    def to_h
+      { pipeline: @pipeline.name, resumes: @recording.resumed, expected: expected, critical_path: critical_path, steps: steps.map(&:to_h) }
+    end
+
+    # @return [String] for people
+    def to_s
+      width = steps.map { |step| Name.show(step.name).size }.max || 0
+      rows = steps.map do |step|
+        time = format("%.2fs", step.expected) if step.expected
+        "  #{[Name.show(step.name).ljust(width), step.action.to_s.ljust(8), (time || "").rjust(8), step.reason].join("  ").rstrip}\n"
+      end
+      total = "Expected: #{format("%.2fs", expected)} (#{critical_path.map { |name| Name.show(name) }.join(" → ")})\n" if expected
+      "Plan: #{@pipeline.name || "unnamed"}\n#{rows.join}#{total}"
+    end
+
+    private
+
+    def step(id)
+      action, reason = decide(id)
+      @actions[id] = action
+      name = @dag.steps[id].name
+      Step.new(name, action, reason, (@timings[name] if %i[run unknown].include?(action)))
+    end
+
+    def decide(id)
+      entry = @recording.entries[@dag.steps[id].name]
+      why = stale(id, entry)
+      if entry && !why
+        @restored[id] = entry.output
+        return [:restore, "recorded in run #{@recording.resumed}"]
+      end
+      return [:skip, "not selected"] unless @selection.wanted?(id) || @selection.needed?(id)
+
+      reusable(id, why)
+    end
+
+    # Why a recorded step runs again, if it does.
+    def stale(id, entry)
+      return "asked for" if @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
+      return entry&.problem if entry.nil? || entry.problem || !@request.resume? || @selection.needed?(id)
+
+      why = changed(id, entry)
+      @again << id if why
+      why || ("what it depends on runs again" if @dag.steps[id].options[:run_if] == :always && @dag.inputs(id).any? { |before| unfinished?(before) })
+    end
+
+    def changed(id, entry)
+      name = @dag.steps[id].name
+      return "its code, what it captured or its version changed" if entry.fingerprint != @pipeline.fingerprint(name).value
+
+      before = @dag.inputs(id).find { |other| @again.include?(other) }
+      "#{Name.show(@dag.steps[before].name)} runs again" if before
+    end
+
+    def unfinished?(id)
+      !@restored.key?(id) && @recording.outcomes[@dag.steps[id].name] != "skipped"
+    end
+
+    def reusable(id, why)
+      step = @dag.steps[id]
+      return unsure(step, why) unless @caching.caches?(id)
+
+      open = @dag.inputs(id).reject { |before| @restored.key?(before) }
+      return [:unknown, "whether it is cached shows when #{names(open)} ran"] unless open.empty?
+
+      @caching.there?(id, @restored, @context) ? [:reuse, "cached"] : unsure(step, why)
+    end
+
+    def unsure(step, why)
+      conditions = %i[when unless].select { |word| step.options[word] }
+      return [:run, why] if conditions.empty?
+
+      [:unknown, "#{conditions.join(" and ")}: will tell"]
+    end
+
+    # Outputs that selected steps need, and that neither checkpoint nor cache has.
+    def check
+      missing = @dag.steps.each_index.select { |id| @selection.needed?(id) && !%i[restore reuse].include?(@actions[id]) }
+      raise CheckpointError.new(missing.map { |id| @dag.steps[id].name }, pipeline_name: @pipeline.name) unless missing.empty?
+    end
+
+    def names(ids)
+      ids.map { |id| Name.show(@dag.steps[id].name) }.join(", ")
+    end
+
+    # For each step, the seconds of the longest path that ends with it.
+    def lengths
+      @lengths ||= steps.each_with_object({}) do |step, lengths|
+        id = @dag.index[step.name]
+        lengths[id] = (step.expected || 0.0) + (@dag.inputs(id).filter_map { |before| lengths[before] }.max || 0.0)
+      end
+    end
+  end
+end

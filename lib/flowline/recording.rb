@@ -1,0 +1,87 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What is kept of a run, so that another can take up its work: here the outputs themselves, as long as the
+  # pipeline lives. That is enough for pipelines without a name; see {Stored} for those with one.
+  # @api private
+  class Recording
+    # A completed step: its fingerprint then, its output, and why that cannot be had, if so.
+    Entry = Struct.new(:fingerprint, :output, :problem)
+
+    # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
+    attr_reader :entries
+    # @return [String, nil] the run to resume
+    attr_reader :resumed
+    # @return [Hash{Symbol => String}] how other steps of that run ended
+    attr_reader :outcomes
+
+    # @param pipeline [Pipeline]
+    # @param request [Request]
+    # @return [Recording]
+    def self.of(pipeline, request)
+      pipeline.name && request.store? ? Stored.new(pipeline, request) : new(pipeline, request)
+    end
+
+    # @param bytes [String, nil] a recorded output
+    # @return [Array(Object, String)] the output, and why it cannot be had, if so
+    def self.restore(bytes)
+      return [nil, "its recorded output is gone or damaged"] unless bytes
+      return [nil, "its output was not recorded"] if bytes.empty?
+
+      [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
+    rescue StandardError => e
+      [nil, "its recorded output cannot be read: #{Error.words(e)}"]
+    end
+
+    def initialize(pipeline, request)
+      @pipeline = pipeline
+      @request = request
+      @entries = {}
+      @outcomes = {}
+      recall if request.continues?
+    end
+
+    # @return [Boolean] whether steps must be {#complete}d
+    def stored?
+      false
+    end
+
+    # @return [Hash{Symbol => Float}] seconds that steps took so far
+    def timings
+      {}
+    end
+
+    # The run begins.
+    def start(_context, _warnings); end
+
+    # The run has ended.
+    # @param result [Result]
+    # @return [void]
+    def finish(result)
+      memory = @pipeline.memory
+      return memory.clear if result.success? && !@request.keep?
+
+      entries = result.outputs.to_h { |name, output| [name, Entry.new(@pipeline.fingerprint(name).value, output)] }
+      outcomes = result.steps.to_h { |step| [step.name, step.status.to_s] }
+      memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes)
+    end
+
+    # Nothing more will be recorded.
+    def close; end
+
+    private
+
+    def recall
+      memory = @pipeline.memory
+      return unless memory[:facts] == facts && (memory[:status] != :succeeded || @request.picks?)
+
+      @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run_id)
+    end
+
+    def facts
+      [@request.params, @request.input, @request.values]
+    end
+  end
+end
+
+require_relative "recording/stored"

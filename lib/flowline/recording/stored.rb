@@ -1,0 +1,188 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Recording
+    # What is kept of a run in a store: outputs as +Marshal+ data before any dependent starts, and the history,
+    # for which it reads the run's events.
+    class Stored < Recording
+      # History is read by people: what an error says is cut at so many characters.
+      TEXT = 2000
+      private_constant :TEXT
+
+      # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
+      def self.latest_params(root, pipeline)
+        *, status, params = Store.existing(root)&.call(:latest, pipeline.name, nil)&.first
+        Marshal.load(params) if params && status != "succeeded" # rubocop:disable Security/MarshalLoad -- our own directory
+      rescue ArgumentError, TypeError, NameError
+        nil # Of classes that are gone.
+      end
+
+      def initialize(pipeline, request)
+        @checkpoint = nil
+        super
+      end
+
+      # @return [Boolean]
+      def stored?
+        true
+      end
+
+      # @return [Hash{Symbol => Float}]
+      def timings
+        store&.call(:timings, @pipeline.name).to_h.transform_keys(&:to_sym)
+      end
+
+      # @param context [Context]
+      # @param warnings [Array<String>]
+      # @return [void]
+      # @raise [LockedError, StoreError]
+      def start(context, warnings)
+        @context = context
+        @warnings = warnings
+        @store ||= Store.at(@request.root)
+        lock(rand(1 << 40)) unless @checkpoint
+        @pipeline.fingerprints # Before a step changes what its block has captured.
+        bury
+        supersede unless @resumed
+        @run, = @store.call(:begin, context.run_id, @pipeline.name, identity, @checkpoint, @resumed, adoptable, Process.pid,
+                            context.started_at.to_f, durable: durable?).first
+        @written = {}
+      end
+
+      # Records a step that succeeded: when this returns, it is there for good.
+      # @param id [Integer]
+      # @param step [Step]
+      # @param facts [Array] attempts, started, duration
+      # @param output [Object]
+      # @return [void]
+      # @raise [StoreError] it could not be recorded
+      def complete(id, step, facts, output)
+        row = [@run, id, step.name, :succeeded, nil, *facts, nil]
+        @written[id] = true
+        return @store.call(:step, *row, durable: durable?) unless @request.checkpoint? && step.options[:checkpoint] != false
+
+        @store.call(:complete, *row, @checkpoint, @pipeline.fingerprint(step.name).value, payload: dump(step, output), durable: durable?)
+      end
+
+      # @param event [Event]
+      # @return [void]
+      def call(event)
+        return unless event.name == :step_finished && event.result.failed?
+
+        id = @pipeline.dag.index[event.step.name]
+        @written[id] = true
+        @store.call(:step, *row(id, event.result), durable: durable?)
+      end
+
+      # @param result [Result]
+      # @return [void]
+      def finish(result)
+        @store.batch(:step, result.steps.each_with_index.reject { |_, id| @written[id] }.map { |step, id| row(id, step) })
+        @store.call(:clear, @checkpoint) if result.success? && !@request.keep?
+        @store.call(:finish, @run, result.status, result.duration, text(result.error), @pipeline.name, durable: durable?)
+      end
+
+      # @return [void]
+      def close
+        @store.release(@checkpoint) if @checkpoint
+        @checkpoint = nil
+      end
+
+      private
+
+      def store
+        @store ||= Store.existing(@request.root)
+      end
+
+      def durable?
+        @request.power?
+      end
+
+      # Finds the run to resume and takes hold of it.
+      def recall
+        while store
+          number, run_id, checkpoint, status, = latest
+          return if number.nil? || (status == "succeeded" && !@request.picks?)
+
+          lock(checkpoint) unless @request.dry?
+          return load(number, run_id, checkpoint) if latest.first == number
+
+          close # Another process was quicker: it resumed the run, and has ended by now.
+        end
+      end
+
+      def latest
+        store.call(:latest, @pipeline.name, identity).first || []
+      end
+
+      def lock(checkpoint)
+        pid = @store.acquire(checkpoint)
+        raise LockedError.new(pid, @pipeline.name) if pid
+
+        @checkpoint = checkpoint
+      end
+
+      def load(number, run_id, checkpoint)
+        @resumed = run_id
+        @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, step[:status]] }
+        store.call(:outputs, checkpoint).each do |name, fingerprint, bytes|
+          @entries[name.to_sym] = Entry.new(fingerprint, *Recording.restore(bytes))
+        end
+      end
+
+      # Runs whose process is gone have crashed.
+      def bury
+        @store.call(:running, @pipeline.name).each do |run, checkpoint|
+          @store.call(:crashed, run) if checkpoint == @checkpoint || @store.holder(checkpoint).nil?
+        end
+      end
+
+      def supersede
+        @store.call(:checkpoints, @pipeline.name, identity).each do |checkpoint,|
+          @store.call(:clear, checkpoint) unless @store.holder(checkpoint)
+        end
+      end
+
+      # The same params, input and context have the same; what cannot be digested counts by its class.
+      def identity
+        @identity ||= begin
+          input = @request.input? ? [@request.input] : []
+          values = [*known.sort.flatten(1), *input, *@request.values.flatten(1)]
+          Native.digest(values.map { |value| Digest.try(value) || TypeHints.kind(value) })
+        end
+      end
+
+      def known
+        @request.params.except(*@request.secrets.keys)
+      end
+
+      def adoptable
+        Marshal.dump(known)
+      rescue TypeError
+        nil
+      end
+
+      def dump(step, output)
+        bytes = Marshal.dump(output)
+        return bytes unless @context.secret_in?(bytes)
+
+        unrecorded(step, "holds a secret")
+      rescue TypeError, NoMethodError => e
+        unrecorded(step, "cannot be serialised: #{@context.mask(Error.words(e))}")
+      end
+
+      def unrecorded(step, why)
+        @warnings << "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume"
+        +""
+      end
+
+      def row(id, step)
+        [@run, id, step.name, step.status, step.reason, step.attempts, step.started_at&.-(@context.started_at), step.duration, text(step.error)]
+      end
+
+      def text(error)
+        error && @context.mask(error.message)[0, TEXT]
+      end
+    end
+  end
+end
