@@ -26,6 +26,8 @@ require_relative "flowline/reporter"
 
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
 module Flowline
+  autoload :Cache, "#{__dir__}/flowline/cache"
+
   # The Rust core, seen from Ruby: steps are integers in definition order.
   # @api private
   module Native
