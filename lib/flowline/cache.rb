@@ -29,7 +29,7 @@ module Flowline
     # @api private
     Damaged = Class.new(StandardError)
 
-    # What {Marshal} may raise, and what it calls: classes of the user's, which may have to be loaded.
+    # What +Marshal+ may raise, and what it calls: classes of the user's, which may have to be loaded.
     TROUBLE = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
     # By cache and key: the thread whose turn it is.
     # rubocop:disable Style/MutableConstant
@@ -65,7 +65,7 @@ module Flowline
     end
 
     # @param key [String]
-    # @param value [Object] anything {Marshal} knows how to dump
+    # @param value [Object] anything +Marshal+ knows how to dump
     # @param ttl [Numeric, nil] for how many seconds; +nil+: for as long as there is room
     # @return [Object] the value
     # @raise [CacheError] the value cannot be marshalled, or the cache cannot be reached
@@ -116,7 +116,7 @@ module Flowline
       raise
     rescue *TROUBLE => e
       delete(key)
-      problem = "cache entry #{key.inspect} could not be read (#{Error.words(e)}) and is computed anew"
+      problem = "cache entry #{key.inspect} could not be read (#{Error.words(e)[/.*/]}) and is computed anew"
       block_given? ? yield(problem) : warn("flowline: #{problem}")
       [false, nil]
     end

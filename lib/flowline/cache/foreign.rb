@@ -13,12 +13,14 @@ module Flowline
       end
 
       # An empty String is what {#delete} leaves.
+      # @return [String, nil] bytes
       # @api private
       def read(key)
         bytes = ask(:get, key)
         bytes unless bytes == ""
       end
 
+      # @return [void]
       # @api private
       def write(key, bytes, ttl)
         raise CacheError.new(@object, "its `set` takes no ttl:; give it one") if ttl && !ttl?
@@ -39,6 +41,8 @@ module Flowline
         ask(:clear)
       end
 
+      # All that wrap one object are one cache.
+      # @return [Integer]
       # @api private
       def identity
         @object.object_id

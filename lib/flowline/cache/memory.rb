@@ -20,6 +20,7 @@ module Flowline
         clear
       end
 
+      # @return [String, nil] bytes
       # @api private
       def read(key)
         @mutex.synchronize do
@@ -32,6 +33,7 @@ module Flowline
         end
       end
 
+      # @return [void]
       # @api private
       def write(key, bytes, ttl)
         deadline = now + ttl if ttl
