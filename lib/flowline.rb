@@ -30,6 +30,7 @@ require_relative "flowline/reporter"
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
 module Flowline
   autoload :Plan, "#{__dir__}/flowline/plan"
+  autoload :Cache, "#{__dir__}/flowline/cache"
 
   # The Rust core, seen from Ruby: steps are integers in definition order.
   # @api private

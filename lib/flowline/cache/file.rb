@@ -59,19 +59,22 @@ module Flowline
         end
       end
 
+      # @api private
+      alias identity path
+
       # Excludes other processes.
       # @api private
       def lock(key)
         id = LOCKS + Native.digest(key)[0, 9].to_i(16)
         pause = 0.001
-        while store.acquire(id)
+        while database.acquire(id)
           sleep(pause)
           pause = [pause * 2, 0.05].min
         end
         begin
           yield
         ensure
-          store.release(id)
+          database.release(id)
         end
       end
 
@@ -81,7 +84,7 @@ module Flowline
         Time.now.to_f
       end
 
-      def store
+      def database
         Store.at(path)
       end
 
@@ -92,7 +95,7 @@ module Flowline
 
       # A database that is damaged as a whole is begun anew.
       def call(...)
-        store.call(...)
+        database.call(...)
       rescue StoreError => e
         raise CacheError.new(self, e.message) unless e.damaged?
 
@@ -101,7 +104,7 @@ module Flowline
           file = ::File.join(path, Store::FILE + ending)
           ::File.rename(file, "#{file}.damaged") if ::File.exist?(file)
         end
-        store.call(...)
+        database.call(...)
       end
     end
   end

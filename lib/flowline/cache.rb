@@ -1,0 +1,181 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What every cache can do. A cache keeps bytes; this module makes values of them, so that what comes out is a
+  # copy each time, and changing it never changes the cache.
+  #
+  # A class that includes it says where the bytes are, and nothing else:
+  #
+  # - +read(key)+ returns the bytes, or +nil+ if there are none or their time is over. Whatever it raises but a
+  #   {CacheError} means that this entry is damaged.
+  # - +write(key, bytes, ttl)+ keeps them; +ttl+ is a Float of seconds or +nil+.
+  # - +delete(key)+ and +clear+ forget one or all.
+  # - +lock(key) { }+, if other processes share the cache, keeps them out while the block runs; never wait for one
+  #   key because of another.
+  # - +identity+, if several objects are the same cache, is what they have in common.
+  #
+  # Keys are Strings; anything else is taken by its +to_s+.
+  #
+  # @example
+  #   cache = Flowline::Cache::Memory.new
+  #   cache.fetch("rates", ttl: 60) { { "EUR" => 1.1 } }
+  #   cache.get("rates")["EUR"] # => 1.1
+  module Cache
+    autoload :ActiveSupport, "#{__dir__}/cache/active_support"
+    autoload :File, "#{__dir__}/cache/file"
+    autoload :Foreign, "#{__dir__}/cache/foreign"
+    autoload :Memory, "#{__dir__}/cache/memory"
+
+    # What +read+ raises for bytes that are not those that were written.
+    # @api private
+    Damaged = Class.new(StandardError)
+
+    # What +Marshal+ may raise, and what it calls: classes of the user's, which may have to be loaded.
+    TROUBLE = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
+    # By cache and key: the thread whose turn it is.
+    # rubocop:disable Style/MutableConstant
+    TURNS = {}
+    # rubocop:enable Style/MutableConstant
+    GUARD = Mutex.new
+    FREED = ConditionVariable.new
+    private_constant :TROUBLE, :TURNS, :GUARD, :FREED
+
+    # @return [Memory] the one of this process
+    def self.default
+      GUARD.synchronize { @default ||= Memory.new }
+    end
+
+    # Makes a cache of what can be one.
+    # @param object [Object] a cache, a store of ActiveSupport's, or anything with +get+, +set+ and +exists?+
+    # @return [Cache, nil] +nil+ if it can't
+    # @example
+    #   Flowline::Cache.of(Rails.cache)
+    def self.of(object)
+      return object if self === object
+      return Foreign.new(object) if %i[get set exists?].all? { |name| object.respond_to?(name) }
+
+      # By its name, so that nothing of ActiveSupport is loaded.
+      ActiveSupport.new(object) if object.class.ancestors.map(&:to_s).include?("ActiveSupport::Cache::Store")
+    end
+
+    # @param key [String]
+    # @return [Object, nil] a copy of the value; +nil+ if there is none
+    # @raise [CacheError] the cache cannot be reached
+    def get(key)
+      lookup(key).last
+    end
+
+    # @param key [String]
+    # @param value [Object] anything +Marshal+ knows how to dump
+    # @param ttl [Numeric, nil] for how many seconds; +nil+: for as long as there is room
+    # @return [Object] the value
+    # @raise [CacheError] the value cannot be marshalled, or the cache cannot be reached
+    def set(key, value, ttl: nil)
+      store(key, value, ttl)
+      value
+    end
+
+    # @param key [String]
+    # @return [Boolean] whether there is a value, +nil+ included
+    # @raise [CacheError] the cache cannot be reached
+    def exists?(key)
+      lookup(key).first
+    end
+
+    # The value, or else what the block returns, which is then kept. The block is called once for a key, however
+    # many threads ask at the same time.
+    # @param key [String]
+    # @param ttl [Numeric, nil] seconds
+    # @yieldreturn [Object] the value
+    # @return [Object]
+    # @raise [CacheError] the block's value cannot be marshalled, or the cache cannot be reached
+    # @example
+    #   cache.fetch("n", ttl: 60) { 1 } # => 1
+    #   cache.fetch("n") { 2 }          # => 1
+    def fetch(key, ttl: nil)
+      found, value = lookup(key)
+      return value if found
+
+      once(key) do
+        found, value = lookup(key)
+        found ? value : set(key, yield, ttl: ttl)
+      end
+    end
+
+    # Like {#get}, but tells +nil+ from nothing. An entry that cannot be read is deleted, and is no entry.
+    # @param key [String]
+    # @yieldparam problem [String] why an entry cannot be read; without a block it is a warning
+    # @return [Array(Boolean, Object)] whether there is a value, and a copy of it
+    # @raise [CacheError] the cache cannot be reached
+    # @api private
+    def lookup(key)
+      bytes = read(key.to_s)
+      # rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
+      bytes ? [true, Marshal.load(bytes)] : [false, nil]
+      # rubocop:enable Security/MarshalLoad
+    rescue CacheError
+      raise
+    rescue *TROUBLE => e
+      delete(key)
+      problem = "cache entry #{key.inspect} could not be read (#{Error.words(e)[/.*/]}) and is computed anew"
+      block_given? ? yield(problem) : warn("flowline: #{problem}")
+      [false, nil]
+    end
+
+    # Like {#set}, but may look at the bytes first.
+    # @param key [String]
+    # @param value [Object]
+    # @param ttl [Numeric, nil] seconds
+    # @yieldparam bytes [String] what is about to be kept
+    # @yieldreturn [Boolean] whether to keep it
+    # @return [void]
+    # @raise [CacheError] the value cannot be marshalled, or the cache cannot be reached
+    # @api private
+    def store(key, value, ttl = nil)
+      begin
+        bytes = Marshal.dump(value)
+      rescue *TROUBLE => e
+        raise CacheError.new(self, "#{TypeHints.kind(value)} could not be stored (#{Error.words(e)}); return plain data, or don't cache it")
+      end
+      write(key.to_s, bytes, ttl && Float(ttl)) if !block_given? || yield(bytes)
+    end
+
+    # Calls the block while nobody else is in such a block for this key. Who is in one for any key never waits for
+    # another: two threads that want each other's would wait forever.
+    # @param key [String]
+    # @return [Object] what the block returns
+    # @api private
+    def once(key, &block)
+      id = [identity, key.to_s]
+      me = Thread.current
+      return yield if GUARD.synchronize { TURNS.value?(me) }
+
+      begin
+        GUARD.synchronize do
+          # Threads that a fork left behind are dead.
+          FREED.wait(GUARD) while TURNS[id]&.alive?
+          TURNS[id] = me
+        end
+        lock(key.to_s, &block)
+      ensure
+        GUARD.synchronize do
+          # It is another's for who was interrupted while waiting.
+          TURNS.delete(id) if TURNS[id] == me
+          FREED.broadcast
+        end
+      end
+    end
+
+    # Nobody else shares it.
+    # @api private
+    def lock(_key)
+      yield
+    end
+
+    # @return [Object] what objects that are the same cache have in common
+    # @api private
+    def identity
+      object_id
+    end
+  end
+end

@@ -1,0 +1,21 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Cache
+    # An +ActiveSupport::Cache::Store+ as a cache. Without a time to live the store's own +expires_in+ holds; {#clear}
+    # clears all of the store.
+    class ActiveSupport < Foreign
+      # @return [String, nil] bytes
+      # @api private
+      def read(key)
+        ask(:read, key)
+      end
+
+      # @return [void]
+      # @api private
+      def write(key, bytes, ttl)
+        ask(:write, key, bytes, **{ expires_in: ttl }.compact)
+      end
+    end
+  end
+end

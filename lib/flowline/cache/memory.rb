@@ -1,0 +1,76 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Cache
+    # A cache in this process, for all its threads. What was used longest ago goes when there is no more room. A
+    # forked child goes on with a copy of its own.
+    #
+    # Another thread may hold the mutex when this one forks; Ruby frees it in the child. It may also have been in the
+    # middle of a change, and a thread may be interrupted in one: so what belongs together stands in one expression,
+    # without a call of a method written in Ruby, or a jump, which is where Ruby looks for interrupts.
+    class Memory
+      include Cache
+
+      # @param max_entries [Integer] how many values it may hold
+      # @param max_bytes [Integer] how much they may take, marshalled; a larger one isn't kept
+      def initialize(max_entries: 10_000, max_bytes: 64 * 1024 * 1024)
+        @max_entries = max_entries
+        @max_bytes = max_bytes
+        @mutex = Mutex.new
+        clear
+      end
+
+      # @return [String, nil] bytes
+      # @api private
+      def read(key)
+        @mutex.synchronize do
+          bytes, deadline = @entries[key]
+          next drop(key) if deadline && deadline <= now
+
+          # What was used last stands last.
+          @entries[key] = @entries.delete(key) if bytes
+          bytes
+        end
+      end
+
+      # @return [void]
+      # @api private
+      def write(key, bytes, ttl)
+        deadline = now + ttl if ttl
+        @mutex.synchronize do
+          drop(key)
+          next if bytes.bytesize > @max_bytes
+
+          @bytes += (@entries[key] = [bytes, deadline])[0].bytesize
+          drop(@entries.first[0]) while @entries.size > @max_entries || @bytes > @max_bytes
+        end
+      end
+
+      # @param key [String]
+      # @return [void]
+      def delete(key)
+        @mutex.synchronize { drop(key.to_s) }
+      end
+
+      # @return [void]
+      def clear
+        @mutex.synchronize do
+          @bytes = 0
+          @entries = {}
+        end
+      end
+
+      private
+
+      # @return [nil]
+      def drop(key)
+        @bytes -= @entries.delete(key)[0].bytesize if @entries.key?(key)
+        nil
+      end
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end

@@ -1,0 +1,269 @@
+# frozen_string_literal: true
+
+# What every cache promises, ours and yours. Needs `let(:cache)`: an empty one, wrapped by `Flowline::Cache.of` unless it
+# includes Flowline::Cache.
+RSpec.shared_examples "a cache" do
+  # Lets that many seconds pass, for caches that ask Ruby for the time.
+  def later(seconds)
+    time, monotonic = Time.now + seconds, Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
+    allow(Time).to receive(:now).and_return(time)
+    allow(Process).to receive(:clock_gettime).and_call_original
+    allow(Process).to receive(:clock_gettime).with(Process::CLOCK_MONOTONIC).and_return(monotonic)
+  end
+
+  # Starts threads that all ask for something while a first one, already within its block, goes on.
+  # @return [Array] what all of them got
+  def together(count, ask)
+    inside, go = Queue.new, Queue.new
+    work = -> { (inside << true) && go.pop }
+    threads = [Thread.new { ask.call(work) }]
+    inside.pop
+    threads += Array.new(count - 1) { Thread.new { ask.call(work) } }
+    Thread.pass until threads.all?(&:stop?)
+    count.times { go << true }
+    threads.map { |thread| (thread.join(10) || raise("it waits and waits")).value }
+  end
+
+  describe "values" do
+    {
+      nil: nil, false: false, numbers: [1, 2**80, 1.5, -0.0, 3r], text: "schön", bytes: (0..255).to_a.pack("C*"),
+      latin: "schön".encode("ISO-8859-1"), symbols: %i[a ö], nested: { "a" => [{ b: nil }] }, dates: Time.at(0, 5, :nsec),
+      "a range": 1..3, "a class": String, empty: "", much: "x" * 100_000
+    }.each do |what, value|
+      it "come out as they went in: #{what}" do
+        expect(cache.set("k", value)).to equal(value)
+        expect([cache.get("k"), cache.exists?("k"), cache.lookup("k")]).to eq([value, true, [true, value]])
+        expect(cache.get("k").encoding).to eq(value.encoding) if value.is_a?(String)
+      end
+    end
+
+    it "are copies, going in and coming out" do
+      value = { rows: [1] }
+      cache.set("k", value)
+      value[:rows] << 2
+      cache.get("k")[:rows] << 3
+      cache.fetch("k")[:rows] << 4
+      cache.lookup("k").last[:rows] << 5
+      expect(cache.get("k")).to eq(rows: [1])
+    end
+
+    it "are replaced" do
+      cache.set("k", 1)
+      cache.set("k", 2)
+      expect(cache.get("k")).to eq(2)
+    end
+
+    it "that were never set are not there" do
+      expect([cache.get("k"), cache.exists?("k"), cache.lookup("k")]).to eq([nil, false, [false, nil]])
+    end
+
+    it "that cannot be marshalled are refused, and leave what was there" do
+      cache.set("k", 1)
+      deep = 100_000.times.inject([]) { |inner, _| [inner] }
+      [-> {}, Hash.new { 1 }, [$stdout], deep].each do |value|
+        expect { cache.set("k", value) }.to raise_error(Flowline::CacheError, /(Proc|Hash|Array) could not be stored \(.+\); return plain data/)
+      end
+      expect(cache.get("k")).to eq(1)
+    end
+
+    it "are kept only if who looks at the bytes agrees" do
+      seen = []
+      cache.store("yes", "secret") { |bytes| (seen << bytes.include?("secret")).any? }
+      cache.store("no", "secret") { |bytes| !bytes.include?("secret") }
+      expect([seen, cache.get("yes"), cache.exists?("no")]).to eq([[true], "secret", false])
+    end
+  end
+
+  describe "keys" do
+    it "may be any String, and do not get in each other's way" do
+      keys = ["k", "K", "k ", "a/b", "../x", "ü*?\n%", "x" * 500, "#{"x" * 500}y"]
+      keys.each_with_index { |key, index| cache.set(key, index) }
+      expect(keys.map { |key| cache.get(key) }).to eq([*0...keys.size])
+    end
+
+    it "that are no Strings are taken by their to_s" do
+      cache.set(:k, 1)
+      expect([cache.get("k"), cache.fetch(:k) { 2 }, cache.exists?(:k), cache.once(:k) { 3 }]).to eq([1, 1, true, 3])
+      cache.delete(:k)
+      expect(cache.exists?("k")).to be(false)
+    end
+
+    it "may be changed after use" do
+      key = +"k"
+      cache.set(key, 1)
+      key << "2"
+      expect([cache.get("k"), cache.get(key)]).to eq([1, nil])
+    end
+  end
+
+  describe "a time to live" do
+    it "ends" do
+      cache.set("short", 1, ttl: 10)
+      cache.set("long", 2, ttl: 20r)
+      cache.fetch("fetched", ttl: 10.5) { 3 }
+      later(9)
+      expect(%w[short long fetched].map { |key| cache.get(key) }).to eq([1, 2, 3])
+      later(2)
+      expect(%w[short long fetched].map { |key| cache.lookup(key) }).to eq([[false, nil], [true, 2], [false, nil]])
+      expect([cache.exists?("short"), cache.fetch("short") { 4 }]).to eq([false, 4])
+    end
+
+    it "is that of the last value" do
+      cache.set("k", 1, ttl: 10)
+      cache.set("k", 2)
+      later(20)
+      expect(cache.get("k")).to eq(2)
+    end
+  end
+
+  describe "forgetting" do
+    it "takes one" do
+      %w[a b].each { |key| cache.set(key, key) }
+      cache.delete("a")
+      cache.delete("never there")
+      expect([cache.get("a"), cache.exists?("a"), cache.get("b")]).to eq([nil, false, "b"])
+    end
+
+    it "takes all" do
+      cache.clear
+      %w[a b].each { |key| cache.set(key, key) }
+      cache.clear
+      expect(%w[a b].map { |key| cache.exists?(key) }).to eq([false, false])
+    end
+  end
+
+  describe "fetch" do
+    it "computes what is missing, and keeps it" do
+      expect([cache.fetch("k") { 1 }, cache.fetch("k") { 2 }, cache.get("k")]).to eq([1, 1, 1])
+    end
+
+    it "takes nil and false for values" do
+      [nil, false].each do |value|
+        cache.set("k", value)
+        expect(cache.fetch("k") { raise "must not be called" }).to be(value)
+      end
+    end
+
+    it "keeps nothing of a block that raises or is left" do
+      expect { cache.fetch("k") { raise IOError } }.to raise_error(IOError)
+      catch(:out) { cache.fetch("k") { throw :out } }
+      expect([cache.exists?("k"), cache.fetch("k") { 1 }]).to eq([false, 1])
+    end
+
+    it "refuses to keep what cannot be marshalled" do
+      expect { cache.fetch("k") { -> {} } }.to raise_error(Flowline::CacheError)
+      expect(cache.fetch("k") { 1 }).to eq(1)
+    end
+  end
+
+  describe "an entry that cannot be read" do
+    # What has been damaged, and what makes it so.
+    {
+      garbage: ->(cache) { cache.write("k", "garbage", nil) },
+      "a truncated one": ->(cache) { cache.write("k", Marshal.dump("x" * 50)[0..-10], nil) },
+      "one of another version": ->(cache) { cache.write("k", "\x05\x01i\x06", nil) }
+    }.each do |what, damage|
+      it "is reported, removed and computed anew: #{what}" do
+        damage.call(cache)
+        problems = []
+        expect(cache.lookup("k") { |problem| problems << problem }).to eq([false, nil])
+        expect(problems).to match([/\Acache entry "k" could not be read \(.+\) and is computed anew\z/])
+
+        expect { expect(cache.lookup("k")).to eq([false, nil]) }.not_to output.to_stderr
+        expect(cache.fetch("k") { 1 }).to eq(1)
+      end
+    end
+
+    it "is one whose class is gone" do
+      stub_const("Gone", Struct.new(:a))
+      cache.set("k", Gone.new(1))
+      hide_const("Gone")
+      expect { expect([cache.get("k"), cache.exists?("k")]).to eq([nil, false]) }
+        .to output(/\Aflowline: cache entry "k" could not be read \(.*Gone.*\) and is computed anew\n\z/).to_stderr
+    end
+
+    it "is one that something of the class's own fails on" do
+      stub_const("Odd", Class.new do
+        def marshal_dump = 1
+        def marshal_load(_) = raise(NotImplementedError, "not today")
+      end)
+      cache.set("k", Odd.new)
+      expect { expect(cache.fetch("k") { 1 }).to eq(1) }.to output(/not today/).to_stderr
+    end
+  end
+
+  describe "many threads" do
+    it "compute a key once" do
+      computed = Queue.new
+      values = together(8, ->(work) { cache.fetch("k") { work.call.then { computed << 1 }.then { { n: 1 } } } })
+      expect([values, computed.size]).to eq([[{ n: 1 }] * 8, 1])
+    end
+
+    it "compute it again if that failed, one after the other" do
+      tries = Queue.new
+      values = together(4, lambda do |work|
+        cache.fetch("k") do
+          work.call
+          (tries << 1) && tries.size < 3 ? raise(IOError, "no") : :done
+        end
+      rescue IOError
+        :failed
+      end)
+      expect(values.tally).to eq(failed: 2, done: 2)
+    end
+
+    it "compute different keys at the same time" do
+      inside = Queue.new
+      meet = lambda do |key|
+        cache.fetch(key) do
+          inside << key
+          Thread.pass until inside.size == 3
+          key
+        end
+      end
+      expect(%w[a b c].map { |key| Thread.new { meet.call(key) } }.map { |thread| thread.join(10)&.value }).to eq(%w[a b c])
+    end
+
+    it "never wait for each other's keys" do
+      both = Queue.new
+      cross = lambda do |mine, other|
+        cache.once(mine) do
+          both << mine
+          Thread.pass until both.size == 2
+          cache.fetch(other) { "#{other} for #{mine}" }
+        end
+      end
+      threads = [%w[a b], %w[b a]].map { |keys| Thread.new { cross.call(*keys) } }
+      expect(threads.map { |thread| thread.join(10)&.value }).to eq(["b for a", "a for b"])
+    end
+
+    it "do not lose each other's values" do
+      threads = Array.new(4) { |n| Thread.new { 50.times { |i| cache.set("#{n}-#{i}", [n, i]) && cache.get("0-#{i}") } } }
+      threads.each(&:join)
+      expect(4.times.all? { |n| 50.times.all? { |i| cache.get("#{n}-#{i}") == [n, i] } }).to be(true)
+    end
+  end
+
+  describe "once" do
+    it "lets the same thread in again, and keeps out others until the first one is done" do
+      log = Queue.new
+      together(3, ->(work) { cache.once("k") { cache.once("k") { [log << :in, work.call, log << :out] } } })
+      expect(Array.new(6) { log.pop }).to eq(%i[in out] * 3)
+    end
+
+    it "can be waited for no longer, which changes nothing for the others" do
+      inside, go, log = Queue.new, Queue.new, Queue.new
+      holder = Thread.new { cache.once("k") { [inside << 1, go.pop, log << :holder] } }
+      inside.pop
+      waiters = Array.new(2) { |n| Thread.new { cache.once("k") { log << n } } }
+      Thread.pass until waiters.all?(&:stop?)
+      waiters[0].kill
+      expect(waiters[0].join(10)).to be(waiters[0])
+      Thread.pass until waiters[1].stop?
+      expect(log).to be_empty
+      go << 1
+      [holder, waiters[1]].each { |thread| thread.join(10) || raise("it waits and waits") }
+      expect([log.pop, log.pop, log.size]).to eq([:holder, 1, 0])
+    end
+  end
+end
