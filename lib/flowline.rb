@@ -29,6 +29,10 @@ require_relative "flowline/reporter"
 
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
 module Flowline
+  autoload :Digest, "#{__dir__}/flowline/digest"
+  autoload :Fingerprint, "#{__dir__}/flowline/fingerprint"
+  autoload :Isolation, "#{__dir__}/flowline/isolation"
+  autoload :Timer, "#{__dir__}/flowline/timer"
   autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Cache, "#{__dir__}/flowline/cache"
 

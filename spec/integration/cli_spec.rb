@@ -190,7 +190,7 @@ RSpec.describe "the command line" do
     expect(flowline("version")).to eq([0, "flowline #{Flowline::VERSION}\n", ""])
     expect(flowline("help")).to match([0, /run .*validate .*visualize .*help .*version/m, ""])
     Flowline::CLI::COMMANDS.each_key do |command|
-      expect(flowline(command, "--help")).to match([0, /Usage: flowline #{command} FILE.*--pipeline.*Example: flowline #{command} /m, ""])
+      expect(flowline(command, "--help")).to match([0, /Usage: flowline #{command} .*--pipeline.*Example: flowline #{command} /m, ""])
       expect(flowline("help", command)[1]).to eq(flowline(command, "--help")[1])
     end
   end

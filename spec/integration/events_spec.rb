@@ -66,7 +66,7 @@ RSpec.describe Flowline::Event do
 
   it "is not made where nobody looks" do
     allow(described_class).to receive(:new).and_call_original
-    mixed.run
+    Flowline.define { step(:ok) { 1 } }.run
     expect(described_class).not_to have_received(:new)
     mixed.run(reporter: ->(_) {})
     expect(described_class).to have_received(:new).at_least(:once)

@@ -8,6 +8,7 @@ use flowline_core::retry::{Schedule, Strategy};
 use magnus::{Error, Module, Object, RArray, Ruby, Symbol, function};
 
 mod diagram;
+mod digest;
 mod error;
 mod graph;
 mod raw;
@@ -19,6 +20,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("Flowline")?.define_module("Native")?;
     native.define_singleton_method("nearest", function!(nearest, 2))?;
     native.define_singleton_method("retry_wait", function!(retry_wait, 6))?;
+    digest::init(native)?;
     graph::init(ruby, native)?;
     run::init(ruby, native)?;
     store::init(ruby, native)?;

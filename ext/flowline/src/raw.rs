@@ -63,3 +63,9 @@ pub fn frozen_bytes(string: &RString) -> &[u8] {
     // SAFETY: frozen, so its buffer neither changes nor moves; and alive, since the caller has it on the stack.
     unsafe { string.as_slice() }
 }
+
+/// Looks at a String's bytes, which must not call Ruby.
+pub fn with_bytes<T>(string: RString, look: impl FnOnce(&[u8]) -> T) -> T {
+    // SAFETY: as long as Ruby is not called, nothing changes, moves or frees it.
+    look(unsafe { string.as_slice() })
+}

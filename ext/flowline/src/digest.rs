@@ -1,0 +1,192 @@
+//! `Flowline::Native.digest`: a digest of any Ruby value, by BLAKE3.
+//!
+//! A tree of digests (Merkle 1987): that of a container is over those of what is in it, so an object shared by
+//! several is walked once. What is under way is on a stack of ours, so depth does not matter. Objects are only
+//! held in Ruby's own arrays and hashes, which keep up when the garbage collector moves them.
+use magnus::encoding::{EncodingCapable, RbEncoding};
+use magnus::r_hash::ForEach;
+use magnus::rb_sys::AsRawValue;
+use magnus::value::{LazyId, ReprValue};
+use magnus::{
+    Error, Float, Integer, Module, Object, RArray, RClass, RHash, RModule, RObject, RString, Ruby, Symbol,
+    TryConvert, Value, function,
+};
+
+use crate::raw;
+
+pub fn init(native: RModule) -> Result<(), Error> {
+    native.define_singleton_method("digest", function!(digest, 1))
+}
+
+static DEFAULT: LazyId = LazyId::new("default");
+static DEFAULT_PROC: LazyId = LazyId::new("default_proc");
+static BY_IDENTITY: LazyId = LazyId::new("compare_by_identity?");
+
+/// A container under way: where its bytes begin, which item is next, and how far up the walk something in it
+/// refers to.
+struct Open {
+    start: usize,
+    next: usize,
+    lowest: usize,
+}
+
+struct Walk<'a> {
+    ruby: &'a Ruby,
+    bytes: Vec<u8>,
+    open: Vec<Open>,
+    /// For each open container an Array of itself and its items.
+    items: RArray,
+    /// By identity: of an open container its depth, of a finished one its digest.
+    known: RHash,
+    module: RModule,
+}
+
+/// `digest(value) -> String`: 128 bits as 32 hexadecimal digits. The same for the same class and content, in every
+/// process. Raises `Flowline::Digest::Impossible`.
+fn digest(ruby: &Ruby, value: Value) -> Result<String, Error> {
+    let known = ruby.hash_new();
+    known.funcall::<_, _, Value>("compare_by_identity", ())?;
+    let module = ruby.define_module("Flowline")?.const_get("Digest")?;
+    let (items, open) = (ruby.ary_new(), Vec::new());
+    let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known, module };
+    walk.enter(value)?;
+    while let Some(open) = walk.open.last_mut() {
+        let items: RArray = walk.items.entry(-1)?;
+        open.next += 1;
+        if open.next < items.len() {
+            let item = items.entry(open.next as isize)?;
+            walk.enter(item)?;
+        } else {
+            walk.leave(items)?;
+        }
+    }
+    let digest = blake3::hash(&walk.bytes);
+    Ok(digest.to_hex().chars().take(32).collect())
+}
+
+impl Walk<'_> {
+    /// Writes a value down, or opens it.
+    fn enter(&mut self, value: Value) -> Result<(), Error> {
+        if value.is_nil() {
+            self.bytes.push(b'n');
+        } else if let Some(integer) = Integer::from_value(value) {
+            match integer.to_i64() {
+                Ok(small) => self.put(b'i', &small.to_le_bytes()),
+                Err(_) => self.put(b'I', integer.to_string().as_bytes()),
+            }
+        } else if let Some(float) = Float::from_value(value) {
+            let float = float.to_f64();
+            self.put(b'd', &if float.is_nan() { f64::NAN } else { float }.to_bits().to_le_bytes());
+        } else if let Some(symbol) = Symbol::from_value(value) {
+            self.text(b'y', RString::try_convert(symbol.funcall("name", ())?)?)?;
+        } else if let Some(text) = RString::from_value(value).filter(|_| of(value, self.ruby.class_string()))
+        {
+            self.text(b's', text)?;
+        } else if same(value, self.ruby.qtrue()) || !value.to_bool() {
+            self.bytes.push(if value.to_bool() { b't' } else { b'f' });
+        } else {
+            self.container(value)?;
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, value: Value) -> Result<(), Error> {
+        let depth = self.open.len();
+        if let Some(known) = self.known.get(value) {
+            if let Some(digest) = RString::from_value(known) {
+                self.bytes.push(b'm');
+                self.bytes.extend_from_slice(raw::frozen_bytes(&digest));
+            } else {
+                let above = usize::try_convert(known)?;
+                self.put(b'c', &((depth - above) as u64).to_le_bytes());
+                if let Some(open) = self.open.last_mut() {
+                    open.lowest = open.lowest.min(above);
+                }
+            }
+            return Ok(());
+        }
+        let items = self.ruby.ary_new();
+        items.push(value)?;
+        let tag = self.list(value, items)?;
+        self.known.aset(value, depth)?;
+        self.open.push(Open { start: self.bytes.len(), next: 0, lowest: usize::MAX });
+        self.items.push(items)?;
+        self.put(tag, &(items.len() as u64).to_le_bytes());
+        Ok(())
+    }
+
+    /// Lists what is in a container; the rest is taken apart in Ruby.
+    fn list(&self, value: Value, items: RArray) -> Result<u8, Error> {
+        if of(value, self.ruby.class_array()) {
+            items.concat(RArray::try_convert(value)?)?;
+            return Ok(b'a');
+        }
+        if of(value, self.ruby.class_hash()) {
+            let hash = RHash::try_convert(value)?;
+            let plain: Value = hash.funcall(*DEFAULT_PROC, ())?;
+            if plain.is_nil() && !hash.funcall::<_, _, bool>(*BY_IDENTITY, ())? {
+                items.push(hash.funcall::<_, _, Value>(*DEFAULT, ())?)?;
+                hash.foreach(|key: Value, value: Value| {
+                    items.push(key)?;
+                    items.push(value)?;
+                    Ok(ForEach::Continue)
+                })?;
+                return Ok(b'h');
+            }
+        }
+        let parts: RArray = self.module.funcall("parts", (value, RObject::from_value(value).is_some()))?;
+        items.concat(parts)?;
+        Ok(b'o')
+    }
+
+    /// Closes the innermost container: its digest takes the place of its bytes.
+    fn leave(&mut self, items: RArray) -> Result<(), Error> {
+        let Some(open) = self.open.pop() else { return Ok(()) };
+        let _: Value = self.items.pop()?;
+        let digest = blake3::hash(self.bytes.get(open.start..).unwrap_or_default());
+        self.bytes.truncate(open.start);
+        self.bytes.push(b'm');
+        self.bytes.extend_from_slice(digest.as_bytes());
+        let owner: Value = items.entry(0)?;
+        if open.lowest < self.open.len() {
+            // What it refers to is above: elsewhere it may be another thing.
+            self.known.delete::<_, Value>(owner)?;
+            if let Some(above) = self.open.last_mut() {
+                above.lowest = above.lowest.min(open.lowest);
+            }
+        } else {
+            self.known.aset(owner, self.ruby.str_from_slice(digest.as_bytes()))?;
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, tag: u8, text: RString) -> Result<(), Error> {
+        let encoding = RbEncoding::from(text.enc_get());
+        self.put(tag, if encoding.name() == "UTF-8" { &[] } else { encoding.name().as_bytes() });
+        raw::with_bytes(text, |bytes| {
+            if bytes.len() > 64 {
+                self.put(b'D', blake3::hash(bytes).as_bytes());
+            } else {
+                self.put(b'b', bytes);
+            }
+        });
+        Ok(())
+    }
+
+    /// A tag, a length, and as many bytes.
+    fn put(&mut self, tag: u8, bytes: &[u8]) {
+        self.bytes.push(tag);
+        self.bytes.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// Whether it is an instance of just that class.
+fn of(value: Value, class: RClass) -> bool {
+    same(value.class(), class)
+}
+
+/// Whether the two are one object; asked without calling any method of theirs.
+fn same(one: impl AsRawValue, other: impl AsRawValue) -> bool {
+    one.as_raw() == other.as_raw()
+}

@@ -1,0 +1,118 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What a callable is: its code, as normalised bytecode, and what its block has captured. Code that it calls is not
+  # followed.
+  # @api private
+  class Fingerprint
+    # The entries of +RubyVM::InstructionSequence#to_a+ that say where code is, not what it does: version, sizes,
+    # names, paths, first line.
+    HEADER = 9
+    # A line of +disasm+ that reads or sets a local. Instructions have but its place in a table, which changes with
+    # the code around the block; here is its name.
+    LOCAL = /^\d+ (get|set)local\S*\s+(\S+)@\d+/
+    # By bytecode: its digest, and the locals it reads and sets.
+    SEEN = ObjectSpace::WeakMap.new
+    private_constant :HEADER, :LOCAL, :SEEN
+
+    # @return [String] the digest of the code alone
+    attr_reader :code
+    # @return [String, nil] what it captures that cannot be digested
+    attr_reader :problem
+
+    # @param callable [Object] see {Step#callable}
+    # @param version [Object] what the user says is the version of what it calls
+    def initialize(callable, version: nil)
+      callable = callable.block if callable.is_a?(Rebound)
+      bytecode, content = parts(callable)
+      body, locals = bytecode && Fingerprint.read(bytecode)
+      @code = Native.digest([body, content, version])
+      @captures = callable.is_a?(Proc) && locals ? captures(callable, locals) : {}
+      value
+    end
+
+    # The code and what is captured. A variable that was bound to another object is digested again; a change of the
+    # object itself is not seen.
+    # @return [String]
+    def value
+      @captures.each do |name, known|
+        object = @binding.local_variable_get(name)
+        next if known && known.first.equal?(object)
+
+        @captures[name] = [object, digest(name, object)]
+      end
+      @captures.empty? ? code : Native.digest([code, @captures.transform_values(&:last)])
+    end
+
+    class << self
+      # @param bytecode [RubyVM::InstructionSequence]
+      # @return [Array(String, Array)] a digest without what changes when lines move, and +["get" or "set", name]+
+      #   for each use of a local
+      def read(bytecode)
+        SEEN[bytecode] ||= begin
+          locals = bytecode.disasm.scan(LOCAL)
+          [Native.digest([normalise(bytecode.to_a), locals]), locals]
+        end
+      end
+
+      private
+
+      def normalise(part)
+        case part
+        when Hash then part.transform_values { |value| normalise(value) }
+        when Symbol, String, Numeric, nil, true, false then part
+        when Array then list(part)
+        else Digest.try(part) || part.inspect
+        end
+      end
+
+      def list(list)
+        return list.map { |part| normalise(part) } unless list.first == "YARVInstructionSequence/SimpleDataFormat"
+
+        *rest, instructions = list.drop(HEADER)
+        # Numbers between them are lines, and some Symbols are events.
+        instructions = instructions.grep_v(Integer).reject { |entry| entry.is_a?(Symbol) && entry.start_with?("RUBY_EVENT") }
+        instructions = instructions.map { |entry| entry.is_a?(Array) && entry.first.match?(/local/) ? [entry.first, *entry.drop(2)] : entry }
+        normalise([*rest, *instructions])
+      end
+    end
+
+    private
+
+    # Bytecode, and what else makes a callable.
+    def parts(callable)
+      case callable
+      # &:symbol has no bytecode, but says what it is.
+      when Proc then [bytecode(callable), callable.inspect[/\(&:(.+)\)/, 1]]
+      when Method, UnboundMethod then [bytecode(callable), [callable.owner.name, callable.name, receiver(callable)]]
+      else [bytecode(Signature.entry(callable)), digest("the object", callable)]
+      end
+    end
+
+    def receiver(method)
+      return if method.is_a?(UnboundMethod) || method.receiver.equal?(TOPLEVEL_BINDING.receiver)
+
+      digest("the receiver", method.receiver)
+    end
+
+    def bytecode(callable)
+      RubyVM::InstructionSequence.of(callable)
+    rescue TypeError
+      nil
+    end
+
+    # The outer locals that the block reads and does not set.
+    def captures(block, locals)
+      names = locals.group_by(&:first).transform_values { |found| found.map { |_, name| name.to_sym } }
+      @binding = block.binding
+      ((names.fetch("get", []) - names.fetch("set", [])) & @binding.local_variables).to_h { |name| [name, nil] }
+    end
+
+    def digest(name, object)
+      Native.digest(object)
+    rescue Digest::Impossible => e
+      @problem ||= "captures #{name} (#{e.message}), which cannot be digested"
+      nil
+    end
+  end
+end

@@ -1,0 +1,101 @@
+# frozen_string_literal: true
+
+module Flowline
+  # Time limits on the monotonic clock: one thread for all of them, started when it is first needed.
+  # @api private
+  module Timer
+    # What ends a block whose time is up. No +rescue => e+ catches it.
+    class Expired < Exception # rubocop:disable Lint/InheritException
+    end
+
+    # A limit under way.
+    Entry = Struct.new(:deadline, :thread, :state, :error)
+
+    GUARD = Mutex.new
+    CHANGED = ConditionVariable.new
+    # rubocop:disable Style/MutableConstant
+    ENTRIES = {}.compare_by_identity
+    # rubocop:enable Style/MutableConstant
+    private_constant :Entry, :GUARD, :CHANGED, :ENTRIES
+
+    class << self
+      # Calls the block, and interrupts it when its time is up.
+      # @param seconds [Numeric]
+      # @return [Array(Object, Boolean)] what the block returned, and whether its time was up before it had ended;
+      #   then, whatever the block made of that, there is no value
+      def limit(seconds)
+        entry = Entry.new(now + seconds, Thread.current, :running, Expired.new("its time is up"))
+        Thread.handle_interrupt(Expired => :never) do
+          start(entry)
+          begin
+            value = Thread.handle_interrupt(Expired => :immediate) { yield }
+          rescue Expired => e
+            raise unless e.equal?(entry.error)
+          rescue Exception # rubocop:disable Lint/RescueException -- what it made of the interruption
+            raise unless stop(entry)
+          ensure
+            stop(entry)
+          end
+          expired = entry.state == :expired
+          flush(entry) if expired
+          return [expired ? nil : value, expired]
+        end
+      end
+
+      private
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+
+      def start(entry)
+        GUARD.synchronize do
+          ENTRIES[entry] = true
+          if @thread&.alive? && @pid == Process.pid
+            CHANGED.signal if @wake.nil? || entry.deadline < @wake
+          else
+            ENTRIES.keep_if { |other, _| other.thread.alive? } # Those of threads that a fork left behind go.
+            @pid = Process.pid
+            @wake = nil
+            @thread = Thread.new { watch }.tap { |thread| thread.name = "flowline timer" }
+          end
+        end
+      end
+
+      # Ends a limit.
+      # @return [Boolean] whether its time was up before
+      def stop(entry)
+        GUARD.synchronize do
+          ENTRIES.delete(entry)
+          entry.state = :stopped if entry.state == :running
+        end
+        entry.state == :expired
+      end
+
+      # An interruption that is still under way is taken now.
+      def flush(entry)
+        Thread.handle_interrupt(Expired => :immediate) { Thread.pass }
+      rescue Expired => e
+        raise unless e.equal?(entry.error)
+      end
+
+      def watch
+        Thread.handle_interrupt(Expired => :never) do
+          GUARD.synchronize do
+            loop do
+              moment = now
+              due = ENTRIES.keys.select { |entry| entry.deadline <= moment }
+              due.each do |entry|
+                ENTRIES.delete(entry)
+                entry.state = :expired
+                entry.thread.raise(entry.error)
+              end
+              @wake = ENTRIES.each_key.map(&:deadline).min
+              CHANGED.wait(GUARD, @wake && [@wake - now, 0].max)
+            end
+          end
+        end
+      end
+    end
+  end
+end
