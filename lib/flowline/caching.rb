@@ -11,7 +11,7 @@ module Flowline
       @pipeline = pipeline
       @request = request
       @warnings = warnings
-      @places = request.cache ? pipeline.cached : {}
+      @places = pipeline.cached.empty? || !request.cache ? {} : pipeline.cached
     end
 
     # @return [Boolean] whether the run caches anything
@@ -77,7 +77,7 @@ module Flowline
                 [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context)]
               end
       "#{@pipeline.cache_name}/#{step.name}/#{Native.digest(facts)}"
-    rescue Digest::Impossible => e
+    rescue Flowline::Digest::Impossible => e
       uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
     end
 

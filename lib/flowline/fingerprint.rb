@@ -110,7 +110,7 @@ module Flowline
 
     def digest(name, object)
       Native.digest(object)
-    rescue Digest::Impossible => e
+    rescue Flowline::Digest::Impossible => e
       @problem ||= "captures #{name} (#{e.message}), which cannot be digested"
       nil
     end

@@ -82,6 +82,5 @@ module Flowline
         yield e
       end
     end
-
   end
 end

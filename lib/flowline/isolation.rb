@@ -66,7 +66,14 @@ module Flowline
       alias sync= then
       alias isatty tty?
 
-      %i[print puts printf putc].each { |name| define_method(name) { |*given| ::StringIO.new.tap { |io| io.public_send(name, *given) }.then { |io| write(io.string) } && nil } }
+      %i[print puts printf putc].each do |name|
+        define_method(name) do |*given|
+          text = ::StringIO.new
+          text.public_send(name, *given)
+          write(text.string)
+          nil
+        end
+      end
     end
 
     # @param grace [Numeric] seconds from TERM to KILL
@@ -101,6 +108,7 @@ module Flowline
         [reader, leash].each(&:close)
         child(folder, writer, alive, block)
       end
+      lead(pid)
       [writer, alive].each(&:close)
       kind, value = Thread.handle_interrupt(Object => :immediate) { answer(reader) }
       status = reap(pid)
@@ -111,6 +119,13 @@ module Flowline
     ensure
       kill(pid) if pid
       [reader, writer, alive, leash].each { |io| io&.close }
+    end
+
+    # Here as well as in the child: whoever is first.
+    def lead(pid)
+      Process.setpgid(pid, pid)
+    rescue SystemCallError
+      nil
     end
 
     # Reads what the child sends until it answers or ends.
@@ -133,15 +148,14 @@ module Flowline
 
     # The child and what it started.
     def kill(pid)
-      %i[TERM KILL].each do |signal|
-        Process.kill(signal, -pid)
-        deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + @grace
-        until Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
-          return if Process.wait(pid, Process::WNOHANG)
+      Process.kill(:TERM, -pid)
+      deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + @grace
+      until Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+        return if Process.wait(pid, Process::WNOHANG)
 
-          sleep(0.005)
-        end
+        sleep(0.005)
       end
+      Process.kill(:KILL, -pid)
       Process.wait(pid)
     rescue Errno::ESRCH, Errno::ECHILD
       nil
@@ -157,7 +171,7 @@ module Flowline
       $stdout = Stream.new(:out, send)
       $stderr = Stream.new(:err, send)
       Thread.handle_interrupt(Object => :immediate) { respond(send, block) }
-      [STDOUT, STDERR].each(&:flush)
+      [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream -- the descriptors themselves
     ensure
       exit!(0)
     end

@@ -113,12 +113,19 @@ module Flowline
 
     # Why a recorded step runs again, if it does.
     def stale(id, entry)
-      return "asked for" if @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
-      return entry&.problem if entry.nil? || entry.problem || !@request.resume? || @selection.needed?(id)
+      resumed = entry && @request.resume?
+      return "asked for" if @selection.rerun?(id) && !(resumed && @request.only)
+      return entry.problem if entry&.problem
+      return unless resumed && !@selection.needed?(id)
 
       why = changed(id, entry)
       @again << id if why
-      why || ("what it depends on runs again" if @dag.steps[id].options[:run_if] == :always && @dag.inputs(id).any? { |before| unfinished?(before) })
+      why || ("what it depends on runs again" if outdated?(id))
+    end
+
+    # It ran although something before it had not ended well, and that runs again.
+    def outdated?(id)
+      @dag.steps[id].options[:run_if] == :always && @dag.inputs(id).any? { |before| unfinished?(before) }
     end
 
     def changed(id, entry)

@@ -41,7 +41,7 @@ module Flowline
       recall if request.continues?
     end
 
-    # @return [Boolean] whether steps must be {#complete}d
+    # @return [Boolean] whether completed steps must be told with +complete+
     def stored?
       false
     end

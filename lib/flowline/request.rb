@@ -20,7 +20,7 @@ module Flowline
     # @raise [ParamError] everything that is wrong
     def initialize(pipeline, arguments)
       @declared = pipeline.params
-      @options = arguments.slice(*Options::RUN.keys)
+      @options = arguments.empty? ? arguments : arguments.slice(*Options::RUN.keys)
       @problems = Options.problems(Options::RUN, @options) { "run" }
       @settings = pipeline.settings.merge(@options)
       @pipeline = pipeline
@@ -132,7 +132,7 @@ module Flowline
     private
 
     def gather(arguments)
-      loose = arguments.except(*Options::RUN.keys)
+      loose = arguments.empty? ? arguments : arguments.except(*Options::RUN.keys)
       explicit = @options.fetch(:params, {}).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
       (loose.keys & explicit.keys).each { |name| @problems << "param #{Name.show(name)} is given twice, also in params:" }
       given = loose.merge(explicit)

@@ -3,6 +3,7 @@
 require_relative "type_hints"
 require_relative "recording"
 require_relative "caching"
+require_relative "limits"
 require_relative "retry"
 
 module Flowline
@@ -30,11 +31,10 @@ module Flowline
       @caching = Caching.new(pipeline, request, @warnings)
       @recording = Recording.of(pipeline, request)
       @plan = Plan.new(pipeline, request, @recording, @caching, @context) if request.continues? || request.dry?
-      @observers = request.reporters
-      @observers = [Hooks.new(pipeline.hooks, @context, @warnings), *@observers] unless pipeline.hooks.empty?
-      @observers = [@recording, *@observers] if @recording.stored?
+      @observers = observers(pipeline, request)
       @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain?
       @run = Native::Run.new(@dag.graph, request.go_on?)
+      @limits = Limits.new(@run, @timeout)
     rescue CheckpointError, ParamError
       @recording&.close
       raise
@@ -89,6 +89,13 @@ module Flowline
 
     private
 
+    # In the order in which they are told.
+    def observers(pipeline, request)
+      observers = request.reporters
+      observers = [Hooks.new(pipeline.hooks, @context, @warnings), *observers] unless pipeline.hooks.empty?
+      @recording.stored? ? [@recording, *observers] : observers
+    end
+
     def complete(executor)
       return if @run.ended == @dag.size
 
@@ -112,8 +119,9 @@ module Flowline
       step = @dag.steps[id]
       @hints&.check_input(step, inputs(step))
       @run.begin(id)
-      output, error, outcome = limited(id, step)
-      return failed_attempt(id, step, error, outcome) if error
+      output, error, limit = @limits.call(step) { @calls[id].call(@outputs, @context) }
+      return out_of_time(id, step, limit) if limit
+      return failed_attempt(id, step, error) if error
 
       @hints&.check_output(step, output)
       @outputs[id] = output
@@ -124,34 +132,12 @@ module Flowline
       @run.next
     end
 
-    # @return [Array(Object, StandardError, Symbol)] what the callable returned, or why it did not
-    def limited(id, step)
-      limit, scope = limit_of(step)
-      return call_step(id, step) unless limit
-
-      answer, expired = Timer.limit(limit) { call_step(id, step) }
-      return answer unless expired
-
-      @run.stop(:timed_out, false) if scope == :run
-      [nil, TimeoutError.new(step.name, limit: scope == :run ? @timeout : limit, scope: scope, **facts(id, step)), :timed_out]
+    def out_of_time(id, step, limit)
+      @run.stop(:timed_out, false) if limit[:scope] == :run
+      failed_attempt(id, step, TimeoutError.new(step.name, **limit, **facts(id, step)), :timed_out)
     end
 
-    def call_step(id, step)
-      return [@calls[id].call(@outputs, @context), nil] unless step.options[:isolate]
-
-      [Isolation.call { @calls[id].call(@outputs, @context) }, nil]
-    rescue StandardError => e
-      [nil, e, :failed]
-    end
-
-    # The step's limit, or what is left of the run's.
-    def limit_of(step)
-      own = step.options[:timeout]
-      left = @timeout - @run.elapsed if @timeout && !@run.stopped?
-      left && (own.nil? || left < own) ? [[left, 0.001].max, :run] : [own, :step]
-    end
-
-    def failed_attempt(id, step, error, outcome)
+    def failed_attempt(id, step, error, outcome = :failed)
       attempt = @run.step(id)[2] + 1
       wait = Retry.wait(step, error, attempt, @warnings) unless outcome == :timed_out && error.scope == :run
       if wait

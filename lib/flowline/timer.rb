@@ -13,9 +13,7 @@ module Flowline
 
     GUARD = Mutex.new
     CHANGED = ConditionVariable.new
-    # rubocop:disable Style/MutableConstant
     ENTRIES = {}.compare_by_identity
-    # rubocop:enable Style/MutableConstant
     private_constant :Entry, :GUARD, :CHANGED, :ENTRIES
 
     class << self

@@ -26,6 +26,8 @@ module Flowline
         @writes = 0
       end
 
+      # @return [String, nil] bytes
+      # @raise [Damaged] they are not those that were written
       # @api private
       def read(key)
         row = call(:read, key, now).first or return
@@ -33,6 +35,7 @@ module Flowline
         row.last || raise(Damaged)
       end
 
+      # @return [void]
       # @api private
       def write(key, bytes, ttl)
         call(:write, key, (now + ttl if ttl), now, payload: bytes)

@@ -66,7 +66,8 @@ module Flowline
         @out.puts(headline(run))
         run[:steps].each do |step|
           time = step[:duration] ? format("%.2fs", step[:duration]) : step[:reason].to_s
-          @out.puts("  #{Reporter::Console::MARKS.fetch(step[:status].to_sym)} #{Name.show(step[:name]).ljust(20)}  #{step[:status].ljust(9)}  #{time}".rstrip)
+          mark = Reporter::Console::MARKS.fetch(step[:status].to_sym)
+          @out.puts("  #{mark} #{Name.show(step[:name]).ljust(20)}  #{step[:status].ljust(9)}  #{time}".rstrip)
         end
         @out.puts("  #{run[:error].lines.first(3).join("  ")}") if run[:error]
       end
