@@ -43,8 +43,11 @@ module Flowline
       key = key(id, outputs, context) if caches?(id)
       return yield(false, nil, nil) unless key
 
+      found, output = read(id, key)
+      return yield(true, output, nil) if found
+
       cache(id).once(key) do
-        found, output = read(id, key)
+        found, output = read(id, key) # Somebody may have been quicker.
         yield(found, output, ->(value) { write(id, key, value, context) })
       end
     end

@@ -40,8 +40,9 @@ module Flowline
         next if known && known.first.equal?(object)
 
         @captures[name] = [object, digest(name, object)]
+        @value = nil
       end
-      @captures.empty? ? code : Native.digest([code, @captures.transform_values(&:last)])
+      @value ||= @captures.empty? ? code : Native.digest([code, @captures.transform_values(&:last)])
     end
 
     class << self

@@ -47,14 +47,23 @@ module Flowline
     def [](name)
       name = Name.of(name)
       id = @dag.index[name]
-      return step(id) if id
+      return at(id) if id
 
       StepResult.of_group(name, @dag.ends(name).map { |leaf| self[leaf] }, output_of(@dag.source(name))) if @dag.groups.key?(name)
     end
 
+    # @param id [Integer] where the step stands
+    # @return [StepResult]
+    # @api private
+    def at(id)
+      status, reason, attempts, started, duration = @run.step(id)
+      StepResult.class_for(status).new(name: @dag.steps[id].name, status: status, output: @outputs[id], error: @errors[id],
+                                       context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
+    end
+
     # @return [Array<StepResult>] in definition order
     def steps
-      Array.new(@dag.size) { |id| step(id) }
+      Array.new(@dag.size) { |id| at(id) }
     end
 
     # @return [Symbol, nil] the step that failed first
@@ -100,12 +109,6 @@ module Flowline
       return status unless status == :succeeded
 
       error.is_a?(CancelledError) ? :cancelled : :failed
-    end
-
-    def step(id)
-      status, reason, attempts, started, duration = @run.step(id)
-      StepResult.class_for(status).new(name: @dag.steps[id].name, status: status, output: @outputs[id], error: @errors[id],
-                                       context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
     end
 
     def output_of(source)

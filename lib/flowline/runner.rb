@@ -184,8 +184,8 @@ module Flowline
     end
 
     def finished(ids)
-      so_far = ended
-      ids.each { |id| emit(:step_finished, @dag.steps[id], so_far[@dag.steps[id].name]) }
+      so_far = ended unless ids.empty?
+      ids.each { |id| emit(:step_finished, @dag.steps[id], so_far.at(id)) }
     end
 
     def inputs(step)

@@ -38,6 +38,7 @@ module Flowline
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
+        @database = nil unless @database&.there?
         call(:write, key, (now + ttl if ttl), now, payload: bytes)
         tidy if ((@writes += 1) % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
       end
@@ -88,7 +89,10 @@ module Flowline
       end
 
       def database
-        Store.at(path)
+        return @database if @database && @pid == Process.pid
+
+        @pid = Process.pid
+        @database = Store.at(path)
       end
 
       def tidy
@@ -107,6 +111,7 @@ module Flowline
           file = ::File.join(path, Store::FILE + ending)
           ::File.rename(file, "#{file}.damaged") if ::File.exist?(file)
         end
+        @database = nil
         database.call(...)
       end
     end

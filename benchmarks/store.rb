@@ -1,0 +1,93 @@
+# frozen_string_literal: true
+
+# What it costs to record outputs, to take them up again, and to run a pipeline of which all is cached. The floor is
+# SQLite itself, through the sqlite3 gem, on the same disk and with the same bytes.
+require_relative "support/measure"
+require "fileutils"
+require "flowline"
+require "rbconfig"
+require "sqlite3"
+require "tmpdir"
+
+FOLDER = Dir.mktmpdir("flowline-benchmark")
+at_exit { FileUtils.rm_rf(FOLDER) }
+
+# A bare database in WAL mode.
+def bare(name, synchronous)
+  database = SQLite3::Database.new(File.join(FOLDER, name))
+  database.execute("PRAGMA journal_mode = WAL")
+  database.execute("PRAGMA synchronous = #{synchronous}")
+  database.execute("CREATE TABLE outputs (name TEXT PRIMARY KEY, bytes BLOB)")
+  database
+end
+
+def insert(database)
+  statement = database.prepare("INSERT OR REPLACE INTO outputs VALUES (?, ?)")
+  lambda do |count, bytes|
+    blob = SQLite3::Blob.new(bytes)
+    count.times do |n|
+      statement.bind_params("step_#{n}", blob)
+      statement.step
+      statement.reset!
+    end
+  end
+end
+
+store = Flowline::Store.at(File.join(FOLDER, "store"))
+store.call(:begin, "run", "benchmark", "identity", 1, nil, nil, Process.pid, 0.0)
+record = lambda do |count, bytes, durable|
+  count.times do |n|
+    store.call(:complete, 1, n, "step_#{n}", :succeeded, nil, 1, 0.1, 0.1, nil, 1, "fingerprint", payload: bytes, durable: durable)
+  end
+end
+
+small = Marshal.dump({ id: 1, name: "a small output", values: [1, 2, 3] })
+{ process: ["NORMAL", 2000, 2], power: ["FULL", 200, 1.3] }.each do |durability, (synchronous, count, limit)|
+  floor = insert(bare("#{durability}.db", synchronous))
+  times = Measure.times({ bare: -> { floor.call(count, small) }, flowline: -> { record.call(count, small, durability == :power) } }, per: count)
+  Measure.heading "Recording a small output, durability: #{durability.inspect}"
+  Measure.row("a step and its output", times[:flowline] * 1e6, "µs", than: ["SQLite insert", times[:bare] * 1e6],
+                                                                     ratio: times.ratio(:flowline, :bare), most_times: limit)
+end
+
+large = Random.new(1).bytes(100 << 20)
+file = File.join(FOLDER, "large")
+times = Measure.times({ bare: -> { File.binwrite(file, large) }, flowline: -> { record.call(1, large, false) } }, rounds: 5)
+Measure.heading "Recording 100 MB"
+Measure.row("a step and its output", times[:flowline] * 1e3, "ms", than: ["File.binwrite", times[:bare] * 1e3],
+                                                                   ratio: times.ratio(:flowline, :bare), most_times: 1.5)
+
+COUNT = 10_000
+Flowline.configure { |config| config.root = File.join(FOLDER, "resume") }
+pipeline = Flowline.define(name: "many") do |p|
+  COUNT.times { |n| p.step(:"step_#{n}") { { id: n, values: [n, n + 1] } } }
+  p.step(:last, depends_on: :"step_#{COUNT - 1}") { |_| raise "never" }
+end
+pipeline.run
+rows = bare("rows.db", "NORMAL")
+rows.transaction do
+  COUNT.times do |n|
+    rows.execute("INSERT INTO outputs VALUES (?, ?)", ["step_#{n}", SQLite3::Blob.new(Marshal.dump({ id: n, values: [n, n + 1] }))])
+  end
+end
+# rubocop:disable Security/MarshalLoad
+read = -> { rows.execute("SELECT name, bytes FROM outputs").to_h.transform_values { |bytes| Marshal.load(bytes) } }
+# rubocop:enable Security/MarshalLoad
+times = Measure.times({ bare: read, flowline: -> { pipeline.run(resume: true) } }, per: COUNT, rounds: 7)
+Measure.heading "Resuming a run of #{COUNT} recorded steps"
+Measure.row("a step", times[:flowline] * 1e6, "µs", than: ["SQLite + Marshal.load", times[:bare] * 1e6], ratio: times.ratio(:flowline, :bare),
+                                                    most_times: 2)
+
+script = File.join(FOLDER, "cached.rb")
+File.write(script, <<~RUBY)
+  cache = Flowline::Cache::File.new(#{File.join(FOLDER, "cache").inspect})
+  Flowline.define(name: "cached", cache: cache) { |p| #{COUNT}.times { |n| p.step(:"step_\#{n}", cache: true) { n } } }
+RUBY
+LIB = File.expand_path("../lib", __dir__)
+ALONE = { "RUBYOPT" => nil, "RUBYLIB" => nil, "BUNDLE_GEMFILE" => nil, "FLOWLINE_ROOT" => File.join(FOLDER, "cli") }.freeze
+run = ->(*arguments) { system(ALONE, RbConfig.ruby, *arguments, exception: true, err: File::NULL) }
+flowline = -> { run.call("-I", LIB, File.expand_path("../exe/flowline", __dir__), "run", script, "--quiet") }
+flowline.call
+times = Measure.times({ bare: -> { run.call("-e", "") }, flowline: flowline }, rounds: 5)
+Measure.heading "`flowline run` of #{COUNT} cached steps"
+Measure.row("what it adds to Ruby's start", times[:flowline] - times[:bare], "s", than: ["ruby -e ''", times[:bare]], most: 0.5)
