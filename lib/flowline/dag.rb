@@ -151,6 +151,12 @@ module Flowline
       group ? group.leaves.values.flat_map { |leaf| ends(leaf) } : [name]
     end
 
+    # @return [Array<Integer>] the positions of the steps, each after those it depends on
+    # @api private
+    def order
+      graph.order
+    end
+
     # @return [Array<Integer>] the positions of the steps whose outputs a step gets
     # @api private
     def inputs(id)

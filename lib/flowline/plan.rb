@@ -15,8 +15,6 @@ module Flowline
     # are the seconds it took on average so far, or nil.
     Step = Struct.new(:name, :action, :reason, :expected)
 
-    # @return [Array<Plan::Step>] in the order in which they could run
-    attr_reader :steps
     # @return [Hash{Integer => Object}] by the steps' positions, the outputs that are restored
     # @api private
     attr_reader :restored
@@ -42,10 +40,19 @@ module Flowline
       @actions = {}
       @again = Set.new
       @restored = {}
-      @timings = request.dry? ? recording.timings : {}
-      @steps = @dag.sorted_steps.map { |name| step(@dag.index[name]) }
+      @recorded = "recorded in run #{recording.resumed}"
+      @decisions = {}
+      @dag.order.each { |id| @actions[id], = @decisions[id] = decide(id) }
       @unselected = @dag.steps.each_index.reject { |id| @selection.wanted?(id) || %i[restore reuse].include?(@actions[id]) }
       check
+    end
+
+    # @return [Array<Plan::Step>] in the order in which they could run
+    def steps
+      @steps ||= @decisions.map do |id, (action, reason)|
+        name = @dag.steps[id].name
+        Step.new(name, action, reason, (timings[name] if %i[run unknown].include?(action)))
+      end
     end
 
     # @param name [Symbol, String]
@@ -68,7 +75,7 @@ module Flowline
 
     # @return [Float, nil] the seconds the run will take; nil where nothing is known
     def expected
-      return if @timings.empty?
+      return if timings.empty?
 
       work = steps.sum { |step| step.expected || 0.0 }
       [lengths.values.max || 0.0, work / @request.workers].max
@@ -92,11 +99,8 @@ module Flowline
 
     private
 
-    def step(id)
-      action, reason = decide(id)
-      @actions[id] = action
-      name = @dag.steps[id].name
-      Step.new(name, action, reason, (@timings[name] if %i[run unknown].include?(action)))
+    def timings
+      @timings ||= @recording.timings
     end
 
     def decide(id)
@@ -104,7 +108,7 @@ module Flowline
       why = stale(id, entry)
       if entry && !why
         @restored[id] = entry.output
-        return [:restore, "recorded in run #{@recording.resumed}"]
+        return [:restore, @recorded]
       end
       return [:skip, "not selected"] unless @selection.wanted?(id) || @selection.needed?(id)
 
@@ -132,7 +136,7 @@ module Flowline
       name = @dag.steps[id].name
       return "its code, what it captured or its version changed" if entry.fingerprint != @pipeline.fingerprint(name).value
 
-      before = @dag.inputs(id).find { |other| @again.include?(other) }
+      before = @dag.inputs(id).find { |other| @again.include?(other) } unless @again.empty?
       "#{Name.show(@dag.steps[before].name)} runs again" if before
     end
 
