@@ -55,10 +55,18 @@ impl Blobs {
         let mut blob = Blob { sum, size: bytes.len() as i64, file: None, durable };
         if bytes.len() >= INLINE {
             make_private(&self.folder)?;
-            self.begun += 1;
-            let begun = self.folder.join(format!("begun-{}-{}", std::process::id(), self.begun));
-            let (begun, _) = blob.file.insert((begun, self.folder.join(&blob.sum)));
-            let mut file = File::create(begun)?;
+            let mut file = loop {
+                self.begun += 1;
+                let begun = self.folder.join(format!("begun-{}-{}", std::process::id(), self.begun));
+                match File::create_new(&begun) {
+                    // Another store's of this process, or of a process with this number in another container.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    file => {
+                        blob.file = Some((begun, self.folder.join(&blob.sum)));
+                        break file?;
+                    }
+                }
+            };
             file.write_all(bytes)?;
             if durable {
                 file.sync_all()?;
@@ -68,8 +76,8 @@ impl Blobs {
     }
 
     /// Removes the files that no row names.
-    pub fn collect(&self, rows: &Rows) -> Result<(), StoreError> {
-        let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(()) };
+    pub fn collect(&self, rows: &Rows) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
         let named: HashSet<&str> = rows.iter().flatten().filter_map(text).collect();
         for entry in entries.flatten() {
             let name = entry.file_name();
@@ -77,10 +85,9 @@ impl Blobs {
             let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|at| at.elapsed().ok());
             let unfinished = name.starts_with("begun-") && age.is_none_or(|age| age < ABANDONED);
             if !unfinished && !name.starts_with('.') && !named.contains(name.as_ref()) {
-                fs::remove_file(entry.path())?;
+                let _ = fs::remove_file(entry.path()); // The next time, then.
             }
         }
-        Ok(())
     }
 
     /// Puts the value in the place of a row's last two columns, its bytes and their digest. A value that is
@@ -102,7 +109,7 @@ impl Blobs {
 impl Blob {
     /// What a row says of it: its bytes unless they are in a file, their digest, and how many there are.
     pub fn columns(&self, bytes: Option<&[u8]>) -> Vec<Value> {
-        let inline = bytes.filter(|_| self.file.is_none());
+        let inline = bytes.filter(|bytes| bytes.len() < INLINE);
         vec![
             inline.map_or(Value::Null, |bytes| Value::Blob(bytes.to_vec())),
             Value::Text(self.sum.clone()),
@@ -111,12 +118,14 @@ impl Blob {
     }
 
     /// Gives its file the name by which it is found.
-    pub fn keep(&self) -> Result<(), StoreError> {
+    pub fn keep(&mut self) -> Result<(), StoreError> {
         if let Some((begun, place)) = &self.file {
             fs::rename(begun, place)?;
-            if let (true, Some(folder)) = (self.durable, place.parent()) {
+            // Its directory, and that one's, which may be new.
+            for folder in place.ancestors().skip(1).take(if self.durable { 2 } else { 0 }) {
                 File::open(folder)?.sync_all()?;
             }
+            self.file = None; // Somebody else may begin one of that name now.
         }
         Ok(())
     }
@@ -125,7 +134,7 @@ impl Blob {
 impl Drop for Blob {
     fn drop(&mut self) {
         if let Some((begun, _)) = &self.file {
-            let _ = fs::remove_file(begun); // Not there if it was kept.
+            let _ = fs::remove_file(begun);
         }
     }
 }

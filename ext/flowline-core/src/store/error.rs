@@ -1,6 +1,7 @@
 //! What can go wrong with a store, in words for a person.
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// Why a store could not do what it was asked. Nothing of it was done.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
+            return Self::Full; // No room for the index of the log.
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
@@ -59,11 +63,10 @@ impl From<rusqlite::Error> for StoreError {
 
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         match error.kind() {
-            StorageFull => Self::Full,
-            PermissionDenied | ReadOnlyFilesystem => Self::Denied(error.to_string()),
-            _ => Self::Other(error.to_string()),
+            StorageFull | QuotaExceeded => Self::Full,
+            _ => Self::Denied(error.to_string()),
         }
     }
 }

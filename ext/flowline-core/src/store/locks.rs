@@ -19,7 +19,8 @@ use super::StoreError;
 #[derive(Debug)]
 pub struct Locks {
     file: File,
-    held: HashSet<i64>,
+    /// By the process: a forked child has this set, but not the locks.
+    held: HashSet<(u32, i64)>,
 }
 
 impl Locks {
@@ -38,18 +39,15 @@ impl Locks {
     /// # Errors
     /// The file system knows no locks.
     pub fn acquire(&mut self, id: i64) -> Result<Option<i32>, StoreError> {
-        if self.held.contains(&id) {
-            return Ok(Some(std::process::id() as i32));
+        if let Some(pid) = self.holder(id)? {
+            return Ok(Some(pid));
         }
         match fcntl(&self.file, F_SETLK(&record(id, libc::F_WRLCK as libc::c_short))) {
             Ok(_) => {
-                self.held.insert(id);
+                self.held.insert((std::process::id(), id));
                 Ok(None)
             }
-            Err(Errno::EAGAIN | Errno::EACCES) => match self.holder(id)? {
-                Some(pid) => Ok(Some(pid)),
-                None => self.acquire(id), // It was released just now.
-            },
+            Err(Errno::EAGAIN | Errno::EACCES) => self.acquire(id), // Somebody was quicker just now.
             Err(errno) => Err(std::io::Error::from(errno).into()),
         }
     }
@@ -59,8 +57,9 @@ impl Locks {
     /// # Errors
     /// The file system knows no locks.
     pub fn holder(&self, id: i64) -> Result<Option<i32>, StoreError> {
-        if self.held.contains(&id) {
-            return Ok(Some(std::process::id() as i32));
+        let own = std::process::id();
+        if self.held.contains(&(own, id)) {
+            return Ok(Some(own as i32));
         }
         let mut found = record(id, libc::F_WRLCK as libc::c_short);
         fcntl(&self.file, F_GETLK(&mut found)).map_err(std::io::Error::from)?;
@@ -72,7 +71,7 @@ impl Locks {
     /// # Errors
     /// The file system knows no locks.
     pub fn release(&mut self, id: i64) -> Result<(), StoreError> {
-        if self.held.remove(&id) {
+        if self.held.remove(&(std::process::id(), id)) {
             fcntl(&self.file, F_SETLK(&record(id, libc::F_UNLCK as libc::c_short)))
                 .map_err(std::io::Error::from)?;
         }

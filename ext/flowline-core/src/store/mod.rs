@@ -29,7 +29,7 @@ pub const FILE: &str = "flowline.db";
 pub const INLINE: usize = 256 * 1024;
 
 /// "Flow" in ASCII: what SQLite's header calls the application.
-const APPLICATION: i32 = 0x466c_6f77;
+const APPLICATION: i64 = 0x466c_6f77;
 
 /// Who waits longer than this for other processes is told so.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -69,14 +69,14 @@ impl Store {
         blobs::make_private(root)?;
         let path = root.join(FILE);
         retry(cancelled, || {
-            let mut connection = Connection::open(&path)?;
+            let connection = Connection::open(&path)?;
             connection.busy_timeout(Duration::ZERO)?;
             connection.set_prepared_statement_cache_capacity(OPERATIONS.len());
-            connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.pragma_update(None, "foreign_keys", true)?;
             connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
-            migrate(&mut connection)?;
+            migrate(&connection)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?; // Not before it is known to be ours.
             Ok(Self { path: path.clone(), connection, blobs: Blobs::new(root), durable: false })
         })
     }
@@ -100,7 +100,7 @@ impl Store {
             self.connection.pragma_update(None, "synchronous", level)?;
             self.durable = request.durable;
         }
-        let blob = request.payload.map(|bytes| self.blobs.prepare(bytes, request.durable)).transpose()?;
+        let mut blob = request.payload.map(|bytes| self.blobs.prepare(bytes, request.durable)).transpose()?;
         let rows = retry(cancelled, || {
             if operation.reads() {
                 return run(&self.connection, operation, request.arguments, &[]);
@@ -108,10 +108,10 @@ impl Store {
             let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
             let added = blob.as_ref().map(|blob| blob.columns(request.payload)).unwrap_or_default();
             let rows = run(&transaction, operation, request.arguments, &added)?;
-            if operation.payload == Payload::Collect {
-                self.blobs.collect(&rows)?;
+            if operation.payload == Payload::Collect && !request.arguments.is_empty() {
+                self.blobs.collect(&rows);
             }
-            if let Some(blob) = &blob {
+            if let Some(blob) = &mut blob {
                 blob.keep()?;
             }
             transaction.commit()?;
@@ -149,19 +149,17 @@ fn run(
     Ok(found)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+fn migrate(connection: &Connection) -> Result<(), StoreError> {
     let known = MIGRATIONS.len() as i64;
-    let version = |connection: &Connection| {
-        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-    };
-    if version(connection)? == known {
+    let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let header = || Ok::<_, StoreError>((read("application_id")?, read("user_version")?));
+    if header()? == (APPLICATION, known) {
         return Ok(());
     }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = version(&transaction)?;
-    let application: i32 = transaction.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION && tables > 0 {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let (application, found) = header()?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION && (application, found, tables) != (0, 0, 0) {
         return Err(StoreError::Foreign);
     }
     if found > known {
