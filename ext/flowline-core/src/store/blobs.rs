@@ -29,8 +29,8 @@ pub struct Blobs {
 pub struct Blob {
     sum: String,
     size: i64,
-    /// Where it was written, and where it belongs.
-    file: Option<(PathBuf, PathBuf)>,
+    /// Where it was written; it belongs beside, under its digest.
+    begun: Option<PathBuf>,
     durable: bool,
 }
 
@@ -49,30 +49,38 @@ impl Blobs {
         Self { folder: root.join("blobs"), begun: 0 }
     }
 
-    /// Writes a large value beside its place; of a small one only the digest is made.
+    /// Writes a large value beside its place, and digests it meanwhile; of a small one only the digest is made.
     pub fn prepare(&mut self, bytes: &[u8], durable: bool) -> Result<Blob, StoreError> {
-        let sum = blake3::hash(bytes).to_hex().to_string();
-        let mut blob = Blob { sum, size: bytes.len() as i64, file: None, durable };
-        if bytes.len() >= INLINE {
-            make_private(&self.folder)?;
-            let mut file = loop {
-                self.begun += 1;
-                let begun = self.folder.join(format!("begun-{}-{}", std::process::id(), self.begun));
-                match File::create_new(&begun) {
-                    // Another store's of this process, or of a process with this number in another container.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    file => {
-                        blob.file = Some((begun, self.folder.join(&blob.sum)));
-                        break file?;
-                    }
-                }
-            };
+        let size = bytes.len() as i64;
+        if bytes.len() < INLINE {
+            let sum = blake3::hash(bytes).to_hex().to_string();
+            return Ok(Blob { sum, size, begun: None, durable });
+        }
+        make_private(&self.folder)?;
+        let (begun, mut file) = self.begin()?;
+        let mut blob = Blob { sum: String::new(), size, begun: Some(begun), durable };
+        std::thread::scope(|scope| {
+            let digest = scope.spawn(|| blake3::hash(bytes));
             file.write_all(bytes)?;
             if durable {
                 file.sync_all()?;
             }
+            let digest = digest.join().map_err(|_| StoreError::Other("cannot digest".to_owned()))?;
+            blob.sum = digest.to_hex().to_string();
+            Ok(blob)
+        })
+    }
+
+    fn begin(&mut self) -> io::Result<(PathBuf, File)> {
+        loop {
+            self.begun += 1;
+            let begun = self.folder.join(format!("begun-{}-{}", std::process::id(), self.begun));
+            match File::create_new(&begun) {
+                // Another store's of this process, or of a process with this number in another container.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                file => return Ok((begun, file?)),
+            }
         }
-        Ok(blob)
     }
 
     /// Removes the files that no row names.
@@ -119,13 +127,14 @@ impl Blob {
 
     /// Gives its file the name by which it is found.
     pub fn keep(&mut self) -> Result<(), StoreError> {
-        if let Some((begun, place)) = &self.file {
-            fs::rename(begun, place)?;
+        if let Some(begun) = &self.begun {
+            let place = begun.with_file_name(&self.sum);
+            fs::rename(begun, &place)?;
             // Its directory, and that one's, which may be new.
             for folder in place.ancestors().skip(1).take(if self.durable { 2 } else { 0 }) {
                 File::open(folder)?.sync_all()?;
             }
-            self.file = None; // Somebody else may begin one of that name now.
+            self.begun = None; // Somebody else may begin one of that name now.
         }
         Ok(())
     }
@@ -133,7 +142,7 @@ impl Blob {
 
 impl Drop for Blob {
     fn drop(&mut self) {
-        if let Some((begun, _)) = &self.file {
+        if let Some(begun) = &self.begun {
             let _ = fs::remove_file(begun);
         }
     }
