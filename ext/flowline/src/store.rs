@@ -116,8 +116,10 @@ fn stored(ruby: &Ruby, value: Any) -> Result<Value, Error> {
         Value::Real(float.to_f64())
     } else if let Some(symbol) = Symbol::from_value(value) {
         Value::Text(symbol.name()?.into_owned())
+    } else if value.to_bool() {
+        Value::Integer(1)
     } else {
-        value.to_bool().then_some(Value::Integer(1)).unwrap_or(Value::Null)
+        Value::Null
     })
 }
 

@@ -54,7 +54,7 @@ pub const MIGRATIONS: [&str; 2] = [
         PRIMARY KEY (run, position)) WITHOUT ROWID;
     CREATE TABLE outputs (
         checkpoint INTEGER NOT NULL, name TEXT NOT NULL, fingerprint TEXT NOT NULL,
-        bytes BLOB, sum TEXT NOT NULL, size INTEGER NOT NULL, UNIQUE (checkpoint, name));",
+        bytes BLOB, sum TEXT NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (checkpoint, name)) WITHOUT ROWID;",
     "CREATE TABLE cache (
         key TEXT NOT NULL UNIQUE, expires REAL, used REAL NOT NULL,
         bytes BLOB, sum TEXT NOT NULL, size INTEGER NOT NULL);",
