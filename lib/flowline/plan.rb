@@ -105,14 +105,13 @@ module Flowline
 
     def decide(id)
       entry = @recording.entries[@dag.steps[id].name]
+      takes_part = @selection.wanted?(id) || @selection.needed?(id)
       why = stale(id, entry)
-      if entry && !why
+      if entry && !why && (takes_part || !@request.only)
         @restored[id] = entry.output
         return [:restore, @recorded]
       end
-      return [:skip, "not selected"] unless @selection.wanted?(id) || @selection.needed?(id)
-
-      reusable(id, why)
+      takes_part ? reusable(id, why) : [:skip, "not selected"]
     end
 
     # Why a recorded step runs again, if it does.
