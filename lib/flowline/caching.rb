@@ -94,7 +94,7 @@ module Flowline
 
       cache(id).lookup(key) { |problem| @warnings << problem }
     rescue CacheError => e
-      @warnings << e.message
+      @warnings << e.message unless @warnings.include?(e.message)
       [false, nil]
     end
 

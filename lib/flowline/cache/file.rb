@@ -66,20 +66,13 @@ module Flowline
       # @api private
       alias identity path
 
-      # Excludes other processes.
+      # Excludes other processes, where a lock can be had.
       # @api private
       def lock(key)
-        id = LOCKS + Native.digest(key)[0, 9].to_i(16)
-        pause = 0.001
-        while database.acquire(id)
-          sleep(pause)
-          pause = [pause * 2, 0.05].min
-        end
-        begin
-          yield
-        ensure
-          database.release(id)
-        end
+        id = take(LOCKS + Native.digest(key)[0, 9].to_i(16))
+        yield
+      ensure
+        database.release(id) if id
       end
 
       private
@@ -95,6 +88,17 @@ module Flowline
         @database = Store.at(path)
       end
 
+      def take(id)
+        pause = 0.001
+        while database.acquire(id)
+          sleep(pause)
+          pause = [pause * 2, 0.05].min
+        end
+        id
+      rescue StoreError
+        nil
+      end
+
       def tidy
         call(:evict, now, @max_bytes)
         call(:collect)
@@ -104,7 +108,7 @@ module Flowline
       def call(...)
         database.call(...)
       rescue StoreError => e
-        raise CacheError.new(self, e.message) unless e.damaged?
+        raise CacheError.new(self, "#{path} #{e.cause&.message || e.message}") unless e.damaged?
 
         warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::FILE}.damaged")
         ["", "-wal", "-shm"].each do |ending|
