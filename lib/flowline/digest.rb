@@ -56,7 +56,7 @@ module Flowline
         when ::Hash then [hash(object), *variables(object)]
         when ::Range then [object.begin, object.end, object.exclude_end?]
         when ::Struct then [object.to_a, *variables(object)]
-        when ::Time then [object.to_r, object.utc_offset, object.zone]
+        when ::Time then [object.to_r, object.utc_offset, object.zone, object.utc?]
         when ::Rational then [object.numerator, object.denominator]
         when ::Complex then object.rect
         when ::Exception then [object.message, *variables(object)]
