@@ -86,7 +86,7 @@ module Docs
     text.gsub("#{File.realpath(directory)}/", "").gsub(%r{/home/you/flowline/}, "")
         .gsub(/\b\d+\.\d\ds\b/, "0.00s")
         .gsub(/\d{8}T\d{6}-\h{8}/, "RUN")
-        .gsub(/\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)/, "TIME")
+        .gsub(/\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)| \d\d:\d\d:\d\d)/, "TIME")
         .gsub(/"duration":[\d.e-]+/, '"duration":0')
         .lines.map(&:rstrip).join("\n").sub(/\A\n+/, "").rstrip
   end
