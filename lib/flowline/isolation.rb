@@ -113,7 +113,7 @@ module Flowline
       kind, value = Thread.handle_interrupt(Object => :immediate) { answer(reader) }
       status = reap(pid)
       pid = nil
-      raise Died, status unless kind
+      raise Died, status, [] unless kind # It says nothing of where.
 
       kind == :value ? value : raise(value)
     ensure

@@ -67,7 +67,7 @@ module Flowline
       path = []
       id = lengths.max_by(&:last)&.first
       while id
-        path.unshift(@dag.steps[id].name)
+        path.unshift(@dag.steps[id].name) if %i[run unknown].include?(@actions[id])
         id = @dag.inputs(id).max_by { |before| lengths[before] }
       end
       path

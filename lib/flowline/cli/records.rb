@@ -122,7 +122,7 @@ module Flowline
       end
 
       def show(group)
-        @out.puts("#{group[:name].ljust(30)}  #{group[:entries]} entries  #{group[:bytes]} bytes")
+        @out.puts("#{group[:name].ljust(30)}  #{group[:entries]} #{group[:entries] == 1 ? "entry" : "entries"}  #{group[:bytes]} bytes")
       end
     end
   end
