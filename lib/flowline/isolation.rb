@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "fileutils"
+require "stringio"
 require "tmpdir"
 
 module Flowline
@@ -10,14 +11,14 @@ module Flowline
   class Isolation
     # A child that ended without an answer.
     class Died < StandardError
-      # @param status [Process::Status]
+      # @param status [Process::Status, nil] nil: somebody else has waited for it
       # @api private
       def initialize(status)
-        how = if status.signaled?
+        how = if status&.signaled?
                 name = "SIG#{Signal.signame(status.termsig)}"
                 "was killed by #{name}#{" (out of memory?)" if name == "SIGKILL"}"
               else
-                "exited with status #{status.exitstatus} before it answered"
+                "ended#{" with status #{status.exitstatus}" if status} before it answered"
               end
         super("the step's process #{how}")
       end
@@ -28,10 +29,11 @@ module Flowline
     end
 
     # What +$stdout+ and +$stderr+ are in the child: what is written goes to the parent, in order.
-    class Stream
+    class Stream < StringIO
       # @param name [Symbol]
       # @param send [#call]
       def initialize(name, send)
+        super()
         @name = name
         @send = send
       end
@@ -43,38 +45,17 @@ module Flowline
         text.bytesize
       end
 
-      # @return [self]
-      def <<(text)
-        write(text)
-        self
-      end
-
-      # @return [self]
-      def flush
-        self
-      end
-
-      # @return [Boolean]
-      def sync
-        true
-      end
-
-      # @return [Boolean]
-      def tty?
-        false
-      end
-      alias sync= then
-      alias isatty tty?
-
-      %i[print puts printf putc].each do |name|
-        define_method(name) do |*given|
-          text = ::StringIO.new
-          text.public_send(name, *given)
-          write(text.string)
-          nil
-        end
+      # StringIO's own does not write.
+      # @return [Object] what it was given
+      def putc(given)
+        write(Integer === given ? [given].pack("C") : given[0])
+        given
       end
     end
+
+    # Held while a child is forked, so that no other inherits what is its own alone.
+    FORKING = Mutex.new
+    private_constant :FORKING
 
     # @param grace [Numeric] seconds from TERM to KILL
     # @return [Object] what the block returns
@@ -82,7 +63,6 @@ module Flowline
     def self.call(grace: 2.0, &block)
       raise Error, "isolate: :process needs fork, which this platform does not have" unless Process.respond_to?(:fork)
 
-      require "stringio"
       new(grace).call(&block)
     end
 
@@ -92,33 +72,47 @@ module Flowline
 
     # @return [Object]
     def call(&block)
-      Dir.mktmpdir("flowline") do |folder|
-        Thread.handle_interrupt(Object => :never) do
-          run(folder, block)
-        end
-      end
+      folder = Dir.mktmpdir("flowline")
+      Thread.handle_interrupt(Object => :never) { run(folder, block) }
+    ensure
+      FileUtils.rm_rf(folder) if folder
     end
 
     private
 
     def run(folder, block)
-      reader, writer = IO.pipe(binmode: true)
-      alive, leash = IO.pipe
-      pid = fork do
-        [reader, leash].each(&:close)
-        child(folder, writer, alive, block)
-      end
-      lead(pid)
-      [writer, alive].each(&:close)
+      reader, leash, pid = start(folder, block)
       kind, value = Thread.handle_interrupt(Object => :immediate) { answer(reader) }
       status = reap(pid)
+      signal(:KILL, pid) unless kind
       pid = nil
       raise Died, status, [] unless kind # It says nothing of where.
 
       kind == :value ? value : raise(value)
     ensure
       kill(pid) if pid
-      [reader, writer, alive, leash].each { |io| io&.close }
+      [reader, leash].each { |io| io&.close }
+    end
+
+    # What the child writes to, and whose end it waits for, are closed here.
+    def start(folder, block)
+      flush
+      FORKING.synchronize do
+        reader, writer = IO.pipe(binmode: true)
+        alive, leash = IO.pipe
+        pid = fork or next [folder, writer, alive, block]
+        lead(pid)
+        return [reader, leash, pid]
+      ensure
+        (pid ? [writer, alive] : [reader, leash]).each { |io| io&.close }
+      end.then { |given| child(*given) }
+    end
+
+    # What was written to the descriptors themselves and waits: a child would write it again.
+    def flush
+      [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream
+    rescue IOError, SystemCallError
+      nil
     end
 
     # Here as well as in the child: whoever is first.
@@ -131,34 +125,50 @@ module Flowline
     # Reads what the child sends until it answers or ends.
     def answer(reader)
       loop do
-        kind, text = Marshal.load(reader) # rubocop:disable Security/MarshalLoad -- from our own child
+        kind, *facts = Marshal.load(reader) # rubocop:disable Security/MarshalLoad -- from our own child
         case kind
-        when :out then $stdout.write(text)
-        when :err then $stderr.write(text)
-        else return [kind, text]
+        when :out then $stdout.write(*facts)
+        when :err then $stderr.write(*facts)
+        when :value then return [kind, *facts]
+        else return [kind, restore(*facts)]
         end
       end
-    rescue EOFError, TypeError, ArgumentError => e
+    rescue EOFError, TypeError, ArgumentError, NameError => e
       EOFError === e || e.message.include?("too short") ? nil : [:error, RemoteError.new("the step's answer cannot be read: #{e.message}")]
     end
 
+    # Its class may be one that only the child has loaded.
+    def restore(words, backtrace = nil, bytes = nil)
+      return Marshal.load(bytes) if bytes # rubocop:disable Security/MarshalLoad
+
+      RemoteError.new(words).tap { |error| error.set_backtrace(backtrace) if backtrace }
+    rescue StandardError
+      restore(words, backtrace)
+    end
+
+    # @return [Process::Status, nil] nil: somebody else was quicker
     def reap(pid)
       Thread.handle_interrupt(Object => :immediate) { Process.wait2(pid).last }
+    rescue Errno::ECHILD
+      nil
     end
 
     # The child and what it started.
     def kill(pid)
-      Process.kill(:TERM, -pid)
+      signal(:TERM, pid)
       deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + @grace
-      until Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
-        return if Process.wait(pid, Process::WNOHANG)
+      sleep(0.005) until (gone = Process.wait(pid, Process::WNOHANG)) || Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+    rescue Errno::ECHILD
+      gone = true
+    ensure
+      signal(:KILL, pid)
+      reap(pid) unless gone
+    end
 
-        sleep(0.005)
-      end
-      Process.kill(:KILL, -pid)
-      Process.wait(pid)
-    rescue Errno::ESRCH, Errno::ECHILD
-      nil
+    def signal(name, pid)
+      Process.kill(name, -pid)
+    rescue SystemCallError
+      nil # There is nobody left.
     end
 
     def child(folder, writer, alive, block)
@@ -167,11 +177,12 @@ module Flowline
       ENV["TMPDIR"] = folder
       Thread.new { leave_with_parent(alive) }
       guard = Mutex.new
-      send = ->(*frame) { guard.synchronize { Marshal.dump(frame, writer) && writer.flush } }
+      # One that cannot be dumped must not have been sent in part.
+      send = ->(*frame) { guard.synchronize { writer.write(Marshal.dump(frame)) && writer.flush } }
       $stdout = Stream.new(:out, send)
       $stderr = Stream.new(:err, send)
       Thread.handle_interrupt(Object => :immediate) { respond(send, block) }
-      [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream -- the descriptors themselves
+      flush
     ensure
       exit!(0)
     end
@@ -184,21 +195,23 @@ module Flowline
 
     def respond(send, block)
       value = block.call
+      returned = true
+      send.call(:value, value)
     rescue Exception => e # rubocop:disable Lint/RescueException -- the parent gets to know
-      error = SystemExit === e ? RemoteError.new("the step called exit") : e
-      send.call(:error, portable(error))
-    else
-      begin
-        send.call(:value, value)
-      rescue TypeError, ArgumentError => e
-        send.call(:error, RemoteError.new("its output cannot leave its process: #{e.message}"))
-      end
+      send.call(:error, *(returned ? ["its output cannot leave its process: #{Error.words(e)}"] : portable(e)))
+    ensure
+      send.call(:error, "it left its block by return, break or throw; use `next`") unless returned || e
     end
 
+    # What the parent can make of it: words in any case, the exception itself where it means the step and not its process.
     def portable(error)
-      Marshal.load(Marshal.dump(error))
+      words = "#{TypeHints.kind(error)}: #{Error.words(error)}"
+      return ["the step called exit"] if SystemExit === error
+      return [words, error.backtrace] if SignalException === error || NoMemoryError === error
+
+      [words, error.backtrace, Marshal.dump(error)]
     rescue StandardError
-      RemoteError.new("#{error.class}: #{Error.words(error)}").tap { |stand_in| stand_in.set_backtrace(error.backtrace) }
+      [words, error.backtrace]
     end
   end
 end

@@ -24,12 +24,17 @@ module Flowline
 
       # A NameError is a mistake in the code, and stays one.
       def worth_it?(condition, error)
-        condition ? condition.call(error) : !(NameError === error)
+        condition ? Hooks.offer(condition, [error]) : !(NameError === error)
       end
 
+      # No wait is endless: nothing could sleep for so long.
       def delay(options, error, attempt)
+        seconds(options, error, attempt).clamp(0.0, 1e9)
+      end
+
+      def seconds(options, error, attempt)
         given = options[:retry_delay]
-        return Float(Hooks.offer(given, [attempt, error])).clamp(0.0, nil) if given.respond_to?(:call)
+        return Float(Hooks.offer(given, [attempt, error])) if given.respond_to?(:call)
 
         strategy = options.fetch(:retry_strategy) { given ? :linear : :immediate }
         Native.retry_wait(strategy, Float(given || 1), Float(options[:retry_max_delay] || 60), Float(options[:retry_jitter] || 0.15), attempt, rand)

@@ -24,18 +24,17 @@ module Flowline
       def limit(seconds)
         entry = Entry.new(now + seconds, Thread.current, :running, Expired.new("its time is up"))
         Thread.handle_interrupt(Expired => :never) do
-          start(entry)
           begin
+            start(entry)
             value = Thread.handle_interrupt(Expired => :immediate) { yield }
           rescue Expired => e
             raise unless e.equal?(entry.error)
           rescue Exception # rubocop:disable Lint/RescueException -- what it made of the interruption
             raise unless stop(entry)
           ensure
-            stop(entry)
+            Thread.handle_interrupt(Object => :never) { drain(entry) if stop(entry) }
           end
           expired = entry.state == :expired
-          flush(entry) if expired
           return [expired ? nil : value, expired]
         end
       end
@@ -52,7 +51,7 @@ module Flowline
           if @thread&.alive? && @pid == Process.pid
             CHANGED.signal if @wake.nil? || entry.deadline < @wake
           else
-            ENTRIES.keep_if { |other, _| other.thread.alive? } # Those of threads that a fork left behind go.
+            ENTRIES.keep_if { |other, _| other.equal?(entry) || @pid == Process.pid } # A fork's child has its own.
             @pid = Process.pid
             @wake = nil
             @thread = Thread.new { watch }.tap { |thread| thread.name = "flowline timer" }
@@ -70,15 +69,20 @@ module Flowline
         entry.state == :expired
       end
 
-      # An interruption that is still under way is taken now.
-      def flush(entry)
-        Thread.handle_interrupt(Expired => :immediate) { Thread.pass }
-      rescue Expired => e
-        raise unless e.equal?(entry.error)
+      # An interruption that is still under way is taken now. Those of other limits stay under way.
+      def drain(entry)
+        others = []
+        begin
+          Thread.handle_interrupt(Expired => :immediate) { Thread.pass }
+        rescue Expired => e
+          others << e unless e.equal?(entry.error)
+          retry
+        end
+        others.each { |other| entry.thread.raise(other) }
       end
 
       def watch
-        Thread.handle_interrupt(Expired => :never) do
+        Thread.handle_interrupt(Object => :immediate) do # Whatever the thread that started this one had deferred.
           GUARD.synchronize do
             loop do
               moment = now
@@ -89,7 +93,7 @@ module Flowline
                 entry.thread.raise(entry.error)
               end
               @wake = ENTRIES.each_key.map(&:deadline).min
-              CHANGED.wait(GUARD, @wake && [@wake - now, 0].max)
+              CHANGED.wait(GUARD, @wake && (@wake - now).clamp(0, 3600))
             end
           end
         end

@@ -1,0 +1,179 @@
+# frozen_string_literal: true
+
+require "openssl"
+require "stringio"
+require "tempfile"
+
+RSpec.describe "Steps in a process of their own" do
+  def isolated(timeout: nil, &block)
+    Flowline.define { |p| p.step(:apart, isolate: :process, timeout: timeout, &block) }.run
+  end
+
+  def descriptors
+    Dir.children("/proc/self/fd").size
+  end
+
+  it "give back what they return" do
+    pid = Process.pid
+    result = isolated { [Process.pid, { bytes: "\xFF\x00".b, text: "ü" }] }
+    expect(result).to be_success
+    expect(result[:apart].output).to match([be_an(Integer), { bytes: "\xFF\x00".b, text: "ü" }])
+    expect(result[:apart].output.first).not_to eq(pid)
+  end
+
+  it "get their inputs, and share nothing back" do
+    counter = [0]
+    result = Flowline.define do
+      step(:rows) { [1, 2] }
+      step(:sum, depends_on: :rows, isolate: :process) { |rows| (counter[0] += 1) && rows.sum }
+    end.run
+    expect([result[:sum].output, counter]).to eq([3, [0]])
+  end
+
+  it "stream large outputs" do
+    expect(isolated { "x" * 20_000_000 }[:apart].output.size).to eq(20_000_000)
+  end
+
+  it "fail with the exception they raised: class, message, place and cause" do
+    result = isolated do
+      raise KeyError, "inner"
+    rescue KeyError
+      raise ArgumentError, "outer"
+    end
+    error = result.error.cause
+    expect([error.class, error.message, error.cause.class]).to eq([ArgumentError, "outer", KeyError])
+    expect(result.error.place).to start_with(__FILE__)
+  end
+
+  it "fail in words if the exception cannot leave the process" do
+    odd = Class.new(StandardError) { def initialize(io) = (@io = io) && super("holds an IO") }
+    result = isolated { raise odd, $stdin }
+    expect(result.error.cause).to be_a(Flowline::Isolation::RemoteError)
+    expect(result.error.message).to include("holds an IO")
+    expect(isolated { -> {} }.error.message).to include("its output cannot leave its process")
+  end
+
+  it "fail if the process ends without an answer, however it ends" do
+    {
+      -> { Process.kill(:KILL, Process.pid) && sleep } => /was killed by SIGKILL \(out of memory\?\)/,
+      -> { exit!(3) } => /exited with status 3 before it answered/,
+      -> { Process.kill(:SEGV, Process.pid) && sleep } => /was killed by SIG(SEGV|ABRT)/,
+      -> { exit(4) } => /the step called exit/
+    }.each do |block, message|
+      error = capture_stderr { isolated(&block) }.error
+      expect(error.message).to match(message)
+    end
+  end
+
+  # A crash of Ruby writes pages to the descriptor itself.
+  def capture_stderr
+    Tempfile.create("stderr") do |file|
+      saved = $stderr.dup
+      $stderr.reopen(file)
+      begin
+        yield
+      ensure
+        $stderr.reopen(saved)
+        saved.close
+      end
+    end
+  end
+
+  it "are ended when their time is up, whatever they do" do
+    {
+      "sleeping" => -> { sleep },
+      "rescuing everything" => -> { loop { begin sleep; rescue Exception then nil end } }, # rubocop:disable Lint/RescueException
+      "in native code that holds the lock" => -> { OpenSSL::KDF.pbkdf2_hmac("a", salt: "b", iterations: 2**29, length: 32, hash: "sha256") }
+    }.each_value do |block|
+      before = descriptors
+      result = isolated(timeout: 0.1, &block)
+      expect(result[:apart].status).to eq(:timed_out)
+      expect(descriptors).to eq(before)
+      expect { Process.wait(-1, Process::WNOHANG) }.to raise_error(Errno::ECHILD)
+    end
+  end
+
+  it "take with them what they started" do
+    reader, writer = IO.pipe
+    result = isolated(timeout: 0.3) do
+      writer.write("#{spawn("sleep", "100")}\n")
+      sleep
+    end
+    child = Integer(reader.gets)
+    expect(result[:apart].status).to eq(:timed_out)
+    20.times { File.exist?("/proc/#{child}/stat") && File.read("/proc/#{child}/stat").split[2] != "Z" ? sleep(0.05) : break }
+    expect(File.exist?("/proc/#{child}/stat") && File.read("/proc/#{child}/stat").split[2] != "Z").to be(false)
+  end
+
+  it "end when the process that wants them is gone" do
+    reader, writer = IO.pipe
+    parent = fork do
+      Flowline.define do |p|
+        p.step(:apart, isolate: :process) do
+          writer.write("#{Process.pid}\n")
+          sleep
+        end
+      end.run
+    end
+    child = Integer(reader.gets)
+    Process.kill(:KILL, parent)
+    Process.wait(parent)
+    40.times { File.exist?("/proc/#{child}") && File.read("/proc/#{child}/stat").split[2] != "Z" ? sleep(0.05) : break }
+    expect(File.exist?("/proc/#{child}") && File.read("/proc/#{child}/stat").split[2] != "Z").to be(false)
+  end
+
+  it "write where the others write, in order" do
+    out = StringIO.new
+    err = StringIO.new
+    stdout, stderr = $stdout, $stderr
+    begin
+      $stdout = out
+      $stderr = err
+      puts "before"
+      isolated do
+        puts "in it"
+        print "a", "b"
+        $stdout << "c" << "\n"
+        printf("%d\n", 7)
+        warn "a warning"
+        :ok
+      end
+      puts "after"
+    ensure
+      $stdout = stdout
+      $stderr = stderr
+    end
+    expect(out.string).to eq("before\nin it\nabc\n7\nafter\n")
+    expect(err.string).to eq("a warning\n")
+  end
+
+  it "leave no temporary files, and run nobody's at_exit" do
+    result = isolated { [Dir.tmpdir, Tempfile.new("left").path, at_exit { File.write("/nowhere/at_exit", "") }].first(2) }
+    folder, file = result[:apart].output
+    expect(file).to start_with(folder)
+    expect([File.exist?(folder), File.exist?(file)]).to eq([false, false])
+  end
+
+  it "run from several threads at once" do
+    threads = Array.new(4) { |n| Thread.new { isolated { n * 10 }[:apart].output } }
+    expect(threads.map(&:value)).to eq([0, 10, 20, 30])
+  end
+
+  it "are retried, cached and conditional like others" do
+    file = Tempfile.new("count").path
+    pipeline = Flowline.define do |p|
+      p.step(:apart, isolate: :process, retries: 1, cache: true) do
+        File.write(file, "x", mode: "a")
+        File.size(file) == 1 ? raise(IOError) : :done
+      end
+    end
+    expect(pipeline.run[:apart]).to have_attributes(output: :done, attempts: 2)
+    expect(pipeline.run[:apart].status).to eq(:cached)
+  end
+
+  it "say so where there is no fork" do
+    allow(Process).to receive(:respond_to?).and_call_original
+    allow(Process).to receive(:respond_to?).with(:fork).and_return(false)
+    expect(isolated { 1 }.error.message).to include("isolate: :process needs fork")
+  end
+end

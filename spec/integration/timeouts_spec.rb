@@ -1,0 +1,143 @@
+# frozen_string_literal: true
+
+RSpec.describe "Time limits" do
+  let(:timer) { Flowline::Timer }
+
+  def duration
+    start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    yield
+    Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
+  end
+
+  describe Flowline::Timer do
+    it "lets what is in time through" do
+      expect(timer.limit(5) { :value }).to eq([:value, false])
+      expect { timer.limit(5) { raise ArgumentError, "own" } }.to raise_error(ArgumentError, "own")
+      expect(catch(:out) { timer.limit(5) { throw :out, 3 } }).to eq(3)
+    end
+
+    it "ends what is not, whatever the block makes of it" do
+      expect(timer.limit(0.02) { sleep }).to eq([nil, true])
+      expect(timer.limit(0.02) { begin sleep; rescue StandardError then :swallowed end }).to eq([nil, true])
+      expect(timer.limit(0.02) { begin sleep; rescue Exception then :swallowed end }).to eq([nil, true]) # rubocop:disable Lint/RescueException
+      expect(timer.limit(0.02) { begin sleep; rescue Exception then raise "another" end }).to eq([nil, true]) # rubocop:disable Lint/RescueException
+    end
+
+    it "runs ensure blocks" do
+      seen = []
+      timer.limit(0.02) { begin sleep; ensure seen << :cleaned end }
+      expect(seen).to eq([:cleaned])
+    end
+
+    it "keeps nested limits apart" do
+      expect(timer.limit(5) { timer.limit(0.02) { sleep } }).to eq([[nil, true], false])
+      inner = nil
+      expect(timer.limit(0.02) { inner = timer.limit(5) { sleep } }).to eq([nil, true])
+      expect(inner).to be_nil
+    end
+
+    it "lets nothing escape late, in a storm of short limits" do
+      threads = Array.new(4) do
+        Thread.new do
+          250.times.map { timer.limit(0.0005) { 300.times { Math.sqrt(2) } } }.each { |value, expired| raise "both" if value && expired }
+          10.times { Thread.pass }
+          :calm
+        end
+      end
+      expect(threads.map(&:value)).to all(eq(:calm))
+    end
+
+    it "leaves other interruptions alone" do
+      thread = Thread.new { timer.limit(5) { sleep } }
+      thread.report_on_exception = false
+      Thread.pass until thread.stop?
+      thread.raise(ArgumentError, "mine")
+      expect { thread.join }.to raise_error(ArgumentError, "mine")
+
+      thread = Thread.new { timer.limit(5) { sleep } }
+      Thread.pass until thread.stop?
+      expect(thread.kill.join(5)).to be(thread)
+    end
+
+    it "works in a forked child" do
+      timer.limit(5) { 1 }
+      reader, writer = IO.pipe
+      pid = fork do
+        writer.write(Marshal.dump(timer.limit(0.02) { sleep }))
+        exit!(0)
+      end
+      writer.close
+      expect(Marshal.load(reader.read)).to eq([nil, true])
+      Process.wait(pid)
+    end
+
+    it "is renewed when somebody ends its thread" do
+      timer.limit(5) { 1 }
+      Thread.list.find { |thread| thread.name == "flowline timer" }.kill.join
+      expect(timer.limit(0.02) { sleep }).to eq([nil, true])
+    end
+
+    it "holds many limits at once" do
+      threads = Array.new(200) { |n| Thread.new { timer.limit(0.01 + (n * 0.0001)) { sleep } } }
+      expect(threads.map(&:value)).to all(eq([nil, true]))
+    end
+  end
+
+  it "of a step end it, its own rescue notwithstanding" do
+    result = Flowline.define { step(:slow, timeout: 0.03) { begin sleep; rescue StandardError then 1 end } }.run
+    expect(result[:slow]).to have_attributes(status: :timed_out, output: nil, attempts: 1)
+    expect(result.error).to have_attributes(class: Flowline::TimeoutError, step_name: :slow, limit: 0.03, scope: :step)
+    expect(result.status).to eq(:failed)
+  end
+
+  it "of a step are for each attempt" do
+    tries = 0
+    result = Flowline.define { step(:slow, timeout: 0.03, retries: 1) { (tries += 1) == 1 ? sleep : :quick } }.run
+    expect(result[:slow]).to have_attributes(status: :succeeded, output: :quick, attempts: 2)
+  end
+
+  it "wait for a step that swallows everything, and count it as timed out" do
+    result = Flowline.define do
+      step(:stubborn, timeout: 0.02) { begin sleep; rescue Exception then :done end } # rubocop:disable Lint/RescueException
+      step(:after, depends_on: :stubborn, run_if: :always) { 1 }
+    end.run
+    expect(result.steps.map(&:status)).to eq(%i[timed_out succeeded])
+  end
+
+  it "of a run end the step that runs, and what has not started" do
+    seen = []
+    pipeline = Flowline.define(timeout: 0.05) do
+      on_step_failure { |step, error| seen << [step.name, error.scope] }
+      on_failure { |error| seen << error.class }
+      step(:quick) { 1 }
+      step(:slow, depends_on: :quick, retries: 5) { |_| sleep }
+      step(:never, depends_on: :slow) { 1 }
+      step(:clean, depends_on: :never, run_if: :always) { :cleaned }
+    end
+    result = pipeline.run
+    expect(outcomes(result)).to eq(quick: :succeeded, slow: :timed_out, never: %i[cancelled run_timed_out], clean: :succeeded)
+    expect([result.status, result.error.scope, result.error.limit, result[:clean].output]).to eq([:timed_out, :run, 0.05, :cleaned])
+    expect(seen).to eq([%i[slow run], Flowline::TimeoutError])
+    expect(pipeline.run(timeout: 0.01).error.limit).to eq(0.01)
+  end
+
+  it "of a run hold while a step waits for its next attempt" do
+    result = Flowline.define { step(:flaky, retries: 1, retry_strategy: :linear, retry_delay: 60) { raise IOError } }.run(timeout: 0.05)
+    expect(outcomes(result)).to eq(flaky: %i[cancelled run_timed_out])
+    expect([result.status, result.error.message]).to eq([:timed_out, "the run was stopped by its time limit of 0.05 s; make it faster, or raise timeout:"])
+    expect(result.duration).to be < 30
+  end
+
+  it "do not look at the wall clock" do
+    allow(Time).to receive(:now).and_return(Time.at(0), Time.at(10**9), Time.at(1))
+    expect(Flowline.define { step(:a, timeout: 30) { 1 } }.run(timeout: 30)).to be_success
+  end
+
+  it "of an optional step fail nothing" do
+    result = Flowline.define do
+      step(:slow, timeout: 0.02, optional: true) { sleep }
+      step(:other) { 1 }
+    end.run
+    expect([result.status, result[:slow].status]).to eq(%i[succeeded timed_out])
+  end
+end
