@@ -97,6 +97,12 @@ module Flowline
       "Plan: #{@pipeline.name || "unnamed"}\n#{rows.join}#{total}"
     end
 
+    # @return [Array<Symbol>] the recorded steps that run again
+    # @api private
+    def outdated
+      @recording.entries.keys.select { |name| (id = @dag.index[name]) && !@restored.key?(id) && @actions[id] != :skip }
+    end
+
     private
 
     def timings
@@ -118,17 +124,17 @@ module Flowline
     def stale(id, entry)
       resumed = entry && @request.resume?
       return "asked for" if @selection.rerun?(id) && !(resumed && @request.only)
-      return entry.problem if entry&.problem
-      return unless resumed && !@selection.needed?(id)
 
-      why = changed(id, entry)
-      @again << id if why
-      why || ("what it depends on runs again" if outdated?(id))
+      if resumed && !@selection.needed?(id)
+        why = changed(id, entry) || ("what it depends on runs again" if outdated?(id))
+        @again << id if why
+      end
+      why || entry&.problem
     end
 
     # It ran although something before it had not ended well, and that runs again.
     def outdated?(id)
-      @dag.steps[id].options[:run_if] == :always && @dag.inputs(id).any? { |before| unfinished?(before) }
+      @dag.steps[id].options.fetch(:run_if, :success) != :success && @dag.inputs(id).any? { |before| unfinished?(before) }
     end
 
     def changed(id, entry)
@@ -150,6 +156,8 @@ module Flowline
       open = @dag.inputs(id).reject { |before| @restored.key?(before) }
       return [:unknown, "whether it is cached shows when #{names(open)} ran"] unless open.empty?
 
+      return [:unknown, "its cache key will tell"] if keyed?(id)
+
       @caching.there?(id, @restored, @context) ? [:reuse, "cached"] : unsure(step, why)
     end
 
@@ -162,8 +170,17 @@ module Flowline
 
     # Outputs that selected steps need, and that neither checkpoint nor cache has.
     def check
-      missing = @dag.steps.each_index.select { |id| @selection.needed?(id) && !%i[restore reuse].include?(@actions[id]) }
+      missing = @dag.steps.each_index.select { |id| @selection.needed?(id) && !%i[restore reuse].include?(@actions[id]) && !absent?(id) }
       raise CheckpointError.new(missing.map { |id| @dag.steps[id].name }, pipeline_name: @pipeline.name) unless missing.empty?
+    end
+
+    # A step that was skipped has no output to be missed; what a key: says is not known before the run.
+    def absent?(id)
+      @recording.outcomes[@dag.steps[id].name] == "skipped" || @actions[id] == :unknown && keyed?(id)
+    end
+
+    def keyed?(id)
+      @request.dry? && @pipeline.calls.keys.key?(id)
     end
 
     def names(ids)

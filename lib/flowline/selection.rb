@@ -17,8 +17,8 @@ module Flowline
       Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
       @picks = !(only || from).nil?
       @rerun = @starts | rerun
-      @needed = @rerun.flat_map { |id| dag.inputs(id) }.to_set - @rerun
       @idle = only ? (0...dag.size).to_set - @rerun : ids(@starts.map { |id| dag.steps[id].name }, :upstream).to_set - @rerun
+      @needed = @rerun.flat_map { |id| dag.inputs(id) }.to_set & @idle
     end
 
     # @return [Boolean] whether the step takes part
