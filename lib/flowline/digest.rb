@@ -19,7 +19,21 @@ module Flowline
 
     KERNEL = %i[class instance_variables instance_variable_get singleton_methods].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
     NAME = ::Module.instance_method(:name)
-    private_constant :KERNEL, :NAME
+    # `===` may be overridden: ActiveSupport asks objects what they are.
+    IS = ::Module.instance_method(:===)
+    CONTENT = {
+      ::Module => ->(object) { [NAME.bind_call(object) || raise(Impossible, "class without a name")] },
+      ::Array => ->(object) { [::Array.new(object), *variables(object)] },
+      ::String => ->(object) { [::String.new(object), *variables(object)] },
+      ::Hash => ->(object) { [hash(object), *variables(object)] },
+      ::Range => ->(object) { [object.begin, object.end, object.exclude_end?] },
+      ::Struct => ->(object) { [object.to_a, *variables(object)] },
+      ::Time => ->(object) { [object.to_r, object.utc_offset, object.zone, object.utc?] },
+      ::Rational => ->(object) { [object.numerator, object.denominator] },
+      ::Complex => ->(object) { object.rect },
+      ::Exception => ->(object) { [object.message, *variables(object)] }
+    }.freeze
+    private_constant :KERNEL, :NAME, :IS, :CONTENT
 
     class << self
       # @return [String, nil] the digest, unless there is none
@@ -49,25 +63,14 @@ module Flowline
       end
 
       def content(object)
-        case object
-        when ::Module then [NAME.bind_call(object) || raise(Impossible, "class without a name")]
-        when ::Array then [::Array.new(object), *variables(object)]
-        when ::String then [::String.new(object), *variables(object)]
-        when ::Hash then [hash(object), *variables(object)]
-        when ::Range then [object.begin, object.end, object.exclude_end?]
-        when ::Struct then [object.to_a, *variables(object)]
-        when ::Time then [object.to_r, object.utc_offset, object.zone]
-        when ::Rational then [object.numerator, object.denominator]
-        when ::Complex then object.rect
-        when ::Exception then [object.message, *variables(object)]
-        else other(object)
-        end
+        _, take = CONTENT.find { |type, _| IS.bind_call(type, object) }
+        take ? instance_exec(object, &take) : other(object)
       end
 
       # Of classes that may not be there.
       def other(object)
-        return [object.to_a] if defined?(::Set) && ::Set === object
-        return [object.to_h] if defined?(::Data) && ::Data.respond_to?(:define) && ::Data === object
+        return [object.to_a] if defined?(::Set) && IS.bind_call(::Set, object)
+        return [object.to_h] if defined?(::Data) && ::Data.respond_to?(:define) && IS.bind_call(::Data, object)
       end
 
       def hash(hash)

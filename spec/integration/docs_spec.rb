@@ -86,7 +86,7 @@ module Docs
     text.gsub("#{File.realpath(directory)}/", "").gsub(%r{/home/you/flowline/}, "")
         .gsub(/\b\d+\.\d\ds\b/, "0.00s")
         .gsub(/\d{8}T\d{6}-\h{8}/, "RUN")
-        .gsub(/\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)/, "TIME")
+        .gsub(/\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)| \d\d:\d\d:\d\d)/, "TIME")
         .gsub(/"duration":[\d.e-]+/, '"duration":0')
         .lines.map(&:rstrip).join("\n").sub(/\A\n+/, "").rstrip
   end
@@ -108,7 +108,7 @@ module Docs
     code = all.select { |block| block.language == "ruby" && !block.file }
     script = File.join(directory, "page.rb")
     File.write(script, PREAMBLE + code.map { |block| "Doc.block(#{block.line}, #{instrument(block).dump})\n" }.join)
-    printed, = Open3.capture2e({ "NO_COLOR" => "1" }, *RUBY, script, chdir: directory)
+    printed, = Open3.capture2e({ "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil }, *RUBY, script, chdir: directory)
     said = printed.force_encoding("UTF-8").split(/^\x1eBLOCK (\d+)\n/, -1).drop(1).each_slice(2).to_h
     return ["the page did not run: #{printed}"] if said.size != code.size
 
@@ -138,7 +138,7 @@ module Docs
     typed.flat_map do |command, expected|
       flowline = [*RUBY, "#{ROOT}/exe/flowline"].join(" ")
       shell = command.sub(%r{\Abin/run\b}, "flowline run examples/weather_report.rb")
-      environment = { "NO_COLOR" => "1", "RUBYOPT" => "-r#{directory}/sync.rb -I#{ROOT}/lib" }
+      environment = { "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil, "RUBYOPT" => "-r#{directory}/sync.rb -I#{ROOT}/lib" }
       actual, = Open3.capture2e(environment, "flowline() { #{flowline} \"$@\"; }\n#{shell}", chdir: directory)
       difference(block.line, expected.to_s, actual.force_encoding("UTF-8"), directory).map { |problem| "$ #{command}\n#{problem}" }
     end

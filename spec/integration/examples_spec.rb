@@ -177,4 +177,60 @@ RSpec.describe "examples" do
       expect(err).not_to include("warning:")
     end
   end
+
+  describe "resumable_import.rb" do
+    # One command after the other, with the same store and database.
+    define_method(:import) do |*options|
+      Dir.chdir(@directory) do
+        ruby("#{root}/exe/flowline", "run", "#{root}/examples/resumable_import.rb", "--param", "database=#{@directory}/database", *options)
+      end
+    end
+
+    it "tries the download again, and fails at a database that is down" do
+      out, err, status = import
+      expect(status.exitstatus).to eq(1)
+      expect(out).to eq("")
+      expect(err.scan("↻ download").size).to eq(2)
+      expect(err).to match(/✓ download +\d.\d\ds +3 attempts/)
+      expect(err).to include("step load failed: RuntimeError: the database is down for maintenance", "3 succeeded, 1 failed, 1 cancelled")
+      expect(err).not_to include("warning:")
+    end
+
+    it "goes on from there with --resume" do
+      import
+      out, err, status = import("--resume")
+      expect(status).to be_success
+      expect(out).to eq("365 days in #{@directory}/database/twins.json\n")
+      expect(err.scan(/✓ (\w+) +restored/).flatten).to eq(%w[download parse twins])
+    end
+
+    it "has the slow step in the cache from then on, and comes to the same" do
+      import
+      import("--resume")
+      before = written("database/twins.json")
+      _, err, status = import
+      expect(status).to be_success
+      expect(err).to match(/✓ download +\d.\d\ds/).and match(/✓ twins +cached/)
+      expect(written("database/twins.json")).to eq(before)
+    end
+
+    it "finds for each day of the last year the most similar day before" do
+      import
+      import("--resume")
+      pairs = JSON.parse(written("database/twins.json")).to_h
+      earlier, latest = rows(data).partition { |date, *| date < "2015" }
+      expect(pairs.keys).to eq(latest.map(&:first))
+      latest.each_slice(60).map(&:first).each do |date, *day|
+        expect(pairs[date]).to eq(earlier.min_by { |_, *other| (0..2).sum { |column| (day[column] - other[column])**2 } }.first)
+      end
+    end
+
+    it "is a script as well, that goes on by itself" do
+      Dir.mktmpdir do |copy|
+        FileUtils.cp_r(["#{root}/examples/resumable_import.rb", "#{root}/examples/data"], copy)
+        statuses = Dir.chdir(copy) { Array.new(2) { ruby("#{copy}/resumable_import.rb").last.exitstatus } }
+        expect(statuses).to eq([1, 0])
+      end
+    end
+  end
 end
