@@ -52,7 +52,7 @@ module Flowline
         complete(executor)
         well = true
       ensure
-        settle_all(executor, well) if Process.pid == @pid # A step may have forked, and its child be leaving through us.
+        wind_up(executor, well) if Process.pid == @pid # A step may have forked, and its child be leaving through us.
       end
       result
     ensure
@@ -91,15 +91,11 @@ module Flowline
       @recording.stored? ? [@recording, *observers] : observers
     end
 
-    def settle_all(executor, well)
-      return finish if well
-
-      @error ||= CancelledError.new(:interrupted, $!)
-      begin
-        interrupt(executor)
-      ensure
-        finish
-      end
+    def wind_up(executor, well)
+      @error ||= CancelledError.new(:interrupted, $!) unless well
+      interrupt(executor) unless well
+    ensure
+      finish
     end
 
     def complete(executor)

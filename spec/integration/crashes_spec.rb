@@ -63,7 +63,10 @@ RSpec.describe "A run whose process ends at any moment" do
     state = { broken: true }
     pipeline = Flowline.define(name: "twice") do |p|
       p.step(:a) { 1 }
-      p.step(:b, depends_on: :a) { |a| state[:broken] == :kill ? Process.kill(:KILL, Process.pid) && sleep : state[:broken] ? raise("x") : a }
+      p.step(:b, depends_on: :a) do |a|
+        Process.kill(:KILL, Process.pid) && sleep if state[:broken] == :kill
+        state[:broken] ? raise("x") : a
+      end
     end
     pipeline.run
     state[:broken] = :kill

@@ -231,7 +231,7 @@ RSpec.describe "What a resumed run takes up" do
     it "compares what a block had captured when the run started" do
       make = lambda do |factor|
         Flowline.define(name: "captured") do |p|
-          p.step(:set) { factor = 99 } # rubocop:disable Lint/UselessAssignment -- captured by the others
+          p.step(:set) { factor = 99 }
           p.step(:times, depends_on: :set) { |_| [log << :times, factor].last }
           p.step(:last, depends_on: :times) { |_| state[:broken] && raise("down") }
         end
