@@ -30,8 +30,15 @@ module Flowline
     def there?(id, outputs, context)
       key = reads?(id) && key(id, outputs, context)
       key ? cache(id).exists?(key) : false
-    rescue CacheError
+    rescue StandardError # The key's own: then the step fails when it runs.
       false
+    end
+
+    # Reads it.
+    # @param outputs [Hash{Integer => Object}]
+    # @return [Array(Boolean, Object)] whether it is there, and the output
+    def peek(id, outputs, context)
+      read(id, key(id, outputs, context))
     end
 
     # Calls the block with what the cache has, while nobody else computes the same.

@@ -53,7 +53,7 @@ module Flowline
 
     # @return [Hash{Symbol => Integer}] how many bytes each output takes
     def sizes
-      @store.call(:recorded, @id).to_h.transform_keys(&:to_sym)
+      @store.call(:recorded, @id).to_h.transform_keys(&:to_sym).select { |_, size| size.positive? } # Of others just their code is known.
     end
 
     # @param name [Symbol, String] a step

@@ -91,7 +91,7 @@ module Flowline
         else
           [Marshal.dump(object)]
         end
-      rescue TypeError, NoMethodError
+      rescue StandardError # Its own methods may raise anything.
         raise Impossible, name
       end
 

@@ -40,6 +40,8 @@ module Flowline
       @actions = {}
       @again = Set.new
       @restored = {}
+      @known = {}
+      @needed = request.picks? ? needed : Set.new
       @recorded = "recorded in run #{recording.resumed}"
       @decisions = {}
       @dag.order.each { |id| @actions[id], = @decisions[id] = decide(id) }
@@ -97,6 +99,12 @@ module Flowline
       "Plan: #{@pipeline.name || "unnamed"}\n#{rows.join}#{total}"
     end
 
+    # @return [Array<Symbol>] the recorded steps that run again
+    # @api private
+    def outdated
+      @recording.entries.keys.select { |name| (id = @dag.index[name]) && !@restored.key?(id) && @actions[id] != :skip }
+    end
+
     private
 
     def timings
@@ -105,10 +113,10 @@ module Flowline
 
     def decide(id)
       entry = @recording.entries[@dag.steps[id].name]
-      takes_part = @selection.wanted?(id) || @selection.needed?(id)
+      takes_part = @selection.wanted?(id) || @needed.include?(id)
       why = stale(id, entry)
       if entry && !why && (takes_part || !@request.only)
-        @restored[id] = entry.output
+        @restored[id] = @known[id] = entry.output
         return [:restore, @recorded]
       end
       takes_part ? reusable(id, why) : [:skip, "not selected"]
@@ -118,17 +126,17 @@ module Flowline
     def stale(id, entry)
       resumed = entry && @request.resume?
       return "asked for" if @selection.rerun?(id) && !(resumed && @request.only)
-      return entry.problem if entry&.problem
-      return unless resumed && !@selection.needed?(id)
 
-      why = changed(id, entry)
-      @again << id if why
-      why || ("what it depends on runs again" if outdated?(id))
+      if resumed && !@needed.include?(id)
+        why = changed(id, entry) || ("what it depends on runs again" if outdated?(id))
+        @again << id if why
+      end
+      why || entry&.problem
     end
 
     # It ran although something before it had not ended well, and that runs again.
     def outdated?(id)
-      @dag.steps[id].options[:run_if] == :always && @dag.inputs(id).any? { |before| unfinished?(before) }
+      @dag.steps[id].options.fetch(:run_if, :success) != :success && @dag.inputs(id).any? { |before| unfinished?(before) }
     end
 
     def changed(id, entry)
@@ -147,10 +155,12 @@ module Flowline
       step = @dag.steps[id]
       return unsure(step, why) unless @caching.caches?(id)
 
-      open = @dag.inputs(id).reject { |before| @restored.key?(before) }
+      open = @dag.inputs(id).reject { |before| known?(before) }
       return [:unknown, "whether it is cached shows when #{names(open)} ran"] unless open.empty?
 
-      @caching.there?(id, @restored, @context) ? [:reuse, "cached"] : unsure(step, why)
+      return [:unknown, "its cache key will tell"] if keyed?(id)
+
+      @caching.there?(id, @known, @context) ? [:reuse, "cached"] : unsure(step, why)
     end
 
     def unsure(step, why)
@@ -160,10 +170,47 @@ module Flowline
       [:unknown, "#{conditions.join(" and ")}: will tell"]
     end
 
-    # Outputs that selected steps need, and that neither checkpoint nor cache has.
+    # Steps whose outputs are needed although they shall not run; those that make the keys of others in the cache, too.
+    def needed
+      @dag.order.reverse_each.with_object(Set.new) do |id, needed|
+        next if recorded?(id) || !(@selection.wanted?(id) || (needed.include?(id) && @caching.caches?(id)))
+
+        needed.merge(@dag.inputs(id).reject { |before| @selection.wanted?(before) })
+      end
+    end
+
+    def recorded?(id)
+      entry = @recording.entries[@dag.steps[id].name]
+      entry && !entry.problem && !@selection.rerun?(id)
+    end
+
+    # Whether its output is at hand; one in the cache is read when it is asked for.
+    def known?(id)
+      return true if @known.key?(id)
+
+      found, output = @caching.peek(id, @known, @context) if @actions[id] == :reuse
+      @known[id] = output if found
+      found
+    end
+
+    # Outputs that steps need which will run, and that neither checkpoint nor cache has.
     def check
-      missing = @dag.steps.each_index.select { |id| @selection.needed?(id) && !%i[restore reuse].include?(@actions[id]) }
+      return if @needed.empty?
+
+      runs = @dag.steps.each_index.select { |id| @selection.wanted?(id) && %i[run unknown].include?(@actions[id]) }
+      missing = runs.flat_map { |id| @dag.inputs(id) }.uniq.sort.select { |id| missing?(id) }
       raise CheckpointError.new(missing.map { |id| @dag.steps[id].name }, pipeline_name: @pipeline.name) unless missing.empty?
+    end
+
+    # A step that was skipped has no output to be missed; what a key: says is not known before the run.
+    def missing?(id)
+      return false if @selection.wanted?(id) || %i[restore reuse].include?(@actions[id])
+
+      @recording.outcomes[@dag.steps[id].name] != "skipped" && !keyed?(id)
+    end
+
+    def keyed?(id)
+      @request.dry? && @pipeline.calls.keys.key?(id)
     end
 
     def names(ids)

@@ -33,6 +33,11 @@ module Flowline
       [nil, "its recorded output cannot be read: #{Error.words(e)}"]
     end
 
+    # @return [String] how a step ended, in a word
+    def self.outcome(status, reason)
+      (reason.to_s == "not_selected" ? reason : status).to_s
+    end
+
     def initialize(pipeline, request)
       @pipeline = pipeline
       @request = request
@@ -54,15 +59,21 @@ module Flowline
     # The run begins.
     def start(_context, _warnings); end
 
+    # These steps run again.
+    def forget(_names); end
+
     # The run has ended.
     # @param result [Result]
     # @return [void]
     def finish(result)
       memory = @pipeline.memory
-      return memory.clear if result.success? && !@request.keep?
-
-      entries = result.outputs.to_h { |name, output| [name, Entry.new(@pipeline.fingerprint(name).value, output)] }
-      outcomes = result.steps.to_h { |step| [step.name, step.status.to_s] }
+      if done?(result)
+        memory.clear if memory[:facts] == facts
+        return
+      end
+      outcomes = result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] }
+      entries = @entries.select { |name, _| outcomes[name] == "not_selected" }
+      result.outputs.each { |name, output| entries[name] = Entry.new(@pipeline.fingerprint(name).value, output) if records?(name) }
       memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes)
     end
 
@@ -70,6 +81,15 @@ module Flowline
     def close; end
 
     private
+
+    # Whether nothing is left that another run could take up.
+    def done?(result)
+      result.success? && !@request.keep? && result.steps.none? { |step| step.reason == :not_selected }
+    end
+
+    def records?(name)
+      @request.checkpoint? && @pipeline.dag[name].options[:checkpoint] != false
+    end
 
     def recall
       memory = @pipeline.memory
@@ -79,7 +99,11 @@ module Flowline
     end
 
     def facts
-      [@request.params, @request.input, @request.values]
+      [known, @request.input? && [@request.input], @request.values]
+    end
+
+    def known
+      @request.params.except(*@request.secrets.keys)
     end
   end
 end

@@ -35,9 +35,9 @@ module Flowline
       @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain?
       @run = Native::Run.new(@dag.graph, request.go_on?)
       @limits = Limits.new(@run, @timeout)
-    rescue CheckpointError, ParamError
-      @recording&.close
-      raise
+      @pid = Process.pid
+    ensure
+      @recording&.close unless @pid
     end
 
     # Runs it to its end. An exception that is not a StandardError, a +throw+, or the death of the thread
@@ -52,12 +52,7 @@ module Flowline
         complete(executor)
         well = true
       ensure
-        @error ||= CancelledError.new(:interrupted, $!) unless well
-        begin
-          interrupt(executor) unless well
-        ensure
-          finish
-        end
+        wind_up(executor, well) if Process.pid == @pid # A step may have forked, and its child be leaving through us.
       end
       result
     ensure
@@ -94,6 +89,13 @@ module Flowline
       observers = request.reporters
       observers = [Hooks.new(pipeline.hooks, @context, @warnings), *observers] unless pipeline.hooks.empty?
       @recording.stored? ? [@recording, *observers] : observers
+    end
+
+    def wind_up(executor, well)
+      @error ||= CancelledError.new(:interrupted, $!) unless well
+      interrupt(executor) unless well
+    ensure
+      finish
     end
 
     def complete(executor)
@@ -208,6 +210,7 @@ module Flowline
     def preset
       @plan.restored.each { |id, output| @outputs[id] = output }
       @run.preset(@plan.restored.keys, @plan.unselected)
+      @recording.forget(@plan.outdated)
       finished(@run.take_passed_over.sort) unless @observers.empty?
     end
 

@@ -8,27 +8,22 @@ module Flowline
     # @param only [Symbol, String, Array, nil] +"name"+, +"+name"+ (and upstream), +"name+"+ (and downstream),
     #   +"tag:x"+, or several
     # @param from [Symbol, Array<Symbol>, nil] these and everything downstream
-    # @raise [ParamError] names that nothing has
+    # @raise [ParamError] names that nothing has, or none at all
     def initialize(dag, only, from)
       @dag = dag
       @problems = []
-      rerun = ids(Array(from).filter_map { |name| known(name, "from") }, :downstream)
-      @starts = (only ? Array(only).flat_map { |selector| select(selector.to_s) } : rerun).to_set
+      origins = Array(from).filter_map { |name| known(name, "from") }
+      @rerun = ids(origins, :downstream).to_set
+      @rerun.merge(Array(only).flat_map { |selector| select(selector.to_s) })
+      { only: only, from: from }.each { |option, given| @problems << "run: #{option}: names no step" if given == [] }
       Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
       @picks = !(only || from).nil?
-      @rerun = @starts | rerun
-      @needed = @rerun.flat_map { |id| dag.inputs(id) }.to_set - @rerun
-      @idle = only ? (0...dag.size).to_set - @rerun : ids(@starts.map { |id| dag.steps[id].name }, :upstream).to_set - @rerun
+      @idle = (only ? (0...dag.size) : ids(origins, :upstream)).to_set - @rerun
     end
 
     # @return [Boolean] whether the step takes part
     def wanted?(id)
       !@picks || !@idle.include?(id)
-    end
-
-    # @return [Boolean] whether its output is needed although it shall not run
-    def needed?(id)
-      @picks && @needed.include?(id)
     end
 
     # @return [Boolean] whether the step runs even if it is recorded
@@ -62,7 +57,7 @@ module Flowline
 
     def tagged(tag)
       found = @dag.steps.each_index.select { |id| @dag.steps[id].tags.include?(tag.to_sym) }
-      @problems << "run: only: no step has the tag #{tag}" if found.empty?
+      @problems << "run: only: no step has the tag #{tag}#{Name.suggest(tag, @dag.steps.flat_map(&:tags).uniq)}" if found.empty?
       found
     end
 

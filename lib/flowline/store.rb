@@ -37,6 +37,7 @@ module Flowline
 
     def initialize(path)
       @path = path
+      @pid = Process.pid
       @native = guard { Native::Store.open(path) }
       @inode = inode
     end
@@ -77,7 +78,7 @@ module Flowline
 
     # @return [void]
     def release(id)
-      guard { @native.release(id) }
+      guard { @native.release(id) } if @pid == Process.pid # Else it has none.
     end
 
     RUN = %i[id run_id pipeline checkpoint resumed status pid started_at duration error].freeze
@@ -106,7 +107,10 @@ module Flowline
 
     private
 
+    # A forked child must not touch what it inherited.
     def guard
+      raise StoreError.new(path, "was opened by process #{@pid}; leave a forked child with exit!") unless Process.pid == @pid
+
       yield
     rescue StoreError
       raise

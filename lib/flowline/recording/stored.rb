@@ -20,6 +20,9 @@ module Flowline
       def initialize(pipeline, request)
         @checkpoint = nil
         super
+        ready = true
+      ensure
+        close unless ready
       end
 
       # @return [Boolean]
@@ -41,12 +44,20 @@ module Flowline
         @warnings = warnings
         @store ||= Store.at(@request.root)
         lock(rand(1 << 40)) unless @checkpoint
-        @pipeline.fingerprints # Before a step changes what its block has captured.
+        # Before a step changes what its block has captured.
+        @fingerprints = @pipeline.steps.map { |step| @pipeline.fingerprint(step.name).value }
         bury
         supersede unless @resumed
         @run, = @store.call(:begin, context.run_id, @pipeline.name, identity, @checkpoint, @resumed, adoptable, Process.pid,
                             context.started_at.to_f, durable: durable?).first
         @written = {}
+      end
+
+      # What was recorded of these steps is of no more use: they run again.
+      # @param names [Array<Symbol>]
+      # @return [void]
+      def forget(names)
+        @store.batch(:forget, names.map { |name| [@checkpoint, name] })
       end
 
       # Records a step that succeeded: when this returns, it is there for good.
@@ -59,9 +70,10 @@ module Flowline
       def complete(id, step, facts, output)
         row = [@run, id, step.name, :succeeded, nil, *facts, nil]
         @written[id] = true
-        return @store.call(:step, *row, durable: durable?) unless @request.checkpoint? && step.options[:checkpoint] != false
+        return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
 
-        @store.call(:complete, *row, @checkpoint, @pipeline.fingerprint(step.name).value, payload: dump(step, output), durable: durable?)
+        bytes = step.options[:checkpoint] == false ? +"" : dump(step, output)
+        @store.call(:complete, *row, @checkpoint, @fingerprints[id], payload: bytes, durable: durable?)
       end
 
       # @param event [Event]
@@ -78,8 +90,8 @@ module Flowline
       # @return [void]
       def finish(result)
         @store.batch(:step, result.steps.each_with_index.reject { |_, id| @written[id] }.map { |step, id| row(id, step) })
-        @store.call(:clear, @checkpoint) if result.success? && !@request.keep?
-        @store.call(:finish, @run, result.status, result.duration, text(result.error), @pipeline.name, durable: durable?)
+        spent = @checkpoint if done?(result)
+        @store.call(:finish, @run, result.status, result.duration, text(result.error), @pipeline.name, spent, durable: durable?)
       end
 
       # @return [void]
@@ -124,7 +136,7 @@ module Flowline
 
       def load(number, run_id, checkpoint)
         @resumed = run_id
-        @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, step[:status]] }
+        @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
         store.call(:outputs, checkpoint).each do |name, fingerprint, bytes|
           @entries[name.to_sym] = Entry.new(fingerprint, *Recording.restore(bytes))
         end
@@ -147,18 +159,15 @@ module Flowline
       def identity
         @identity ||= begin
           input = @request.input? ? [@request.input] : []
-          values = [*known.sort.flatten(1), *input, *@request.values.flatten(1)]
+          values = [*known.sort.flatten(1), *input, *@request.values.sort_by { |key, _| key.to_s }.flatten(1)]
           Native.digest(values.map { |value| Digest.try(value) || TypeHints.kind(value) })
         end
       end
 
-      def known
-        @request.params.except(*@request.secrets.keys)
-      end
-
       def adoptable
-        Marshal.dump(known)
-      rescue TypeError
+        bytes = Marshal.dump(known)
+        bytes unless @context.secret_in?(bytes)
+      rescue StandardError
         nil
       end
 
@@ -167,7 +176,7 @@ module Flowline
         return bytes unless @context.secret_in?(bytes)
 
         unrecorded(step, "holds a secret")
-      rescue TypeError, NoMethodError => e
+      rescue StandardError, SystemStackError => e
         unrecorded(step, "cannot be serialised: #{@context.mask(Error.words(e))}")
       end
 

@@ -90,7 +90,7 @@ pub const OPERATIONS: &[Operation] = &[
          VALUES (?10, ?3, ?11, ?12, ?13, ?14)",
         ],
     ),
-    // (run, status, duration, error, pipeline)
+    // (run, status, duration, error, pipeline, checkpoint that is of no more use or NULL)
     operation(
         "finish",
         Payload::Collect,
@@ -98,7 +98,7 @@ pub const OPERATIONS: &[Operation] = &[
             "UPDATE runs SET status = ?2, duration = ?3, error = ?4 WHERE id = ?1",
             "DELETE FROM runs WHERE pipeline = ?5 AND status <> 'running' AND id <= \
          (SELECT id FROM runs WHERE pipeline = ?5 ORDER BY id DESC LIMIT 1 OFFSET 100)",
-            "DELETE FROM outputs WHERE checkpoint NOT IN (SELECT checkpoint FROM runs)",
+            "DELETE FROM outputs WHERE checkpoint = ?6 OR checkpoint NOT IN (SELECT checkpoint FROM runs)",
             NEEDED,
         ],
     ),
@@ -130,6 +130,12 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     // (checkpoint)
     operation("clear", Payload::None, &["DELETE FROM outputs WHERE checkpoint = ?1"]),
+    // (checkpoint, name): that step will run again.
+    operation(
+        "forget",
+        Payload::None,
+        &["DELETE FROM outputs WHERE checkpoint = ?1 AND name = ?2"],
+    ),
     // (checkpoint) -> name, fingerprint, output
     operation(
         "outputs",

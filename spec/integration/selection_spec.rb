@@ -1,0 +1,150 @@
+# frozen_string_literal: true
+
+RSpec.describe "Selecting steps" do
+  let(:log) { [] }
+
+  def ran
+    log.dup.tap { log.clear }
+  end
+
+  # Steps that log their names and return them with what they got; they raise while `broken` has them.
+  def pipeline(edges, broken: [], name: "select", **options)
+    log = self.log
+    Flowline.define(name: name) do |p|
+      edges.each do |step, inputs|
+        p.step(step, depends_on: inputs, **options.fetch(step, {})) do |**given|
+          log << step
+          raise "#{step} is down" if broken.include?(step)
+
+          [step, *given.values].join("-")
+        end
+      end
+    end
+  end
+
+  %w[select].push(nil).each do |name|
+    context name ? "from a recorded run" : "from a run in memory" do
+      it "runs what comes after from:, and restores or runs the rest" do
+        broken = [:b]
+        p = pipeline({ a: [], side: [], b: [:a], c: %i[b side] }, name: name, broken: broken, side: { checkpoint: false })
+        p.run
+        broken.clear
+        ran
+        result = p.run(from: :b)
+        expect(outcomes(result)).to eq(a: :restored, side: :succeeded, b: :succeeded, c: :succeeded)
+      end
+
+      it "runs what a failed from: was asked to run again when that run is resumed, rather than what was before" do
+        broken = [:d]
+        p = pipeline({ a: [], b: [:a], c: [:b], d: [:c] }, name: name, broken: broken)
+        p.run
+        broken.replace([:b])
+        expect(p.run(from: :b).failed_step).to eq(:b)
+        broken.clear
+        ran
+        expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :succeeded, c: :succeeded, d: :succeeded)
+      end
+
+      it "keeps what is recorded after an only: that leaves steps out, as the run is not complete" do
+        broken = [:c]
+        p = pipeline({ a: [], b: [:a], c: [:b] }, name: name, broken: broken)
+        p.run
+        broken.clear
+        2.times { expect(outcomes(p.run(only: :c))).to eq(a: %i[skipped not_selected], b: :restored, c: :succeeded) }
+        expect(outcomes(p.run(only: :b))).to eq(a: :restored, b: :succeeded, c: %i[skipped not_selected])
+      end
+    end
+  end
+
+  it "clears the checkpoint after a from: that completes the run" do
+    broken = [:b]
+    p = pipeline({ a: [], b: [:a] }, broken: broken)
+    p.run
+    broken.clear
+    p.run!(from: :b)
+    expect(Flowline::Checkpoint.list).to be_empty
+  end
+
+  it "names all outputs that a from: or only: misses" do
+    p = pipeline({ a: [], b: [], c: %i[a b] })
+    [{ from: :c }, { only: :c }, { only: :c, dry_run: true }, { from: [:c], resume: true }].each do |options|
+      expect { p.run(**options) }.to raise_error(Flowline::CheckpointError, /no recorded output of a, b of select; .*keep_checkpoint: true/) do |error|
+        expect(error.step_names).to eq(%i[a b])
+      end
+    end
+    expect(ran).to be_empty
+    expect(Flowline::Store.existing(ENV.fetch("FLOWLINE_ROOT"))).to be_nil
+  end
+
+  it "takes a branch that its condition skipped for skipped, not for missing" do
+    broken = [:last]
+    p = pipeline({ a: [], off: [], last: %i[a off] }, broken: broken, off: { when: -> { false } }, last: { run_if: :any })
+    p.run
+    broken.clear
+    expect(outcomes(p.run(from: :last))).to eq(a: :restored, off: %i[skipped not_selected], last: :succeeded)
+  end
+
+  it "finds inputs of inputs in the cache" do
+    p = pipeline({ a: [], b: [:a], c: [:b] }, a: { cache: true }, b: { cache: true })
+    p.run
+    ran
+    expect(outcomes(p.run(only: :c))).to eq(a: :cached, b: :cached, c: :succeeded)
+    expect(outcomes(p.run(from: :c))).to eq(a: :cached, b: :cached, c: :succeeded)
+    expect(p.run(only: :c, dry_run: true).steps.map(&:action)).to eq(%i[reuse reuse run])
+    expect(ran).to eq(%i[c c])
+  end
+
+  it "fails a step whose cache key raises, and locks nothing" do
+    p = Flowline.define(name: "key") do |d|
+      d.step(:a, cache: { key: -> { raise "no key" } }) { 1 }
+      d.step(:b, depends_on: :a) { |a| a }
+    end
+    p.run
+    expect(p.run(resume: true).failed_step).to eq(:a)
+    expect { p.run(from: :b) }.to raise_error(Flowline::CheckpointError)
+    expect(p.run(resume: true).failed_step).to eq(:a)
+  end
+
+  it "means steps whose names hold what selectors are made of" do
+    odd = [:"+", :"a+", :"+a", :"tag:x", :"a b", :"é,🙂"]
+    p = pipeline(odd.to_h { |name| [name, []] }.merge(a: [], x: []), x: { tags: :x })
+    odd.each { |name| expect([p.run!(only: name.to_s, keep_checkpoint: true), ran].last).to eq([name]) }
+    p.run!(only: :a)
+    expect(ran).to eq([:a])
+    p.run!(only: ["tag:x", "a+"])
+    expect(ran).to eq([:"tag:x", :"a+"].sort_by { |name| odd.index(name) })
+  end
+
+  it "means all steps of a nested pipeline by its name" do
+    log = self.log
+    inner = Flowline.define do |p|
+      p.step(:x) { |rows| [log << :x, rows].last }
+      p.step(:y, depends_on: :x) { |rows| [log << :y, rows.sum].last }
+    end
+    p = Flowline.define(name: "outer") do |d|
+      d.step(:rows) { [log << :rows, [1, 2]].last }
+      d.step(:clean, inner, depends_on: :rows)
+      d.step(:after, depends_on: :clean) { |sum| [log << :after, sum].last }
+    end
+    keep = { keep_checkpoint: true }
+    p.run!(**keep)
+    { { only: "clean" } => %i[x y], { only: "clean.y" } => %i[y], { only: "+clean" } => %i[rows x y], { only: "clean+" } => %i[x y after],
+      { from: :clean } => %i[x y after], { from: "clean.y" } => %i[y after], { only: %i[after clean] } => %i[x y after] }.each do |options, expected|
+      ran
+      p.run!(**options, **keep)
+      expect([options, ran]).to eq([options, expected])
+    end
+  end
+
+  it "suggests names and refuses what is none, all in one error" do
+    p = pipeline({ fetch: [], load: [:fetch] }, load: { tags: %i[nightly slow] })
+    expect { p.run(only: %w[ftech tag:slwo], from: :laod) }.to raise_error(Flowline::ParamError) do |error|
+      expect(error.problems).to contain_exactly(/only: there is no step ftech; did you mean fetch\?/, /from: there is no step laod; did you mean load\?/,
+                                                /only: no step has the tag slwo; did you mean slow\?/)
+    end
+    expect { p.run(only: "zzz") }.to raise_error(Flowline::ParamError, /there is no step zzz; there are fetch, load/)
+    ["", "+", [], "tag:"].each { |selector| expect { p.run(only: selector) }.to raise_error(Flowline::ParamError, /only:/) }
+    expect { p.run(from: []) }.to raise_error(Flowline::ParamError, /from:/)
+    expect(ran).to be_empty
+  end
+end
