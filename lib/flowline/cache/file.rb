@@ -39,7 +39,9 @@ module Flowline
       # @api private
       def write(key, bytes, ttl)
         call(:write, key, (now + ttl if ttl), now, payload: bytes)
-        tidy if ((@writes += 1) % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
+        # The first one, too: many short processes would never come to the last.
+        tidy if (@writes % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
+        @writes += 1
       end
 
       # @param key [String]
@@ -65,23 +67,30 @@ module Flowline
       # @api private
       alias identity path
 
-      # Excludes other processes.
+      # Excludes other processes, where a lock can be had.
       # @api private
       def lock(key)
         id = LOCKS + Native.digest(key)[0, 9].to_i(16)
-        pause = 0.001
-        while database.acquire(id)
-          sleep(pause)
-          pause = [pause * 2, 0.05].min
-        end
-        begin
-          yield
-        ensure
-          database.release(id)
-        end
+        store = acquire(id)
+        yield
+      ensure
+        store&.release(id)
       end
 
       private
+
+      # @return [Store, nil] that holds the lock
+      def acquire(id)
+        pause = 0.001
+        store = database
+        while store.acquire(id)
+          sleep(pause)
+          pause = [pause * 2, 0.05].min
+        end
+        store
+      rescue StoreError
+        nil
+      end
 
       def now
         Time.now.to_f
