@@ -37,6 +37,8 @@ struct Open {
     start: usize,
     next: usize,
     lowest: usize,
+    /// Whether it is walked again.
+    again: bool,
 }
 
 struct Walk<'a> {
@@ -46,9 +48,12 @@ struct Walk<'a> {
     /// For each open container an Array of itself and its items.
     items: RArray,
     /// By identity: of an open container its depth, of a finished one its digest.
-    /// `false` if it has to be walked again.
+    /// `false` if it has to be walked again. That of what refers to itself is longer by a byte: it does not hold
+    /// where something within is walked again.
     known: RHash,
     again: u32,
+    /// How many of the open ones are walked again.
+    within: u32,
     module: RModule,
 }
 
@@ -59,7 +64,7 @@ fn digest(ruby: &Ruby, value: Value) -> Result<String, Error> {
     known.funcall::<_, _, Value>("compare_by_identity", ())?;
     let module = ruby.define_module("Flowline")?.const_get("Digest")?;
     let (items, open) = (ruby.ary_new(), Vec::new());
-    let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known, again: 0, module };
+    let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known, again: 0, within: 0, module };
     walk.enter(value)?;
     while let Some(open) = walk.open.last_mut() {
         let items: RArray = walk.items.entry(-1)?;
@@ -157,11 +162,14 @@ impl Walk<'_> {
 
     fn container(&mut self, value: Value) -> Result<(), Error> {
         let depth = self.open.len();
-        if let Some(known) = self.known.get(value) {
+        let known: Option<Value> = self.known.get(value);
+        if let Some(known) = known {
             if let Some(digest) = RString::from_value(known) {
-                self.bytes.push(b'm');
-                self.bytes.extend_from_slice(raw::frozen_bytes(&digest));
-                return Ok(());
+                if self.within == 0 || digest.len() == 32 {
+                    self.bytes.push(b'm');
+                    self.bytes.extend(raw::frozen_bytes(&digest).iter().take(32));
+                    return Ok(());
+                }
             } else if known.to_bool() {
                 let above = usize::try_convert(known)?;
                 self.put(b'c', &((depth - above) as u64).to_le_bytes());
@@ -175,12 +183,14 @@ impl Walk<'_> {
                 let class: ExceptionClass = self.module.const_get("Impossible")?;
                 return Err(Error::new(class, "structure too much of which refers to what it is in"));
             }
+            self.within += 1;
         }
         let items = self.ruby.ary_new();
         items.push(value)?;
         let tag = self.list(value, items)?;
         self.known.aset(value, depth)?;
-        self.open.push(Open { start: self.bytes.len(), next: 0, lowest: usize::MAX });
+        let again = known.is_some();
+        self.open.push(Open { start: self.bytes.len(), next: 0, lowest: usize::MAX, again });
         self.items.push(items)?;
         self.put(tag, &(items.len() as u64).to_le_bytes());
         Ok(())
@@ -209,6 +219,7 @@ impl Walk<'_> {
     /// Closes the innermost container: its digest takes the place of its bytes.
     fn leave(&mut self, items: RArray) -> Result<(), Error> {
         let Some(open) = self.open.pop() else { return Ok(()) };
+        self.within -= u32::from(open.again);
         let _: Value = self.items.pop()?;
         let digest = blake3::hash(self.bytes.get(open.start..).unwrap_or_default());
         self.bytes.truncate(open.start);
@@ -222,7 +233,11 @@ impl Walk<'_> {
                 above.lowest = above.lowest.min(open.lowest);
             }
         } else {
-            self.known.aset(owner, self.ruby.str_from_slice(digest.as_bytes()))?;
+            let known = self.ruby.str_from_slice(digest.as_bytes());
+            if open.lowest == self.open.len() {
+                known.cat(b"c");
+            }
+            self.known.aset(owner, known)?;
         }
         Ok(())
     }
