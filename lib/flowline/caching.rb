@@ -30,7 +30,7 @@ module Flowline
     def there?(id, outputs, context)
       key = reads?(id) && key(id, outputs, context)
       key ? cache(id).exists?(key) : false
-    rescue StandardError # The key's own: then the step fails when it runs.
+    rescue StandardError # That of key: fails the step, when it is its turn.
       false
     end
 
@@ -79,20 +79,22 @@ module Flowline
       step = @pipeline.steps[id]
       fingerprint = @pipeline.fingerprint(step.name)
       custom = @pipeline.calls.keys[id]
-      return uncached(step, fingerprint.problem) if fingerprint.problem && !custom
+      problem = fingerprint.problem unless custom
+      return uncached(step, problem) if problem
 
       facts = if custom
                 [fingerprint.code, custom.call(outputs, context)]
               else
                 [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context)]
               end
-      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest(facts)}"
+      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, *facts])}"
     rescue Flowline::Digest::Impossible => e
       uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
     end
 
     def uncached(step, why)
-      @warnings << "step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }"
+      warning = "step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }"
+      @warnings << warning unless @warnings.include?(warning) # Attempts would repeat it.
       nil
     end
 

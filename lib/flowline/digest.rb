@@ -19,21 +19,9 @@ module Flowline
 
     KERNEL = %i[class instance_variables instance_variable_get singleton_methods].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
     NAME = ::Module.instance_method(:name)
-    # `===` may be overridden: ActiveSupport asks objects what they are.
-    IS = ::Module.instance_method(:===)
-    CONTENT = {
-      ::Module => ->(object) { [NAME.bind_call(object) || raise(Impossible, "class without a name")] },
-      ::Array => ->(object) { [::Array.new(object), *variables(object)] },
-      ::String => ->(object) { [::String.new(object), *variables(object)] },
-      ::Hash => ->(object) { [hash(object), *variables(object)] },
-      ::Range => ->(object) { [object.begin, object.end, object.exclude_end?] },
-      ::Struct => ->(object) { [object.to_a, *variables(object)] },
-      ::Time => ->(object) { [object.to_r, object.utc_offset, object.zone, object.utc?] },
-      ::Rational => ->(object) { [object.numerator, object.denominator] },
-      ::Complex => ->(object) { object.rect },
-      ::Exception => ->(object) { [object.message, *variables(object)] }
-    }.freeze
-    private_constant :KERNEL, :NAME, :IS, :CONTENT
+    # What may go wrong where code of the object's is called.
+    TROUBLE = [StandardError, SystemStackError, NotImplementedError].freeze
+    private_constant :KERNEL, :NAME, :TROUBLE
 
     class << self
       # @return [String, nil] the digest, unless there is none
@@ -49,11 +37,18 @@ module Flowline
       # @return [Array] the name of its class, and its parts
       # @raise [Impossible]
       def parts(object, plain)
-        name = NAME.bind_call(ask(object, :class)) or raise Impossible, "anonymous class's instance"
+        type = ask(object, :class)
+        name = NAME.bind_call(type) or raise Impossible, "anonymous class's instance"
+        return [name, object.cache_key_with_version] if record?(object, type)
+        return [name, object.__send__(:marshal_dump)] if has?(type, :marshal_dump)
         raise Impossible, "#{name} with methods of its own" unless ::Module === object || ask(object, :singleton_methods).empty?
+        return [name, *variables(object)] if plain && !has?(type, :_dump) && !(::Exception === object)
 
-        content = content(object) || custom(object, name, plain)
-        [name, *content]
+        [name, *(content(object, type) || [Marshal.dump(object)])]
+      rescue Impossible
+        raise
+      rescue *TROUBLE
+        raise Impossible, name
       end
 
       private
@@ -62,37 +57,53 @@ module Flowline
         KERNEL.fetch(what).bind_call(object, *arguments)
       end
 
-      def content(object)
-        _, take = CONTENT.find { |type, _| IS.bind_call(type, object) }
-        take ? instance_exec(object, &take) : other(object)
+      # Asked of the class that it is an instance of: it could call itself another, or its methods lie.
+      def given(object, type, method)
+        type.instance_method(method).bind_call(object)
+      end
+
+      def has?(type, method)
+        type.method_defined?(method) || type.private_method_defined?(method)
+      end
+
+      # @return [Array, nil]
+      def content(object, type)
+        # ActiveSupport takes its times with a zone for Times.
+        return [object.to_r, object.utc_offset, object.zone, object.utc?, *variables(object)] if type <= ::Time
+
+        case object
+        when ::Module then [NAME.bind_call(object) || raise(Impossible, "class without a name")]
+        when ::Array then [::Array.new(object), *variables(object)]
+        when ::String then [::String.new(object), *variables(object)]
+        when ::Hash then [hash(object), *variables(object)]
+        when ::Range then [object.begin, object.end, object.exclude_end?, *variables(object)]
+        when ::Struct then [given(object, ::Struct, :to_a), *variables(object)]
+        when ::Exception then [object.message, object.cause, *variables(object)]
+        else other(object)
+        end
       end
 
       # Of classes that may not be there.
       def other(object)
-        return [object.to_a] if defined?(::Set) && IS.bind_call(::Set, object)
-        return [object.to_h] if defined?(::Data) && ::Data.respond_to?(:define) && IS.bind_call(::Data, object)
+        if defined?(::Set) && ::Set === object
+          [given(object, ::Set, :to_a), object.compare_by_identity?, *variables(object).reject { |name,| name == :@hash }]
+        elsif defined?(::Data) && ::Data.respond_to?(:define) && ::Data === object
+          [given(object, ::Data, :to_h), *variables(object)]
+        elsif defined?(::BigDecimal) && ::BigDecimal === object
+          [object.to_s]
+        end
       end
 
       def hash(hash)
-        raise Impossible, "Hash with a default block" if hash.default_proc
+        raise Impossible, "Hash with a default block" if given(hash, ::Hash, :default_proc)
 
-        [hash.default, hash.compare_by_identity?, *hash.to_a.flatten(1)]
+        [given(hash, ::Hash, :default), hash.compare_by_identity?, *given(hash, ::Hash, :to_a).flatten(1)]
       end
 
-      # Unchanged records of ActiveRecord's know a key of their own.
-      def custom(object, name, plain)
-        type = ask(object, :class)
-        if type.method_defined?(:cache_key_with_version) && object.persisted? && !object.changed?
-          [object.cache_key_with_version]
-        elsif type.method_defined?(:marshal_dump) || type.private_method_defined?(:marshal_dump)
-          [object.__send__(:marshal_dump)]
-        elsif plain && !type.method_defined?(:_dump)
-          variables(object)
-        else
-          [Marshal.dump(object)]
-        end
-      rescue StandardError # Its own methods may raise anything.
-        raise Impossible, name
+      # Unchanged records of ActiveRecord's know a key of their own, which tells versions apart if they have one.
+      def record?(object, type)
+        type.method_defined?(:cache_key_with_version) && object.persisted? && !object.changed? &&
+          !(type.method_defined?(:cache_version) && object.cache_version.nil?)
       end
 
       def variables(object)

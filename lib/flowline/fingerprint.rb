@@ -9,16 +9,14 @@ module Flowline
     # names, paths, first line.
     HEADER = 9
     # A line of +disasm+ that reads or sets a local. Instructions have but its place in a table, which changes with
-    # the code around the block; here is its name.
-    LOCAL = /^\d+ (get|set)local\S*\s+(\S+)@\d+/
+    # the code around the block; here is its name. Blocks within the block stand in its catch table, after bars.
+    LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+/
     # By bytecode: its digest, and the locals it reads and sets.
     SEEN = ObjectSpace::WeakMap.new
     private_constant :HEADER, :LOCAL, :SEEN
 
     # @return [String] the digest of the code alone
     attr_reader :code
-    # @return [String, nil] what it captures that cannot be digested
-    attr_reader :problem
 
     # @param callable [Object] see {Step#callable}
     # @param version [Object] what the user says is the version of what it calls
@@ -31,6 +29,12 @@ module Flowline
       value
     end
 
+    # @return [String, nil] what it captures that cannot be digested
+    def problem
+      value
+      @problem || @captures.each_value.filter_map(&:last).first
+    end
+
     # The code and what is captured. A variable that was bound to another object is digested again; a change of the
     # object itself is not seen.
     # @return [String]
@@ -39,16 +43,16 @@ module Flowline
         object = @binding.local_variable_get(name)
         next if known && known.first.equal?(object)
 
-        @captures[name] = [object, digest(name, object)]
+        @captures[name] = [object, *digest(name, object)]
         @value = nil
       end
-      @value ||= @captures.empty? ? code : Native.digest([code, @captures.transform_values(&:last)])
+      @value ||= @captures.empty? ? code : Native.digest([code, @captures.transform_values { |known| known[1] }])
     end
 
     class << self
       # @param bytecode [RubyVM::InstructionSequence]
-      # @return [Array(String, Array)] a digest without what changes when lines move, and +["get" or "set", name]+
-      #   for each use of a local
+      # @return [Array(String, Array)] a digest without what changes when lines move, and for
+      #   each use of a local, what is done to it and how, and its name
       def read(bytecode)
         SEEN[bytecode] ||= begin
           locals = bytecode.disasm.scan(LOCAL)
@@ -73,7 +77,7 @@ module Flowline
         *rest, instructions = list.drop(HEADER)
         # Numbers between them are lines, and some Symbols are events.
         instructions = instructions.grep_v(Integer).reject { |entry| entry.is_a?(Symbol) && entry.start_with?("RUBY_EVENT") }
-        instructions = instructions.map { |entry| entry.is_a?(Array) && entry.first.match?(/local/) ? [entry.first, *entry.drop(2)] : entry }
+        instructions = instructions.map { |entry| Array === entry && entry.first.match?(/local|blockp/) ? [entry[0], *entry.drop(2)] : entry }
         normalise([*rest, *instructions])
       end
     end
@@ -84,16 +88,16 @@ module Flowline
     def parts(callable)
       case callable
       # &:symbol has no bytecode, but says what it is.
-      when Proc then [bytecode(callable), callable.inspect[/\(&:(.+)\)/, 1]]
+      when Proc then [bytecode(callable), callable.inspect[/\(&:(.+)\)/, 1] || code_of_its_own(callable)]
       when Method, UnboundMethod then [bytecode(callable), [callable.owner.name, callable.name, receiver(callable)]]
-      else [bytecode(Signature.entry(callable)), digest("the object", callable)]
+      else [bytecode(Signature.entry(callable)), content("the object", callable)]
       end
     end
 
     def receiver(method)
       return if method.is_a?(UnboundMethod) || method.receiver.equal?(TOPLEVEL_BINDING.receiver)
 
-      digest("the receiver", method.receiver)
+      content("the receiver", method.receiver)
     end
 
     def bytecode(callable)
@@ -102,18 +106,30 @@ module Flowline
       nil
     end
 
-    # The outer locals that the block reads and does not set.
-    def captures(block, locals)
-      names = locals.group_by(&:first).transform_values { |found| found.map { |_, name| name.to_sym } }
-      @binding = block.binding
-      ((names.fetch("get", []) - names.fetch("set", [])) & @binding.local_variables).to_h { |name| [name, nil] }
+    # Made of methods or of other Procs.
+    def code_of_its_own(block)
+      @problem = "is a Proc made of others, whose code cannot be seen" unless bytecode(block)
+      nil
     end
 
+    # The outer locals that the block reads and does not set. Those of level 0 are its own.
+    def captures(block, locals)
+      outer = locals.reject { |_, _, how, _| how.start_with?("_WC_0") }
+      read, set = outer.partition { |verb,| verb == "get" }.map { |uses| uses.map { |use| use.last.to_sym } }
+      @binding = block.binding
+      ((read - set) & @binding.local_variables).to_h { |name| [name, nil] }
+    end
+
+    def content(name, object)
+      digest, @problem = digest(name, object)
+      digest
+    end
+
+    # @return [Array(String, nil), Array(nil, String)] its digest, or why it has none
     def digest(name, object)
-      Native.digest(object)
+      [Native.digest(object), nil]
     rescue Flowline::Digest::Impossible => e
-      @problem ||= "captures #{name} (#{e.message}), which cannot be digested"
-      nil
+      [nil, "captures #{name} (#{e.message}), which cannot be digested"]
     end
   end
 end

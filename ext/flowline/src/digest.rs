@@ -1,15 +1,16 @@
 //! `Flowline::Native.digest`: a digest of any Ruby value, by BLAKE3.
 //!
 //! A tree of digests (Merkle 1987): that of a container is over those of what is in it, so an object shared by
-//! several is walked once. What is under way is on a stack of ours, so depth does not matter. Objects are only
-//! held in Ruby's own arrays and hashes, which keep up when the garbage collector moves them.
+//! several is walked once. What is small is written down as it is, which depends on nothing but its content. What
+//! is under way is on a stack of ours, so depth does not matter. Objects are only held in Ruby's own arrays and
+//! hashes, which keep up when the garbage collector moves them.
 use magnus::encoding::{EncodingCapable, RbEncoding};
 use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
 use magnus::value::{LazyId, ReprValue};
 use magnus::{
-    Error, Float, Integer, Module, Object, RArray, RClass, RHash, RModule, RObject, RString, Ruby, Symbol,
-    TryConvert, Value, function,
+    Error, ExceptionClass, Float, Integer, Module, Object, RArray, RClass, RHash, RModule, RObject, RString,
+    Ruby, Symbol, TryConvert, Value, function,
 };
 
 use crate::raw;
@@ -21,6 +22,14 @@ pub fn init(native: RModule) -> Result<(), Error> {
 static DEFAULT: LazyId = LazyId::new("default");
 static DEFAULT_PROC: LazyId = LazyId::new("default_proc");
 static BY_IDENTITY: LazyId = LazyId::new("compare_by_identity?");
+static NAME: LazyId = LazyId::new("name");
+
+/// Containers nested no deeper than this, in no more bytes than this, are written down as they are.
+const INLINE: (usize, usize) = (4, 1024);
+/// Strings longer than this are not hashed again when they are met again.
+const LONG: usize = 4096;
+/// How often what refers to something around it may be walked again, as what is around differs.
+const AGAIN: u32 = 100_000;
 
 /// A container under way: where its bytes begin, which item is next, and how far up the walk something in it
 /// refers to.
@@ -28,6 +37,8 @@ struct Open {
     start: usize,
     next: usize,
     lowest: usize,
+    /// Whether it is walked again.
+    again: bool,
 }
 
 struct Walk<'a> {
@@ -37,7 +48,12 @@ struct Walk<'a> {
     /// For each open container an Array of itself and its items.
     items: RArray,
     /// By identity: of an open container its depth, of a finished one its digest.
+    /// `false` if it has to be walked again. That of what refers to itself is longer by a byte: it does not hold
+    /// where something within is walked again.
     known: RHash,
+    again: u32,
+    /// How many of the open ones are walked again.
+    within: u32,
     module: RModule,
 }
 
@@ -48,7 +64,7 @@ fn digest(ruby: &Ruby, value: Value) -> Result<String, Error> {
     known.funcall::<_, _, Value>("compare_by_identity", ())?;
     let module = ruby.define_module("Flowline")?.const_get("Digest")?;
     let (items, open) = (ruby.ary_new(), Vec::new());
-    let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known, module };
+    let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known, again: 0, within: 0, module };
     walk.enter(value)?;
     while let Some(open) = walk.open.last_mut() {
         let items: RArray = walk.items.entry(-1)?;
@@ -61,55 +77,120 @@ fn digest(ruby: &Ruby, value: Value) -> Result<String, Error> {
         }
     }
     let digest = blake3::hash(&walk.bytes);
-    Ok(digest.to_hex().chars().take(32).collect())
+    Ok(digest.to_hex().get(..32).unwrap_or_default().to_owned())
 }
 
 impl Walk<'_> {
     /// Writes a value down, or opens it.
     fn enter(&mut self, value: Value) -> Result<(), Error> {
+        let (start, most) = (self.bytes.len(), self.bytes.len() + INLINE.1);
+        if self.scalar(value)? || self.inline(value, INLINE.0, most)? {
+            return Ok(());
+        }
+        self.bytes.truncate(start);
+        self.container(value)
+    }
+
+    fn scalar(&mut self, value: Value) -> Result<bool, Error> {
         if value.is_nil() {
             self.bytes.push(b'n');
         } else if let Some(integer) = Integer::from_value(value) {
             match integer.to_i64() {
-                Ok(small) => self.put(b'i', &small.to_le_bytes()),
+                Ok(small) => {
+                    self.bytes.push(b'i');
+                    self.bytes.extend_from_slice(&small.to_le_bytes());
+                }
                 Err(_) => self.put(b'I', integer.to_string().as_bytes()),
             }
-        } else if let Some(float) = Float::from_value(value) {
-            let float = float.to_f64();
-            self.put(b'd', &if float.is_nan() { f64::NAN } else { float }.to_bits().to_le_bytes());
         } else if let Some(symbol) = Symbol::from_value(value) {
-            self.text(b'y', RString::try_convert(symbol.funcall("name", ())?)?)?;
+            self.text(b'y', RString::try_convert(symbol.funcall(*NAME, ())?)?)?;
         } else if let Some(text) = RString::from_value(value).filter(|_| of(value, self.ruby.class_string()))
         {
             self.text(b's', text)?;
+        } else if let Some(float) = Float::from_value(value) {
+            let float = float.to_f64();
+            self.put(b'd', &if float.is_nan() { f64::NAN } else { float }.to_bits().to_le_bytes());
         } else if same(value, self.ruby.qtrue()) || !value.to_bool() {
             self.bytes.push(if value.to_bool() { b't' } else { b'f' });
         } else {
-            self.container(value)?;
+            return Ok(false);
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Writes down a small container of nothing but Ruby's own. If it is none, there may be bytes too many.
+    fn inline(&mut self, value: Value, depth: usize, most: usize) -> Result<bool, Error> {
+        if depth == 0 {
+            return Ok(false);
+        }
+        if of(value, self.ruby.class_array()) {
+            let array = RArray::try_convert(value)?;
+            self.put(b'a', &(array.len() as u64).to_le_bytes());
+            let mut next = 0;
+            while next < array.len() {
+                if !self.small(array.entry(next as isize)?, depth, most)? {
+                    return Ok(false);
+                }
+                next += 1;
+            }
+            return Ok(true);
+        }
+        let Some(hash) = self.plain(value)? else { return Ok(false) };
+        let default: Value = hash.funcall(*DEFAULT, ())?;
+        self.put(b'h', &(hash.len() as u64).to_le_bytes());
+        let mut small = self.small(default, depth, most)?;
+        hash.foreach(|key: Value, value: Value| {
+            small = small && self.small(key, depth, most)? && self.small(value, depth, most)?;
+            Ok(if small { ForEach::Continue } else { ForEach::Stop })
+        })?;
+        Ok(small)
+    }
+
+    fn small(&mut self, value: Value, depth: usize, most: usize) -> Result<bool, Error> {
+        Ok((self.scalar(value)? || self.inline(value, depth - 1, most)?) && self.bytes.len() <= most)
+    }
+
+    /// A Hash with nothing unusual about it.
+    fn plain(&self, value: Value) -> Result<Option<RHash>, Error> {
+        if !of(value, self.ruby.class_hash()) {
+            return Ok(None);
+        }
+        let hash = RHash::try_convert(value)?;
+        let unusual: Value = hash.funcall(*DEFAULT_PROC, ())?;
+        Ok((unusual.is_nil() && !hash.funcall::<_, _, bool>(*BY_IDENTITY, ())?).then_some(hash))
     }
 
     fn container(&mut self, value: Value) -> Result<(), Error> {
         let depth = self.open.len();
-        if let Some(known) = self.known.get(value) {
+        let known: Option<Value> = self.known.get(value);
+        if let Some(known) = known {
             if let Some(digest) = RString::from_value(known) {
-                self.bytes.push(b'm');
-                self.bytes.extend_from_slice(raw::frozen_bytes(&digest));
-            } else {
+                if self.within == 0 || digest.len() == 32 {
+                    self.bytes.push(b'm');
+                    self.bytes.extend(raw::frozen_bytes(&digest).iter().take(32));
+                    return Ok(());
+                }
+            } else if known.to_bool() {
                 let above = usize::try_convert(known)?;
                 self.put(b'c', &((depth - above) as u64).to_le_bytes());
                 if let Some(open) = self.open.last_mut() {
                     open.lowest = open.lowest.min(above);
                 }
+                return Ok(());
             }
-            return Ok(());
+            self.again += 1;
+            if self.again > AGAIN {
+                let class: ExceptionClass = self.module.const_get("Impossible")?;
+                return Err(Error::new(class, "structure too much of which refers to what it is in"));
+            }
+            self.within += 1;
         }
         let items = self.ruby.ary_new();
         items.push(value)?;
         let tag = self.list(value, items)?;
         self.known.aset(value, depth)?;
-        self.open.push(Open { start: self.bytes.len(), next: 0, lowest: usize::MAX });
+        let again = known.is_some();
+        self.open.push(Open { start: self.bytes.len(), next: 0, lowest: usize::MAX, again });
         self.items.push(items)?;
         self.put(tag, &(items.len() as u64).to_le_bytes());
         Ok(())
@@ -121,18 +202,14 @@ impl Walk<'_> {
             items.concat(RArray::try_convert(value)?)?;
             return Ok(b'a');
         }
-        if of(value, self.ruby.class_hash()) {
-            let hash = RHash::try_convert(value)?;
-            let plain: Value = hash.funcall(*DEFAULT_PROC, ())?;
-            if plain.is_nil() && !hash.funcall::<_, _, bool>(*BY_IDENTITY, ())? {
-                items.push(hash.funcall::<_, _, Value>(*DEFAULT, ())?)?;
-                hash.foreach(|key: Value, value: Value| {
-                    items.push(key)?;
-                    items.push(value)?;
-                    Ok(ForEach::Continue)
-                })?;
-                return Ok(b'h');
-            }
+        if let Some(hash) = self.plain(value)? {
+            items.push(hash.funcall::<_, _, Value>(*DEFAULT, ())?)?;
+            hash.foreach(|key: Value, value: Value| {
+                items.push(key)?;
+                items.push(value)?;
+                Ok(ForEach::Continue)
+            })?;
+            return Ok(b'h');
         }
         let parts: RArray = self.module.funcall("parts", (value, RObject::from_value(value).is_some()))?;
         items.concat(parts)?;
@@ -142,6 +219,7 @@ impl Walk<'_> {
     /// Closes the innermost container: its digest takes the place of its bytes.
     fn leave(&mut self, items: RArray) -> Result<(), Error> {
         let Some(open) = self.open.pop() else { return Ok(()) };
+        self.within -= u32::from(open.again);
         let _: Value = self.items.pop()?;
         let digest = blake3::hash(self.bytes.get(open.start..).unwrap_or_default());
         self.bytes.truncate(open.start);
@@ -150,26 +228,44 @@ impl Walk<'_> {
         let owner: Value = items.entry(0)?;
         if open.lowest < self.open.len() {
             // What it refers to is above: elsewhere it may be another thing.
-            self.known.delete::<_, Value>(owner)?;
+            self.known.aset(owner, false)?;
             if let Some(above) = self.open.last_mut() {
                 above.lowest = above.lowest.min(open.lowest);
             }
         } else {
-            self.known.aset(owner, self.ruby.str_from_slice(digest.as_bytes()))?;
+            let known = self.ruby.str_from_slice(digest.as_bytes());
+            if open.lowest == self.open.len() {
+                known.cat(b"c");
+            }
+            self.known.aset(owner, known)?;
         }
         Ok(())
     }
 
     fn text(&mut self, tag: u8, text: RString) -> Result<(), Error> {
-        let encoding = RbEncoding::from(text.enc_get());
-        self.put(tag, if encoding.name() == "UTF-8" { &[] } else { encoding.name().as_bytes() });
-        raw::with_bytes(text, |bytes| {
-            if bytes.len() > 64 {
-                self.put(b'D', blake3::hash(bytes).as_bytes());
-            } else {
-                self.put(b'b', bytes);
+        let encoding = text.enc_get();
+        if encoding == self.ruby.utf8_encindex() {
+            self.put(tag, b"");
+        } else {
+            self.put(tag, RbEncoding::from(encoding).name().as_bytes());
+        }
+        if text.len() <= 64 {
+            raw::with_bytes(text, |bytes| self.put(b'b', bytes));
+            return Ok(());
+        }
+        let known = if text.len() > LONG { self.known.get(text).and_then(RString::from_value) } else { None };
+        let sum = match known {
+            Some(sum) => sum,
+            None => {
+                let sum = raw::with_bytes(text, |bytes| blake3::hash(bytes));
+                let sum = self.ruby.str_from_slice(sum.as_bytes());
+                if text.len() > LONG {
+                    self.known.aset(text, sum)?;
+                }
+                sum
             }
-        });
+        };
+        self.put(b'D', raw::frozen_bytes(&sum));
         Ok(())
     }
 
@@ -181,9 +277,9 @@ impl Walk<'_> {
     }
 }
 
-/// Whether it is an instance of just that class.
+/// Whether it is an instance of just that class, without methods and variables of its own.
 fn of(value: Value, class: RClass) -> bool {
-    same(value.class(), class)
+    raw::class_of(value) == class.as_raw() && !raw::has_variables(value)
 }
 
 /// Whether the two are one object; asked without calling any method of theirs.

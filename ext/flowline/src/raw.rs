@@ -1,13 +1,15 @@
-//! What cannot be done in safe Rust: working while other Ruby threads run, and looking at a String's bytes.
+//! What cannot be done in safe Rust: working while other Ruby threads run, and looking at a String's bytes
+//! and at what every object begins with.
 //! The only file with `unsafe`.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use magnus::rb_sys::AsRawValue;
 use magnus::value::ReprValue;
-use magnus::{Error, RString, Ruby};
-use rb_sys::rb_thread_call_without_gvl2;
+use magnus::{Error, RString, Ruby, Value};
+use rb_sys::{RBasic, VALUE, rb_ivar_count, rb_thread_call_without_gvl2};
 
 struct Job<F, T> {
     work: F,
@@ -68,4 +70,16 @@ pub fn frozen_bytes(string: &RString) -> &[u8] {
 pub fn with_bytes<T>(string: RString, look: impl FnOnce(&[u8]) -> T) -> T {
     // SAFETY: as long as Ruby is not called, nothing changes, moves or frees it.
     look(unsafe { string.as_slice() })
+}
+
+/// An object's class, which is one of its own if it has methods of its own. Not for immediate values.
+pub fn class_of(value: Value) -> VALUE {
+    // SAFETY: every object that is no immediate value begins so.
+    unsafe { (*(value.as_raw() as *const RBasic)).klass }
+}
+
+/// Whether it has instance variables.
+pub fn has_variables(value: Value) -> bool {
+    // SAFETY: it is alive, and nothing is called.
+    unsafe { rb_ivar_count(value.as_raw()) != 0 }
 }

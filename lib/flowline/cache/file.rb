@@ -40,7 +40,9 @@ module Flowline
       def write(key, bytes, ttl)
         @database = nil unless @database&.there?
         call(:write, key, (now + ttl if ttl), now, payload: bytes)
-        tidy if ((@writes += 1) % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
+        # The first one, too: many short processes would never come to the last.
+        tidy if (@writes % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
+        @writes += 1
       end
 
       # @param key [String]
@@ -69,13 +71,27 @@ module Flowline
       # Excludes other processes, where a lock can be had.
       # @api private
       def lock(key)
-        id = take(LOCKS + Native.digest(key)[0, 9].to_i(16))
+        id = LOCKS + Native.digest(key)[0, 9].to_i(16)
+        store = acquire(id)
         yield
       ensure
-        database.release(id) if id
+        store&.release(id)
       end
 
       private
+
+      # @return [Store, nil] that holds the lock
+      def acquire(id)
+        pause = 0.001
+        store = database
+        while store.acquire(id)
+          sleep(pause)
+          pause = [pause * 2, 0.05].min
+        end
+        store
+      rescue StoreError
+        nil
+      end
 
       def now
         Time.now.to_f
@@ -86,17 +102,6 @@ module Flowline
 
         @pid = Process.pid
         @database = Store.at(path)
-      end
-
-      def take(id)
-        pause = 0.001
-        while database.acquire(id)
-          sleep(pause)
-          pause = [pause * 2, 0.05].min
-        end
-        id
-      rescue StoreError
-        nil
       end
 
       def tidy
