@@ -247,7 +247,7 @@ RSpec.describe "Caching" do
       { "a/x/1" => 1, "a/x/2" => 2, "a/y/1" => 3, "b/x/1" => 4 }.each { |key, value| described_class.new(folder).set(key, value) }
       out = StringIO.new
       flowline = ->(*arguments) { out.truncate(0) && out.rewind && Flowline::CLI.start(["cache", "--dir", folder, *arguments], out: out, err: StringIO.new) && out.string }
-      expect(flowline.call).to match(%r{\Aa/x +2 entries  \d+ bytes\na/y +1 entries  \d+ bytes\nb/x +1 entry})
+      expect(flowline.call).to match(%r{\Aa/x +2 entries  \d+ bytes\na/y +1 entry  \d+ bytes\nb/x +1 entry})
       expect(flowline.call("--clear", "a/x")).not_to include("a/x")
       expect(flowline.call("--clear", "a")).to match(%r{\Ab/x})
       expect(JSON.parse(flowline.call("--clear", "all", "--json"))).to eq([])

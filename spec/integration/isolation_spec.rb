@@ -56,7 +56,7 @@ RSpec.describe "Steps in a process of their own" do
   it "fail if the process ends without an answer, however it ends" do
     {
       -> { Process.kill(:KILL, Process.pid) && sleep } => /was killed by SIGKILL \(out of memory\?\)/,
-      -> { exit!(3) } => /exited with status 3 before it answered/,
+      -> { exit!(3) } => /ended with status 3 before it answered/,
       -> { Process.kill(:SEGV, Process.pid) && sleep } => /was killed by SIG(SEGV|ABRT)/,
       -> { exit(4) } => /the step called exit/
     }.each do |block, message|
