@@ -131,11 +131,7 @@ pub const OPERATIONS: &[Operation] = &[
     // (checkpoint)
     operation("clear", Payload::None, &["DELETE FROM outputs WHERE checkpoint = ?1"]),
     // (checkpoint, name): that step will run again.
-    operation(
-        "forget",
-        Payload::None,
-        &["DELETE FROM outputs WHERE checkpoint = ?1 AND name = ?2"],
-    ),
+    operation("forget", Payload::None, &["DELETE FROM outputs WHERE checkpoint = ?1 AND name = ?2"]),
     // (checkpoint) -> name, fingerprint, output
     operation(
         "outputs",
