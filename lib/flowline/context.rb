@@ -78,7 +78,10 @@ module Flowline
     # @return [Boolean] whether bytes hold the value of a secret param
     # @api private
     def secret_in?(bytes)
-      !@secrets.empty? && parts(@secrets.values).any? { |secret| secret.to_s.size > 2 && bytes.include?(Error.text(secret).b) }
+      !@secrets.empty? && parts(@secrets.values).any? do |secret|
+        forms = [Error.text(secret).b, (Marshal.dump(secret)[2..] if Numeric === secret)].compact # Numbers are written in their own way.
+        secret.to_s.size > 2 && forms.any? { |form| bytes.include?(form) }
+      end
     end
 
     # @return [Hash{Symbol => Object}] the params that are not secret, for reporters

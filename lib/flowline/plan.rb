@@ -15,6 +15,9 @@ module Flowline
     # are the seconds it took on average so far, or nil.
     Step = Struct.new(:name, :action, :reason, :expected)
 
+    RUNS = %i[run unknown].freeze
+    private_constant :RUNS
+
     # @return [Hash{Integer => Object}] by the steps' positions, the outputs that are restored
     # @api private
     attr_reader :restored
@@ -53,7 +56,7 @@ module Flowline
     def steps
       @steps ||= @decisions.map do |id, (action, reason)|
         name = @dag.steps[id].name
-        Step.new(name, action, reason, (timings[name] if %i[run unknown].include?(action)))
+        Step.new(name, action, reason, (timings[name] if RUNS.include?(action)))
       end
     end
 
@@ -64,12 +67,12 @@ module Flowline
       steps.find { |step| step.name == name }
     end
 
-    # @return [Array<Symbol>] the steps that make the run as long as it will be, by the times expected
+    # @return [Array<Symbol>] the steps that make the run as long as it will be: by the times expected, else by their number
     def critical_path
       path = []
       id = lengths.max_by(&:last)&.first
       while id
-        path.unshift(@dag.steps[id].name) if %i[run unknown].include?(@actions[id])
+        path.unshift(@dag.steps[id].name) if RUNS.include?(@actions[id])
         id = @dag.inputs(id).max_by { |before| lengths[before] }
       end
       path
@@ -80,7 +83,7 @@ module Flowline
       return if timings.empty?
 
       work = steps.sum { |step| step.expected || 0.0 }
-      [lengths.values.max || 0.0, work / @request.workers].max
+      [lengths.values.max&.first || 0.0, work / @request.workers].max
     end
 
     # @return [Hash{Symbol => Object}]
@@ -197,7 +200,7 @@ module Flowline
     def check
       return if @needed.empty?
 
-      runs = @dag.steps.each_index.select { |id| @selection.wanted?(id) && %i[run unknown].include?(@actions[id]) }
+      runs = @dag.steps.each_index.select { |id| @selection.wanted?(id) && RUNS.include?(@actions[id]) }
       missing = runs.flat_map { |id| @dag.inputs(id) }.uniq.sort.select { |id| missing?(id) }
       raise CheckpointError.new(missing.map { |id| @dag.steps[id].name }, pipeline_name: @pipeline.name) unless missing.empty?
     end
@@ -217,11 +220,12 @@ module Flowline
       ids.map { |id| Name.show(@dag.steps[id].name) }.join(", ")
     end
 
-    # For each step, the seconds of the longest path that ends with it.
+    # For each step, the longest path that ends with it: its seconds, and how many of its steps run.
     def lengths
       @lengths ||= steps.each_with_object({}) do |step, lengths|
         id = @dag.index[step.name]
-        lengths[id] = (step.expected || 0.0) + (@dag.inputs(id).filter_map { |before| lengths[before] }.max || 0.0)
+        seconds, count = @dag.inputs(id).map { |before| lengths[before] }.max || [0.0, 0]
+        lengths[id] = [seconds + (step.expected || 0.0), count + (RUNS.include?(step.action) ? 1 : 0)]
       end
     end
   end

@@ -156,6 +156,52 @@ RSpec.describe "What a resumed run takes up" do
     expect(out.string).not_to include("hunter2")
   end
 
+  it "leaves no secret number in an output either" do
+    p = Flowline.define(name: "numbers") do |d|
+      d.param :pin, type: :integer, secret: true
+      d.param :rate, type: :float, secret: true
+      d.step(:pin) { |pin:| [pin] }
+      d.step(:rate) { |rate:| { rate: rate } }
+      d.step(:other) { 77 }
+      d.step(:last, depends_on: %i[pin rate other]) { |*| raise "down" }
+    end
+    p.run(pin: 98_765_432, rate: 0.123456789)
+    expect(Flowline::Checkpoint.latest("numbers").step_names).to eq([:other])
+  end
+
+  it "tells a plan, too, that the run is alive" do
+    at = Queue.new
+    go = Queue.new
+    p = Flowline.define(name: "planned") { |d| d.step(:a) { (at << 1) && go.pop } }
+    thread = Thread.new { p.run }
+    at.pop
+    expect { p.run(dry_run: true, resume: true) }.to raise_error(Flowline::LockedError, /process #{Process.pid}/)
+    expect(p.run(dry_run: true)[:a].action).to eq(:run)
+    go << 1
+    expect(thread.value).to be_success
+  end
+
+  it "has names of any characters" do
+    names = [:"a\0b", :"é", :"e\u0301", :"", :"a'b\"", :"日本"]
+    p = Flowline.define(name: "n\0ame\u202e") do |d|
+      names.each { |name| d.step(name) { [log << name, name].last } }
+      d.step(:last, depends_on: names) { |**| state[:broken] && raise("down") }
+    end
+    p.run
+    expect(Flowline::Checkpoint.latest("n\0ame\u202e").step_names).to match_array(names)
+    mend
+    expect(p.run(resume: true).outputs).to include(names.to_h { |name| [name, name] })
+    expect(ran).to be_empty
+  end
+
+  it "is adopted only as far as its params can be read" do
+    stub_const("Odd", Struct.new(:x) { def marshal_dump = 1 and def marshal_load(_) = raise("unreadable") })
+    p = pipeline
+    p.run(note: Odd.new(1), day: 3)
+    mend
+    expect(p.run(resume: true)[:a].output).to eq(1)
+  end
+
   it "restores nil, false and what is empty" do
     p = Flowline.define(name: "nothing") do |d|
       { nil: nil, false: false, text: "", list: [], hash: {} }.each { |step, value| d.step(step) { [log << step, value].last } }

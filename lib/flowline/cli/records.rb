@@ -43,7 +43,8 @@ module Flowline
 
       def headline(run)
         time = run[:duration] ? format("%.2fs", run[:duration]) : ""
-        [run[:pipeline].ljust(20), run[:status].ljust(9), run[:started_at].strftime("%Y-%m-%d %H:%M:%S"), time.rjust(8), run[:run_id]].join("  ")
+        started = run[:started_at].strftime("%Y-%m-%d %H:%M:%S")
+        [Name.show(run[:pipeline]).ljust(20), run[:status].ljust(9), started, time.rjust(8), run[:run_id]].join("  ")
       end
     end
 
@@ -84,7 +85,7 @@ module Flowline
 
       def declare(parser)
         super
-        parser.on("--limit COUNT", Integer, "how many (20)") { |limit| @options[:limit] = limit }
+        parser.on("--limit COUNT", /\A[1-9]\d*\z/, "how many (20)") { |limit| @options[:limit] = Integer(limit) }
       end
 
       def facts

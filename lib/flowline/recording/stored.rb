@@ -12,9 +12,7 @@ module Flowline
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
       def self.latest_params(root, pipeline)
         *, status, params = Store.existing(root)&.call(:latest, pipeline.name, nil)&.first
-        Marshal.load(params) if params && status != "succeeded" # rubocop:disable Security/MarshalLoad -- our own directory
-      rescue ArgumentError, TypeError, NameError
-        nil # Of classes that are gone.
+        Recording.restore(params).first unless status == "succeeded" # Nil if they are of classes that are gone.
       end
 
       def initialize(pipeline, request)
@@ -57,7 +55,7 @@ module Flowline
       # @param names [Array<Symbol>]
       # @return [void]
       def forget(names)
-        @store.batch(:forget, names.map { |name| [@checkpoint, name] })
+        @store.batch(:forget, names.map { |name| [@checkpoint, name.name] })
       end
 
       # Records a step that succeeded: when this returns, it is there for good.
@@ -68,7 +66,7 @@ module Flowline
       # @return [void]
       # @raise [StoreError] it could not be recorded
       def complete(id, step, facts, output)
-        row = [@run, id, step.name, :succeeded, nil, *facts, nil]
+        row = [@run, id, step.name.name, :succeeded, nil, *facts, nil]
         @written[id] = true
         return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
 
@@ -110,14 +108,14 @@ module Flowline
         @request.power?
       end
 
-      # Finds the run to resume and takes hold of it.
+      # Finds the run to resume and takes hold of it; a dry run looks only whether it could.
       def recall
         while store
           number, run_id, checkpoint, status, = latest
           return if number.nil? || (status == "succeeded" && !@request.picks?)
 
-          lock(checkpoint) unless @request.dry?
-          return load(number, run_id, checkpoint) if latest.first == number
+          lock(checkpoint)
+          return load(number, run_id, checkpoint) if @request.dry? || latest.first == number
 
           close # Another process was quicker: it resumed the run, and has ended by now.
         end
@@ -128,10 +126,10 @@ module Flowline
       end
 
       def lock(checkpoint)
-        pid = @store.acquire(checkpoint)
+        pid = @request.dry? ? @store.holder(checkpoint) : @store.acquire(checkpoint)
         raise LockedError.new(pid, @pipeline.name) if pid
 
-        @checkpoint = checkpoint
+        @checkpoint = checkpoint unless @request.dry?
       end
 
       def load(number, run_id, checkpoint)
@@ -186,7 +184,7 @@ module Flowline
       end
 
       def row(id, step)
-        [@run, id, step.name, step.status, step.reason, step.attempts, step.started_at&.-(@context.started_at), step.duration, text(step.error)]
+        [@run, id, step.name.name, step.status, step.reason, step.attempts, step.started_at&.-(@context.started_at), step.duration, text(step.error)]
       end
 
       def text(error)

@@ -1,0 +1,218 @@
+# frozen_string_literal: true
+
+require "flowline/cli"
+require "open3"
+require "rbconfig"
+require "stringio"
+
+RSpec.describe "The store" do
+  let(:root) { ENV.fetch("FLOWLINE_ROOT") }
+  let(:log) { [] }
+
+  def pipeline(name: "stored", size: 1, broken: [1])
+    log = self.log
+    Flowline.define(name: name) do |p|
+      p.step(:a) { [log << :a, "x" * size].last }
+      p.step(:b, depends_on: :a) { |a| broken.empty? ? a.size : raise("down") }
+    end
+  end
+
+  def ruby(script, **env)
+    Open3.capture2e(env.transform_keys(&:to_s), RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-rflowline", "-e", script)
+  end
+
+  def database
+    "#{root}/flowline.db"
+  end
+
+  it "is where FLOWLINE_ROOT, the configuration or the working directory say, when the run starts" do
+    Dir.mktmpdir do |folder|
+      script = "Flowline.define(name: 'p') { step(:a) { Dir.mkdir('in'); Dir.chdir('in') }; step(:b, depends_on: :a) { |_| 1 } }.run!"
+      Dir.chdir(folder) { ruby(script, FLOWLINE_ROOT: nil) }
+      expect(Dir.children(folder)).to contain_exactly(".flowline", "in")
+      expect(Dir.children("#{folder}/in")).to be_empty
+      ruby("Flowline.configure { |c| c.root = '#{folder}/mine' }; Flowline.define(name: 'p') { step(:a) { 1 } }.run!", FLOWLINE_ROOT: "#{folder}/env")
+      expect(Dir.children(folder)).to include("mine").and(satisfy { |names| !names.include?("env") })
+    end
+  end
+
+  it "is off with FLOWLINE_STORE=off: nothing is written, and resuming works in memory" do
+    _, status = ruby(<<~RUBY, FLOWLINE_STORE: "off", FLOWLINE_ROOT: root)
+      broken = [1]
+      ran = []
+      p = Flowline.define(name: "off") { |d| d.step(:a) { ran << 1 }; d.step(:b, depends_on: :a) { |_| broken.pop && raise("x") } }
+      p.run
+      exit(p.run(resume: true).success? && ran.size == 1 && !File.exist?("#{root}") ? 0 : 1)
+    RUBY
+    expect(status.exitstatus).to eq(0)
+  end
+
+  it "makes no store for pipelines without a name, nor by being loaded or looked at" do
+    Flowline.define { |p| p.step(:a) { 1 } }.run
+    Flowline::Checkpoint.list
+    expect(File.exist?(root)).to be(false)
+  end
+
+  describe "when it is damaged" do
+    it "says so and the ways out, and nothing runs" do
+      pipeline.run
+      Dir.glob("#{database}*").each { |file| File.delete(file) }
+      File.binwrite(database, "not a database " * 500)
+      log.clear
+      [{}, { resume: true }, { from: :b }, { dry_run: true, resume: true }].each do |options|
+        expect { pipeline.run(**options) }.to raise_error(Flowline::StoreError, /#{root}.* is damaged .*move it away.*FLOWLINE_STORE=off/m) do |error|
+          expect(error.path).to eq(File.realpath(root))
+        end
+      end
+      expect(log).to be_empty
+      File.rename(root, "#{root}.damaged")
+      expect(pipeline.run[:a].status).to eq(:succeeded)
+    end
+
+    it "says so in the middle as well, and no completion is acknowledged that is not there" do
+      script = <<~RUBY
+        p = Flowline.define(name: "middle") do |d|
+          200.times { |n| d.step(:"s\#{n}", depends_on: n.zero? ? [] : :"s\#{n - 1}") { |*| "y" * 3000 } }
+          d.step(:last, depends_on: :s199) { |_| raise "down" }
+        end
+        p.run(resume: ARGV.first == "resume")
+      RUBY
+      ruby(script, FLOWLINE_ROOT: root)
+      size = File.size(database)
+      File.open(database, "r+b") { |file| file.seek(size / 2) && file.write("\xFF".b * [20_000, size / 2].min) }
+      out, status = ruby("ARGV << 'resume'\n#{script}", FLOWLINE_ROOT: root)
+      expect(status.success? || out.include?("is damaged")).to be(true), out
+      expect(out).not_to match(/segfault|BUG|NoMethodError/i)
+    end
+
+    it "runs a step again whose small output was changed, and says why" do
+      broken = [1]
+      p = pipeline(broken: broken)
+      script = "Flowline.define(name: 'stored') { step(:a) { 'needle-in-the-store' }; step(:b, depends_on: :a) { |_| raise 'x' } }.run"
+      ruby(script, FLOWLINE_ROOT: root) # Its process closes the database: no log is left beside it.
+      bytes = File.binread(database)
+      File.binwrite(database, bytes.sub("needle-in", "noodle-in"))
+      expect(p.run(dry_run: true, resume: true)[:a].reason).to match(/code.* changed/).or match(/gone or damaged/)
+      same = "puts Flowline.define(name: 'stored') { step(:a) { 'needle-in-the-store' }; step(:b, depends_on: :a) { |_| raise 'x' } }.run(dry_run: true, resume: true)[:a].to_h"
+      expect(ruby(same, FLOWLINE_ROOT: root).first).to match(/run.*its recorded output is gone or damaged/)
+    end
+
+    it "runs a step again whose large output is gone, cut off or empty" do
+      [->(blob) { File.delete(blob) }, ->(blob) { File.truncate(blob, 1000) }, ->(blob) { File.truncate(blob, 0) }, ->(blob) { File.delete(blob) && Dir.mkdir(blob) }].each do |damage|
+        broken = [1]
+        p = pipeline(size: 400_000, broken: broken)
+        p.run
+        damage.call(Dir.glob("#{root}/blobs/*").first)
+        expect(p.run(dry_run: true, resume: true)[:a].reason).to eq("its recorded output is gone or damaged")
+        expect { Flowline::Checkpoint.latest("stored").output(:a) }.to raise_error(Flowline::CheckpointError, /a of stored/)
+        broken.clear
+        Dir.glob("#{root}/blobs/*").each { |blob| Dir.rmdir(blob) if File.directory?(blob) }
+        expect(outcomes(p.run(resume: true))).to eq(a: :succeeded, b: :succeeded)
+      end
+    end
+  end
+
+  it "refuses a newer format by its number, and a database of another program, and leaves them as they are" do
+    other = "#{root}-newer"
+    ruby("Flowline.define(name: 'n') { step(:a) { 1 } }.run", FLOWLINE_ROOT: other)
+    File.open("#{other}/flowline.db", "r+b") { |file| file.seek(60) && file.write([99].pack("N")) } # The format's number in SQLite's header.
+    before = File.binread("#{other}/flowline.db")
+    out, = ruby("Flowline.define(name: 'n') { step(:a) { 1 } }.run", FLOWLINE_ROOT: other)
+    expect(out).to match(/has format 99, written by a newer Flowline; .*update Flowline/)
+    File.open("#{other}/flowline.db", "r+b") { |file| file.seek(68) && file.write([1234].pack("N")) }
+    out, = ruby("Flowline.define(name: 'n') { step(:a) { 1 } }.run", FLOWLINE_ROOT: other)
+    expect(out).to match(/is a database of another program/)
+    expect(File.binread("#{other}/flowline.db").bytesize).to eq(before.bytesize)
+  end
+
+  it "says that it cannot be written, where it may only be read", if: Process.uid.zero? do
+    Dir.mktmpdir do |folder|
+      FileUtils.chmod(0o755, folder)
+      FileUtils.mkdir("#{folder}/store", mode: 0o755)
+      log = File.open("#{folder}/log", "w")
+      pid = fork do
+        $stderr.reopen(log)
+        Process::UID.change_privilege(65_534)
+        Flowline.configure { |config| config.root = "#{folder}/store" }
+        pipeline(broken: []).run
+        exit!(0)
+      rescue Flowline::StoreError => e
+        log.write(e.message)
+        log.flush
+        exit!(7)
+      end
+      expect(Process.wait2(pid).last.exitstatus).to eq(7)
+      expect(File.read("#{folder}/log")).to match(/cannot be written .*check its permissions.*FLOWLINE_STORE=off/)
+    end
+  end
+
+  it "acknowledges nothing on a full disk that is not there, and goes on once there is room", if: Process.uid.zero? do
+    mount = Dir.mktmpdir
+    skip "cannot mount" unless system("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", mount, err: File::NULL)
+    Flowline.config.root = "#{mount}/store"
+    log = self.log
+    p = Flowline.define(name: "full") do |d|
+      60.times { |n| d.step(:"s#{n}", depends_on: n.zero? ? [] : :"s#{n - 1}") { |*| [log << :"s#{n}", Random.new(n).bytes(20_000)].last } }
+    end
+    expect { p.run }.to raise_error(Flowline::StoreError, /the disk is full; nothing was recorded/)
+    started = log.dup
+    recorded = Flowline::Checkpoint.latest("full").step_names
+    expect(recorded).to match_array(started[0...-1]) # Whatever a dependent was started of is there.
+    expect(Flowline::Checkpoint.latest("full").status).to eq(:crashed)
+    expect(system("mount", "-o", "remount,size=20m", mount)).to be(true)
+    log.clear
+    expect(p.run(resume: true)).to be_success
+    expect(log & recorded).to be_empty
+  ensure
+    Flowline.config.root = nil
+    system("umount", "-l", mount, err: File::NULL)
+  end
+
+  it "is made anew when it was removed between runs, and ends the run when it was in the middle" do
+    p = pipeline(broken: [])
+    p.run
+    FileUtils.rm_rf(root)
+    expect(p.run).to be_success
+    expect(Flowline::Store.at(root).runs("stored", 5).size).to eq(1)
+    removing = Flowline.define(name: "removing") do |d|
+      d.step(:a) { FileUtils.rm_rf(ENV.fetch("FLOWLINE_ROOT")) }
+      d.step(:b, depends_on: :a) { |_| "x" * 500_000 }
+    end
+    begin
+      removing.run
+    rescue Flowline::StoreError => e
+      expect(e.message).to include(root)
+    end
+    expect(p.run).to be_success
+    expect(Flowline::Store.at(root).runs("stored", 5).size).to eq(1)
+  end
+
+  it "knows no run of the store before when a store is made anew under a process that resumes" do
+    p = pipeline
+    p.run
+    FileUtils.rm_rf(root)
+    expect(p.run(resume: true)[:a].status).to eq(:succeeded)
+  end
+
+  it "is used by threads at the same time" do
+    results = Array.new(6) { |n| Thread.new { Array.new(5) { pipeline(name: "t#{n}", size: 300_000, broken: []).run.status } } }.flat_map(&:value)
+    expect(results).to eq([:succeeded] * 30)
+    expect(Dir.glob("#{root}/blobs/*")).to be_empty
+  end
+
+  it "is refused to a forked child that goes on with what it inherited" do
+    pipeline.run
+    store = Flowline::Store.at(root)
+    reader, writer = IO.pipe
+    pid = fork do
+      store.runs("stored", 1)
+      exit!(0)
+    rescue Flowline::StoreError => e
+      writer.write(e.message)
+      exit!(7)
+    end
+    expect(Process.wait2(pid).last.exitstatus).to eq(7)
+    writer.close
+    expect(reader.read).to match(/was opened by process #{Process.pid}/)
+  end
+end
