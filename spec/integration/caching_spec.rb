@@ -1,0 +1,288 @@
+# frozen_string_literal: true
+
+require "logger"
+require "active_support"
+require "active_support/cache"
+
+# What steps of these specs return where it must be a known class.
+CachedRow = Struct.new(:id)
+
+# A cache of somebody else's, any of whose methods may raise.
+class BrittleCache
+  def initialize(*broken)
+    @broken = broken
+    @entries = {}
+  end
+
+  %i[get set exists?].each do |name|
+    define_method(name) do |key, value = nil, ttl: nil| # rubocop:disable Lint/UnusedBlockArgument
+      raise IOError, "#{name} is broken" if @broken.include?(name)
+
+      case name
+      when :set then @entries[key] = value
+      when :get then @entries[key]
+      else @entries.key?(key)
+      end
+    end
+  end
+end
+
+RSpec.describe "Caching" do
+  let(:cache) { Flowline::Cache::Memory.new }
+  let(:calls) { Queue.new }
+
+  # A pipeline of one step that says when it is called. What its block captures is a Queue, hence the key.
+  def counting(name = "counted", calls = self.calls, **options, &block)
+    block ||= ->(input) { input }
+    Flowline.define(name: name) { |p| p.step(:work, cache: { key: ->(input) { input } }, **options) { |input| calls << input && block.call(input) } }
+  end
+
+  def twice(pipeline, **options)
+    Array.new(2) { pipeline.run(cache: cache, **options) }
+  end
+
+  def statuses(results, step = :work) = results.map { |result| result[step].status }
+
+  describe "a step that wants it" do
+    it "is called once for the same inputs; its output is a copy" do
+      pipeline = counting { |input| { input => [CachedRow.new(1)] } }
+      one, two = twice(pipeline, input: 1)
+      expect([statuses([one, two]), calls.size, two[:work].output]).to eq([%i[succeeded cached], 1, { 1 => [CachedRow.new(1)] }])
+      two[:work].output[1] << 2
+      one[:work].output[1] << 3
+      expect(pipeline.run(cache: cache, input: 1)[:work].output).to eq(1 => [CachedRow.new(1)])
+      expect(pipeline.run(cache: cache, input: 2)[:work].status).to eq(:succeeded)
+    end
+
+    it "is cached if it returned nil or false" do
+      [nil, false].each do |output|
+        results = twice(counting("returns #{output.inspect}") { output }, input: 1)
+        expect([statuses(results), results.last[:work].output]).to eq([%i[succeeded cached], output])
+      end
+    end
+
+    it "is not cached if it failed" do
+      results = twice(counting { raise "no" }, input: 1)
+      expect([statuses(results), calls.size]).to eq([%i[failed failed], 2])
+    end
+
+    it "is cached after attempts, once" do
+      tries = calls
+      pipeline = counting(retries: 2) { tries.size < 2 ? raise(IOError, "again") : :done }
+      results = twice(pipeline, input: 1)
+      expect([statuses(results), calls.size, results.first[:work].attempts]).to eq([%i[succeeded cached], 2, 2])
+    end
+
+    it "tells of it as a step that is skipped because it is cached" do
+      log = []
+      queue = calls
+      pipeline = Flowline.define(name: "told") do |p|
+        p.step(:work, cache: { key: -> { 1 } }) { queue << 1 }
+        p.on_step_skip { |step, reason| log << [:skip, step.name, reason] }
+        p.before_step { |step, _| log << [:before, step.name] }
+      end
+      twice(pipeline)
+      expect(log).to eq([[:before, :work], %i[skip work cached]])
+    end
+
+    it "hands what was cached to its dependents" do
+      pipeline = Flowline.define(name: "handed") do |p|
+        p.step(:one, cache: true) { [1] }
+        p.step(:two, depends_on: :one) { |one| one + [2] }
+      end
+      expect(twice(pipeline).map { |result| [result[:one].status, result[:two].output] }).to eq([[:succeeded, [1, 2]], [:cached, [1, 2]]])
+    end
+  end
+
+  describe "keys" do
+    it "belong to a pipeline's name; without one to the definition itself" do
+      one, two = %w[one two].map { |name| counting(name) }
+      expect([one, two, one, counting("one")].map { |pipeline| pipeline.run(cache: cache, input: 1)[:work].status }).to eq(%i[succeeded succeeded cached cached])
+      one, two = Array.new(2) { Flowline.define { |p| p.step(:work, cache: true) { 1 } } }
+      expect(statuses([one, two, one].map { |pipeline| pipeline.run(cache: cache) })).to eq(%i[succeeded succeeded cached])
+    end
+
+    it "belong to a step's name, whatever is in the names" do
+      define = ->(name, step) { Flowline.define(name: name) { |p| p.step(step, cache: true) { 1 } } }
+      runs = [define["a", "b/c"], define["a/b", "c"], define["a", "b"]].map { |pipeline| pipeline.run(cache: cache).steps.first.status }
+      expect(runs).to eq(%i[succeeded succeeded succeeded])
+    end
+
+    it "tell apart steps that differ only in what they captured" do
+      pipeline = lambda do |factor|
+        Flowline.define(name: "captures") { |p| p.step(:work, cache: true) { [1, 2].map { |n| n * factor } } }
+      end
+      expect([2, 3, 2].map { |factor| pipeline[factor].run(cache: cache)[:work].then { |work| [work.status, work.output] } })
+        .to eq([[:succeeded, [2, 4]], [:succeeded, [3, 6]], [:cached, [2, 4]]])
+    end
+
+    it "follow a variable that is bound to another object" do
+      rate = 1
+      pipeline = Flowline.define(name: "bound") { |p| p.step(:work, cache: true) { rate } }
+      outputs = [1, 2, 1].map { |n| (rate = n) && pipeline.run(cache: cache)[:work].then { |work| [work.status, work.output] } }
+      expect(outputs).to eq([[:succeeded, 1], [:succeeded, 2], [:cached, 1]])
+    end
+
+    it "tell apart versions" do
+      runs = [1, 2, 1].map { |version| Flowline.define(name: "v") { |p| p.step(:work, cache: true, version: version) { 1 } }.run(cache: cache) }
+      expect(statuses(runs)).to eq(%i[succeeded succeeded cached])
+    end
+
+    it "of a step that reads the context hold all that was supplied" do
+      pipeline = Flowline.define(name: "context") do |p|
+        p.param(:day)
+        p.step(:work, cache: true) { |ctx| ctx[:day] }
+      end
+      runs = [{ day: 1 }, { day: 2 }, { day: 1 }, { day: 1, context: { a: 1 } }, { day: 1, context: { a: 1 } }]
+      expect(statuses(runs.map { |options| pipeline.run(cache: cache, **options) })).to eq(%i[succeeded succeeded cached succeeded cached])
+    end
+
+    it "that a step gives itself take the place of inputs and captured values" do
+      queue = calls
+      pipeline = Flowline.define(name: "own key") do |p|
+        p.step(:rows) { |ctx| { id: ctx[:id], noise: rand } }
+        p.step(:rate) { 2 }
+        p.step(:work, depends_on: %i[rows rate], cache: { key: ->(rows, rate:, ctx:) { [rows[:id], rate, ctx[:day]] } }) { |rows, rate| queue << [rows, rate] && 1 }
+      end
+      runs = [{ id: 1, day: 1 }, { id: 1, day: 1 }, { id: 2, day: 1 }, { id: 2, day: 2 }]
+      expect(statuses(runs.map { |values| pipeline.run(cache: cache, context: values) })).to eq(%i[succeeded cached succeeded succeeded])
+    end
+
+    it "that raise fail the step" do
+      result = Flowline.define { |p| p.step(:work, cache: { key: -> { raise IOError, "no key" } }) { 1 } }.run(cache: cache)
+      expect([result[:work].status, result[:work].error.original.message]).to eq([:failed, "no key"])
+    end
+  end
+
+  describe "what cannot be digested" do
+    it "leaves the step uncached, with a warning that names it and offers key:" do
+      client = $stdout
+      results = twice(Flowline.define(name: "client") { |p| p.step(:work, cache: true, retries: 1) { client && 1 } })
+      expect([statuses(results), results.last.warnings])
+        .to eq([%i[succeeded succeeded], ["step work is not cached: it captures client (a IO), which cannot be digested; give cache: { key: }"]])
+    end
+
+    it "is seen in inputs and keys, too" do
+      inputs = twice(Flowline.define(name: "input") { |p| p.step(:work, cache: true) { |input| input && 1 } }, input: proc {})
+      expect([statuses(inputs), inputs.last.warnings]).to match([%i[succeeded succeeded], [/step work is not cached: it gets something .* \(a Proc\); give cache/]])
+      keys = twice(Flowline.define(name: "key") { |p| p.step(:work, cache: { key: -> { $stdout } }) { 1 } })
+      expect([statuses(keys), keys.last.warnings]).to match([%i[succeeded succeeded], [/it has a key with something .* \(a IO\)/]])
+    end
+
+    it "is no matter for a step with a key" do
+      client = $stdout
+      expect(statuses(twice(Flowline.define(name: "keyed") { |p| p.step(:work, cache: { key: -> { 1 } }) { client && 1 } }))).to eq(%i[succeeded cached])
+    end
+
+    it "is seen when a variable is bound to it later" do
+      value = 1
+      pipeline = Flowline.define(name: "later") { |p| p.step(:work, cache: true) { value.to_s } }
+      pipeline.run(cache: cache)
+      results = [-> {}, -> {}].map { |other| (value = other) && pipeline.run(cache: cache) }
+      expect([statuses(results), results.map { |result| result.warnings.size }]).to eq([%i[succeeded succeeded], [1, 1]])
+    end
+
+    it "or not stored, is only a warning" do
+      results = twice(Flowline.define(name: "proc") { |p| p.step(:work, cache: true) { -> {} } })
+      expect([statuses(results), results.last.warnings]).to match([%i[succeeded succeeded], [/\Athe output of step work is not cached: .*Proc could not be stored/, /not recorded/]])
+    end
+  end
+
+  describe "which cache" do
+    it "is the step's, else the run's, else the definition's, else the configured, else the one of the process" do
+      caches = Array.new(4) { Flowline::Cache::Memory.new }
+      step, run, definition, configured = caches
+      holding = -> { caches.map { |each| each.instance_variable_get(:@entries).size } }
+      before = Flowline.config.cache
+      Flowline.configure { |config| config.cache = configured }
+      define = ->(name, **defaults) { Flowline.define(name: name, **defaults) { |p| p.step(:work, cache: true) { 1 } } }
+      Flowline.define(name: "s") { |p| p.step(:work, cache: { store: step }) { 1 } }.run(cache: run)
+      expect(holding[]).to eq([1, 0, 0, 0])
+      define["r", cache: definition].run(cache: run)
+      expect(holding[]).to eq([1, 1, 0, 0])
+      define["d", cache: definition].run
+      define["e", cache: definition].run(cache: true)
+      expect(holding[]).to eq([1, 1, 2, 0])
+      define["c"].run
+      expect(holding[]).to eq([1, 1, 2, 1])
+      Flowline.configure { |config| config.cache = nil }
+      expect(Array.new(2) { define["default"].run[:work].status }).to eq(%i[succeeded cached])
+    ensure
+      Flowline.configure { |config| config.cache = before }
+      Flowline::Cache.default.clear
+    end
+
+    it "may be ActiveSupport's, or anybody's" do
+      [ActiveSupport::Cache::MemoryStore.new, BrittleCache.new].each do |store|
+        pipeline = Flowline.define(name: "theirs") { |p| p.step(:work, cache: { store: store }) { nil } }
+        expect(Array.new(2) { pipeline.run[:work].then { |work| [work.status, work.output] } }).to eq([[:succeeded, nil], [:cached, nil]])
+      end
+    end
+
+    it "is none for a step or a run that says false" do
+      pipeline = Flowline.define(name: "none") { |p| p.step(:work, cache: true) { 1 } }
+      pipeline.run(cache: cache)
+      expect([pipeline.run(cache: false), pipeline.run(cache: cache)].map { |result| result[:work].status }).to eq(%i[succeeded cached])
+      none = Flowline.define(name: "no", cache: cache) { |p| p.step(:work, cache: false) { 1 } }
+      expect(statuses(Array.new(2) { none.run })).to eq(%i[succeeded succeeded])
+    end
+
+    it "is written and not read for a step or a run with skip_cache" do
+      number = 0
+      define = ->(**options) { Flowline.define(name: "skip") { |p| p.step(:work, cache: { key: -> { 1 } }, **options) { number += 1 } } }
+      outputs = [define[].run(cache: cache), define[].run(cache: cache, skip_cache: true), define[].run(cache: cache),
+                 define[skip_cache: true].run(cache: cache), define[].run(cache: cache)]
+      expect(outputs.map { |result| result[:work].output }).to eq([1, 2, 2, 3, 3])
+    end
+  end
+
+  it "keeps a value for its time to live" do
+    now = 1000.0
+    allow(Process).to receive(:clock_gettime).and_wrap_original do |original, *args|
+      args == [Process::CLOCK_MONOTONIC] ? now : original.call(*args)
+    end
+    pipeline = Flowline.define(name: "ttl") { |p| p.step(:work, cache: { ttl: 60 }) { 1 } }
+    expect([0, 59, 61].map { |later| (now = 1000.0 + later) && pipeline.run(cache: cache)[:work].status }).to eq(%i[succeeded cached succeeded])
+  end
+
+  describe "a cache that raises" do
+    { get: /get: IOError: get is broken/, set: /not cached: .*set: IOError: set is broken/ }.each do |method, warning|
+      it "fails no step: #{method}" do
+        results = Array.new(2) { counting.run(cache: BrittleCache.new(method), input: 1) }
+        expect([statuses(results), results.last.warnings]).to match([%i[succeeded succeeded], [warning]])
+      end
+    end
+  end
+
+  it "keeps no output with a secret in it" do
+    pipeline = Flowline.define(name: "secret") do |p|
+      p.param(:token, secret: true)
+      p.step(:work, cache: true) { |ctx| { token: ctx[:token] } }
+      p.step(:other, cache: true) { |ctx| ctx[:token].size }
+    end
+    results = twice(pipeline, token: "hunter2")
+    expect([statuses(results), statuses(results, :other)]).to eq([%i[succeeded succeeded], %i[succeeded cached]])
+    expect(cache.instance_variable_get(:@entries).to_s).not_to include("hunter2")
+  end
+
+  it "computes a step once for many runs at the same time" do
+    inside, go = Queue.new, Queue.new
+    pipeline = counting { inside << 1 && go.pop }
+    threads = [Thread.new { pipeline.run(cache: cache, input: 1) }]
+    inside.pop
+    threads += Array.new(3) { Thread.new { pipeline.run(cache: cache, input: 1) } }
+    Thread.pass until threads.all?(&:stop?)
+    go << :output
+    results = threads.map { |thread| thread.join(10).value }
+    expect([results.map { |result| result[:work].output }, calls.size, statuses(results).tally]).to eq([[:output] * 4, 1, { succeeded: 1, cached: 3 }])
+  end
+
+  it "plans what it would reuse, whatever a key does" do
+    pipeline = Flowline.define(name: "planned") { |p| p.step(:work, cache: true) { 1 } }
+    before = pipeline.run(cache: cache, dry_run: true)[:work].action
+    pipeline.run(cache: cache)
+    expect([before, pipeline.run(cache: cache, dry_run: true)[:work].action]).to eq(%i[run reuse])
+    raising = Flowline.define { |p| p.step(:work, cache: { key: -> { raise "no" } }) { 1 } }
+    expect(raising.run(dry_run: true)[:work].action).to eq(:run)
+  end
+end
