@@ -34,7 +34,7 @@ RSpec.describe "Caching" do
   # A pipeline of one step that says when it is called. What its block captures is a Queue, hence the key.
   def counting(name = "counted", calls = self.calls, **options, &block)
     block ||= ->(input) { input }
-    Flowline.define(name: name) { |p| p.step(:work, cache: { key: ->(input) { input } }, **options) { |input| calls << input && block.call(input) } }
+    Flowline.define(name: name) { |p| p.step(:work, cache: { key: ->(input) { input } }, **options) { |input| (calls << input) && block.call(input) } }
   end
 
   def twice(pipeline, **options)
@@ -141,7 +141,7 @@ RSpec.describe "Caching" do
       pipeline = Flowline.define(name: "own key") do |p|
         p.step(:rows) { |ctx| { id: ctx[:id], noise: rand } }
         p.step(:rate) { 2 }
-        p.step(:work, depends_on: %i[rows rate], cache: { key: ->(rows, rate:, ctx:) { [rows[:id], rate, ctx[:day]] } }) { |rows, rate| queue << [rows, rate] && 1 }
+        p.step(:work, depends_on: %i[rows rate], cache: { key: ->(rows, rate:, ctx:) { [rows[:id], rate, ctx[:day]] } }) { |rows, rate| (queue << [rows, rate]) && 1 }
       end
       runs = [{ id: 1, day: 1 }, { id: 1, day: 1 }, { id: 2, day: 1 }, { id: 2, day: 2 }]
       expect(statuses(runs.map { |values| pipeline.run(cache: cache, context: values) })).to eq(%i[succeeded cached succeeded succeeded])
@@ -266,7 +266,7 @@ RSpec.describe "Caching" do
 
   it "computes a step once for many runs at the same time" do
     inside, go = Queue.new, Queue.new
-    pipeline = counting { inside << 1 && go.pop }
+    pipeline = counting { (inside << 1) && go.pop }
     threads = [Thread.new { pipeline.run(cache: cache, input: 1) }]
     inside.pop
     threads += Array.new(3) { Thread.new { pipeline.run(cache: cache, input: 1) } }

@@ -63,7 +63,7 @@ RSpec.describe Flowline::Cache::File do
       open.syswrite("." * 5)
       pids.each { |pid| Process.wait(pid) }
       [tell, answer].each(&:close)
-      expect([computed.read, answers.read.lines.sort]).to eq(["x", ["cached [1, 2]\n"] * 3 + ["succeeded [1, 2]\n"]])
+      expect([computed.read, answers.read.lines.sort]).to eq(["x", [*["cached [1, 2]\n"] * 3, "succeeded [1, 2]\n"]])
     end
 
     it "computes what this one died of" do
@@ -97,7 +97,7 @@ RSpec.describe Flowline::Cache::File do
 
     # What was damaged before the process began, and whether that makes the whole database unreadable.
     {
-      "a database that was overwritten": [["", ->(file) { File.binwrite(file, "x" * 5000) }], true],
+      "a database that was overwritten": [["", ->(file) { ["", "-wal", "-shm"].each { |ending| File.binwrite(file + ending, "x" * 5000) } }], true],
       "a log that was truncated": [["-wal", ->(file) { File.truncate(file, 1000) }], false],
       "a log that was overwritten": [["-wal", ->(file) { File.binwrite(file, "x" * File.size(file)) }], false],
       "a log that was deleted": [["-wal", ->(file) { File.delete(file) }], false]

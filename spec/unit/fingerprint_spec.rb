@@ -118,9 +118,9 @@ RSpec.describe Flowline::Fingerprint do
 
     it "are those of the outer variable, not of a parameter that hides it" do
       row = -> {}
-      other = proc { |rows| rows.map { |row| row } } # rubocop:disable Lint/ShadowingOuterLocalVariable
+      other = proc { |rows| rows.map { |row| row } }
       expect(of(other).problem).to be_nil
-      expect(of(proc { |row| row }).problem).to be_nil # rubocop:disable Lint/ShadowingOuterLocalVariable
+      expect(of(proc { |row| row }).problem).to be_nil
       expect(of(proc { row }).problem).to include("row")
     end
 
