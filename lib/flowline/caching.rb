@@ -78,7 +78,7 @@ module Flowline
     def key(id, outputs, context)
       step = @pipeline.steps[id]
       fingerprint = @pipeline.fingerprint(step.name)
-      custom = @pipeline.calls.keys[id]
+      custom = @pipeline.calls.keys.dig(id, @request.input?)
       problem = fingerprint.problem unless custom
       return uncached(step, problem) if problem
 

@@ -6,7 +6,7 @@ module Flowline
   class Calls
     # @return [Hash{Integer => Array<Array(Call, Boolean)>}] by step, its conditions and what each must say
     attr_reader :conditions
-    # @return [Hash{Integer => Call}] by step, what makes its cache key
+    # @return [Hash{Integer => Hash{Boolean => Call}}] by step, and by whether the run has an input, what makes its cache key
     attr_reader :keys
 
     # @param dag [DAG]
@@ -76,7 +76,9 @@ module Flowline
 
     def prepare_key(step, id, sources)
       key = step.options[:cache][:key]
-      @keys[id] = compile(step, id, key, Signature.of(key), sources) if key
+      return unless key
+
+      @keys[id] = [false, true].to_h { |input| [input, compile(step, id, key, Signature.of(key), sources, modes: [input])] }
     end
 
     # The modes are the values of +input+ that this call is for.

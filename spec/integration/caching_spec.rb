@@ -1,256 +1,287 @@
 # frozen_string_literal: true
 
-require "flowline/cli"
-require "json"
-require "flowline/cache"
-require_relative "../contracts/cache"
+require "logger"
+require "active_support"
+require "active_support/cache"
+
+# What steps of these specs return where it must be a known class.
+CachedRow = Struct.new(:id)
+
+# A cache of somebody else's, any of whose methods may raise.
+class BrittleCache
+  def initialize(*broken)
+    @broken = broken
+    @entries = {}
+  end
+
+  %i[get set exists?].each do |name|
+    define_method(name) do |key, value = nil, ttl: nil| # rubocop:disable Lint/UnusedBlockArgument
+      raise IOError, "#{name} is broken" if @broken.include?(name)
+
+      case name
+      when :set then @entries[key] = value
+      when :get then @entries[key]
+      else @entries.key?(key)
+      end
+    end
+  end
+end
 
 RSpec.describe "Caching" do
-  let(:calls) { [] }
-  let!(:folder) { Dir.mktmpdir }
+  let(:cache) { Flowline::Cache::Memory.new }
+  let(:calls) { Queue.new }
 
-  after { FileUtils.rm_rf(folder) }
-
-  def cached(name: nil, **options, &block)
-    calls = self.calls
-    block ||= ->(n) { [calls << n, n * 2].last }
-    Flowline.define(name: name) do |p|
-      p.param :n, type: :integer, default: 1
-      p.step(:source) { |n:| n }
-      p.step(:double, depends_on: :source, cache: true, **options, &block)
-    end
+  # A pipeline of one step that says when it is called. What its block captures is a Queue, hence the key.
+  def counting(name = "counted", calls = self.calls, **options, &block)
+    block ||= ->(input) { input }
+    Flowline.define(name: name) { |p| p.step(:work, cache: { key: ->(input) { input } }, **options) { |input| (calls << input) && block.call(input) } }
   end
 
-  def statuses(pipeline, *runs)
-    runs.map { |options| pipeline.run(**options)[:double].status }
+  def twice(pipeline, **options)
+    Array.new(2) { pipeline.run(cache: cache, **options) }
   end
 
-  it "reuses the output for the same inputs, a nil as well" do
-    expect(statuses(cached, {}, {}, { n: 2 }, { n: 1 })).to eq(%i[succeeded cached succeeded cached])
-    expect(calls).to eq([1, 2])
-    nothing = Flowline.define { |p| p.step(:a, cache: true) { [calls << :a, nil].last } }
-    2.times { nothing.run }
-    expect(calls.count(:a)).to eq(1)
-  end
+  def statuses(results, step = :work) = results.map { |result| result[step].status }
 
-  it "gives copies: what is done to an output never reaches the cache" do
-    pipeline = Flowline.define { |p| p.step(:a, cache: true) { [1] } }
-    3.times { pipeline.run[:a].output << 2 }
-    expect(pipeline.run[:a].output).to eq([1])
-  end
-
-  it "is skipped in reading, or altogether" do
-    pipeline = cached
-    expect(statuses(pipeline, {}, { skip_cache: true }, {}, { cache: false }, {})).to eq(%i[succeeded succeeded cached succeeded cached])
-    expect(statuses(cached(skip_cache: true), {}, {})).to eq(%i[succeeded succeeded])
-  end
-
-  it "tells hooks: the step is skipped, since it is cached" do
-    seen = []
-    pipeline = Flowline.define do |p|
-      p.before_step { seen << :called }
-      p.on_step_skip { |step, reason| seen << [step.name, reason] }
-      p.step(:a, cache: true) { 1 }
-    end
-    2.times { pipeline.run }
-    expect(seen).to eq([:called, %i[a cached]])
-  end
-
-  it "is by all that a context gives" do
-    pipeline = Flowline.define do |p|
-      p.param :n, default: 1
-      p.param :other, default: 1
-      p.step(:double, cache: true) { |ctx| ctx[:n] * 2 }
-    end
-    expect(statuses(pipeline, {}, {}, { other: 2 }, { context: { x: 1 } }, { context: { x: 1 } }))
-      .to eq(%i[succeeded cached succeeded succeeded cached])
-  end
-
-  it "is by a key of the user's instead, but never beyond the step" do
-    pipeline = cached(cache: { key: ->(n) { n % 2 } })
-    expect(statuses(pipeline, { n: 1 }, { n: 3 }, { n: 2 })).to eq(%i[succeeded cached succeeded])
-    pipeline = cached(cache: { key: ->(source:, ctx:) { [source, ctx[:n]] } })
-    expect(statuses(pipeline, {}, {})).to eq(%i[succeeded cached])
-    result = cached(cache: { key: ->(_) { raise "no key" } }).run
-    expect(result.error.message).to include("step double failed: RuntimeError: no key")
-    expect { cached(cache: { key: ->(a, b, c, d) {} }) }.to refuse(/takes 4 values/)
-  end
-
-  it "tells apart steps whose blocks captured different values" do
-    cache = Flowline::Cache::Memory.new
-    outputs = [10, 20].map do |factor|
-      Flowline.define(name: "same", cache: cache) { |p| p.step(:a, cache: true) { factor } }.run[:a].output
-    end
-    expect(outputs).to eq([10, 20])
-  end
-
-  it "tells apart pipelines, the nameless ones from each other" do
-    cache = Flowline::Cache::Memory.new
-    runs = [nil, nil, "a", "b", "a"].map { |name| Flowline.define(name: name, cache: cache) { |p| p.step(:x, cache: true) { 1 } }.run[:x].status }
-    expect(runs).to eq(%i[succeeded succeeded succeeded succeeded cached])
-  end
-
-  it "sees another version and another value of a captured variable, not one changed in place" do
-    cache = Flowline::Cache::Memory.new
-    by_version = ->(version) { Flowline.define(name: "v", cache: cache) { |p| p.step(:a, cache: true, version: version) { 1 } }.run[:a].status }
-    expect([1, 1, 2].map(&by_version)).to eq(%i[succeeded cached succeeded])
-    factor = [1]
-    pipeline = Flowline.define { |p| p.step(:double, cache: true) { factor.first } }
-    expect(statuses(pipeline, {})).to eq([:succeeded])
-    factor << 2
-    expect(statuses(pipeline, {})).to eq([:cached])
-    factor = [3]
-    expect(statuses(pipeline, {})).to eq([:succeeded])
-  end
-
-  it "leaves out what cannot be told apart, and says how to mend that" do
-    io = $stdin
-    result = Flowline.define { |p| p.step(:a, cache: true) { io.fileno } }.run
-    expect(result.warnings).to contain_exactly(/\Astep a is not cached: it captures io \(a IO\), which cannot be digested; give cache: \{ key: \}/)
-    result = Flowline.define do |p|
-      p.step(:proc) { -> { 1 } }
-      p.step(:a, depends_on: :proc, cache: true) { |callable| callable.call }
-    end.run
-    expect(result.warnings).to contain_exactly(/step a is not cached: it gets something that cannot be digested \(a Proc\)/)
-    keyed = Flowline.define { |p| p.step(:a, cache: { key: -> { 1 } }) { io.fileno } }
-    expect([keyed.run, keyed.run].map { |run| run[:a].status }).to eq(%i[succeeded cached])
-  end
-
-  it "says when an output cannot be kept" do
-    result = Flowline.define { |p| p.step(:a, cache: true) { -> { 1 } } }.run
-    expect(result).to be_success
-    expect(result.warnings).to contain_exactly(/\Athe output of step a is not cached: .*Proc/)
-  end
-
-  it "forgets after the time to live" do
-    time = 0.0
-    clock = Process.method(:clock_gettime).unbind.bind(Process)
-    allow(Process).to(receive(:clock_gettime) { |*args| clock.call(*args) + (args.first == Process::CLOCK_MONOTONIC ? time : 0) })
-    pipeline = cached(cache: { ttl: 60 })
-    expect(statuses(pipeline, {}, {})).to eq(%i[succeeded cached])
-    time = 61.0
-    expect(statuses(pipeline, {}, {})).to eq(%i[succeeded cached])
-  end
-
-  it "is where the run, the step, the pipeline or the process say" do
-    mine, yours = Array.new(2) { Flowline::Cache::Memory.new }
-    pipeline = cached
-    expect(statuses(pipeline, { cache: mine }, { cache: mine }, { cache: yours }, {})).to eq(%i[succeeded cached succeeded succeeded])
-    expect(statuses(cached(cache: { store: mine }), {}, { cache: yours })).to eq(%i[succeeded cached])
-    plain = Module.new do
-      def get(key) = self[key]
-      def set(key, value) = self[key] = value
-      def exists?(key) = key?(key)
-    end
-    Flowline.configure { |config| config.cache = {}.extend(plain) }
-    expect(statuses(cached, {}, {})).to eq(%i[succeeded cached])
-    expect(Flowline.config.cache.size).to eq(1)
-  ensure
-    Flowline.config.cache = nil
-  end
-
-  it "fails no step when the cache fails" do
-    broken = Class.new do
-      def get(_) = raise("down")
-      def set(_, _) = raise("down")
-      def exists?(_) = true
-    end.new
-    result = cached.run(cache: broken)
-    expect([result[:double].output, result.warnings.uniq]).to match([2, all(match(/down/))])
-  end
-
-  it "refuses what makes no cache" do
-    expect { cached(cache: 5) }.to refuse(/cache: must be true, false, or a Hash of ttl:, key: and store:/)
-    expect { cached(cache: { tll: 5 }) }.to refuse(/cache:/)
-    expect { cached.run(cache: 5) }.to raise_error(Flowline::ParamError, /cache: must be true, false or a cache/)
-  end
-
-  it "computes once when several threads ask at once" do
-    started = Queue.new
-    go = Queue.new
-    pipeline = Flowline.define { |p| p.step(:double, cache: { key: -> { 1 } }) { [started.push(1), go.pop, :value].last } }
-    threads = Array.new(4) { Thread.new { pipeline.run[:double] } }
-    started.pop
-    go.push(1)
-    expect(threads.map { |thread| thread.value.output }).to eq([:value] * 4)
-    expect(started).to be_empty
-  end
-
-  describe Flowline::Cache::File do
-    it_behaves_like("a cache") { let(:cache) { described_class.new("#{folder}/cache") } }
-
-    it "outlives the process, and is shared" do
-      calls
-      pipeline = ->(cache) { cached(name: "shared").run(cache: cache)[:double].status }
-      pid = fork { exit!(pipeline.call(described_class.new(folder)) == :succeeded) }
-      expect(Process.wait2(pid).last).to be_success
-      expect(pipeline.call(described_class.new(folder))).to eq(:cached)
+  describe "a step that wants it" do
+    it "is called once for the same inputs; its output is a copy" do
+      pipeline = counting { |input| { input => [CachedRow.new(1)] } }
+      one, two = twice(pipeline, input: 1)
+      expect([statuses([one, two]), calls.size, two[:work].output]).to eq([%i[succeeded cached], 1, { 1 => [CachedRow.new(1)] }])
+      two[:work].output[1] << 2
+      one[:work].output[1] << 3
+      expect(pipeline.run(cache: cache, input: 1)[:work].output).to eq(1 => [CachedRow.new(1)])
+      expect(pipeline.run(cache: cache, input: 2)[:work].status).to eq(:succeeded)
     end
 
-    it "lets one process compute, and the others wait" do
-      count = "#{folder}/count"
-      pids = Array.new(4) do
-        fork do
-          described_class.new("#{folder}/cache").fetch("k") { File.write(count, "x", mode: "a") && sleep(0.1) && 5 }
-          exit!(0)
-        end
+    it "is cached if it returned nil or false" do
+      [nil, false].each do |output|
+        results = twice(counting("returns #{output.inspect}") { output }, input: 1)
+        expect([statuses(results), results.last[:work].output]).to eq([%i[succeeded cached], output])
       end
-      pids.each { |pid| Process.wait(pid) }
-      expect(File.read(count)).to eq("x")
     end
 
-    it "takes damaged entries for missing ones" do
-      cache = described_class.new(folder)
-      cache.set("large", "x" * 300_000)
-      cache.set("gone", "y" * 300_001)
-      cache.set("short", "z" * 300_002)
-      large, gone, short = Dir.glob("#{folder}/blobs/*").sort_by { |file| File.size(file) }
-      File.binwrite(large, File.binread(large).tap { |bytes| bytes.setbyte(500, 0) })
-      File.delete(gone)
-      File.truncate(short, 10)
-      problems = []
-      expect(%w[large gone short].map { |key| cache.lookup(key) { |problem| problems << problem } }).to eq([[false, nil]] * 3)
-      expect(problems.size).to eq(3)
-      expect(cache.entries).to be_empty
-      expect(cache.fetch("large") { 1 }).to eq(1)
+    it "is not cached if it failed" do
+      results = twice(counting { raise "no" }, input: 1)
+      expect([statuses(results), calls.size]).to eq([%i[failed failed], 2])
     end
 
-    it "begins anew when its database is damaged" do
-      described_class.new(folder).set("k", 1)
-      Dir.glob("#{folder}/flowline.db*").each { |file| File.delete(file) }
-      File.binwrite("#{folder}/flowline.db", "garbage" * 1000)
-      cache = described_class.new(folder)
-      expect { expect(cache.get("k")).to be_nil }.to output(/is damaged and begins anew/).to_stderr
-      cache.set("k", 2)
-      expect(cache.get("k")).to eq(2)
-      expect(File.exist?("#{folder}/flowline.db.damaged")).to be(true)
+    it "is cached after attempts, once" do
+      tries = calls
+      pipeline = counting(retries: 2) { tries.size < 2 ? raise(IOError, "again") : :done }
+      results = twice(pipeline, input: 1)
+      expect([statuses(results), calls.size, results.first[:work].attempts]).to eq([%i[succeeded cached], 2, 2])
     end
 
-    it "keeps to its size, and to what was used last" do
-      cache = described_class.new(folder, max_bytes: 100_000)
-      210.times { |n| cache.set("k#{n}", "x" * 900) }
-      expect(cache.entries.sum { |entry| entry[:size] }).to be <= 110_000
-      expect(cache.get("k209")).to eq("x" * 900)
-      expect(cache.get("k0")).to be_nil
+    it "tells of it as a step that is skipped because it is cached" do
+      log = []
+      pipeline = Flowline.define(name: "told") do |p|
+        p.step(:work, cache: true) { 1 }
+        p.on_step_skip { |step, reason| log << [:skip, step.name, reason] }
+        p.before_step { |step, _| log << [:before, step.name] }
+      end
+      twice(pipeline)
+      expect(log).to eq([[:before, :work], %i[skip work cached]])
     end
 
-    it "raises nothing but CacheErrors, which fail no step" do
-      File.write("#{folder}/file", "")
-      cache = described_class.new("#{folder}/file")
-      expect { cache.get("k") }.to raise_error(Flowline::CacheError)
-      result = cached.run(cache: cache)
-      expect([result[:double].status, result.warnings]).to match([:succeeded, [/file/, /file/]])
+    it "hands what was cached to its dependents" do
+      pipeline = Flowline.define(name: "handed") do |p|
+        p.step(:one, cache: true) { [1] }
+        p.step(:two, depends_on: :one) { |one| one + [2] }
+      end
+      expect(twice(pipeline).map { |result| [result[:one].status, result[:two].output] }).to eq([[:succeeded, [1, 2]], [:cached, [1, 2]]])
+    end
+  end
+
+  describe "keys" do
+    it "belong to a pipeline's name; without one to the definition itself" do
+      one, two = %w[one two].map { |name| counting(name) }
+      expect([one, two, one, counting("one")].map { |pipeline| pipeline.run(cache: cache, input: 1)[:work].status }).to eq(%i[succeeded succeeded cached cached])
+      one, two = Array.new(2) { Flowline.define { |p| p.step(:work, cache: true) { 1 } } }
+      expect(statuses([one, two, one].map { |pipeline| pipeline.run(cache: cache) })).to eq(%i[succeeded succeeded cached])
     end
 
-    it "is shown and cleared on the command line, by pipeline and step" do
-      described_class.new(folder)
-      { "a/x/1" => 1, "a/x/2" => 2, "a/y/1" => 3, "b/x/1" => 4 }.each { |key, value| described_class.new(folder).set(key, value) }
-      out = StringIO.new
-      flowline = ->(*arguments) { out.truncate(0) && out.rewind && Flowline::CLI.start(["cache", "--dir", folder, *arguments], out: out, err: StringIO.new) && out.string }
-      expect(flowline.call).to match(%r{\Aa/x +2 entries  \d+ bytes\na/y +1 entry  \d+ bytes\nb/x +1 entry})
-      expect(flowline.call("--clear", "a/x")).not_to include("a/x")
-      expect(flowline.call("--clear", "a")).to match(%r{\Ab/x})
-      expect(JSON.parse(flowline.call("--clear", "all", "--json"))).to eq([])
+    it "belong to a step's name, whatever is in the names" do
+      define = ->(name, step) { Flowline.define(name: name) { |p| p.step(step, cache: true) { 1 } } }
+      runs = [define["a", "b/c"], define["a/b", "c"], define["a", "b"]].map { |pipeline| pipeline.run(cache: cache).steps.first.status }
+      expect(runs).to eq(%i[succeeded succeeded succeeded])
     end
+
+    it "tell apart steps that differ only in what they captured" do
+      pipeline = lambda do |factor|
+        Flowline.define(name: "captures") { |p| p.step(:work, cache: true) { [1, 2].map { |n| n * factor } } }
+      end
+      expect([2, 3, 2].map { |factor| pipeline[factor].run(cache: cache)[:work].then { |work| [work.status, work.output] } })
+        .to eq([[:succeeded, [2, 4]], [:succeeded, [3, 6]], [:cached, [2, 4]]])
+    end
+
+    it "follow a variable that is bound to another object" do
+      rate = 1
+      pipeline = Flowline.define(name: "bound") { |p| p.step(:work, cache: true) { rate } }
+      outputs = [1, 2, 1].map { |n| (rate = n) && pipeline.run(cache: cache)[:work].then { |work| [work.status, work.output] } }
+      expect(outputs).to eq([[:succeeded, 1], [:succeeded, 2], [:cached, 1]])
+    end
+
+    it "tell apart versions" do
+      runs = [1, 2, 1].map { |version| Flowline.define(name: "v") { |p| p.step(:work, cache: true, version: version) { 1 } }.run(cache: cache) }
+      expect(statuses(runs)).to eq(%i[succeeded succeeded cached])
+    end
+
+    it "of a step that reads the context hold all that was supplied" do
+      pipeline = Flowline.define(name: "context") do |p|
+        p.param(:day)
+        p.step(:work, cache: true) { |ctx| ctx[:day] }
+      end
+      runs = [{ day: 1 }, { day: 2 }, { day: 1 }, { day: 1, context: { a: 1 } }, { day: 1, context: { a: 1 } }]
+      expect(statuses(runs.map { |options| pipeline.run(cache: cache, **options) })).to eq(%i[succeeded succeeded cached succeeded cached])
+    end
+
+    it "that a step gives itself take the place of inputs and captured values" do
+      queue = calls
+      pipeline = Flowline.define(name: "own key") do |p|
+        p.step(:rows) { |ctx| { id: ctx[:id], noise: rand } }
+        p.step(:rate) { 2 }
+        p.step(:work, depends_on: %i[rows rate], cache: { key: ->(rows, rate:, ctx:) { [rows[:id], rate, ctx[:day]] } }) { |rows, rate| (queue << [rows, rate]) && 1 }
+      end
+      runs = [{ id: 1, day: 1 }, { id: 1, day: 1 }, { id: 2, day: 1 }, { id: 2, day: 2 }]
+      expect(statuses(runs.map { |values| pipeline.run(cache: cache, context: values) })).to eq(%i[succeeded cached succeeded succeeded])
+    end
+
+    it "that raise fail the step" do
+      result = Flowline.define { |p| p.step(:work, cache: { key: -> { raise IOError, "no key" } }) { 1 } }.run(cache: cache)
+      expect([result[:work].status, result[:work].error.original.message]).to eq([:failed, "no key"])
+    end
+  end
+
+  describe "what cannot be digested" do
+    it "leaves the step uncached, with a warning that names it and offers key:" do
+      client = $stdout
+      results = twice(Flowline.define(name: "client") { |p| p.step(:work, cache: true, retries: 1) { client && 1 } })
+      expect([statuses(results), results.last.warnings])
+        .to eq([%i[succeeded succeeded], ["step work is not cached: it captures client (a IO), which cannot be digested; give cache: { key: }"]])
+    end
+
+    it "is seen in inputs and keys, too" do
+      inputs = twice(Flowline.define(name: "input") { |p| p.step(:work, cache: true) { |input| input && 1 } }, input: proc {})
+      expect([statuses(inputs), inputs.last.warnings]).to match([%i[succeeded succeeded], [/step work is not cached: it gets something .* \(a Proc\); give cache/]])
+      keys = twice(Flowline.define(name: "key") { |p| p.step(:work, cache: { key: -> { $stdout } }) { 1 } })
+      expect([statuses(keys), keys.last.warnings]).to match([%i[succeeded succeeded], [/it has a key with something .* \(a IO\)/]])
+    end
+
+    it "is no matter for a step with a key" do
+      client = $stdout
+      expect(statuses(twice(Flowline.define(name: "keyed") { |p| p.step(:work, cache: { key: -> { 1 } }) { client && 1 } }))).to eq(%i[succeeded cached])
+    end
+
+    it "is seen when a variable is bound to it later" do
+      value = 1
+      pipeline = Flowline.define(name: "later") { |p| p.step(:work, cache: true) { value.to_s } }
+      pipeline.run(cache: cache)
+      results = [-> {}, -> {}].map { |other| (value = other) && pipeline.run(cache: cache) }
+      expect([statuses(results), results.map { |result| result.warnings.size }]).to eq([%i[succeeded succeeded], [1, 1]])
+    end
+
+    it "or not stored, is only a warning" do
+      results = twice(Flowline.define(name: "proc") { |p| p.step(:work, cache: true) { -> {} } })
+      expect([statuses(results), results.last.warnings]).to match([%i[succeeded succeeded], [/\Athe output of step work is not cached: .*Proc could not be stored/, /not recorded/]])
+    end
+  end
+
+  describe "which cache" do
+    it "is the step's, else the run's, else the definition's, else the configured, else the one of the process" do
+      caches = Array.new(4) { Flowline::Cache::Memory.new }
+      step, run, definition, configured = caches
+      holding = -> { caches.map { |each| each.instance_variable_get(:@entries).size } }
+      before = Flowline.config.cache
+      Flowline.configure { |config| config.cache = configured }
+      define = ->(name, **defaults) { Flowline.define(name: name, **defaults) { |p| p.step(:work, cache: true) { 1 } } }
+      Flowline.define(name: "s") { |p| p.step(:work, cache: { store: step }) { 1 } }.run(cache: run)
+      expect(holding[]).to eq([1, 0, 0, 0])
+      define["r", cache: definition].run(cache: run)
+      expect(holding[]).to eq([1, 1, 0, 0])
+      define["d", cache: definition].run
+      define["e", cache: definition].run(cache: true)
+      expect(holding[]).to eq([1, 1, 2, 0])
+      define["c"].run
+      expect(holding[]).to eq([1, 1, 2, 1])
+      Flowline.configure { |config| config.cache = nil }
+      expect(Array.new(2) { define["default"].run[:work].status }).to eq(%i[succeeded cached])
+    ensure
+      Flowline.configure { |config| config.cache = before }
+      Flowline::Cache.default.clear
+    end
+
+    it "may be ActiveSupport's, or anybody's" do
+      [ActiveSupport::Cache::MemoryStore.new, BrittleCache.new].each do |store|
+        pipeline = Flowline.define(name: "theirs") { |p| p.step(:work, cache: { store: store }) { nil } }
+        expect(Array.new(2) { pipeline.run[:work].then { |work| [work.status, work.output] } }).to eq([[:succeeded, nil], [:cached, nil]])
+      end
+    end
+
+    it "is none for a step or a run that says false" do
+      pipeline = Flowline.define(name: "none") { |p| p.step(:work, cache: true) { 1 } }
+      pipeline.run(cache: cache)
+      expect([pipeline.run(cache: false), pipeline.run(cache: cache)].map { |result| result[:work].status }).to eq(%i[succeeded cached])
+      none = Flowline.define(name: "no", cache: cache) { |p| p.step(:work, cache: false) { 1 } }
+      expect(statuses(Array.new(2) { none.run })).to eq(%i[succeeded succeeded])
+    end
+
+    it "is written and not read for a step or a run with skip_cache" do
+      number = 0
+      define = ->(**options) { Flowline.define(name: "skip") { |p| p.step(:work, cache: { key: -> { 1 } }, **options) { number += 1 } } }
+      outputs = [define[].run(cache: cache), define[].run(cache: cache, skip_cache: true), define[].run(cache: cache),
+                 define[skip_cache: true].run(cache: cache), define[].run(cache: cache)]
+      expect(outputs.map { |result| result[:work].output }).to eq([1, 2, 2, 3, 3])
+    end
+  end
+
+  it "keeps a value for its time to live" do
+    now = 1000.0
+    allow(Process).to receive(:clock_gettime).and_wrap_original do |original, *args|
+      args == [Process::CLOCK_MONOTONIC] ? now : original.call(*args)
+    end
+    pipeline = Flowline.define(name: "ttl") { |p| p.step(:work, cache: { ttl: 60 }) { 1 } }
+    expect([0, 59, 61].map { |later| (now = 1000.0 + later) && pipeline.run(cache: cache)[:work].status }).to eq(%i[succeeded cached succeeded])
+  end
+
+  describe "a cache that raises" do
+    { get: /get: IOError: get is broken/, set: /not cached: .*set: IOError: set is broken/ }.each do |method, warning|
+      it "fails no step: #{method}" do
+        results = Array.new(2) { counting.run(cache: BrittleCache.new(method), input: 1) }
+        expect([statuses(results), results.last.warnings]).to match([%i[succeeded succeeded], [warning]])
+      end
+    end
+  end
+
+  it "keeps no output with a secret in it" do
+    pipeline = Flowline.define(name: "secret") do |p|
+      p.param(:token, secret: true)
+      p.step(:work, cache: true) { |ctx| { token: ctx[:token] } }
+      p.step(:other, cache: true) { |ctx| ctx[:token].size }
+    end
+    results = twice(pipeline, token: "hunter2")
+    expect([statuses(results), statuses(results, :other)]).to eq([%i[succeeded succeeded], %i[succeeded cached]])
+    expect(cache.instance_variable_get(:@entries).to_s).not_to include("hunter2")
+  end
+
+  it "computes a step once for many runs at the same time" do
+    inside, go = Queue.new, Queue.new
+    pipeline = counting { (inside << 1) && go.pop }
+    threads = [Thread.new { pipeline.run(cache: cache, input: 1) }]
+    inside.pop
+    threads += Array.new(3) { Thread.new { pipeline.run(cache: cache, input: 1) } }
+    Thread.pass until threads.all?(&:stop?)
+    go << :output
+    results = threads.map { |thread| thread.join(10).value }
+    expect([results.map { |result| result[:work].output }, calls.size, statuses(results).tally]).to eq([[:output] * 4, 1, { succeeded: 1, cached: 3 }])
+  end
+
+  it "plans what it would reuse, whatever a key does" do
+    pipeline = Flowline.define(name: "planned") { |p| p.step(:work, cache: true) { 1 } }
+    before = pipeline.run(cache: cache, dry_run: true)[:work].action
+    pipeline.run(cache: cache)
+    expect([before, pipeline.run(cache: cache, dry_run: true)[:work].action]).to eq(%i[run reuse])
+    raising = Flowline.define { |p| p.step(:work, cache: { key: -> { raise "no" } }) { 1 } }
+    expect(raising.run(dry_run: true)[:work].action).to eq(:run)
   end
 end

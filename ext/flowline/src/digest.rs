@@ -257,7 +257,7 @@ impl Walk<'_> {
         let sum = match known {
             Some(sum) => sum,
             None => {
-                let sum = raw::with_bytes(text, |bytes| blake3::hash(bytes));
+                let sum = raw::with_bytes(text, blake3::hash);
                 let sum = self.ruby.str_from_slice(sum.as_bytes());
                 if text.len() > LONG {
                     self.known.aset(text, sum)?;

@@ -1,0 +1,216 @@
+# frozen_string_literal: true
+
+require "fileutils"
+require "rbconfig"
+require "stringio"
+require "tmpdir"
+require "flowline/cli"
+require_relative "../contracts/cache"
+
+RSpec.describe Flowline::Cache::File do
+  around do |example|
+    Dir.mktmpdir("flowline-cache") do |directory|
+      @path = File.join(directory, "cache")
+      example.run
+    end
+  end
+
+  let(:cache) { described_class.new(@path) }
+
+  it_behaves_like "a cache"
+
+  large = "x" * 300_000 # In a file of its own.
+
+  def blobs = Dir[File.join(@path, "blobs", "*")]
+
+  # Starts a process, which gets the pipes' ends that it reads and writes.
+  def child(*pipes)
+    fork do
+      yield
+    ensure
+      pipes.each(&:flush)
+      exit!(0)
+    end
+  end
+
+  # A run of one step, quiet about warnings on standard error.
+  def pipeline(&block) = Flowline.define(name: "filed", checkpoint: false) { |p| p.step(:work, cache: { key: -> { 1 } }, &block) }
+
+  describe "another process", if: Process.respond_to?(:fork) do
+    it "has what this one kept" do
+      cache.set("small", [1])
+      cache.set("large", large)
+      code = "require 'flowline'; cache = Flowline::Cache::File.new(ARGV[0]); p cache.get('small'), cache.get('large').size, cache.exists?('none')"
+      output = IO.popen([RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-e", code, @path], &:read)
+      expect(output).to eq("[1]\n300000\nfalse\n")
+    end
+
+    it "computes nothing that this one is at: of four, one" do
+      computed, tell = IO.pipe
+      answers, answer = IO.pipe
+      ready, here = IO.pipe
+      gate, open = IO.pipe
+      pids = Array.new(4) do
+        child(tell, answer) do
+          here.syswrite(".")
+          gate.read(1)
+          result = pipeline { tell.syswrite("x") && gate.read(1) && [1, 2] }.run(cache: described_class.new(@path))
+          answer.syswrite("#{result[:work].status} #{result[:work].output}\n")
+        end
+      end
+      ready.read(4)
+      # One byte each to start with, and one for whoever computes.
+      open.syswrite("." * 5)
+      pids.each { |pid| Process.wait(pid) }
+      [tell, answer].each(&:close)
+      expect([computed.read, answers.read.lines.sort]).to eq(["x", [*["cached [1, 2]\n"] * 3, "succeeded [1, 2]\n"]])
+    end
+
+    it "computes what this one died of" do
+      inside, tell = IO.pipe
+      never, = IO.pipe
+      pid = child { pipeline { tell.syswrite("x") && never.read }.run(cache: described_class.new(@path)) }
+      inside.read(1)
+      waiter = Thread.new { pipeline { :mine }.run(cache: cache) }
+      Thread.pass until waiter.stop?
+      Process.kill(:KILL, pid)
+      Process.wait(pid)
+      expect(waiter.join(10).value[:work].then { |work| [work.status, work.output] }).to eq(%i[succeeded mine])
+    end
+  end
+
+  describe "what is damaged" do
+    {
+      truncated: ->(file) { File.truncate(file, 1000) },
+      "bit-flipped": ->(file) { File.binwrite(file, File.binread(file).tap { |bytes| bytes.setbyte(5000, bytes.getbyte(5000) ^ 1) }) },
+      deleted: ->(file) { File.delete(file) }, emptied: ->(file) { File.truncate(file, 0) }
+    }.each do |what, damage|
+      it "is found out, reported and computed anew: a file that was #{what}" do
+        2.times { pipeline { large }.run(cache: cache) }
+        expect(blobs.size).to eq(1)
+        damage.call(blobs.first)
+        results = Array.new(2) { pipeline { large }.run(cache: cache) }
+        expect(results.map { |result| [result[:work].status, result[:work].output == large, result.warnings.size] }).to eq([[:succeeded, true, 1], [:cached, true, 0]])
+        expect(results.first.warnings).to match([/\Acache entry "filed.work.\h{32}" could not be read .* computed anew\z/])
+      end
+    end
+
+    # What was damaged before the process began, and whether that makes the whole database unreadable.
+    {
+      "a database that was overwritten": [["", ->(file) { ["", "-wal", "-shm"].each { |ending| File.binwrite(file + ending, "x" * 5000) } }], true],
+      "a log that was truncated": [["-wal", ->(file) { File.truncate(file, 1000) }], false],
+      "a log that was overwritten": [["-wal", ->(file) { File.binwrite(file, "x" * File.size(file)) }], false],
+      "a log that was deleted": [["-wal", ->(file) { File.delete(file) }], false]
+    }.each do |what, ((ending, damage), whole)|
+      it "is begun anew: #{what}", if: Process.respond_to?(:fork) do
+        Process.wait(child { pipeline { 1 }.run(cache: described_class.new(@path)) })
+        damage.call(File.join(@path, "flowline.db#{ending}"))
+        results = nil
+        run = -> { results = Array.new(2) { pipeline { 2 }.run(cache: cache) } }
+        expect(&run).to output(whole ? /\Aflowline: cache .* is damaged and begins anew/ : "").to_stderr
+        expect(results.map { |result| [result[:work].status, result[:work].output] }).to eq([[:succeeded, 2], [:cached, 2]])
+      end
+    end
+
+    it "is made anew if the directory was deleted" do
+      pipeline { 1 }.run(cache: cache)
+      FileUtils.rm_rf(@path)
+      expect(Array.new(2) { pipeline { 2 }.run(cache: cache) }.map { |result| [result[:work].status, result.warnings] }).to eq([[:succeeded, []], [:cached, []]])
+    end
+  end
+
+  describe "room" do
+    it "is made by forgetting what was used longest ago" do
+      now = Time.now
+      allow(Time).to receive(:now) { now += 100 }
+      small = described_class.new(@path, max_bytes: 2500)
+      %w[a b c].each { |key| small.set(key, key * 700) }
+      small.get("a")
+      small.set("d", "d" * 700)
+      expect(%w[a b c d].select { |key| small.exists?(key) }).to eq(%w[a c d])
+    end
+
+    it "is made of what has ended, and of files that nobody refers to" do
+      cache.set("old", large, ttl: 1)
+      cache.set("new", "#{large}y")
+      now = Time.now + 10
+      allow(Time).to receive(:now).and_return(now)
+      cache.set("newer", "#{large}z")
+      described_class.new(@path).set("first of another", 1)
+      expect([blobs.size, cache.entries.map { |entry| entry[:key] }]).to eq([2, ["first of another", "new", "newer"]])
+    end
+
+    it "is made by many processes that write little, too" do
+      5.times { |n| described_class.new(@path, max_bytes: 1000).set(n, "x" * 9) && described_class.new(@path, max_bytes: 1000).set("#{n}!", "x" * 500) }
+      described_class.new(@path, max_bytes: 1000).set("last", 1)
+      expect(cache.entries.sum { |entry| entry[:size] }).to be <= 1100
+    end
+  end
+
+  describe "a directory that cannot be used" do
+    it "fails no step, and is a warning", unless: Process.uid.zero? do
+      FileUtils.mkdir_p(@path)
+      File.chmod(0o500, @path)
+      result = pipeline { 1 }.run(cache: cache)
+      expect([result[:work].status, result.warnings.empty?]).to eq([:succeeded, false])
+    end
+
+    it "fails no step if it is a file" do
+      File.write(@path, "in the way")
+      result = pipeline { 1 }.run(cache: cache)
+      expect([result[:work].status, result[:work].output, result.warnings]).to match([:succeeded, 1, [/\Acache Flowline::Cache::File: /, /not cached/]])
+    end
+
+    it "fails no step if there is no room on the disk", if: Process.uid.zero? do
+      FileUtils.mkdir_p(@path)
+      skip("no tmpfs here") unless system("mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", @path, err: File::NULL)
+      begin
+        result = pipeline { "x" * 3_000_000 }.run(cache: cache)
+        expect([result[:work].status, result.warnings]).to match([:succeeded, [/not cached: .*full/i]])
+      ensure
+        system("umount", "-l", @path)
+      end
+    end
+  end
+
+  it "lets only its owner look into it" do
+    cache.set("k", large)
+    expect([@path, File.join(@path, "blobs")].map { |folder| File.stat(folder).mode & 0o777 }).to eq([0o700, 0o700])
+  end
+
+  it "holds no secret" do
+    secret = Flowline.define(name: "secret", checkpoint: false) do |p|
+      p.param(:token, secret: true)
+      p.step(:work, cache: true) { |ctx| { token: ctx[:token] } }
+    end
+    secret.run(cache: cache, token: "hunter2hunter2")
+    cache.set("k", 1)
+    expect(Dir[File.join(@path, "**", "*")].select { |file| File.file?(file) && File.binread(file).include?("hunter2") }).to eq([])
+  end
+
+  describe "the command line" do
+    def flowline(*arguments)
+      out, err = StringIO.new, StringIO.new
+      code = Flowline::CLI.start(["cache", "--dir", @path, *arguments], out: out, err: err)
+      [code, out.string, err.string]
+    end
+
+    before do
+      %w[import/fetch/1 import/fetch/2 import/clean/1 import_all/fetch/1 other/a/1].each { |key| cache.set(key, "x" * 100) }
+    end
+
+    it "says what there is, by pipeline and step" do
+      code, out, = flowline
+      expect([code, out.lines.size, out]).to match([0, 4, %r{^import/fetch +2 entries +\d+ bytes$}])
+    end
+
+    it "clears by name" do
+      flowline("--clear", "import/fetch")
+      expect(cache.entries.map { |entry| entry[:key] }).to eq(%w[import/clean/1 import_all/fetch/1 other/a/1])
+      flowline("--clear", "import")
+      expect(cache.entries.map { |entry| entry[:key] }).to eq(%w[import_all/fetch/1 other/a/1])
+      flowline("--clear", "all")
+      expect(cache.entries).to eq([])
+    end
+  end
+end
