@@ -1,0 +1,61 @@
+# frozen_string_literal: true
+
+require "flowline"
+
+# What is tortured: a dozen steps, fanned out and in, with outputs small and large (beyond 256 KB they are files of
+# their own), one that fails at first. Each writes its name to LOG as the first thing it does.
+module Torture
+  NAME = "tortured"
+  LARGE = 300_000
+
+  class << self
+    # Run as a program: the first argument is the log; a step named in KILL_BEFORE or KILL_AFTER kills the process
+    # before or after its body.
+    # @param log [String]
+    # @return [Flowline::Pipeline]
+    def pipeline(log)
+      step = lambda do |p, name, **options, &body|
+        p.step(name, **options) do |*inputs|
+          File.open(log, File::WRONLY | File::CREAT | File::APPEND) { |file| file.syswrite("#{name}\n") }
+          Process.kill(:KILL, Process.pid) if ENV["KILL_BEFORE"] == name.to_s
+          body.call(*inputs).tap { Process.kill(:KILL, Process.pid) if ENV["KILL_AFTER"] == name.to_s }
+        end
+      end
+      Flowline.define(name: NAME, keep_checkpoint: true) { |p| steps(p, step) }
+    end
+
+    # @return [Array<Symbol>]
+    def step_names
+      pipeline(File::NULL).dag.steps.map(&:name)
+    end
+
+    # @return [Hash{Symbol => Object}] what an undisturbed run gives
+    def outputs
+      pipeline(File::NULL).run!(checkpoint: false).outputs
+    end
+
+    private
+
+    def steps(p, step)
+      step.call(p, :rows) { |_| [*1..200] }
+      3.times do |n|
+        step.call(p, :"small#{n}", depends_on: :rows) { |rows| rows.sum * (n + 1) }
+        step.call(p, :"large#{n}", depends_on: :"small#{n}") { |sum| (sum + n).to_s.ljust(LARGE, "#{n}-") }
+      end
+      flaky(p, step)
+      step.call(p, :join, depends_on: %i[large0 large1 large2 flaky]) { |*all| all.last.to_s + all[0..2].join }
+      step.call(p, :size, depends_on: :join, &:size)
+      step.call(p, :nothing, depends_on: :size) { |_| nil }
+      step.call(p, :last, depends_on: %i[nothing size]) { |_, size| { size: size, done: true } }
+    end
+
+    def flaky(p, step)
+      tries = 0
+      step.call(p, :flaky, depends_on: :rows, retries: 2, retry_strategy: :linear, retry_delay: 0.003) do |rows|
+        (tries += 1) < 3 ? raise(IOError, "not yet") : rows.last
+      end
+    end
+  end
+end
+
+Torture.pipeline(ARGV.fetch(0)).run!(resume: ARGV[1] == "resume") if $PROGRAM_NAME == __FILE__
