@@ -25,12 +25,12 @@ module Torture
     end
 
     # @param count [Integer]
-    # @return [Tally] kills after a random time of at most 150 ms from the run's start
+    # @return [Tally] kills at a random time within 60 ms from the run's start: it takes about 40
     def at_random(count, random: Random.new)
       tally("kill -9 at random", Array.new(count)) do |folder, _|
         pid = start(folder)
         started(folder)
-        sleep(random.rand(0.15))
+        sleep(random.rand(0.06))
         Process.kill(:KILL, pid)
         Process.wait(pid)
       end
@@ -43,7 +43,36 @@ module Torture
       end
     end
 
+    # @param processes [Integer] that share one store
+    # @param runs [Integer] of each
+    # @return [Tally]
+    def together(processes, runs)
+      tally = Tally.new("#{processes} processes, one store", 0, 0, 0, [])
+      Dir.mktmpdir("torture") do |folder|
+        Flowline.configure { |config| config.root = File.join(folder, "store") }
+        threads = Array.new(processes) { Thread.new { in_child { run_many(runs) } } }
+        threads.flat_map { |thread| Array(thread.value) }.each { |note| note(tally, note) }
+        kept = in_child { Flowline::Store.at(File.join(folder, "store")).runs(NAME, -1).map { |run| run[:status] } }
+        tally.lost += 1 if kept != ["succeeded"] * [processes * runs, 100].min && tally.notes << kept.tally
+      ensure
+        Flowline.configure { |config| config.root = nil }
+      end
+      tally
+    end
+
     private
+
+    def run_many(runs)
+      Array.new(runs) { Torture.pipeline(File::NULL).run!.outputs == @expected ? :right : "other outputs" }
+    end
+
+    def note(tally, note)
+      tally.tries += 1
+      return if note == :right
+
+      tally.wrong += 1
+      tally.notes << note
+    end
 
     def tally(fault, cases)
       tally = Tally.new(fault, 0, 0, 0, [])
@@ -63,12 +92,12 @@ module Torture
 
     def start(folder, env = {})
       spawn({ "FLOWLINE_ROOT" => File.join(folder, "store"), **env }, RbConfig.ruby, "-I", File.expand_path("../../lib", __dir__),
-            "--disable=gems", File.join(__dir__, "pipeline.rb"), log(folder), out: File::NULL, err: File::NULL)
+            "--disable=gems", "-rrbconfig", File.join(__dir__, "pipeline.rb"), log(folder), out: File::NULL, err: File::NULL)
     end
 
-    # Most of the time goes by before the first step: half of the kills are to hit steps.
+    # Loading takes longer than the run.
     def started(folder)
-      Thread.pass until File.exist?(log(folder)) || Dir.exist?(File.join(folder, "store"))
+      sleep(0.001) until Dir.exist?(File.join(folder, "store"))
     end
 
     # Resumes in a process of its own, as a user would.
@@ -93,9 +122,8 @@ module Torture
 
     def resumed(folder)
       in_child do
-        result = Flowline.configure { |config| config.root = File.join(folder, "store") } ||
-                 Torture.pipeline(log(folder)).run!(resume: true)
-        result.outputs
+        Flowline.configure { |config| config.root = File.join(folder, "store") }
+        Torture.pipeline(log(folder)).run!(resume: true).outputs
       end
     end
 

@@ -1,0 +1,15 @@
+# frozen_string_literal: true
+
+desc "Kill runs and resume them, at every step and KILLS (300) times at random; RUNS (50) runs in each of PROCESSES (8) on one store"
+task torture: :compile do
+  $LOAD_PATH.unshift("lib")
+  require_relative "../spec/torture/kills"
+  kills = Torture::Kills.new
+  random = Random.new(Integer(ENV.fetch("SEED", Random.new_seed)))
+  puts "SEED=#{random.seed}", Torture::Kills::HEAD
+  count = ->(name, default) { Integer(ENV.fetch(name, default)) }
+  trials = [-> { kills.at_boundaries }, -> { kills.at_random(count.call("KILLS", 300), random: random) },
+            -> { kills.together(count.call("PROCESSES", 8), count.call("RUNS", 50)) }]
+  tallies = trials.map { |trial| trial.call.tap { |tally| puts tally, tally.notes.first(10).map { |note| "  #{note.inspect[0, 300]}" } } }
+  abort "Work was lost, or came out wrong." if tallies.any? { |tally| (tally.lost + tally.wrong).positive? }
+end
