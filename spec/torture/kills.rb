@@ -8,17 +8,17 @@ require_relative "pipeline"
 module Torture
   # Kills runs, resumes them, and counts what should not be.
   class Kills
-    # How many runs were killed, in how many a completed step ran again or its record was lost, and in how many the
+    # How many runs there were, how many were killed before their end, in how many a completed step ran again or its record was lost, and in how many the
     # outputs were wrong or the run could not be resumed; and what was wrong.
-    Tally = Struct.new(:fault, :tries, :lost, :wrong, :notes) do
+    Tally = Struct.new(:fault, :tries, :cut, :lost, :wrong, :notes) do
       # @return [String] a line of the table
       def to_s
-        format("%-28s %6d %6d %6d", fault, tries, lost, wrong)
+        format("%-28s %6d %6d %6d %6d", *to_a.first(5))
       end
     end
 
     # The heads of the columns.
-    HEAD = format("%-28s %6s %6s %6s", "fault", "tries", "lost", "wrong")
+    HEAD = format("%-28s %6s %6s %6s %6s", "fault", "tries", "cut", "lost", "wrong")
 
     def initialize
       @expected = Torture.outputs
@@ -47,7 +47,7 @@ module Torture
     # @param runs [Integer] of each
     # @return [Tally]
     def together(processes, runs)
-      tally = Tally.new("#{processes} processes, one store", 0, 0, 0, [])
+      tally = Tally.new("#{processes} processes, one store", 0, 0, 0, 0, [])
       Dir.mktmpdir("torture") do |folder|
         Flowline.configure { |config| config.root = File.join(folder, "store") }
         threads = Array.new(processes) { Thread.new { in_child { run_many(runs) } } }
@@ -75,7 +75,7 @@ module Torture
     end
 
     def tally(fault, cases)
-      tally = Tally.new(fault, 0, 0, 0, [])
+      tally = Tally.new(fault, 0, 0, 0, 0, [])
       cases.each do |given|
         Dir.mktmpdir("torture") do |folder|
           yield folder, given
@@ -107,6 +107,7 @@ module Torture
       result = resumed(folder)
       again = File.readlines(log(folder), chomp: true).map(&:to_sym)
       lost = (recorded & again) | (before - recorded)
+      tally.cut += 1 if recorded.size < Torture.step_names.size
       tally.lost += 1 if lost.any?
       tally.wrong += 1 if result != @expected
       tally.notes << [given, lost, result.is_a?(String) ? result : nil] if lost.any? || result != @expected
