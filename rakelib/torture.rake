@@ -1,14 +1,15 @@
 # frozen_string_literal: true
 
-desc "Kill runs COUNT times (300) and resume each; print what was lost or wrong"
+desc "Kill runs and resume them, at every step and KILLS (300) times at random; RUNS (50) runs in each of PROCESSES (8) on one store"
 task torture: :compile do
   $LOAD_PATH.unshift("lib")
-  require "flowline"
-  require_relative "../spec/torture/killing"
-  killing = Torture::Killing.new
-  rows = [killing.boundaries, killing.instants(Integer(ENV.fetch("COUNT", "300")))]
-  puts ["fault".ljust(24), *%w[tries lost wrong].map { |word| word.rjust(6) }].join(" ")
-  rows.each { |row| puts [row.fault.ljust(24), *[row.tries, row.lost.size, row.wrong.size].map { |count| count.to_s.rjust(6) }].join(" ") }
-  problems = rows.flat_map { |row| row.lost + row.wrong }
-  abort problems.first(20).join("\n") if problems.any?
+  require_relative "../spec/torture/kills"
+  kills = Torture::Kills.new
+  random = Random.new(Integer(ENV.fetch("SEED", Random.new_seed)))
+  puts "SEED=#{random.seed}", Torture::Kills::HEAD
+  count = ->(name, default) { Integer(ENV.fetch(name, default)) }
+  trials = [-> { kills.at_boundaries }, -> { kills.at_random(count.call("KILLS", 300), random: random) },
+            -> { kills.together(count.call("PROCESSES", 8), count.call("RUNS", 50)) }]
+  tallies = trials.map { |trial| trial.call.tap { |tally| puts tally, tally.notes.first(10).map { |note| "  #{note.inspect[0, 300]}" } } }
+  abort "Work was lost, or came out wrong." if tallies.any? { |tally| (tally.lost + tally.wrong).positive? }
 end

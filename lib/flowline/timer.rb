@@ -14,7 +14,9 @@ module Flowline
     GUARD = Mutex.new
     CHANGED = ConditionVariable.new
     ENTRIES = {}.compare_by_identity
-    private_constant :Entry, :GUARD, :CHANGED, :ENTRIES
+    # Made beforehand: an interruption may come while Ruby makes a Hash.
+    CALM = { Object => :never }.freeze
+    private_constant :Entry, :GUARD, :CHANGED, :ENTRIES, :CALM
 
     class << self
       # Calls the block, and interrupts it when its time is up.
@@ -29,10 +31,10 @@ module Flowline
             value = Thread.handle_interrupt(Expired => :immediate) { yield }
           rescue Expired => e
             raise unless e.equal?(entry.error)
-          rescue Exception # rubocop:disable Lint/RescueException -- what it made of the interruption
-            raise unless stop(entry)
+          rescue StandardError
+            raise unless stop(entry) && !drain(entry) # What the block made of the interruption, or its own.
           ensure
-            Thread.handle_interrupt(Object => :never) { drain(entry) if stop(entry) }
+            Thread.handle_interrupt(CALM) { drain(entry) if stop(entry) }
           end
           expired = entry.state == :expired
           return [expired ? nil : value, expired]
@@ -70,15 +72,20 @@ module Flowline
       end
 
       # An interruption that is still under way is taken now. Those of other limits stay under way.
+      # @return [Boolean] whether it was, so that the block has never seen it
       def drain(entry)
+        taken = false
         others = []
-        begin
-          Thread.handle_interrupt(Expired => :immediate) { Thread.pass }
-        rescue Expired => e
-          others << e unless e.equal?(entry.error)
-          retry
+        Thread.handle_interrupt(CALM) do
+          begin
+            Thread.handle_interrupt(Expired => :immediate) { Thread.pass }
+          rescue Expired => e
+            e.equal?(entry.error) ? taken = true : others << e
+            retry
+          end
+          others.each { |other| entry.thread.raise(other) }
         end
-        others.each { |other| entry.thread.raise(other) }
+        taken
       end
 
       def watch

@@ -154,6 +154,48 @@ RSpec.describe "Steps in a process of their own" do
     expect([File.exist?(folder), File.exist?(file)]).to eq([false, false])
   end
 
+  it "give a logger and other writers what an IO has" do
+    out = StringIO.new
+    stdout, $stdout = $stdout, out
+    result = isolated do
+      require "logger"
+      Logger.new($stdout, formatter: ->(*, text) { text }).info("logged\n")
+      $stdout.putc(?x)
+      p 1
+      [$stdout.tty?, $stdout.sync]
+    end
+    expect([result[:apart].output, out.string]).to eq([[false, true], "logged\nx1\n"])
+  ensure
+    $stdout = stdout
+  end
+
+  it "fail in words if a part of a large output cannot leave the process" do
+    expect(isolated { ["x" * 1_000_000, -> {}] }.error.message).to include("its output cannot leave its process")
+  end
+
+  it "fail in words with an exception of a class that only they have loaded" do
+    error = isolated { raise Object.const_set(:OnlyInTheChild, Class.new(StandardError)), "told" }.error
+    expect(error.message).to include("OnlyInTheChild: told")
+  end
+
+  it "fail if signals, a lack of memory or a jump end them, and the run goes on" do
+    { -> { raise NoMemoryError, "none left" } => /NoMemoryError: none left/, -> { Process.kill(:TERM, Process.pid) && sleep } => /SIGTERM/,
+      -> { throw :out } => /use `next`/, -> { Thread.current.kill } => /the step called exit/ }.each do |block, message|
+      result = catch(:out) { isolated(&block) }
+      expect(result.error.message).to match(message)
+    end
+  end
+
+  it "do without the child's status if somebody else waited for it" do
+    allow(Process).to receive(:wait2).and_wrap_original { |wait, pid| wait.call(pid) && raise(Errno::ECHILD) }
+    expect([isolated { 1 }[:apart].output, isolated { exit!(1) }.error.message]).to match([1, /ended before it answered/])
+  end
+
+  it "do not write again what waited to be written" do
+    script = '$stdout = StringIO.new; STDOUT.write("once"); Flowline.define { step(:a, isolate: :process) { 1 } }.run!'
+    expect(IO.popen([RbConfig.ruby, "-Ilib", "-rstringio", "-rflowline", "-e", script], &:read)).to eq("once")
+  end
+
   it "run from several threads at once" do
     threads = Array.new(4) { |n| Thread.new { isolated { n * 10 }[:apart].output } }
     expect(threads.map(&:value)).to eq([0, 10, 20, 30])

@@ -69,6 +69,13 @@ RSpec.describe "Retries" do
     expect(seen).to eq([:called, IOError])
   end
 
+  it "take any delay, and a retry_if that takes nothing" do
+    result = flaky(1, retry_if: -> { true }, retry_delay: ->(*) { Float::NAN }).run
+    expect([result.warnings.first, result[:flaky].attempts]).to match([/\Aretry_delay: of step flaky failed/, 1])
+    expect(flaky(1, retry_if: -> { true }, retry_delay: ->(*) { -5 }).run[:flaky].attempts).to eq(2)
+    expect(flaky(1, retry_delay: ->(*) { Float::INFINITY }).run(timeout: 0.05).status).to eq(:timed_out)
+  end
+
   it "do without callables that raise, with a warning" do
     result = flaky(1, retry_if: ->(_) { raise "no" }).run
     expect([result[:flaky].attempts, result.error.cause.class]).to eq([1, IOError])

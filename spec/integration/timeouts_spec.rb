@@ -128,6 +128,25 @@ RSpec.describe "Time limits" do
     expect(result.duration).to be < 30
   end
 
+  it "of a run that is up between attempts tell of every step once, as any end does" do
+    log = []
+    Flowline.define do |p|
+      log_hooks(p, log)
+      p.step(:flaky, retries: 1, retry_strategy: :linear, retry_delay: 60) { raise IOError }
+      p.step(:after, depends_on: :flaky) { |_| 1 }
+    end.run(timeout: 0.05)
+    expect(log.map { |hook, name| [hook, name].compact }).to eq([[:before_run], %i[before_step flaky], %i[on_step_retry flaky], %i[after_step flaky],
+                                                                 %i[on_step_skip after], [:on_failure], [:after_run]])
+  end
+
+  it "let what runs always run when they are up between attempts" do
+    result = Flowline.define do
+      step(:flaky, retries: 1, retry_strategy: :linear, retry_delay: 60) { raise IOError }
+      step(:clean, depends_on: :flaky, run_if: :always) { |_| :cleaned }
+    end.run(timeout: 0.05)
+    expect([result.status, result.outputs]).to eq([:timed_out, { clean: :cleaned }])
+  end
+
   it "do not look at the wall clock" do
     allow(Time).to receive(:now).and_return(Time.at(0), Time.at(10**9), Time.at(1))
     expect(Flowline.define { step(:a, timeout: 30) { 1 } }.run(timeout: 30)).to be_success

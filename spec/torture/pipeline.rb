@@ -1,43 +1,61 @@
 # frozen_string_literal: true
 
-# A pipeline to be killed at any moment. Its outputs are fixed, and every step says in a file that it was called, so what
-# a killed run had done, and what the next one did again, can be told from outside.
+require "flowline"
+
+# What is tortured: a dozen steps, fanned out and in, with outputs small and large (beyond 256 KB they are files of
+# their own), one that fails at first. Each writes its name to LOG as the first thing it does.
 module Torture
-  CALLS = "calls"
-  # Steps that kill their process before or after their own work: +"large:before"+.
-  KILL = "FLOWLINE_TORTURE_KILL"
+  NAME = "tortured"
+  LARGE = 300_000
 
-  module_function
-
-  def pipeline(folder)
-    Flowline.define(name: "torture") do |p|
-      step = lambda do |name, **options, &block|
+  class << self
+    # Run as a program: the first argument is the log; a step named in KILL_BEFORE or KILL_AFTER kills the process
+    # before or after its body.
+    # @param log [String]
+    # @return [Flowline::Pipeline]
+    def pipeline(log)
+      step = lambda do |p, name, **options, &body|
         p.step(name, **options) do |*inputs|
-          Torture.called(folder, name)
-          block.call(*inputs).tap { Torture.kill(name, "after") }
+          File.open(log, File::WRONLY | File::CREAT | File::APPEND) { |file| file.syswrite("#{name}\n") }
+          Process.kill(:KILL, Process.pid) if ENV["KILL_BEFORE"] == name.to_s
+          body.call(*inputs).tap { Process.kill(:KILL, Process.pid) if ENV["KILL_AFTER"] == name.to_s }
         end
       end
-      step.call(:seed) { 7 }
-      4.times { |n| step.call(:"part#{n}", depends_on: :seed) { |seed| (1..(seed + n)).to_a } }
-      step.call(:large, depends_on: :seed) { |seed| Random.new(seed).bytes(400_000) }
-      step.call(:flaky, depends_on: :seed, retries: 2) { |seed| File.exist?("#{folder}/flaky") ? seed * 3 : File.write("#{folder}/flaky", "") && raise(IOError) }
-      step.call(:join, depends_on: %i[part0 part1 part2 part3]) { |*parts| parts.flatten.sum }
-      step.call(:digest, depends_on: :large) { |bytes| bytes.sum }
-      step.call(:nothing, depends_on: :join) { |_| nil }
-      step.call(:total, depends_on: %i[join digest flaky nothing]) { |*all| all.compact.sum }
+      Flowline.define(name: NAME, keep_checkpoint: true) { |p| steps(p, step) }
+    end
+
+    # @return [Array<Symbol>]
+    def step_names
+      pipeline(File::NULL).dag.steps.map(&:name)
+    end
+
+    # @return [Hash{Symbol => Object}] what an undisturbed run gives
+    def outputs
+      pipeline(File::NULL).run!(checkpoint: false).outputs
+    end
+
+    private
+
+    def steps(p, step)
+      step.call(p, :rows) { |_| [*1..200] }
+      3.times do |n|
+        step.call(p, :"small#{n}", depends_on: :rows) { |rows| rows.sum * (n + 1) }
+        step.call(p, :"large#{n}", depends_on: :"small#{n}") { |sum| (sum + n).to_s.ljust(LARGE, "#{n}-") }
+      end
+      flaky(p, step)
+      step.call(p, :join, depends_on: %i[large0 large1 large2 flaky]) { |*all| all.last.to_s + all[0..2].join }
+      step.call(p, :size, depends_on: :join, &:size)
+      step.call(p, :nothing, depends_on: :size) { |_| nil }
+      step.call(p, :last, depends_on: %i[nothing size]) { |_, size| { size: size, done: true } }
+    end
+
+    def flaky(p, step)
+      tries = 0
+      step.call(p, :flaky, depends_on: :rows, retries: 2, retry_strategy: :linear, retry_delay: 0.003) do |rows|
+        (tries += 1) < 3 ? raise(IOError, "not yet") : rows.last
+      end
     end
   end
-
-  # One write to a file opened to append: whole or not at all.
-  def called(folder, name)
-    File.write("#{folder}/#{CALLS}", "#{name}\n", mode: "a")
-    kill(name, "before")
-  end
-
-  def kill(name, moment)
-    return unless ENV[KILL] == "#{name}:#{moment}"
-
-    Process.kill(:KILL, Process.pid)
-    sleep
-  end
 end
+
+Torture.pipeline(ARGV.fetch(0)).run!(resume: ARGV[1] == "resume") if $PROGRAM_NAME == __FILE__

@@ -1,0 +1,79 @@
+# frozen_string_literal: true
+
+RSpec.describe Flowline::Timer do
+  let(:timer) { described_class }
+
+  # An interruption of somebody else's, which no `rescue => e` stops.
+  let(:poke) { Class.new(Exception) } # rubocop:disable Lint/InheritException
+
+  it "starts no thread before it is needed" do
+    script = "require 'flowline'; Flowline.define { step(:a) { 1 } }.run!; print Thread.list.size"
+    expect(IO.popen([RbConfig.ruby, "-Ilib", "-e", script], &:read)).to eq("1")
+  end
+
+  it "takes any number of seconds" do
+    [Float::INFINITY, 1e300, 10**30, 5r].each { |seconds| expect(timer.limit(seconds) { :done }).to eq([:done, false]) }
+    expect(timer.limit(1/50r) { sleep }).to eq([nil, true])
+  end
+
+  it "swallows no exception that means more than the step" do
+    expect { timer.limit(0.01) { begin; sleep; ensure; raise Interrupt; end } }.to raise_error(Interrupt) # rubocop:disable Lint/EnsureReturn
+    expect { timer.limit(0.01) { begin; sleep; ensure; exit; end } }.to raise_error(SystemExit)
+  end
+
+  it "gives an interruption of an outer limit to that one, even if both are under way" do
+    inner = nil
+    outer = timer.limit(0.01) do
+      inner = timer.limit(0.01) { Thread.handle_interrupt(described_class::Expired => :never) { sleep 0.05 } }
+      sleep
+    end
+    expect([outer, inner]).to eq([[nil, true], nil]).or eq([[nil, true], [nil, true]])
+    expect { 100.times { Thread.pass } }.not_to raise_error
+  end
+
+  it "leaves nothing behind, however its block is left" do
+    seen = Queue.new
+    thread = Thread.new do
+      Thread.handle_interrupt(poke => :never) do
+        loop do
+          Thread.handle_interrupt(poke => :immediate) { loop { timer.limit(0.0003) { 300.times { Math.sqrt(2) } } } }
+        rescue poke
+          seen << :poked
+        end
+      end
+    end
+    thread.report_on_exception = false
+    500.times do
+      thread.raise(poke)
+      sleep 0.0003 # So that it hits wherever it may.
+    end
+    seen.pop
+    thread.kill
+    expect { thread.join }.not_to raise_error
+  end
+
+  it "does not go by the wall clock" do
+    allow(Time).to receive(:now).and_return(Time.at(0), Time.at(2**33), Time.at(5))
+    expect(timer.limit(30) { :done }).to eq([:done, false])
+    expect(timer.limit(0.01) { sleep }).to eq([nil, true])
+  end
+
+  it "ends a thousand at once" do
+    threads = Array.new(1000) { Thread.new { timer.limit(0.05) { sleep } } }
+    expect(threads.map(&:value).uniq).to eq([[nil, true]])
+  end
+
+  it "does not bring a limit of the parent's into a forked child" do
+    status = nil
+    timer.limit(0.2) do
+      pid = fork do
+        timer.limit(5) { sleep 0.4 }
+        exit!(7)
+      rescue Exception # rubocop:disable Lint/RescueException
+        exit!(1)
+      end
+      Thread.handle_interrupt(described_class::Expired => :never) { status = Process.wait2(pid).last.exitstatus }
+    end
+    expect(status).to eq(7)
+  end
+end
