@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "rbconfig"
+
 module Flowline
   # What every error of Flowline is. Each is built from facts, has readers for them, and composes a
   # message that says what happened, where, and what to do.

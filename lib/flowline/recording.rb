@@ -30,7 +30,7 @@ module Flowline
 
       [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
     rescue StandardError => e
-      [nil, "its recorded output cannot be read: #{Error.words(e)}"]
+      [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
     end
 
     # @return [String] how a step ended, in a word

@@ -4,7 +4,7 @@ RSpec.describe Flowline::Timer do
   let(:timer) { described_class }
 
   # An interruption of somebody else's, which no `rescue => e` stops.
-  let(:poke) { Class.new(Exception) } # rubocop:disable Lint/InheritException
+  let(:poke) { Class.new(Exception) }
 
   it "starts no thread before it is needed" do
     script = "require 'flowline'; Flowline.define { step(:a) { 1 } }.run!; print Thread.list.size"
@@ -17,7 +17,7 @@ RSpec.describe Flowline::Timer do
   end
 
   it "swallows no exception that means more than the step" do
-    expect { timer.limit(0.01) { begin; sleep; ensure; raise Interrupt; end } }.to raise_error(Interrupt) # rubocop:disable Lint/EnsureReturn
+    expect { timer.limit(0.01) { begin; sleep; ensure; raise Interrupt; end } }.to raise_error(Interrupt)
     expect { timer.limit(0.01) { begin; sleep; ensure; exit; end } }.to raise_error(SystemExit)
   end
 

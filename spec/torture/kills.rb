@@ -53,7 +53,7 @@ module Torture
         threads = Array.new(processes) { Thread.new { in_child { run_many(runs) } } }
         threads.flat_map { |thread| Array(thread.value) }.each { |note| note(tally, note) }
         kept = in_child { Flowline::Store.at(File.join(folder, "store")).runs(NAME, -1).map { |run| run[:status] } }
-        tally.lost += 1 if kept != ["succeeded"] * [processes * runs, 100].min && tally.notes << kept.tally
+        tally.lost += 1 if kept != ["succeeded"] * [processes * runs, 100].min && (tally.notes << kept.tally)
       ensure
         Flowline.configure { |config| config.root = nil }
       end
@@ -143,7 +143,7 @@ module Torture
         exit!(0)
       end
       writer.close
-      Marshal.load(reader.read) # rubocop:disable Security/MarshalLoad
+      Marshal.load(reader.read)
     ensure
       reader.close
       Process.wait(pid)
