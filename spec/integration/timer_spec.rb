@@ -32,9 +32,11 @@ RSpec.describe Flowline::Timer do
   end
 
   it "leaves nothing behind, however its block is left" do
+    started = Queue.new
     seen = Queue.new
     thread = Thread.new do
       Thread.handle_interrupt(poke => :never) do
+        started << true
         loop do
           Thread.handle_interrupt(poke => :immediate) { loop { timer.limit(0.0003) { 300.times { Math.sqrt(2) } } } }
         rescue poke
@@ -43,6 +45,7 @@ RSpec.describe Flowline::Timer do
       end
     end
     thread.report_on_exception = false
+    started.pop
     500.times do
       thread.raise(poke)
       sleep 0.0003 # So that it hits wherever it may.
