@@ -10,6 +10,11 @@ task torture: :compile do
   count = ->(name, default) { Integer(ENV.fetch(name, default)) }
   trials = [-> { kills.at_boundaries }, -> { kills.at_random(count.call("KILLS", 300), random: random) },
             -> { kills.together(count.call("PROCESSES", 8), count.call("RUNS", 50)) }]
-  tallies = trials.map { |trial| trial.call.tap { |tally| puts tally, tally.notes.first(10).map { |note| "  #{note.inspect[0, 300]}" } } }
+  tallies = trials.map do |trial|
+    tally = trial.call
+    puts tally
+    tally.notes.first(10).each { |note| puts "  #{note.inspect[0, 300]}" }
+    tally
+  end
   abort "Work was lost, or came out wrong." if tallies.any? { |tally| (tally.lost + tally.wrong).positive? }
 end

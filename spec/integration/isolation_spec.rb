@@ -160,7 +160,7 @@ RSpec.describe "Steps in a process of their own" do
     result = isolated do
       require "logger"
       Logger.new($stdout, formatter: ->(*, text) { text }).info("logged\n")
-      $stdout.putc(?x)
+      $stdout.putc("x")
       p 1
       [$stdout.tty?, $stdout.sync]
     end
@@ -187,7 +187,7 @@ RSpec.describe "Steps in a process of their own" do
   end
 
   it "do without the child's status if somebody else waited for it" do
-    allow(Process).to receive(:wait2).and_wrap_original { |wait, pid| wait.call(pid) && raise(Errno::ECHILD) }
+    allow(Process).to(receive(:wait2).and_wrap_original { |wait, pid| wait.call(pid) && raise(Errno::ECHILD) })
     expect([isolated { 1 }[:apart].output, isolated { exit!(1) }.error.message]).to match([1, /ended before it answered/])
   end
 
