@@ -12,7 +12,8 @@ task torture: :compile do
             -> { kills.together(count.call("PROCESSES", 8), count.call("RUNS", 50)) }]
   tallies = trials.map do |trial|
     tally = trial.call
-    puts(tally, tally.notes.first(10).map { |note| "  #{note.inspect[0, 300]}" })
+    puts tally
+    tally.notes.first(10).each { |note| puts "  #{note.inspect[0, 300]}" }
     tally
   end
   abort "Work was lost, or came out wrong." if tallies.any? { |tally| (tally.lost + tally.wrong).positive? }

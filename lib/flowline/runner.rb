@@ -61,7 +61,9 @@ module Flowline
 
     # @return [Integer, Float, nil] a step to {#perform}, seconds to wait, or nothing more
     def next
-      @run.next
+      following = @run.next
+      finished(@run.take_passed_over.sort) unless !@timeout || @observers.empty? # Its time may have been up.
+      following
     end
 
     # Calls a step and reports what became of it.
@@ -76,7 +78,7 @@ module Flowline
       raise if StoreError === e || @run.step(id).first # It is not the step's: that has ended.
 
       failed(id, e)
-      @run.next
+      self.next
     rescue ScriptError, SystemStackError, NoMemoryError => e
       failed(id, e) unless @run.step(id).first
       raise # The step's failure, but too bad a one to go on.
@@ -131,7 +133,7 @@ module Flowline
       _, _, attempts, *times = @run.step(id)
       @recording.complete(id, step, [attempts + 1, *times], output) if @recording.stored?
       settle(id, :succeeded)
-      @run.next
+      self.next
     end
 
     def out_of_time(id, step, limit)
@@ -149,13 +151,13 @@ module Flowline
       else
         failed(id, error, outcome)
       end
-      @run.next
+      self.next
     end
 
     def reuse(id, output)
       @outputs[id] = output
       settle(id, :cached)
-      @run.next
+      self.next
     end
 
     def wanted?(id)
@@ -165,7 +167,7 @@ module Flowline
 
     def skip(id)
       settle(id, :skipped, :condition)
-      @run.next
+      self.next
     end
 
     def failed(id, error, outcome = :failed)

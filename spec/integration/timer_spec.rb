@@ -32,18 +32,21 @@ RSpec.describe Flowline::Timer do
   end
 
   it "leaves nothing behind, however its block is left" do
+    started = Queue.new
     seen = Queue.new
     thread = Thread.new do
       Thread.handle_interrupt(poke => :never) do
+        started << true
         loop do
-          Thread.handle_interrupt(poke => :immediate) { loop { timer.limit(0.0003) { 300.times { Math.sqrt(2) } } } }
+          Thread.handle_interrupt(poke => :immediate) { loop { timer.limit(0.0003) { 20.times { Thread.pass } } } }
         rescue poke
           seen << :poked
         end
       end
     end
     thread.report_on_exception = false
-    500.times do
+    started.pop
+    300.times do
       thread.raise(poke)
       sleep 0.0003 # So that it hits wherever it may.
     end

@@ -13,12 +13,12 @@ module Torture
     Tally = Struct.new(:fault, :tries, :cut, :lost, :wrong, :notes) do
       # @return [String] a line of the table
       def to_s
-        format("%-28s %6d %6d %6d %6d", *to_a.first(5))
+        [fault.ljust(28), *to_a[1..4].map { |count| count.to_s.rjust(6) }].join(" ")
       end
     end
 
     # The heads of the columns.
-    HEAD = format("%-28s %6s %6s %6s %6s", "fault", "tries", "cut", "lost", "wrong")
+    HEAD = "fault                         tries    cut   lost  wrong"
 
     def initialize
       @expected = Torture.outputs
@@ -53,7 +53,10 @@ module Torture
         threads = Array.new(processes) { Thread.new { in_child { run_many(runs) } } }
         threads.flat_map { |thread| Array(thread.value) }.each { |note| note(tally, note) }
         kept = in_child { Flowline::Store.at(File.join(folder, "store")).runs(NAME, -1).map { |run| run[:status] } }
-        tally.lost += 1 if kept != ["succeeded"] * [processes * runs, 100].min && (tally.notes << kept.tally)
+        next if kept == (["succeeded"] * [processes * runs, 100].min)
+
+        tally.lost += 1
+        tally.notes << kept.tally
       ensure
         Flowline.configure { |config| config.root = nil }
       end
@@ -102,23 +105,27 @@ module Torture
 
     # Resumes in a process of its own, as a user would.
     def check(folder, tally, given)
-      recorded, before = facts(folder)
+      status, recorded, before = facts(folder)
       File.write(log(folder), "")
       result = resumed(folder)
       again = File.readlines(log(folder), chomp: true).map(&:to_sym)
-      lost = (recorded & again) | (before - recorded)
-      tally.cut += 1 if recorded.size < Torture.step_names.size
+      cut = status != :succeeded # What has succeeded is not resumed, but run anew.
+      lost = ((recorded & again) if cut).to_a | (before - recorded)
+      tally.cut += 1 if cut
       tally.lost += 1 if lost.any?
       tally.wrong += 1 if result != @expected
       tally.notes << [given, lost, result.is_a?(String) ? result : nil] if lost.any? || result != @expected
     end
 
-    # The steps that are recorded, and those that must be, since something that needs them has started.
+    # How the run ended, the steps that are recorded, and those that must be, since something that needs them has started.
     def facts(folder)
-      recorded = in_child { Flowline::Checkpoint.latest(NAME, root: File.join(folder, "store"))&.step_names || [] }
+      status, recorded = in_child do
+        checkpoint = Flowline::Checkpoint.latest(NAME, root: File.join(folder, "store"))
+        [checkpoint&.status, checkpoint&.step_names || []]
+      end
       called = File.exist?(log(folder)) ? File.readlines(log(folder), chomp: true).map(&:to_sym) : []
       dag = Torture.pipeline(File::NULL).dag
-      [recorded, called.flat_map { |name| dag[name].depends_on }.uniq]
+      [status, recorded, called.flat_map { |name| dag[name].depends_on }.uniq]
     end
 
     def resumed(folder)
