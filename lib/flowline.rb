@@ -23,15 +23,16 @@ require_relative "flowline/result"
 require_relative "flowline/event"
 require_relative "flowline/runner"
 require_relative "flowline/executor"
-require_relative "flowline/checkpoint"
 require_relative "flowline/pipeline"
 require_relative "flowline/reporter"
 
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
 module Flowline
+  autoload :Checkpoint, "#{__dir__}/flowline/checkpoint"
   autoload :Digest, "#{__dir__}/flowline/digest"
   autoload :Fingerprint, "#{__dir__}/flowline/fingerprint"
   autoload :Isolation, "#{__dir__}/flowline/isolation"
+  autoload :Retry, "#{__dir__}/flowline/retry"
   autoload :Timer, "#{__dir__}/flowline/timer"
   autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Cache, "#{__dir__}/flowline/cache"

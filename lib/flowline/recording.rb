@@ -5,6 +5,8 @@ module Flowline
   # pipeline lives. That is enough for pipelines without a name; see {Stored} for those with one.
   # @api private
   class Recording
+    autoload :Stored, "#{__dir__}/recording/stored"
+
     # A completed step: its fingerprint then, its output, and why that cannot be had, if so.
     Entry = Struct.new(:fingerprint, :output, :problem)
 
@@ -84,7 +86,7 @@ module Flowline
 
     # Whether nothing is left that another run could take up.
     def done?(result)
-      result.success? && !@request.keep? && result.steps.none? { |step| step.reason == :not_selected }
+      result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected })
     end
 
     def records?(name)
@@ -107,5 +109,3 @@ module Flowline
     end
   end
 end
-
-require_relative "recording/stored"

@@ -4,7 +4,6 @@ require_relative "type_hints"
 require_relative "recording"
 require_relative "caching"
 require_relative "limits"
-require_relative "retry"
 
 module Flowline
   # One run of a pipeline: asks the core what to start, calls it, reports back, tells the observers.
