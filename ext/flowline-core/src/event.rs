@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::graph::StepId;
+use crate::items::ItemReport;
+use crate::resources::Obstacle;
 
 /// Nanoseconds on the caller's monotonic clock, counted from a moment of its choice.
 pub type Nanos = u64;
@@ -111,6 +113,23 @@ pub enum Status {
     Cancelled,
 }
 
+/// Where a step stands: what it waits for, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// A dependency has not ended.
+    Pending,
+    /// A worker.
+    Ready,
+    /// Nothing: it is called.
+    Running,
+    /// Its next attempt.
+    Retry,
+    /// A pool, or its rate.
+    Resource(Obstacle),
+    /// Nothing: it has ended.
+    Ended(Outcome),
+}
+
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -138,6 +157,32 @@ pub enum Event {
         step: StepId,
         /// What became of it.
         report: Report,
+        /// When.
+        at: Nanos,
+    },
+    /// The items of a started step can be taken.
+    Opened {
+        /// Which one.
+        step: StepId,
+        /// How many may be in flight.
+        most: u32,
+    },
+    /// An item of a step was taken for a start of it.
+    Taken {
+        /// Which step.
+        step: StepId,
+    },
+    /// A step has no more items but those that were taken.
+    Exhausted {
+        /// Which one.
+        step: StepId,
+    },
+    /// An item was reported on.
+    Item {
+        /// Of which step.
+        step: StepId,
+        /// What became of it.
+        report: ItemReport,
         /// When.
         at: Nanos,
     },

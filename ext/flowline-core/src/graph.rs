@@ -12,6 +12,8 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, EdgeRef, Reversed, Visitable};
 use serde::{Deserialize, Serialize};
 
+use crate::ranking::Ranking;
+
 /// A step: its position in definition order.
 pub type StepId = u32;
 
@@ -42,8 +44,7 @@ pub struct Graph {
     /// Edges point from a dependency to its dependent: the way the data flows.
     inner: DiGraph<Rule, ()>,
     order: Vec<StepId>,
-    by_rank: Vec<StepId>,
-    ranks: Vec<u32>,
+    ranking: Ranking,
 }
 
 /// A cycle as a closed path in the direction the data flows: `[a, b, a]`.
@@ -73,12 +74,8 @@ impl Graph {
         if order.len() < inner.node_count() {
             return Err(cycles(&inner));
         }
-        let by_rank = by_height(&inner, &order);
-        let mut ranks = vec![0; by_rank.len()];
-        for (rank, &step) in (0..).zip(&by_rank) {
-            set(&mut ranks, step, rank);
-        }
-        Ok(Self { inner, order, by_rank, ranks })
+        let ranking = Ranking::new(by_height(&inner, &order));
+        Ok(Self { inner, order, ranking })
     }
 
     /// How many steps there are.
@@ -140,15 +137,15 @@ impl Graph {
         search.discovered.ones().map(|step| step as StepId).collect()
     }
 
-    /// Where the step stands among all when several could start: 0 is first. The longest remaining
-    /// path comes first (critical-path scheduling: Graham 1969; Coffman 1976), then definition order.
+    /// Where the step stands among all when several could start: 0 is first. A path is as long as it
+    /// has steps.
     pub fn rank(&self, step: StepId) -> u32 {
-        self.ranks.get(step as usize).copied().unwrap_or(u32::MAX)
+        self.ranking.rank(step)
     }
 
     /// The step of that rank.
     pub fn of_rank(&self, rank: u32) -> Option<StepId> {
-        self.by_rank.get(rank as usize).copied()
+        self.ranking.step(rank)
     }
 
     fn known(&self, steps: &[StepId]) -> Vec<NodeIndex> {

@@ -4,14 +4,19 @@
 //! steps may be in flight. Time is an argument, so schedules are tested without sleeping; every change
 //! is an [`Event`], so a run can be [replayed](Run::replay) from what was recorded of it.
 
+mod mapping;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{
     CancelReason, Event, Nanos, Next, OnError, Outcome, Report, RunError, SkipReason, Status, Stop,
 };
 use crate::graph::{Graph, RunIf, StepId};
+use crate::items::Items;
+use crate::ranking::Ranking;
+use crate::resources::{Needs, Obstacle, Resources};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -46,6 +51,11 @@ struct StepState {
 pub struct Run {
     graph: Arc<Graph>,
     on_error: OnError,
+    /// By the times that are expected; else the graph's.
+    ranking: Option<Ranking>,
+    resources: Resources,
+    /// Of the steps that are called for each of their items, and have started.
+    items: HashMap<StepId, Items>,
     steps: Vec<StepState>,
     /// Ranks of ready steps. A step cancelled meanwhile is passed over when its turn comes.
     ready: BinaryHeap<Reverse<u32>>,
@@ -82,6 +92,9 @@ impl Run {
         Self {
             graph,
             on_error,
+            ranking: None,
+            resources: Resources::default(),
+            items: HashMap::new(),
             steps,
             ready: ready.into(),
             waiting: BinaryHeap::new(),
@@ -118,6 +131,16 @@ impl Run {
         match event {
             Event::Started { step, at } => self.start(step, at),
             Event::Reported { step, report, at } => self.report(step, report, at),
+            Event::Opened { step, most } => self.open(step, most),
+            Event::Taken { step } => {
+                self.take(step);
+                Ok(())
+            }
+            Event::Exhausted { step } => {
+                self.exhaust(step);
+                Ok(())
+            }
+            Event::Item { step, report, at } => self.report_item(step, report, at).map(|_| ()),
             Event::Stopped { stop, entirely, at } => {
                 self.stop(stop, entirely, at);
                 Ok(())
@@ -128,6 +151,21 @@ impl Run {
     /// From that time on the run is [stopped](Run::stop), its time being up.
     pub fn limit(&mut self, deadline: Nanos) {
         self.deadline = Some(deadline);
+    }
+
+    /// What its steps share, before the run begins: pools of those sizes, and what each step needs of them.
+    pub fn share(&mut self, pools: &[u32], needs: HashMap<StepId, Needs>) {
+        self.resources = Resources::new(pools, needs);
+    }
+
+    /// The seconds that steps are expected to take, before the run begins: of those that could start, the one
+    /// with the longest path in time comes first.
+    pub fn expect(&mut self, seconds: &[Option<f64>]) {
+        let ranking = Ranking::by_time(&self.graph, seconds);
+        let ready = std::mem::take(&mut self.ready);
+        let steps = ready.into_iter().filter_map(|Reverse(rank)| self.graph.of_rank(rank));
+        self.ready = steps.map(|step| Reverse(ranking.rank(step))).collect();
+        self.ranking = Some(ranking);
     }
 
     /// Ends steps before the run begins: restored ones, and those that were not selected. It takes any set
@@ -149,10 +187,20 @@ impl Run {
             self.stop(Stop::TimedOut, false, now);
         }
         self.wake(now);
-        while let Some(Reverse(rank)) = self.ready.pop() {
-            if let Some(step) = self.graph.of_rank(rank) {
-                if self.start(step, now).is_ok() {
-                    return Next::Start(step);
+        self.resources.settle();
+        while let Some(step) = self.first_ready() {
+            let rank = self.rank(step);
+            let can = self.can_start(step, now);
+            match self.resources.obstacle(step, rank, now).filter(|_| can) {
+                None if self.start(step, now).is_ok() => return Next::Start(step),
+                Some(Obstacle::Pool(pool)) => self.resources.park(rank, pool),
+                Some(Obstacle::Rate(until)) => {
+                    self.resources.pass_on(rank, None);
+                    self.wait(step, until);
+                }
+                None => {
+                    self.resources.pass_on(rank, None);
+                    self.unqueue(step);
                 }
             }
         }
@@ -160,12 +208,17 @@ impl Run {
             return Next::Done;
         }
         while let Some(&Reverse((until, step))) = self.waiting.peek() {
-            if self.phase(step) == Some(Phase::Waiting(until)) {
+            if self.phase(step) == Some(Phase::Waiting(until)) || self.items.contains_key(&step) {
                 return Next::Wait(Some(self.deadline.map_or(until, |deadline| deadline.min(until))));
             }
             self.waiting.pop();
         }
         Next::Wait(self.deadline)
+    }
+
+    /// Whether [`next`](Self::next) might start something at once.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || self.resources.is_stirred()
     }
 
     /// Takes note that a started step's callable is called only now: the conditions and hooks before it
@@ -197,7 +250,8 @@ impl Run {
         match report {
             Report::Ended(outcome) => {
                 if outcome == Outcome::Succeeded || outcome.is_failure() {
-                    state.attempts += 1;
+                    let of_items = self.items.get(&step).map_or(0, Items::most_attempts);
+                    state.attempts += 1 + of_items;
                 }
                 self.end(step, outcome, now);
             }
@@ -206,8 +260,8 @@ impl Run {
                 match stopped.filter(|_| entirely || self.graph.rule(step).run_if != RunIf::Always) {
                     Some(stop) => self.end(step, Outcome::Cancelled(stop.reason()), now),
                     None => {
-                        state.phase = Phase::Waiting(until);
-                        self.waiting.push(Reverse((until, step)));
+                        self.resources.release(step);
+                        self.wait(step, until);
                     }
                 }
             }
@@ -225,11 +279,18 @@ impl Run {
         let outcome = Outcome::Cancelled(self.stopped.get_or_insert(stop).reason());
         let graph = Arc::clone(&self.graph);
         for &step in graph.order() {
-            let idle = matches!(self.phase(step), Some(Phase::Pending | Phase::Ready | Phase::Waiting(_)));
-            if idle && (entirely || graph.rule(step).run_if != RunIf::Always) {
+            let spared = !entirely && graph.rule(step).run_if == RunIf::Always;
+            let idle = match self.phase(step) {
+                Some(Phase::Pending | Phase::Ready | Phase::Waiting(_)) => true,
+                Some(Phase::Running) if !spared => self.close(step),
+                _ => false,
+            };
+            if idle && !spared {
                 self.end(step, outcome, now);
             }
         }
+        // What is left of those that wait for a pool must not wait for what has been cancelled.
+        self.ready.extend(self.resources.unpark().into_iter().map(Reverse));
     }
 
     /// The state of the run as a whole.
@@ -303,35 +364,69 @@ impl Run {
         self.steps.get(step as usize).map(|state| state.phase)
     }
 
+    fn rank(&self, step: StepId) -> u32 {
+        self.ranking.as_ref().map_or_else(|| self.graph.rank(step), |ranking| ranking.rank(step))
+    }
+
+    fn first_ready(&mut self) -> Option<StepId> {
+        while let Some(rank) = self.resources.wake() {
+            self.ready.push(Reverse(rank));
+        }
+        let Reverse(rank) = self.ready.pop()?;
+        self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
+    }
+
+    fn wait(&mut self, step: StepId, until: Nanos) {
+        self.waiting.push(Reverse((until, step)));
+        match (self.items.get_mut(&step), self.steps.get_mut(step as usize)) {
+            (Some(items), _) => items.kept = Some(until),
+            (None, Some(state)) => state.phase = Phase::Waiting(until),
+            (None, None) => {}
+        }
+    }
+
     fn wake(&mut self, now: Nanos) {
         while let Some(&Reverse((until, step))) = self.waiting.peek() {
             if until > now {
                 break;
             }
             self.waiting.pop();
-            match self.steps.get_mut(step as usize) {
-                Some(state) if state.phase == Phase::Waiting(until) => self.make_ready(step),
-                _ => {}
+            if self.phase(step) == Some(Phase::Waiting(until)) {
+                self.make_ready(step);
             }
+            self.wake_items(step, now);
         }
     }
 
     fn make_ready(&mut self, step: StepId) {
         if let Some(state) = self.steps.get_mut(step as usize) {
             state.phase = Phase::Ready;
-            self.ready.push(Reverse(self.graph.rank(step)));
+            self.ready.push(Reverse(self.rank(step)));
+        }
+    }
+
+    fn can_start(&mut self, step: StepId, now: Nanos) -> bool {
+        match self.phase(step) {
+            Some(Phase::Ready) => true,
+            Some(Phase::Waiting(until)) => until <= now,
+            Some(Phase::Running) => self.items.get(&step).is_some_and(Items::wants),
+            _ => false,
         }
     }
 
     fn start(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
-        let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
-        match state.phase {
-            Phase::Ready => {}
-            Phase::Waiting(until) if until <= now => {}
-            _ => return Err(RunError::NotReady(step)),
+        if step as usize >= self.steps.len() {
+            return Err(RunError::UnknownStep(step));
         }
-        state.phase = Phase::Running;
-        state.started.get_or_insert(now);
+        if !self.can_start(step, now) {
+            return Err(RunError::NotReady(step));
+        }
+        self.resources.take(step, now);
+        self.start_item(step);
+        if let Some(state) = self.steps.get_mut(step as usize) {
+            state.phase = Phase::Running;
+            state.started.get_or_insert(now);
+        }
         Ok(())
     }
 
@@ -370,6 +465,8 @@ impl Run {
             state.ended = now;
             self.unfinished -= 1;
         }
+        self.resources.release_all(step);
+        self.items.remove(&step);
     }
 
     /// Tells a step how one of its dependencies ended; true if it was the last one it waited for.

@@ -158,6 +158,7 @@ impl Script<'_> {
             Event::Started { .. } => {}
             Event::Reported { step, report, at } => self.run.report(step, report, at).unwrap(),
             Event::Stopped { stop, entirely, at } => self.run.stop(stop, entirely, at),
+            other => self.run.apply(other).unwrap(),
         }
         self.events.push(event);
     }
