@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "monitor"
 require_relative "flowline/version"
 require_relative "flowline/errors"
 require "flowline/flowline"
@@ -33,6 +34,7 @@ module Flowline
   autoload :Fingerprint, "#{__dir__}/flowline/fingerprint"
   autoload :Isolation, "#{__dir__}/flowline/isolation"
   autoload :Retry, "#{__dir__}/flowline/retry"
+  autoload :Run, "#{__dir__}/flowline/run"
   autoload :Timer, "#{__dir__}/flowline/timer"
   autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Cache, "#{__dir__}/flowline/cache"

@@ -7,11 +7,41 @@ module Flowline
     attr_accessor :store
     # @return [Object, nil] where steps are cached that don't say it themselves; +nil+: in memory
     attr_accessor :cache
+    # @return [Symbol, #execute] what executes runs that don't say it: +FLOWLINE_EXECUTOR+, else +:sequential+
+    attr_writer :executor
     # @return [String] the directory of the store: +FLOWLINE_ROOT+, else +.flowline+ in the working directory
     attr_writer :root
 
     def initialize
       @store = ENV["FLOWLINE_STORE"] != "off"
+      @forks = { before: [], after: [] }
+    end
+
+    # @return [Symbol, String, #execute]
+    def executor
+      @executor || ENV.fetch("FLOWLINE_EXECUTOR", :sequential)
+    end
+
+    # Called before a child is forked for a step, in the thread that does it.
+    # @yield without anything
+    # @return [void]
+    def before_fork(&block)
+      @forks[:before] << block
+    end
+
+    # Called in a child that was forked for a step, before the step: for connections that cannot be inherited.
+    # @yield without anything
+    # @return [void]
+    # @example
+    #   config.after_fork { REDIS.close }
+    def after_fork(&block)
+      @forks[:after] << block
+    end
+
+    # @param moment [Symbol] +:before+ or +:after+
+    # @api private
+    def forking(moment)
+      @forks[moment].each(&:call)
     end
 
     # @return [String]

@@ -3,35 +3,81 @@
 require_relative "executor/sequential"
 
 module Flowline
-  # Where callables run. An executor is an object with +execute(runner)+: it takes +runner.next+ and, until
-  # that is +nil+, calls +runner.perform(step)+ for an Integer and waits for a Float of seconds; both
-  # +next+ and +perform+ return what is next. What runs next is never its decision.
+  # Where callables run; what runs next is never an executor's decision. It is an object with +execute(runner)+,
+  # which takes +runner.next+ and, until that is +nil+, calls +runner.perform(step)+ for an Integer and
+  # +runner.wait(seconds)+ for a Float; all three return what is next. It may do so in several threads at once.
+  #
+  # +perform+ takes a second argument, the place where the callable is called: +place.call(callable)+ returns what
+  # that returns. If it has +replace(thread) { … }+, too, steps that don't end when their time is up don't hold up
+  # the run: it gives that thread up, and starts another, which calls the block and goes on with what it returns.
+  #
+  # An executor with +workers+ says so how many steps it runs at a time.
   module Executor
-    # Executors by the name that +executor:+ takes.
-    NAMES = { sequential: Sequential }.freeze
+    autoload :Crew, "#{__dir__}/executor/crew"
+    autoload :Parallel, "#{__dir__}/executor/parallel"
+    autoload :Process, "#{__dir__}/executor/process"
 
-    # @return [Boolean] whether {resolve} knows it
-    # @api private
-    def self.known?(given)
-      !resolve(given).nil?
-    rescue ParamError
-      false
+    # Seconds from the time a step is told to stop to the time it is given up, or killed if it is a process.
+    GRACE = 2.0
+
+    @known = {}
+
+    class << self
+      # Makes an executor known by a name.
+      # @param name [Symbol]
+      # @param executor [Class, #execute, nil] a class whose objects are executors, or an executor; or give a block
+      # @yield [options] makes an executor for a run
+      # @yieldparam options [Hash] +max_threads:+ and +max_processes:+ of the run
+      # @return [Symbol] the name
+      # @raise [ArgumentError] it is no executor
+      # @example
+      #   Flowline::Executor.register(:careful) { Flowline::Executor::Parallel.new(max_threads: 2) }
+      def register(name, executor = nil, &maker)
+        maker ||= ->(_) { executor.is_a?(Class) ? executor.new : executor }
+        usable = executor.nil? || executor.respond_to?(:execute) || (executor.is_a?(Class) && executor.method_defined?(:execute))
+        raise ArgumentError, "register: #{executor.inspect} has no `execute`" unless usable
+
+        @known[name.to_sym] = maker
+        name.to_sym
+      end
+
+      # @return [Array<Symbol>] the names that +executor:+ takes
+      def names
+        @known.keys
+      end
+
+      # @return [Boolean] whether {resolve} knows it
+      # @api private
+      def known?(given)
+        given.nil? || !maker(given).nil?
+      end
+
+      # @param given [Symbol, String, Class, #execute, nil]
+      # @param options [Hash] +max_threads:+ and +max_processes:+
+      # @return [#execute]
+      # @raise [ParamError] there is no such executor
+      # @api private
+      def resolve(given, options = {})
+        name = given.nil? ? Flowline.config.executor : given
+        maker = maker(name)
+        return maker.call(options) if maker
+
+        suggestion = Name.suggest(name, names, known: "give an object with `execute`, or one of")
+        raise ParamError, ["run: unknown executor #{name.inspect}#{suggestion}"]
+      end
+
+      private
+
+      def maker(given)
+        return ->(_) { given } if given.respond_to?(:execute)
+        return ->(_) { given.new } if given.is_a?(Class) && given.method_defined?(:execute)
+
+        @known[given.to_sym] if given.is_a?(Symbol) || given.is_a?(String)
+      end
     end
 
-    # @param given [Symbol, String, Class, #execute, nil]
-    # @return [#execute]
-    # @raise [ParamError] there is no such executor
-    # @api private
-    def self.resolve(given)
-      return given if given.respond_to?(:execute)
-      return given.new if given.is_a?(Class) && given.method_defined?(:execute)
-
-      name = given.nil? ? :sequential : given
-      known = NAMES[name.to_sym] if name.is_a?(Symbol) || name.is_a?(String)
-      return known.new if known
-
-      suggestion = Name.suggest(name, NAMES.keys, known: "give an object with `execute`, or one of")
-      raise ParamError, ["run: unknown executor #{name.inspect}#{suggestion}"]
-    end
+    register(:sequential) { SEQUENTIAL }
+    register(:parallel) { |options| Parallel.new(max_threads: options[:max_threads]) }
+    register(:process) { |options| Process.new(max_processes: options[:max_processes]) }
   end
 end

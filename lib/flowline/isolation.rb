@@ -58,16 +58,18 @@ module Flowline
     private_constant :FORKING
 
     # @param grace [Numeric] seconds from TERM to KILL
+    # @param contain [Boolean] whether what would end a whole process ends just the child
     # @return [Object] what the block returns
     # @raise [Exception] what the block raises; {Died}; {Error} where there is no +fork+
-    def self.call(grace: 2.0, &block)
+    def self.call(grace: Executor::GRACE, contain: true, &block)
       raise Error, "isolate: :process needs fork, which this platform does not have" unless Process.respond_to?(:fork)
 
-      new(grace).call(&block)
+      new(grace, contain).call(&block)
     end
 
-    def initialize(grace)
+    def initialize(grace, contain)
       @grace = grace
+      @contain = contain
     end
 
     # @return [Object]
@@ -97,6 +99,7 @@ module Flowline
     # What the child writes to, and whose end it waits for, are closed here.
     def start(folder, block)
       flush
+      Flowline.config.forking(:before)
       FORKING.synchronize do
         reader, writer = IO.pipe(binmode: true)
         alive, leash = IO.pipe
@@ -138,10 +141,12 @@ module Flowline
     end
 
     # Its class may be one that only the child has loaded.
-    def restore(words, backtrace = nil, bytes = nil)
+    def restore(words, backtrace = nil, bytes = nil, cause = nil)
       return Marshal.load(bytes) if bytes # rubocop:disable Security/MarshalLoad
 
-      RemoteError.new(words).tap { |error| error.set_backtrace(backtrace) if backtrace }
+      raise RemoteError, words, backtrace || [], cause: cause && restore(*cause)
+    rescue RemoteError => e
+      e
     rescue StandardError
       restore(words, backtrace)
     end
@@ -194,6 +199,7 @@ module Flowline
     end
 
     def respond(send, block)
+      Flowline.config.forking(:after)
       value = block.call
       returned = true
       send.call(:value, value)
@@ -206,12 +212,14 @@ module Flowline
     # What the parent can make of it: words in any case, the exception itself where it means the step and not its process.
     def portable(error)
       words = "#{TypeHints.kind(error)}: #{Error.words(error)}"
-      return ["the step called exit"] if SystemExit === error
-      return [words, error.backtrace] if SignalException === error || NoMemoryError === error
-
+      if @contain
+        return ["the step called exit"] if SystemExit === error
+        return [words, error.backtrace] if SignalException === error || NoMemoryError === error
+      end
+      error.result = nil if Error === error # It holds the whole run.
       [words, error.backtrace, Marshal.dump(error)]
     rescue StandardError
-      [words, error.backtrace]
+      [words, error.backtrace, nil, (portable(error.cause) if error.cause)]
     end
   end
 end

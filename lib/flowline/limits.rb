@@ -13,22 +13,30 @@ module Flowline
 
     # Calls the block for a step.
     # @param step [Step]
+    # @param place [#call, nil] where; nil: here
+    # @param overdue [#call, nil] what is told, instead of waiting, that a block does not end although its time is
+    #   up: the thread, and +limit:+ and +scope:+
     # @return [Array(Object, StandardError, Hash)] what it returned, or what it raised, or +limit:+ and +scope:+ of
-    #   what ended it
-    def call(step, &block)
+    #   what ended it; nil: too late, somebody else was told
+    def call(step, place = nil, overdue = nil, &block)
       seconds, scope = limit_of(step)
-      return attempt(step, &block) unless seconds
+      return attempt(step, place, &block) unless seconds
 
-      answer, expired = Timer.limit(seconds) { attempt(step, &block) }
-      return answer unless expired
-
-      [nil, nil, { limit: scope == :run ? @timeout : seconds, scope: scope }]
+      facts = { limit: scope == :run ? @timeout : seconds, scope: scope }
+      give_up = ->(thread) { overdue.call(thread, facts) } if overdue && place.respond_to?(:replace) && !step.options[:isolate]
+      answer, ended = Timer.limit(seconds, give_up) { attempt(step, place, &block) }
+      case ended
+      when :stopped then answer
+      when :expired then [nil, nil, facts]
+      end
     end
 
     private
 
-    def attempt(step, &block)
-      [step.options[:isolate] ? Isolation.call(&block) : yield, nil]
+    def attempt(step, place, &block)
+      return [Isolation.call(&block), nil] if step.options[:isolate]
+
+      [place ? place.call(block) : yield, nil]
     rescue StandardError => e
       [nil, e]
     end

@@ -23,6 +23,7 @@ module Flowline
     executor = Option.new("the name of an executor, or an object with `execute`", ->(value) { Executor.known?(value) })
     on_error = one_of.call(:stop, :continue)
     count = Option.new("a whole number from 0 up", ->(value) { value.is_a?(Integer) && !value.negative? })
+    positive = Option.new("a whole number from 1 up", ->(value) { value.nil? || (value.is_a?(Integer) && value.positive?) })
     number = ->(value) { value.is_a?(Numeric) && value.real? && value >= 0 }
     seconds = Option.new("a number of seconds", ->(value) { value.nil? || number.call(value) })
     limit = Option.new("a number of seconds above 0", ->(value) { value.nil? || (number.call(value) && value.positive?) })
@@ -35,7 +36,8 @@ module Flowline
       (value.keys - %i[ttl key store]).empty? && limit.accepts?(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
         (value[:store].nil? || !Cache.of(value[:store]).nil?)
     end)
-    keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit }
+    keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit,
+                max_threads: positive, max_processes: positive }
 
     # What +Flowline.define+ takes.
     DEFINE = {

@@ -119,7 +119,9 @@ module Flowline
 
     # Runs it.
     # @param arguments [Hash] the options of {Options::RUN}, and the pipeline's params
-    # @option arguments [Symbol, #execute] :executor (:sequential)
+    # @option arguments [Symbol, #execute] :executor (:sequential) or +:parallel+, +:process+, one of yours; see {Executor}
+    # @option arguments [Integer] :max_threads (twice the processors, but 16 at most) steps at a time under +:parallel+
+    # @option arguments [Integer] :max_processes (the processors) steps at a time under +:process+
     # @option arguments [Symbol, #call, Array] :reporter (nil) +:console+, +:json+, an object with
     #   +call(event)+, or several
     # @option arguments [Object] :input (none) what steps without dependencies get, instead of the context
@@ -146,10 +148,20 @@ module Flowline
     #   result = pipeline.run(date: "2024-01-01", reporter: :console)
     #   result.success? # => true
     def run(**arguments)
-      DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)))
-      request = Request.new(self, arguments)
-      runner = Runner.new(self, request)
+      runner, request = prepare_run(arguments)
       request.dry? ? runner.plan : runner.call(request.executor)
+    end
+
+    # Runs it in a thread of its own, and returns at once.
+    # @param arguments [Hash] as for {#run}
+    # @return [Run, Plan]
+    # @raise [Error] what {#run} raises before anything runs
+    # @example
+    #   run = pipeline.start(date: "2024-01-01", executor: :parallel)
+    #   run.wait.success? # => true
+    def start(**arguments)
+      runner, request = prepare_run(arguments)
+      request.dry? ? runner.plan : Run.new(runner, dag, [], request.executor)
     end
 
     # {#run}, but a run that does not succeed raises.
@@ -211,6 +223,12 @@ module Flowline
     end
 
     private
+
+    def prepare_run(arguments)
+      DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)))
+      request = Request.new(self, arguments)
+      [Runner.new(self, request), request]
+    end
 
     def prepare
       @plain = calls.conditions.empty? && steps.none? { |step| step.options.keys.any? { |option| CARE.include?(option) } }

@@ -27,7 +27,7 @@ module Flowline
       @root = Flowline.config.root if pipeline.name
       @params = @options.fetch(:params, {}).is_a?(Hash) ? coerce(adopt(gather(arguments))) : {}
       @values = values_beside
-      @executor = resolve { Executor.resolve(@settings[:executor]) }
+      @executor = resolve { Executor.resolve(@settings[:executor], @settings.slice(:max_threads, :max_processes)) }
       @reporters = resolve { Reporter.resolve(@options[:reporter]) }
       Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
       freeze
@@ -121,7 +121,7 @@ module Flowline
 
     # @return [Integer] how many steps run at a time
     def workers
-      1
+      executor.respond_to?(:workers) ? executor.workers : 1
     end
 
     # @return [Hash{Symbol => Object}] the params whose values must not appear anywhere

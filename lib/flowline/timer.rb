@@ -9,7 +9,7 @@ module Flowline
     end
 
     # A limit under way.
-    Entry = Struct.new(:deadline, :thread, :state, :error)
+    Entry = Struct.new(:deadline, :thread, :state, :error, :give_up)
 
     GUARD = Mutex.new
     CHANGED = ConditionVariable.new
@@ -21,10 +21,11 @@ module Flowline
     class << self
       # Calls the block, and interrupts it when its time is up.
       # @param seconds [Numeric]
-      # @return [Array(Object, Boolean)] what the block returned, and whether its time was up before it had ended;
-      #   then, whatever the block made of that, there is no value
-      def limit(seconds)
-        entry = Entry.new(now + seconds, Thread.current, :running, Expired.new("its time is up"))
+      # @param give_up [#call, nil] called with the thread, in another one, if the block has not ended some time later
+      # @return [Array(Object, Symbol)] what the block returned, and +:stopped+; or +nil+, whatever the block made of
+      #   the interruption, and +:expired+, or +:given_up+ if that was called
+      def limit(seconds, give_up = nil)
+        entry = Entry.new(now + seconds, Thread.current, :running, Expired.new("its time is up"), give_up)
         Thread.handle_interrupt(Expired => :never) do
           begin
             start(entry)
@@ -36,8 +37,7 @@ module Flowline
           ensure
             Thread.handle_interrupt(CALM) { drain(entry) if stop(entry) }
           end
-          expired = entry.state == :expired
-          return [expired ? nil : value, expired]
+          return [entry.state == :stopped ? value : nil, entry.state]
         end
       end
 
@@ -68,7 +68,7 @@ module Flowline
           ENTRIES.delete(entry)
           entry.state = :stopped if entry.state == :running
         end
-        entry.state == :expired
+        entry.state != :stopped
       end
 
       # An interruption that is still under way is taken now. Those of other limits stay under way.
@@ -88,17 +88,26 @@ module Flowline
         taken
       end
 
+      # @return [void]
+      def expire(entry)
+        entry.state = :expired
+        entry.thread.raise(entry.error)
+        entry.give_up ? entry.deadline = now + Executor::GRACE : ENTRIES.delete(entry)
+      end
+
+      def give_up(entry)
+        ENTRIES.delete(entry)
+        entry.state = :given_up
+        entry.give_up.call(entry.thread)
+      end
+
       def watch
         Thread.handle_interrupt(Object => :immediate) do # Whatever the thread that started this one had deferred.
           GUARD.synchronize do
             loop do
               moment = now
               due = ENTRIES.keys.select { |entry| entry.deadline <= moment }
-              due.each do |entry|
-                ENTRIES.delete(entry)
-                entry.state = :expired
-                entry.thread.raise(entry.error)
-              end
+              due.each { |entry| entry.state == :running ? expire(entry) : give_up(entry) }
               @wake = ENTRIES.each_key.map(&:deadline).min
               CHANGED.wait(GUARD, @wake && (@wake - now).clamp(0, 3600))
             end

@@ -1,22 +1,28 @@
 # frozen_string_literal: true
 
-# What every executor promises, ours and yours. Needs `let(:executor)`: what `executor:` is given.
+# What every executor promises, ours and yours. Needs `let(:executor)`: what `executor:` is given; and
+# `let(:elsewhere) { true }` if steps run in another process, so that what they are given and return are copies.
 #
 # An executor may have several steps in flight, so nothing here depends on the order of independent steps.
+# Ends a run, as Interrupt does.
+class OwnException < Exception
+end
+
 RSpec.shared_examples "an executor" do
   def execute(define: {}, **options, &definition)
     run(define: define, executor: executor, **options, &definition)
   end
 
+  let(:elsewhere) { false }
+
   # What may raise in a step and is not a StandardError, and how it ends the run.
   def interrupted(error)
     log = []
-    cleaned = []
     pipeline = Flowline.define do
       step(:before) { :kept }
       step(:during, depends_on: :before) { |_| raise error }
       step(:after, depends_on: :during) { |_| raise "must not be called" }
-      step(:clean, depends_on: :after, run_if: :always) { |value| cleaned << value }
+      step(:clean, depends_on: :after, run_if: :always) { |value| [value] }
       on_failure { |reason| log << reason.class }
       after_run { |result| log << result }
     end
@@ -25,7 +31,11 @@ RSpec.shared_examples "an executor" do
     rescue Exception => e # rubocop:disable Lint/RescueException
       e
     end
-    [raised, *log, cleaned]
+    [raised, *log]
+  end
+
+  def same(error)
+    elsewhere ? be_an_instance_of(error.class).and(have_attributes(message: error.message)) : equal(error)
   end
 
   describe "outcomes and outputs" do
@@ -35,26 +45,28 @@ RSpec.shared_examples "an executor" do
     end
 
     it "gives outputs to dependents as they are, and keeps them" do
-      value = Object.new
+      value = [Object]
       result = execute do
         step(:a) { value }
-        step(:b, depends_on: :a) { |a| [a.equal?(value)] }
+        step(:b, depends_on: :a) { |a| [a == value, a.equal?(value)] }
         step(:c, depends_on: %i[a b]) { |a, b| [a, b] }
       end
-      expect(result.outputs).to eq(a: value, b: [true], c: [value, [true]])
+      expect(result.outputs).to eq(a: value, b: [true, !elsewhere], c: [value, [true, !elsewhere]])
       expect(outcomes(result)).to eq(a: :succeeded, b: :succeeded, c: :succeeded)
     end
 
     it "calls a step once, after all its dependencies" do
-      calls = Queue.new
       width = 50
-      execute do
-        step(:root) { calls << :root }
-        width.times { |i| step(:"mid#{i}", depends_on: :root) { |_| calls << i } }
-        step(:join, depends_on: width.times.map { |i| :"mid#{i}" }) { |all| calls << all.size }
+      order = []
+      result = execute(reporter: ->(event) { order << [event.name, event.step&.name] }) do
+        step(:root) { 1 }
+        width.times { |i| step(:"mid#{i}", depends_on: :root) { |one| one + i } }
+        step(:join, depends_on: width.times.map { |i| :"mid#{i}" }) { |all| all.values.sum }
       end
-      order = Array.new(calls.size) { calls.pop }
-      expect([order.first, order[1..-2].sort, order.last]).to eq([:root, [*0...width], width])
+      expect(order.tally.values.uniq).to eq([1])
+      ended = ->(name) { order.index([:step_finished, name]) }
+      width.times { |i| expect(ended[:root]...ended[:join]).to cover(order.index([:step_started, :"mid#{i}"])...ended[:"mid#{i}"]) }
+      expect(result[:join].output).to eq(width + width.times.sum)
     end
 
     it "times steps and counts attempts" do
@@ -212,25 +224,24 @@ RSpec.shared_examples "an executor" do
   describe "what is not a StandardError" do
     [LoadError.new("l"), NotImplementedError.new, NoMemoryError.new, SystemStackError.new].each do |error|
       it "is the step's failure, where it is one, ends the run in good order and goes on its way: #{error.class}" do
-        raised, reason, result, cleaned = interrupted(error)
-        expect(raised).to equal(error)
+        raised, reason, result = interrupted(error)
+        expect(raised).to same(error)
         expect(reason).to eq(Flowline::StepError)
         expect(outcomes(result)).to eq(before: :succeeded, during: :failed, after: %i[cancelled run_failed], clean: :succeeded)
         expect(result).to have_attributes(status: :failed, failed_step: :during)
-        expect(result.error.original).to equal(error)
-        expect(cleaned).to eq([nil])
+        expect(result.error.original).to equal(raised)
+        expect(result.outputs).to eq(before: :kept, clean: [nil])
       end
     end
 
-    [Interrupt.new("i"), SystemExit.new(3), SecurityError.new, SignalException.new("TERM"), Class.new(Exception).new("own")].each do |error|
+    [Interrupt.new("i"), SystemExit.new(3), SecurityError.new, SignalException.new("TERM"), OwnException.new("own")].each do |error|
       it "ends the run in good order and goes on its way: #{error.class}" do
-        raised, reason, result, cleaned = interrupted(error)
-        expect(raised).to equal(error)
+        raised, reason, result = interrupted(error)
+        expect(raised).to same(error)
         expect(raised.cause).to be_nil
         expect(reason).to eq(Flowline::CancelledError)
         expect(outcomes(result)).to eq(before: :succeeded, during: %i[cancelled interrupted], after: %i[cancelled interrupted], clean: :succeeded)
         expect(result).to have_attributes(status: :cancelled, outputs: { before: :kept, clean: [nil] })
-        expect(cleaned).to eq([nil])
       end
     end
 

@@ -207,7 +207,27 @@ RSpec.describe "the command line" do
   describe "as a process" do
     let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
 
-    it "ends with 130 on Ctrl-C and 143 on SIGTERM, steps that run always included" do
+    it "finishes what runs on the first Ctrl-C or SIGTERM, and ends with 130 or 143" do
+      write("slow.rb", <<~RUBY)
+        Flowline.define do
+          step(:slow) { puts "started"; $stdout.flush; $stdin.gets; puts "finished" }
+          step(:more, depends_on: :slow) { puts "must not run" }
+          step(:clean_up, depends_on: :more, run_if: :always) { puts "cleaned" }
+        end
+      RUBY
+      { INT: 130, TERM: 143 }.each do |signal, expected|
+        Open3.popen3(*command, "run", "slow.rb") do |input, out, err, process|
+          expect(out.gets).to eq("started\n")
+          Process.kill(signal, process.pid)
+          nil until err.gets.include?("finishing what runs")
+          input.puts
+          expect([process.value.exitstatus, out.read]).to eq([expected, "finished\ncleaned\n"])
+          expect(err.read).to include("✓ slow", "⏸ more", "flowline: stopped by SIG#{signal}")
+        end
+      end
+    end
+
+    it "stops now on the second, steps that run always included" do
       write("slow.rb", <<~RUBY)
         Flowline.define do
           step(:slow) { puts "started"; $stdout.flush; sleep }
@@ -217,6 +237,8 @@ RSpec.describe "the command line" do
       { INT: 130, TERM: 143 }.each do |signal, expected|
         Open3.popen3(*command, "run", "slow.rb") do |_, out, err, process|
           expect(out.gets).to eq("started\n")
+          Process.kill(signal, process.pid)
+          nil until err.gets.include?("finishing what runs")
           Process.kill(signal, process.pid)
           expect([process.value.exitstatus, out.read]).to eq([expected, "cleaned\n"])
           expect(err.read).to include("⏸ slow", "flowline: stopped by SIG#{signal}")

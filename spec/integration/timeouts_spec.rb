@@ -11,16 +11,16 @@ RSpec.describe "Time limits" do
 
   describe Flowline::Timer do
     it "lets what is in time through" do
-      expect(timer.limit(5) { :value }).to eq([:value, false])
+      expect(timer.limit(5) { :value }).to eq([:value, :stopped])
       expect { timer.limit(5) { raise ArgumentError, "own" } }.to raise_error(ArgumentError, "own")
       expect(catch(:out) { timer.limit(5) { throw :out, 3 } }).to eq(3)
     end
 
     it "ends what is not, whatever the block makes of it" do
-      expect(timer.limit(0.02) { sleep }).to eq([nil, true])
-      expect(timer.limit(0.02) { begin sleep; rescue StandardError then :swallowed end }).to eq([nil, true])
-      expect(timer.limit(0.02) { begin sleep; rescue Exception then :swallowed end }).to eq([nil, true]) # rubocop:disable Lint/RescueException
-      expect(timer.limit(0.02) { begin sleep; rescue Exception then raise "another" end }).to eq([nil, true]) # rubocop:disable Lint/RescueException
+      expect(timer.limit(0.02) { sleep }).to eq([nil, :expired])
+      expect(timer.limit(0.02) { begin sleep; rescue StandardError then :swallowed end }).to eq([nil, :expired])
+      expect(timer.limit(0.02) { begin sleep; rescue Exception then :swallowed end }).to eq([nil, :expired]) # rubocop:disable Lint/RescueException
+      expect(timer.limit(0.02) { begin sleep; rescue Exception then raise "another" end }).to eq([nil, :expired]) # rubocop:disable Lint/RescueException
     end
 
     it "runs ensure blocks" do
@@ -30,16 +30,16 @@ RSpec.describe "Time limits" do
     end
 
     it "keeps nested limits apart" do
-      expect(timer.limit(5) { timer.limit(0.02) { sleep } }).to eq([[nil, true], false])
+      expect(timer.limit(5) { timer.limit(0.02) { sleep } }).to eq([[nil, :expired], :stopped])
       inner = nil
-      expect(timer.limit(0.02) { inner = timer.limit(5) { sleep } }).to eq([nil, true])
+      expect(timer.limit(0.02) { inner = timer.limit(5) { sleep } }).to eq([nil, :expired])
       expect(inner).to be_nil
     end
 
     it "lets nothing escape late, in a storm of short limits" do
       threads = Array.new(4) do
         Thread.new do
-          250.times.map { timer.limit(0.0005) { 300.times { Math.sqrt(2) } } }.each { |value, expired| raise "both" if value && expired }
+          250.times.map { timer.limit(0.0005) { 300.times { Math.sqrt(2) } } }.each { |value, ended| raise "both" if value && ended == :expired }
           10.times { Thread.pass }
           :calm
         end
@@ -67,19 +67,19 @@ RSpec.describe "Time limits" do
         exit!(0)
       end
       writer.close
-      expect(Marshal.load(reader.read)).to eq([nil, true])
+      expect(Marshal.load(reader.read)).to eq([nil, :expired])
       Process.wait(pid)
     end
 
     it "is renewed when somebody ends its thread" do
       timer.limit(5) { 1 }
       Thread.list.find { |thread| thread.name == "flowline timer" }.kill.join
-      expect(timer.limit(0.02) { sleep }).to eq([nil, true])
+      expect(timer.limit(0.02) { sleep }).to eq([nil, :expired])
     end
 
     it "holds many limits at once" do
       threads = Array.new(200) { |n| Thread.new { timer.limit(0.01 + (n * 0.0001)) { sleep } } }
-      expect(threads.map(&:value)).to all(eq([nil, true]))
+      expect(threads.map(&:value)).to all(eq([nil, :expired]))
     end
   end
 

@@ -12,8 +12,8 @@ RSpec.describe Flowline::Timer do
   end
 
   it "takes any number of seconds" do
-    [Float::INFINITY, 1e300, 10**30, 5r].each { |seconds| expect(timer.limit(seconds) { :done }).to eq([:done, false]) }
-    expect(timer.limit(1/50r) { sleep }).to eq([nil, true])
+    [Float::INFINITY, 1e300, 10**30, 5r].each { |seconds| expect(timer.limit(seconds) { :done }).to eq([:done, :stopped]) }
+    expect(timer.limit(1/50r) { sleep }).to eq([nil, :expired])
   end
 
   it "swallows no exception that means more than the step" do
@@ -27,7 +27,7 @@ RSpec.describe Flowline::Timer do
       inner = timer.limit(0.01) { Thread.handle_interrupt(described_class::Expired => :never) { sleep 0.05 } }
       sleep
     end
-    expect([outer, inner]).to eq([[nil, true], nil]).or eq([[nil, true], [nil, true]])
+    expect([outer, inner]).to eq([[nil, :expired], nil]).or eq([[nil, :expired], [nil, :expired]])
     expect { 100.times { Thread.pass } }.not_to raise_error
   end
 
@@ -57,13 +57,13 @@ RSpec.describe Flowline::Timer do
 
   it "does not go by the wall clock" do
     allow(Time).to receive(:now).and_return(Time.at(0), Time.at(2**33), Time.at(5))
-    expect(timer.limit(30) { :done }).to eq([:done, false])
-    expect(timer.limit(0.01) { sleep }).to eq([nil, true])
+    expect(timer.limit(30) { :done }).to eq([:done, :stopped])
+    expect(timer.limit(0.01) { sleep }).to eq([nil, :expired])
   end
 
   it "ends a thousand at once" do
     threads = Array.new(1000) { Thread.new { timer.limit(0.05) { sleep } } }
-    expect(threads.map(&:value).uniq).to eq([[nil, true]])
+    expect(threads.map(&:value).uniq).to eq([[nil, :expired]])
   end
 
   it "does not bring a limit of the parent's into a forked child" do

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use flowline_core::event::{CancelReason, Next, OnError, Outcome, Report, SkipReason, Status, Stop};
+use flowline_core::event::{CancelReason, Next, OnError, Outcome, Report, SkipReason, State, Status, Stop};
 use flowline_core::graph::StepId;
+use flowline_core::items::{ItemReport, Left, Position};
+use flowline_core::resources::{Needs, Obstacle, PoolId};
 use flowline_core::run::Run as Core;
 use magnus::{
     Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TypedData, Value, function,
@@ -30,6 +32,15 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_singleton_method("new", function!(Run::new, 2))?;
     class.define_method("next", method!(Run::next, 0))?;
     class.define_method("limit", method!(Run::limit, 1))?;
+    class.define_method("share", method!(Run::share, 2))?;
+    class.define_method("expect", method!(Run::expect, 1))?;
+    class.define_method("ready?", method!(Run::is_ready, 0))?;
+    class.define_method("state", method!(Run::state, 1))?;
+    class.define_method("open", method!(Run::open, 2))?;
+    class.define_method("take", method!(Run::take, 1))?;
+    class.define_method("exhaust", method!(Run::exhaust, 1))?;
+    class.define_method("item", method!(Run::item, 4))?;
+    class.define_method("item_attempts", method!(Run::item_attempts, 2))?;
     class.define_method("preset", method!(Run::preset, 2))?;
     class.define_method("retry", method!(Run::retry, 2))?;
     class.define_method("begin", method!(Run::begin, 1))?;
@@ -65,6 +76,99 @@ impl Run {
     fn limit(ruby: &Ruby, rb_self: &Self, limit: f64) -> Result<(), Error> {
         rb_self.core(ruby)?.limit(nanos(limit));
         Ok(())
+    }
+
+    /// `share(pools: Array<Integer>, needs: Array<[step, [[pool, amount], …], count or nil, seconds or nil]>)`:
+    /// the sizes of the pools, and what the steps take of them; and how often they may start in so many seconds.
+    fn share(
+        ruby: &Ruby,
+        rb_self: &Self,
+        pools: Vec<u32>,
+        needs: Vec<(StepId, Vec<(PoolId, u32)>, Option<u32>, Option<f64>)>,
+    ) -> Result<(), Error> {
+        let needs = needs
+            .into_iter()
+            .map(|(step, pools, count, period)| (step, Needs { pools, rate: count.zip(period.map(nanos)) }));
+        rb_self.core(ruby)?.share(&pools, needs.collect());
+        Ok(())
+    }
+
+    /// `expect(seconds: Array<Float or nil>)`: how long steps will take, for the order of those that could start.
+    fn expect(ruby: &Ruby, rb_self: &Self, seconds: Vec<Option<f64>>) -> Result<(), Error> {
+        rb_self.core(ruby)?.expect(&seconds);
+        Ok(())
+    }
+
+    /// `ready? -> true or false`: whether `next` might have a step at once.
+    fn is_ready(ruby: &Ruby, rb_self: &Self) -> Result<bool, Error> {
+        Ok(rb_self.core(ruby)?.has_ready())
+    }
+
+    /// `state(step) -> [Symbol, what it waits for: :retry, :rate, the Integer of a pool, or nil]`
+    fn state(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<RArray, Error> {
+        let state = rb_self.core(ruby)?.state(step, rb_self.now());
+        let waiting = |what: Value| (ruby.to_symbol("waiting"), Some(what));
+        let (name, what) = match state {
+            Some(State::Running) => (ruby.to_symbol("running"), None),
+            Some(State::Ready) => (ruby.to_symbol("ready"), None),
+            Some(State::Retry) => waiting(ruby.to_symbol("retry").into_value_with(ruby)),
+            Some(State::Resource(Obstacle::Rate(_))) => waiting(ruby.to_symbol("rate").into_value_with(ruby)),
+            Some(State::Resource(Obstacle::Pool(pool))) => waiting(pool.into_value_with(ruby)),
+            Some(State::Ended(outcome)) => (ruby.to_symbol(name(outcome).0), None),
+            Some(State::Pending) | None => (ruby.to_symbol("pending"), None),
+        };
+        let facts = ruby.ary_new_capa(2);
+        facts.push(name)?;
+        facts.push(what)?;
+        Ok(facts)
+    }
+
+    /// `open(step, most or nil)`: the step is started again for each of its items, that many at a time.
+    fn open(ruby: &Ruby, rb_self: &Self, step: StepId, most: Option<u32>) -> Result<(), Error> {
+        rb_self.core(ruby)?.open(step, most.unwrap_or(u32::MAX)).map_err(|e| error::raise(ruby, &e))
+    }
+
+    /// `take(step) -> Integer or nil`: the position of an item to be tried again; nil: the next one.
+    fn take(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<Position>, Error> {
+        Ok(rb_self.core(ruby)?.take(step))
+    }
+
+    /// `exhaust(step)`: every item has been taken.
+    fn exhaust(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<(), Error> {
+        rb_self.core(ruby)?.exhaust(step);
+        Ok(())
+    }
+
+    /// `item(step, :done, :none, :failed or :retry, position, seconds) -> :more, :nothing or :stopped`: what
+    /// became of an item, and whether items are left.
+    fn item(
+        ruby: &Ruby,
+        rb_self: &Self,
+        step: StepId,
+        name: Symbol,
+        position: Option<Position>,
+        wait: Option<f64>,
+    ) -> Result<Symbol, Error> {
+        let now = rb_self.now();
+        let report = match (name.name()?.as_ref(), position) {
+            ("retry", Some(position)) => {
+                ItemReport::RetryAt(position, now.saturating_add(nanos(wait.unwrap_or_default())))
+            }
+            ("none", _) => ItemReport::None,
+            ("failed", _) => ItemReport::Failed,
+            _ => ItemReport::Done,
+        };
+        let left = rb_self.core(ruby)?.report_item(step, report, now).map_err(|e| error::raise(ruby, &e))?;
+        Ok(ruby.to_symbol(match left {
+            Left::More => "more",
+            Left::Nothing => "nothing",
+            Left::Stopped => "stopped",
+        }))
+    }
+
+    /// `item_attempts(step, position) -> Integer`: how often that item was tried in vain.
+    fn item_attempts(ruby: &Ruby, rb_self: &Self, step: StepId, position: Position) -> Result<u32, Error> {
+        Ok(rb_self.core(ruby)?.item_attempts(step, position))
     }
 
     /// `preset(restored: Array<Integer>, unselected: Array<Integer>)`: ends these before the run begins.

@@ -19,7 +19,9 @@ module Flowline
         parser.on("--only STEPS", "run only these: a,b  +a (and upstream)  a+ (and downstream)  tag:x") do |steps|
           @options[:only] = steps.split(",")
         end
-        parser.on("--executor NAME", "where steps run: #{Executor::NAMES.keys.join(", ")}") { |name| @options[:executor] = name }
+        parser.on("--executor NAME", "where steps run: #{Executor.names.join(", ")}") { |name| @options[:executor] = name }
+        parser.on("--max-threads N", Integer, "how many steps at a time: parallel") { |count| @options[:max_threads] = count }
+        parser.on("--max-processes N", Integer, "how many steps at a time: process") { |count| @options[:max_processes] = count }
         parser.on("--json", "events on standard output, a JSON object a line") { @options[:json] = true }
         parser.on("--verbose", "also say the params, and the backtrace through your code") { @options[:verbose] = true }
         parser.on("--quiet", "say only what failed") { @options[:quiet] = true }
@@ -36,7 +38,7 @@ module Flowline
       def work(file)
         name, pipeline = file.choose(@options[:pipeline])
         @command = "flowline run #{file.path} --resume#{" --pipeline #{name}" if @options[:pipeline]}"
-        file.guard { start(pipeline, name, { params: @params, **@options.slice(:executor, :resume, :from, :only) }) }
+        file.guard { start(pipeline, name, { params: @params, **@options.slice(:executor, :max_threads, :max_processes, :resume, :from, :only) }) }
       rescue Usage => e
         raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
 
@@ -44,7 +46,11 @@ module Flowline
       end
 
       def start(pipeline, name, options)
-        pipeline.run(reporter: reporters(name), **options).success? ? 0 : 1
+        result, signal = Signals.wait(pipeline.start(reporter: reporters(name), **options), @err)
+        return result.success? ? 0 : 1 unless signal && result.status == :cancelled
+
+        @err.puts("flowline: stopped by SIG#{signal}")
+        128 + Signal.list.fetch(signal)
       end
 
       def reporters(name)

@@ -2,10 +2,10 @@
 
 module Flowline
   module Executor
-    # Calls one step after the other, in the caller's thread.
-    class Sequential
+    # What executors have in common that are made with a graph to run.
+    module Standalone
       # @param dag [DAG, nil] what {#run} runs
-      def initialize(dag = nil)
+      def initialize(dag = nil, **)
         @dag = dag
       end
 
@@ -15,25 +15,27 @@ module Flowline
       # @example
       #   Flowline::Executor::Sequential.new(dag).run[:transform].output
       def run(**arguments)
-        raise ArgumentError, "give the graph to run to new: Flowline::Executor::Sequential.new(dag)" unless @dag
+        raise ArgumentError, "give the graph to run to new: #{self.class}.new(dag)" unless @dag
 
         Pipeline.of(@dag).run(**arguments, executor: self)
       end
+    end
+
+    # Calls one step after the other, in the caller's thread.
+    class Sequential
+      include Standalone
 
       # @param runner [Runner]
       # @return [void]
       # @api private
       def execute(runner)
         following = runner.next
-        following = following.is_a?(Integer) ? runner.perform(following) : wait(runner, following) while following
-      end
-
-      private
-
-      def wait(runner, seconds)
-        sleep(seconds)
-        runner.next
+        following = following.is_a?(Integer) ? runner.perform(following) : runner.wait(following) while following
       end
     end
+
+    # It has no state.
+    SEQUENTIAL = Sequential.new
+    private_constant :SEQUENTIAL
   end
 end

@@ -33,7 +33,7 @@ module Flowline
         @pipeline ||= Pipeline.build(definition)
       end
 
-      %i[run run! validate! problems dag steps params].each do |name|
+      %i[run run! start validate! problems dag steps params].each do |name|
         define_method(name) { |**arguments| pipeline.public_send(name, **arguments) }
       end
 

@@ -1,0 +1,136 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Executor
+    # The threads that perform the steps of one run. Each takes its next step itself. They are started as they are
+    # needed: whoever takes a step sees to it that somebody else waits for the next one.
+    # @api private
+    class Crew
+      # Nothing stops a thread between two calls; a call itself may be stopped.
+      NEVER = { Object => :never }.freeze
+      ANYTIME = { Object => :immediate }.freeze
+      private_constant :NEVER, :ANYTIME
+
+      # @param runner [Runner]
+      # @param size [Integer] how many at most
+      # @param place [#call] where callables are called, if not in these threads
+      def initialize(runner, size, place = self)
+        @runner = runner
+        @size = size
+        @place = place
+        @guard = Mutex.new
+        @threads = []
+        @busy = {}.compare_by_identity # By thread, the step it performs.
+        @hired = 0
+        @left = Queue.new
+        @retired = false
+      end
+
+      # Works until there is nothing more to do.
+      # @return [void]
+      # @raise [Exception] what ended a thread of it. The death of one is that of the caller's thread.
+      def work
+        hire { @runner.next }
+        until @threads.empty?
+          thread, failure = @left.pop
+          next unless @guard.synchronize { @threads.delete(thread) } # It had been replaced.
+
+          raise failure if Exception === failure
+
+          Thread.current.kill if failure
+        end
+      ensure
+        dismiss
+      end
+
+      # Calls a step's callable in the thread that performs it.
+      # @param callable [#call]
+      # @return [Object] what it returns
+      def call(callable)
+        Thread.handle_interrupt(ANYTIME) do
+          rails = ::Rails.application if defined?(::Rails.application)
+          rails ? rails.executor.wrap { callable.call } : callable.call
+        end
+      end
+
+      # Another thread takes the place of this one, which does not come back.
+      # @param thread [Thread]
+      # @yieldreturn [Integer, Float, nil] what that is to do first
+      # @return [void]
+      def replace(thread, &first)
+        @guard.synchronize do
+          @threads << start(first) unless @retired
+          @threads.delete(thread)
+        end
+        thread.kill
+      end
+
+      private
+
+      def hire(&first)
+        @guard.synchronize { @threads << start(first) if @threads.size < @size && !@retired }
+      end
+
+      def start(first)
+        Thread.new { labour(first) }.tap do |thread|
+          thread.name = "flowline worker #{@hired += 1}"
+          thread.report_on_exception = false
+        end
+      end
+
+      def labour(first)
+        failure = true
+        Thread.handle_interrupt(NEVER) do
+          following = first.call
+          following = step(following) while following
+          failure = nil
+        end
+      rescue Exception => e # rubocop:disable Lint/RescueException -- the caller gets it
+        raise unless ::Process.pid == @runner.pid # The child of a step that forked is on its own.
+
+        failure = e
+      ensure
+        @left << [Thread.current, failure]
+        release
+      end
+
+      # @return [Integer, Float, nil] what is next
+      def step(following)
+        return (@runner.wait(following) unless @retired) unless Integer === following
+
+        @busy[Thread.current] = following # Before it looks whether it may.
+        return if @retired && !@runner.always?(following)
+
+        hire { @runner.next } if @threads.size < @size && @runner.idle.zero?
+        @runner.perform(following, @place)
+      ensure
+        @busy.delete(Thread.current)
+      end
+
+      # What a thread has of its own and others may need.
+      def release
+        ActiveRecord::Base.connection_handler.clear_active_connections! if defined?(ActiveRecord::Base)
+      end
+
+      # Those who still work are stopped, but at steps that run always; those who don't stop are left behind.
+      def dismiss
+        @retired = true
+        return if @threads.empty?
+
+        cleaning, others = @guard.synchronize { @threads.dup }.partition { |thread| @runner.always?(@busy[thread]) }
+        others.each { |thread| thread.kill if @busy[thread] }
+        @runner.rouse
+        deadline = now + GRACE + 1 # A process that is killed has its own grace.
+        stuck = others.reject { |thread| thread.join([deadline - now, 0].max) }
+        @runner.leave_behind(stuck.size) unless stuck.empty?
+        cleaning.each(&:join).clear
+      ensure
+        cleaning&.each(&:kill)
+      end
+
+      def now
+        ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end

@@ -1,0 +1,30 @@
+# frozen_string_literal: true
+
+require "etc"
+require_relative "crew"
+
+module Flowline
+  module Executor
+    # Calls steps in threads, several at a time. A step starts the moment its last dependency has ended.
+    class Parallel
+      include Standalone
+
+      # @return [Integer] how many steps it runs at a time
+      attr_reader :workers
+
+      # @param dag [DAG, nil] what {#run} runs
+      # @param max_threads [Integer, nil] how many steps at a time; nil: twice the processors, but 16 at most
+      def initialize(dag = nil, max_threads: nil)
+        super(dag)
+        @workers = max_threads || [16, 2 * Etc.nprocessors].min
+      end
+
+      # @param runner [Runner]
+      # @return [void]
+      # @api private
+      def execute(runner)
+        Crew.new(runner, workers).work
+      end
+    end
+  end
+end

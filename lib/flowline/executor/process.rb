@@ -1,0 +1,38 @@
+# frozen_string_literal: true
+
+require "etc"
+require_relative "crew"
+
+module Flowline
+  module Executor
+    # Calls each step in a forked child of its own, several at a time: Ruby code really in parallel. The child has
+    # its inputs without copying; its output and whatever it writes come back.
+    class Process
+      include Standalone
+
+      # A thread waits for each child.
+      CHILD = ->(callable) { Isolation.call(contain: false, &callable) }
+      private_constant :CHILD
+
+      # @return [Integer] how many steps it runs at a time
+      attr_reader :workers
+
+      # @param dag [DAG, nil] what {#run} runs
+      # @param max_processes [Integer, nil] how many steps at a time; nil: as many as there are processors
+      def initialize(dag = nil, max_processes: nil)
+        super(dag)
+        @workers = max_processes || Etc.nprocessors
+      end
+
+      # @param runner [Runner]
+      # @return [void]
+      # @raise [Error] the platform has no +fork+
+      # @api private
+      def execute(runner)
+        raise Error, "executor: :process needs fork, which this platform does not have; use :parallel" unless ::Process.respond_to?(:fork)
+
+        Crew.new(runner, workers, CHILD).work
+      end
+    end
+  end
+end

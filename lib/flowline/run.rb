@@ -1,0 +1,101 @@
+# frozen_string_literal: true
+
+module Flowline
+  # A run in a thread of its own: what {Pipeline#start} returns.
+  #
+  #   run = pipeline.start(date: Date.today, executor: :parallel)
+  #   run.steps  # => { fetch: :succeeded, load: :running }
+  #   run.cancel # finishes what runs, starts nothing more
+  #   run.wait   # => #<Flowline::Result cancelled …>
+  class Run
+    # What ends the thread of a run that is to stop now.
+    class Stopped < Exception # rubocop:disable Lint/InheritException -- no step may rescue it
+    end
+    private_constant :Stopped
+
+    # @param runner [Runner]
+    # @param dag [DAG]
+    # @param pools [Array<Symbol>] the names of the pools
+    # @param executor [#execute]
+    # @api private
+    def initialize(runner, dag, pools, executor)
+      @runner = runner
+      @dag = dag
+      @pools = pools
+      @executor = executor
+      @thread = Thread.new { Thread.handle_interrupt(Stopped => :never) { work } }
+      @thread.name = "flowline run #{run_id}"
+      @thread.report_on_exception = false
+    end
+
+    # @return [String] unique among all runs
+    def run_id
+      @runner.context.run_id
+    end
+
+    # @return [Symbol] +:running+, or how it ended: +:succeeded :failed :timed_out :cancelled+
+    def status
+      return @runner.result.status if @runner.result
+
+      @thread.alive? ? :running : :failed
+    end
+
+    # @return [Hash{Symbol => Symbol}] where each step stands: +:pending :ready :running :waiting+, or how it ended
+    def steps
+      states.transform_values(&:first)
+    end
+
+    # @return [Hash{Symbol => String}] what the waiting steps wait for: +"pool db"+, +"rate"+ or +"retry"+
+    def waits
+      states.select { |_, (state, _)| state == :waiting }.transform_values { |_, what| what.is_a?(Integer) ? "pool #{@pools[what]}" : what.to_s }
+    end
+
+    # Waits for its end.
+    # @param seconds [Numeric, nil] how long at most
+    # @return [Result, nil] +nil+ if it has not ended by then
+    # @raise [Exception] what {Pipeline#run} would have raised
+    def wait(seconds = nil)
+      @thread.join(seconds) && @runner.result
+    rescue Stopped
+      @runner.result
+    end
+
+    # Starts nothing more, steps that run always excepted. What runs is finished, and recorded; then the run ends as
+    # +:cancelled+. It returns at once. A run that has ended stays as it is.
+    # @param now [Boolean] whether to stop what runs, too, in the middle
+    # @return [self]
+    def cancel(now: false)
+      @runner.cancel
+      @thread.raise(Stopped) if now && @thread.alive?
+      self
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{run_id} #{status}>"
+    end
+
+    # Calls the executor where the run may be stopped, and nowhere else.
+    # @param runner [Runner]
+    # @api private
+    def execute(runner)
+      Thread.handle_interrupt(Stopped => :immediate) { @executor.execute(runner) }
+    end
+
+    # @return [Integer] how many steps run at a time
+    # @api private
+    def workers
+      @executor.respond_to?(:workers) ? @executor.workers : 1
+    end
+
+    private
+
+    def work
+      @runner.call(self)
+    end
+
+    def states
+      @dag.steps.each_with_index.to_h { |step, id| [step.name, @runner.state(id)] }
+    end
+  end
+end
