@@ -8,6 +8,8 @@ module Flowline
   class Binding
     # The run's context.
     CONTEXT = [:context].freeze
+    # One of the items of a step that is called for each.
+    ITEM = [:item].freeze
     # The run's +input:+.
     INPUT = [:input].freeze
     # A param of the run.
@@ -31,15 +33,15 @@ module Flowline
     # @param dependencies [Array<Symbol>]
     # @param params [Array<Symbol>] the pipeline's
     # @param input [Boolean] whether the run is given an +input:+
-    # @param condition [Boolean] whether it is a condition: its first positional is the context
+    # @param first [Array, nil] what its first positional gets in any case: {CONTEXT} if it is a condition, or {ITEM}
     # @return [Binding]
-    def self.resolve(parameters, dependencies:, params: [], input: false, condition: false)
+    def self.resolve(parameters, dependencies:, params: [], input: false, first: nil)
       return NOTHING if parameters.empty?
 
       # What most steps are, taken straight: a parameter for each dependency.
-      return new(dependencies) if parameters.size == dependencies.size && !condition && plain?(parameters)
+      return new(dependencies) if parameters.size == dependencies.size && !first && plain?(parameters)
 
-      Resolution.new(parameters, dependencies, params, input, condition).binding
+      Resolution.new(parameters, dependencies, params, input, first).binding
     end
 
     def self.plain?(parameters)

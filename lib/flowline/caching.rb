@@ -45,9 +45,10 @@ module Flowline
     # @yieldparam found [Boolean]
     # @yieldparam output [Object, nil]
     # @yieldparam keep [#call, nil] to be called with the output to put into the cache
+    # @param item [Object] the item, if the step is called for each
     # @return [Object] what the block returns
-    def with(id, outputs, context)
-      key = key(id, outputs, context) if caches?(id)
+    def with(id, outputs, context, item = nil)
+      key = key(id, outputs, context, item) if caches?(id)
       return yield(false, nil, nil) unless key
 
       found, output = read(id, key)
@@ -75,7 +76,7 @@ module Flowline
     end
 
     # Pipeline, step, its code and version, and what it gets: all of it, or what +key:+ makes of it.
-    def key(id, outputs, context)
+    def key(id, outputs, context, item = nil)
       step = @pipeline.steps[id]
       fingerprint = @pipeline.fingerprint(step.name)
       custom = @pipeline.calls.keys.dig(id, @request.input?)
@@ -83,9 +84,9 @@ module Flowline
       return uncached(step, problem) if problem
 
       facts = if custom
-                [fingerprint.code, custom.call(outputs, context)]
+                [fingerprint.code, custom.call(outputs, context, item)]
               else
-                [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context)]
+                [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context, item)]
               end
       "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, *facts])}"
     rescue Flowline::Digest::Impossible => e

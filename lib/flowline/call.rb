@@ -27,28 +27,29 @@ module Flowline
     # Calls it. The frequent shapes are written out: they build no argument list.
     # @param outputs [Array] by step
     # @param context [Context]
+    # @param item [Object] the item, if it is called for each
     # @return [Object] what the callable returns
-    def call(outputs, context)
+    def call(outputs, context, item = nil)
       case @shape
       when :block_none then @receiver.instance_exec(&@callable)
       when :block_output then @receiver.instance_exec(outputs[@sources], &@callable)
       when :none then @callable.call
       when :output then @callable.call(outputs[@sources])
-      else call_any(outputs, context)
+      else call_any(outputs, context, item)
       end
     end
 
     # What it is called with, to be digested: of the context, every value the user supplied.
     # @return [Array] positional arguments and keywords
-    def facts(outputs, context)
+    def facts(outputs, context, item = nil)
       supplied = ->(value) { value.equal?(context) ? context.supplied : value }
-      [positional(outputs, context).map(&supplied), keywords(outputs, context).transform_values(&supplied)]
+      [positional(outputs, context, item).map(&supplied), keywords(outputs, context).transform_values(&supplied)]
     end
 
     private
 
-    def positional(outputs, context)
-      Array(@sources).map { |source| value(source, outputs, context) }
+    def positional(outputs, context, item)
+      Array(@sources).map { |source| source == :item ? item : value(source, outputs, context) }
     end
 
     def keywords(outputs, context)
@@ -77,8 +78,8 @@ module Flowline
     end
 
     # No keywords are not the same as empty ones: beside those, Ruby 3.1 spreads some Arrays and some not.
-    def call_any(outputs, context)
-      arguments = positional(outputs, context)
+    def call_any(outputs, context, item)
+      arguments = positional(outputs, context, item)
       arguments = [arguments] if @wrap
       keywords = keywords(outputs, context)
       return @receiver.instance_exec(*arguments, **keywords, &@callable) if @shape == :block_any

@@ -69,7 +69,7 @@ module Flowline
       @conditions[id] = %i[when unless].flat_map do |word|
         given = step.options[word]
         (given.is_a?(Array) ? given : [given].compact).map do |condition|
-          [compile(step, id, condition, Signature.of(condition), sources, condition: true), word == :when]
+          [compile(step, id, condition, Signature.of(condition), sources, labels: step.labels, first: Binding::CONTEXT), word == :when]
         end
       end
     end
@@ -82,13 +82,16 @@ module Flowline
     end
 
     # The modes are the values of +input+ that this call is for.
-    def compile(step, id, callable, signature, sources, modes: [false, true], condition: false)
-      binding = Binding.resolve(signature.parameters, dependencies: step.labels, params: @params,
-                                                      input: modes == [true], condition: condition)
+    def compile(step, id, callable, signature, sources, modes: [false, true], labels: labels_beside_items(step), first: step.each && Binding::ITEM)
+      binding = Binding.resolve(signature.parameters, dependencies: labels, params: @params, input: modes == [true], first: first)
       return Call.new(callable, signature, binding, sources) if binding.problems.empty?
 
       modes.each { |mode| (@problems[mode][id] ||= []).concat(binding.problems) }
       nil
+    end
+
+    def labels_beside_items(step)
+      step.each ? step.labels - [step.each] : step.labels
     end
 
     def errors(problems, &wanted)

@@ -4,7 +4,7 @@ module Flowline
   # The words of a pipeline's definition. They write inert data, from which {Pipeline} is built.
   class Definition
     # The words a pipeline is defined with, in a block or in a class body.
-    WORDS = (%i[step param include defaults options] + Hooks::NAMES).freeze
+    WORDS = (%i[step param pool include defaults options] + Hooks::NAMES).freeze
 
     # @return [Array<Step>]
     attr_reader :steps
@@ -12,6 +12,8 @@ module Flowline
     attr_reader :groups
     # @return [Hash{Symbol => Param}]
     attr_reader :params
+    # @return [Hash{Symbol => Integer}] the pools and their sizes
+    attr_reader :pools
     # @return [Hash{Symbol => Array<#call>}]
     attr_reader :hooks
     # @return [Hash{Symbol => Object}] the options of {Options::DEFINE}
@@ -39,6 +41,9 @@ module Flowline
       @steps = []
       @groups = []
       @params = {}
+      @pools = {}
+      @adopted = {}
+      @clashes = {}
       @hooks = {}
       @parts = []
       @problems = []
@@ -112,7 +117,24 @@ module Flowline
       name
     end
 
-    # Copies another pipeline's steps and params, not its hooks.
+    # Declares a pool: something that only so many can use at a time, as connections. Steps take of it with +uses:+.
+    # @param name [Symbol]
+    # @param size [Integer] from 1 up
+    # @return [Symbol] the name
+    # @example
+    #   pool :db, 4
+    #   step(:load, depends_on: :fetch, uses: :db) { |rows| DB.insert(rows) }
+    def pool(name, size)
+      sound = (name.is_a?(Symbol) || name.is_a?(String)) && size.is_a?(Integer) && size.positive?
+      return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], Definition.place)
+
+      problems.delete(@clashes.delete(name.to_sym))
+      @adopted.delete(name.to_sym)
+      pools[name.to_sym] = size
+      name.to_sym
+    end
+
+    # Copies another pipeline's steps, params and pools, not its hooks.
     # @param other [Pipeline, Class]
     # @option options [Symbol, Array<Symbol>] :depends_on (nil) what its steps without dependencies get as input
     # @option options [Symbol] :prefix (nil) +:clean+ makes +:validate+ +:clean_validate+
@@ -265,6 +287,21 @@ module Flowline
       own.groups.each_value { |inner| groups << inner.placed(group: group, &rename) }
       own.steps.each { |step| put(step.placed(wiring: wiring, group: group, conditions: conditions, &rename)) }
       pipeline.params.each_value { |param| adopt_param(param) }
+      pipeline.pools.each { |name, size| adopt_pool(name, size) }
+    end
+
+    def clash(name, *sizes)
+      sentence = "pool #{Name.show(name)} has #{sizes.join(" in one pipeline and ")} in another; declare it here"
+      problems << (@clashes[name] = DefinitionError.new(sentence, place: Definition.place))
+    end
+
+    # What the pipeline declares itself goes before what others have.
+    def adopt_pool(name, size)
+      return if pools.key?(name) && !@adopted.key?(name)
+
+      known = @adopted[name]
+      clash(name, known, size) if known && known != size
+      pools[name] = @adopted[name] = size
     end
 
     def adopt_param(param)

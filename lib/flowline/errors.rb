@@ -207,6 +207,31 @@ module Flowline
     end
   end
 
+  # An item that failed, of a step that is called for each.
+  class ItemError < StepError
+    # @return [Integer] where it stands among the items, from 0
+    attr_reader :position
+    # @return [Object] the item
+    attr_reader :item
+
+    # @param step_name [Symbol]
+    # @param original [Exception]
+    # @param position [Integer]
+    # @param item [Object]
+    # @param facts [Hash] as for {StepError}
+    def initialize(step_name, original, position:, item:, **facts)
+      @position = position
+      @item = item
+      super(step_name, original, **facts)
+    end
+
+    private
+
+    def compose(detail)
+      super.sub(" failed", " failed at item #{position} (#{TypeHints.describe(item)})")
+    end
+  end
+
   # A step or a run that took longer than it may.
   class TimeoutError < StepError
     # @return [Numeric] the limit in seconds

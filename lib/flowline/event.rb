@@ -5,8 +5,9 @@ module Flowline
   # +step_started+, +step_retried+ for each attempt that is made again, and +step_finished+ for each step (a step
   # that is not called only finishes), then +run_finished+.
   class Event
-    # An attempt that failed and is made again: its error, which attempt it was, and the seconds until the next.
-    Retry = Struct.new(:error, :attempt, :wait)
+    # An attempt that failed and is made again: its error, which attempt it was, the seconds until the next, and the
+    # position of the item it was for, if any.
+    Retry = Struct.new(:error, :attempt, :wait, :item)
 
     # @return [Symbol]
     attr_reader :name

@@ -12,19 +12,19 @@ module Flowline
     end
 
     # Calls the block for a step.
-    # @param step [Step]
+    # @param options [Hash] the step's
     # @param place [#call, nil] where; nil: here
     # @param overdue [#call, nil] what is told, instead of waiting, that a block does not end although its time is
     #   up: the thread, and +limit:+ and +scope:+
     # @return [Array(Object, StandardError, Hash)] what it returned, or what it raised, or +limit:+ and +scope:+ of
     #   what ended it; nil: too late, somebody else was told
-    def call(step, place = nil, overdue = nil, &block)
-      seconds, scope = limit_of(step)
-      return attempt(step, place, &block) unless seconds
+    def call(options, place = nil, overdue = nil, &block)
+      seconds, scope = limit_of(options)
+      return attempt(options, place, &block) unless seconds
 
       facts = { limit: scope == :run ? @timeout : seconds, scope: scope }
-      give_up = ->(thread) { overdue.call(thread, facts) } if overdue && place.respond_to?(:replace) && !step.options[:isolate]
-      answer, ended = Timer.limit(seconds, give_up) { attempt(step, place, &block) }
+      give_up = ->(thread) { overdue.call(thread, facts) } if overdue && place.respond_to?(:replace) && !options[:isolate]
+      answer, ended = Timer.limit(seconds, give_up) { attempt(options, place, &block) }
       case ended
       when :stopped then answer
       when :expired then [nil, nil, facts]
@@ -33,8 +33,8 @@ module Flowline
 
     private
 
-    def attempt(step, place, &block)
-      return [Isolation.call(&block), nil] if step.options[:isolate]
+    def attempt(options, place, &block)
+      return [Isolation.call(&block), nil] if options[:isolate]
 
       [place ? place.call(block) : yield, nil]
     rescue StandardError => e
@@ -42,8 +42,8 @@ module Flowline
     end
 
     # The step's limit, or what is left of the run's. What runs after the run's time is up has its own alone.
-    def limit_of(step)
-      own = step.options[:timeout]
+    def limit_of(options)
+      own = options[:timeout]
       left = [@timeout - @run.elapsed, 0.001].max if @timeout && !@run.stopped?
       left && (own.nil? || left < own) ? [left, :run] : [own, :step]
     end

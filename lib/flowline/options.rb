@@ -36,6 +36,14 @@ module Flowline
       (value.keys - %i[ttl key store]).empty? && limit.accepts?(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
         (value[:store].nil? || !Cache.of(value[:store]).nil?)
     end)
+    name = Option.new("the name of a step", ->(value) { value.is_a?(Symbol) || value.is_a?(String) })
+    uses = Option.new("the name of a pool, an Array of names, or a Hash of names and whole numbers from 1 up", lambda do |value|
+      next names.accepts?(value) unless value.is_a?(Hash)
+
+      names.accepts?(value.keys) && value.each_value.all? { |amount| amount.is_a?(Integer) && amount.positive? }
+    end)
+    rate = Option.new('a number of starts in a second, minute, hour or day, as in "10/s", "100/m", "5/h", "1/d"',
+                      ->(value) { value.nil? || Resources::RATE.match?(value.to_s) })
     keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit,
                 max_threads: positive, max_processes: positive }
 
@@ -50,7 +58,7 @@ module Flowline
       description: text, input: anything, output: anything, tags: names, cache: cached, skip_cache: flag, checkpoint: flag,
       version: anything, timeout: limit, isolate: one_of.call(:process), retries: count,
       retry_strategy: one_of.call(:immediate, :linear, :exponential), retry_delay: delay, retry_max_delay: seconds, retry_jitter: share,
-      retry_if: callable, on_retry: callable
+      retry_if: callable, on_retry: callable, each: name, concurrency: positive, on_item_error: one_of.call(:fail, :collect), uses: uses, rate: rate
     }.freeze
 
     # What +step+ takes for a nested pipeline.

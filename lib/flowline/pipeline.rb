@@ -19,7 +19,7 @@ module Flowline
     extend ClassForm
 
     # Options that make more of a step than a call.
-    CARE = %i[cache timeout isolate retries].freeze
+    CARE = %i[cache each timeout isolate retries].freeze
     private_constant :CARE
 
     # @return [String, nil]
@@ -28,6 +28,8 @@ module Flowline
     attr_reader :dag
     # @return [Hash{Symbol => Param}]
     attr_reader :params
+    # @return [Hash{Symbol => Integer}] its pools and their sizes
+    attr_reader :pools
     # @return [Hash{Symbol => Array<#call>}]
     attr_reader :hooks
     # @return [Hash{Symbol => Object}] the options of {Options::DEFINE} it was given
@@ -37,6 +39,9 @@ module Flowline
     # @return [Calls]
     # @api private
     attr_reader :calls
+    # @return [Resources]
+    # @api private
+    attr_reader :resources
     # @return [Hash{Integer => true}] the steps that want to be cached
     # @api private
     attr_reader :cached
@@ -97,11 +102,9 @@ module Flowline
     def initialize(definition)
       @settings = definition.settings.dup.freeze
       @name = Name.of(settings[:name]).name if settings[:name].is_a?(String) || settings[:name].is_a?(Symbol)
-      @params = definition.params.dup.freeze
+      @params, @pools, @parts = [definition.params, definition.pools, definition.parts].map { |declared| declared.dup.freeze }
       @hooks = definition.hooks.transform_values { |list| list.dup.freeze }.freeze
-      @parts = definition.parts.dup.freeze
-      @dag = DAG.new(definition.steps.dup, definition.groups).freeze
-      @calls = Calls.new(dag, params.keys)
+      connect(definition)
       DefinitionError.check(definition.problems + final_problems)
       prepare
       freeze
@@ -161,7 +164,7 @@ module Flowline
     #   run.wait.success? # => true
     def start(**arguments)
       runner, request = prepare_run(arguments)
-      request.dry? ? runner.plan : Run.new(runner, dag, [], request.executor)
+      request.dry? ? runner.plan : Run.new(runner, dag, pools.keys, request.executor)
     end
 
     # {#run}, but a run that does not succeed raises.
@@ -185,7 +188,7 @@ module Flowline
 
     # @return [Array<DefinitionError>] everything that is wrong with the pipeline
     def problems
-      dag.problems + calls.problems
+      dag.problems + calls.problems + resources.problems
     end
 
     # A new pipeline: this one and another's steps and params.
@@ -225,9 +228,15 @@ module Flowline
     private
 
     def prepare_run(arguments)
-      DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)))
+      DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)) + resources.problems)
       request = Request.new(self, arguments)
       [Runner.new(self, request), request]
+    end
+
+    def connect(definition)
+      @dag = DAG.new(definition.steps.dup, definition.groups).freeze
+      @calls = Calls.new(dag, params.keys)
+      @resources = Resources.new(steps, pools)
     end
 
     def prepare

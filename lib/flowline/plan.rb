@@ -43,6 +43,7 @@ module Flowline
       @actions = {}
       @again = Set.new
       @restored = {}
+      @partly = {}
       @known = {}
       @needed = request.picks? ? needed : Set.new
       @recorded = "recorded in run #{recording.resumed}"
@@ -102,6 +103,13 @@ module Flowline
       "Plan: #{@pipeline.name || "unnamed"}\n#{rows.join}#{total}"
     end
 
+    # @param id [Integer]
+    # @return [Recording::Items, nil] what a step need not be called for again
+    # @api private
+    def items(id)
+      @partly[id]
+    end
+
     # @return [Array<Symbol>] the recorded steps that run again
     # @api private
     def outdated
@@ -122,7 +130,18 @@ module Flowline
         @restored[id] = @known[id] = entry.output
         return [:restore, @recorded]
       end
-      takes_part ? reusable(id, why) : [:skip, "not selected"]
+      takes_part ? reusable(id, why || partly(id)) : [:skip, "not selected"]
+    end
+
+    # Of a step that has not ended, items may be recorded.
+    def partly(id)
+      name = @dag.steps[id].name
+      items = @recording.items[name]
+      return unless items && items.fingerprint == @pipeline.fingerprint(name).value
+      return if @selection.rerun?(id) || @dag.inputs(id).any? { |before| @again.include?(before) }
+
+      @partly[id] = items
+      "#{items.size} items are recorded"
     end
 
     # Why a recorded step runs again, if it does.
@@ -156,7 +175,7 @@ module Flowline
 
     def reusable(id, why)
       step = @dag.steps[id]
-      return unsure(step, why) unless @caching.caches?(id)
+      return unsure(step, why) if step.each || !@caching.caches?(id)
 
       open = @dag.inputs(id).reject { |before| known?(before) }
       return [:unknown, "whether it is cached shows when #{names(open)} ran"] unless open.empty?

@@ -5,6 +5,7 @@ module Flowline
   # pipeline lives. That is enough for pipelines without a name; see {Stored} for those with one.
   # @api private
   class Recording
+    autoload :Items, "#{__dir__}/recording/items"
     autoload :Stored, "#{__dir__}/recording/stored"
 
     # A completed step: its fingerprint then, its output, and why that cannot be had, if so.
@@ -64,6 +65,18 @@ module Flowline
     # These steps run again.
     def forget(_names); end
 
+    # @return [Hash{Symbol => Items}] by step, what is there of steps that have not ended
+    def items
+      @items ||= {}
+    end
+
+    # An item of a step succeeded.
+    # @return [void]
+    def complete_item(step, position, item, output)
+      digest = Digest.try(item) if records?(step.name)
+      items_of(step.name).put(position, digest, output) if digest
+    end
+
     # The run has ended.
     # @param result [Result]
     # @return [void]
@@ -76,13 +89,17 @@ module Flowline
       outcomes = result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] }
       entries = @entries.select { |name, _| outcomes[name] == "not_selected" }
       result.outputs.each { |name, output| entries[name] = Entry.new(@pipeline.fingerprint(name).value, output) if records?(name) }
-      memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes)
+      memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes, items: items)
     end
 
     # Nothing more will be recorded.
     def close; end
 
     private
+
+    def items_of(name)
+      items[name] ||= Items.new(@pipeline.fingerprint(name).value)
+    end
 
     # Whether nothing is left that another run could take up.
     def done?(result)
@@ -97,7 +114,7 @@ module Flowline
       memory = @pipeline.memory
       return unless memory[:facts] == facts && (memory[:status] != :succeeded || @request.picks?)
 
-      @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run_id)
+      @entries, @outcomes, @resumed, @items = memory.values_at(:entries, :outcomes, :run_id, :items)
     end
 
     def facts

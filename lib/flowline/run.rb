@@ -88,6 +88,12 @@ module Flowline
       @executor.respond_to?(:workers) ? @executor.workers : 1
     end
 
+    # @return [Boolean] whether all is done in one thread
+    # @api private
+    def one_thread?
+      @executor.respond_to?(:one_thread?) && @executor.one_thread?
+    end
+
     private
 
     def work

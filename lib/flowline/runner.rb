@@ -30,15 +30,15 @@ module Flowline
       @context = Context.new(pipeline.name, request.params, request.values, request.input, request.secrets)
       @hints = TypeHints if request.check_types?
       @outputs = Array.new(@dag.size)
+      @mappings = {}
       @errors = {}
       @warnings = []
       @timeout = request.timeout
-      @caching = Caching.new(pipeline, request, @warnings)
-      @recording = Recording.of(pipeline, request)
-      @plan = Plan.new(pipeline, request, @recording, @caching, @context) if request.continues? || request.dry?
+      take_up(pipeline, request)
       @observers = observers(pipeline, request)
       @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain?
       @run = Native::Run.new(@dag.graph, request.go_on?)
+      pipeline.resources.share(@run)
       @limits = Limits.new(@run, @timeout)
       @idle = Idle.new
       @pid = Process.pid
@@ -55,7 +55,7 @@ module Flowline
       begin
         start(executor)
         executor.execute(self)
-        complete(executor)
+        check(executor)
         well = true
       ensure
         wind_up(executor, well) if Process.pid == @pid # A step may have forked, and its child be leaving through us.
@@ -144,6 +144,13 @@ module Flowline
 
     private
 
+    # What is there already, in caches and of earlier runs.
+    def take_up(pipeline, request)
+      @caching = Caching.new(pipeline, request, @warnings)
+      @recording = Recording.of(pipeline, request)
+      @plan = Plan.new(pipeline, request, @recording, @caching, @context) if request.continues? || request.dry?
+    end
+
     # In the order in which they are told.
     def observers(pipeline, request)
       list = request.reporters
@@ -159,7 +166,7 @@ module Flowline
       finish
     end
 
-    def complete(executor)
+    def check(executor)
       return if @run.ended == @dag.size
 
       raise Error, "executor #{TypeHints.kind(executor)} returned before every step had ended; it must go on until `next` is nil"
@@ -197,6 +204,7 @@ module Flowline
 
     def start(executor)
       @run.limit(@timeout) if @timeout
+      @one_thread = executor.respond_to?(:one_thread?) && executor.one_thread?
       expect if executor.respond_to?(:workers) && executor.workers > 1
       @observers.tell(:run_started)
       @started = true
@@ -244,6 +252,7 @@ module Flowline
 
     def finish
       @error ||= TimeoutError.new(nil, limit: @timeout, scope: :run) if @run.status == :timed_out && @run.failures.empty?
+      @mappings.each_value(&:close)
       @result = ended
       @recording.finish(@result) unless StoreError === $! # It would fail again.
       @observers.tell(:run_finished, nil, @result)
@@ -256,3 +265,4 @@ module Flowline
 end
 
 require_relative "runner/attempts"
+require_relative "runner/items"

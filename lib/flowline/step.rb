@@ -63,7 +63,7 @@ module Flowline
       declared = Step.declared(callable)
       options = declared.merge(options) unless declared.empty?
       check(callable, block, options)
-      @labels = @depends_on = Name.list(options.delete(:depends_on)).freeze
+      @labels = @depends_on = (Name.list(options.delete(:depends_on)) | Name.list(options[:each])).freeze
       @options = options.empty? ? NONE : options.freeze
       freeze if instance_of?(Step)
     end
@@ -89,6 +89,11 @@ module Flowline
     # @return [Boolean] whether it may fail without failing the run
     def optional?
       options[:optional] == true
+    end
+
+    # @return [Symbol, nil] the dependency for each of whose items it is called, by the name in {#labels}
+    def each
+      options[:each] && Name.of(options[:each])
     end
 
     # The step as part of another pipeline. It still gets its inputs by the names it knows.
@@ -122,6 +127,8 @@ module Flowline
 
     def check(positional, block, options)
       sentences = Options.problems(Options::STEP, options) { owner }
+      needless = options[:each] ? [] : %i[concurrency on_item_error].select { |option| options.key?(option) }
+      sentences << "#{owner}: #{needless.join(" and ")} need each:, the step whose items it is called for" unless needless.empty?
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
       problem = callable_problem unless callable.is_a?(Proc) || callable.is_a?(Rebound)
       sentences << "#{owner} #{problem}" if problem

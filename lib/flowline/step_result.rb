@@ -63,6 +63,11 @@ module Flowline
       @started_at = (context.started_at + started).round(6)
     end
 
+    # @return [Array<ItemError>] the items that failed, of a step with +on_item_error: :collect+
+    def item_errors
+      Array === output ? output.grep(ItemError) : []
+    end
+
     # @return [Boolean] whether there is an output, be it +nil+
     def output?
       WITH_OUTPUT.include?(status)

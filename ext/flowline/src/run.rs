@@ -158,11 +158,11 @@ impl Run {
             ("failed", _) => ItemReport::Failed,
             _ => ItemReport::Done,
         };
-        let left = rb_self.core(ruby)?.report_item(step, report, now).map_err(|e| error::raise(ruby, &e))?;
-        Ok(ruby.to_symbol(match left {
-            Left::More => "more",
-            Left::Nothing => "nothing",
-            Left::Stopped => "stopped",
+        // Of a step that has ended meanwhile nothing is left to say.
+        Ok(ruby.to_symbol(match rb_self.core(ruby)?.report_item(step, report, now) {
+            Ok(Left::Nothing) => "nothing",
+            Ok(Left::Stopped) => "stopped",
+            Ok(Left::More) | Err(_) => "more",
         }))
     }
 

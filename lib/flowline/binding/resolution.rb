@@ -8,7 +8,7 @@ module Flowline
       POSITIONAL = %i[req opt].freeze
       private_constant :POSITIONAL
 
-      def initialize(parameters, dependencies, params, input, condition)
+      def initialize(parameters, dependencies, params, input, first)
         @dependencies = dependencies
         @params = params
         @left = dependencies.dup
@@ -17,9 +17,9 @@ module Flowline
         @problems = []
         kinds = parameters.group_by(&:first)
         bind_keywords(kinds) if kinds.key?(:keyreq) || kinds.key?(:key)
-        @left.unshift(INPUT) if input && dependencies.empty?
+        @left.unshift(INPUT) if input && dependencies.empty? && first != ITEM
         positionals = kinds.key?(:opt) ? parameters.select { |kind, _| POSITIONAL.include?(kind) } : kinds[:req] || []
-        bind_positionals(positionals, kinds.key?(:rest), kinds.key?(:keyrest), condition)
+        bind_positionals(positionals, kinds.key?(:rest), kinds.key?(:keyrest), first)
         (@left - [INPUT]).each { |name| @keywords[name] = name } if kinds.key?(:keyrest)
       end
 
@@ -60,14 +60,16 @@ module Flowline
         problem("keyword #{name}: is neither a dependency nor a param#{suggestion}", final: false)
       end
 
-      def bind_positionals(positionals, rest, others, condition)
+      def bind_positionals(positionals, rest, others, first)
         named = positionals.count { |_, name| CONTEXT_NAMES.include?(name) }
-        condition &&= named.zero?
         required = positionals.count { |kind, name| kind == :req && !CONTEXT_NAMES.include?(name) }
         optional = positionals.size - named - required
-        if condition && (required + optional).positive?
+        first = nil if first == CONTEXT && named.positive?
+        if first && (required + optional).positive?
           required.positive? ? required -= 1 : optional -= 1
-          lead = [CONTEXT]
+          lead = [first]
+        elsif first == ITEM && rest
+          lead = [first]
         end
         values = [*lead, *outputs(required, optional, rest, others)]
         place(positionals, values, rest)

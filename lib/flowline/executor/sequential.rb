@@ -25,6 +25,11 @@ module Flowline
     class Sequential
       include Standalone
 
+      # @return [Boolean] whether all is done in one thread
+      def one_thread?
+        true
+      end
+
       # @param runner [Runner]
       # @return [void]
       # @api private

@@ -7,7 +7,7 @@ module Flowline
     module ClassForm
       # @!parse
       #   # The same words as in a block.
-      #   delegate :step, :param, :defaults, :options, to: Definition
+      #   delegate :step, :param, :pool, :defaults, :options, to: Definition
       (Definition::WORDS - [:include]).each do |word|
         define_method(word) do |*args, **options, &block|
           @pipeline = nil
@@ -33,7 +33,7 @@ module Flowline
         @pipeline ||= Pipeline.build(definition)
       end
 
-      %i[run run! start validate! problems dag steps params].each do |name|
+      %i[run run! start validate! problems dag steps params pools].each do |name|
         define_method(name) { |**arguments| pipeline.public_send(name, **arguments) }
       end
 

@@ -7,7 +7,9 @@ module Flowline
     class Stored < Recording
       # History is read by people: what an error says is cut at so many characters.
       TEXT = 2000
-      private_constant :TEXT
+      # How the output of an item is called.
+      ITEM = /\A(.+)\[(\d+)\]\z/m
+      private_constant :TEXT, :ITEM
 
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
       def self.latest_params(root, pipeline)
@@ -74,6 +76,16 @@ module Flowline
         @store.call(:complete, *row, @checkpoint, @fingerprints[id], payload: bytes, durable: durable?)
       end
 
+      # Records an item that succeeded.
+      def complete_item(step, position, item, output)
+        digest = Digest.try(item) if records?(step.name)
+        bytes = dump(step, output) if digest
+        return if bytes.nil? || bytes.empty?
+
+        mark = "#{@pipeline.fingerprint(step.name).value} #{digest}"
+        @store.call(:item, @checkpoint, "#{step.name}[#{position}]", mark, payload: bytes, durable: durable?)
+      end
+
       # @param event [Event]
       # @return [void]
       def call(event)
@@ -136,8 +148,20 @@ module Flowline
         @resumed = run_id
         @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
         store.call(:outputs, checkpoint).each do |name, fingerprint, bytes|
+          step, position = name.match(ITEM)&.captures unless @pipeline.dag.index.key?(name.to_sym)
+          next load_item(step.to_sym, position.to_i, fingerprint, bytes) if step
+
           @entries[name.to_sym] = Entry.new(fingerprint, *Recording.restore(bytes))
         end
+      end
+
+      # One of other code is of no use.
+      def load_item(step, position, mark, bytes)
+        fingerprint, digest = mark.split
+        return unless @pipeline.dag.index.key?(step) && fingerprint == @pipeline.fingerprint(step).value
+
+        output, problem = Recording.restore(bytes)
+        items_of(step).put(position, digest, output) unless problem
       end
 
       # Runs whose process is gone have crashed.

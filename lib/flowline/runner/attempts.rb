@@ -6,8 +6,12 @@ module Flowline
     private
 
     def perform_observed(id, place)
+      mapping = @mappings[id]
+      return perform_item(id, mapping, place) if mapping
+
       again = @run.step(id)[2].positive?
       return skip(id) unless again || wanted?(id)
+      return start_items(id) if @dag.steps[id].each
 
       @caching.with(id, @outputs, @context) do |found, output, keep|
         next reuse(id, output) if found
@@ -23,18 +27,22 @@ module Flowline
       @hints&.check_input(step, inputs(step))
       @run.begin(id)
       overdue = ->(thread, limit) { place.replace(thread) { give_up(id, step, limit) } }
-      outcome = @limits.call(step, place, overdue) { @calls[id].call(@outputs, @context) } or return
+      outcome = @limits.call(step.options, place, overdue) { @calls[id].call(@outputs, @context) } or return
       output, error, limit = outcome
       return out_of_time(id, step, limit) if limit
       return failed_attempt(id, step, error) if error
 
+      complete(id, step, output, &keep)
+      self.next
+    end
+
+    def complete(id, step, output)
       @hints&.check_output(step, output)
       @outputs[id] = output
-      keep&.call(output)
+      yield output if block_given?
       _, _, attempts, *times = @run.step(id)
       @recording.complete(id, step, [attempts + 1, *times], output) if @recording.stored?
       settle(id, :succeeded)
-      self.next
     end
 
     def out_of_time(id, step, limit)
@@ -44,7 +52,7 @@ module Flowline
 
     # Its thread goes on with it; nobody waits for that.
     def give_up(id, step, limit)
-      @warnings << "step #{Name.show(step.name)} did not stop when its time was up, and may still run"
+      @warnings << given_up(id)
       @run.stop(:timed_out, false) if limit[:scope] == :run
       failed(id, TimeoutError.new(step.name, **limit, **facts(id, step)), :timed_out)
       pass_on(self.next)
@@ -81,10 +89,22 @@ module Flowline
       self.next
     end
 
+    def given_up(id, item = nil)
+      "#{"item #{item.position} of " if item}step #{Name.show(@dag.steps[id].name)} did not stop when its time was up, and may still run"
+    end
+
     def failed(id, error, outcome = :failed)
+      end_badly(id, outcome == :timed_out ? error : step_error(id, error), outcome)
+    end
+
+    def step_error(id, error)
       step = @dag.steps[id]
-      @errors[id] = outcome == :timed_out ? error : StepError.new(step.name, error, detail: @context.mask(Error.words(error)), **facts(id, step))
-      @warnings << "optional #{@errors[id].message}" if step.optional?
+      StepError.new(step.name, error, detail: @context.mask(Error.words(error)), **facts(id, step))
+    end
+
+    def end_badly(id, error, outcome)
+      @errors[id] = error
+      @warnings << "optional #{error.message}" if @dag.steps[id].optional?
       settle(id, outcome)
     end
 

@@ -90,6 +90,13 @@ pub const OPERATIONS: &[Operation] = &[
          VALUES (?10, ?3, ?11, ?12, ?13, ?14)",
         ],
     ),
+    // (checkpoint, name, fingerprint), then the output: of an item of a step that has not ended.
+    operation(
+        "item",
+        Payload::In,
+        &["INSERT OR REPLACE INTO outputs (checkpoint, name, fingerprint, bytes, sum, size) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)"],
+    ),
     // (run, status, duration, error, pipeline, checkpoint that is of no more use or NULL)
     operation(
         "finish",

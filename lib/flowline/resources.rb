@@ -1,0 +1,56 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What the steps of a pipeline share, and how often they may start: pools, +uses:+ and +rate:+.
+  # @api private
+  class Resources
+    # A rate: how many starts, in which time.
+    RATE = %r{\A\s*([1-9]\d*)\s*/\s*([smhd])\s*\z}
+    SECONDS = { "s" => 1.0, "m" => 60.0, "h" => 3600.0, "d" => 86_400.0 }.freeze
+    private_constant :SECONDS
+
+    # @return [Array<DefinitionError>] pools that are missing or too small; an including pipeline may mend that
+    attr_reader :problems
+
+    # @param steps [Array<Step>]
+    # @param pools [Hash{Symbol => Integer}]
+    def initialize(steps, pools)
+      @pools = pools
+      @problems = []
+      @needs = []
+      steps.each_with_index { |step, id| add(step, id) if step.options.key?(:uses) || step.options[:rate] }
+      [@problems, @needs].each(&:freeze)
+    end
+
+    # Tells a run.
+    # @param run [Native::Run]
+    # @return [void]
+    def share(run)
+      run.share(@pools.values, @needs) unless @needs.empty?
+    end
+
+    private
+
+    def add(step, id)
+      taken = amounts(step.options[:uses]).select { |name, amount| fits?(step, name, amount) }
+      count, unit = step.options[:rate].to_s.match(RATE)&.captures
+      @needs << [id, taken.transform_keys { |name| @pools.keys.index(name) }.to_a, count && [count.to_i, (2**32) - 1].min, SECONDS[unit]]
+    end
+
+    def amounts(uses)
+      return uses.transform_keys { |name| Name.of(name) } if uses.is_a?(Hash)
+
+      Name.list(uses).to_h { |name| [name, 1] }
+    end
+
+    def fits?(step, name, amount)
+      size = @pools[name]
+      return true if size && amount <= size
+
+      what = size ? "#{amount} of pool #{Name.show(name)}, which has #{size}" : "pool #{Name.show(name)}, which doesn't exist"
+      way_out = size ? "; make it larger" : Name.suggest(name, @pools.keys, known: "declare it with `pool`; there are")
+      @problems << DefinitionError.new("step #{Name.show(step.name)} uses #{what}#{way_out}", place: step.place)
+      false
+    end
+  end
+end

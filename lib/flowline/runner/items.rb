@@ -1,0 +1,113 @@
+# frozen_string_literal: true
+
+module Flowline
+  # What a runner does with a step that is called for each of its items. It is started once, which opens it, and then
+  # once for every item.
+  class Runner
+    NO_LIMITS = {}.freeze
+    private_constant :NO_LIMITS
+
+    private
+
+    def start_items(id)
+      step = @dag.steps[id]
+      @observers.tell(:step_started, step)
+      @hints&.check_input(step, inputs(step))
+      @run.begin(id)
+      @mappings[id] = Mapping.new(output_of(@dag.source(step.depends_on[step.labels.index(step.each)])), @one_thread)
+      @run.open(id, step.options[:concurrency])
+      self.next
+    end
+
+    def perform_item(id, mapping, place)
+      taken, error, limit = @limits.call(NO_LIMITS) { mapping.take(@run.take(id)) }
+      return source_failed(id, mapping, error, limit) if error || limit
+      return end_item(id, :none) unless taken
+
+      @run.exhaust(id) if mapping.exhausted?
+      item = Item.new(*taken)
+      recorded = @plan&.items(id)&.find(*taken)
+      return put(id, mapping, item, recorded.first) if recorded
+
+      @caching.with(id, @outputs, @context, item.value) do |found, output, keep|
+        found ? put(id, mapping, item, output) : attempt_item(id, mapping, item, place, &keep)
+      end
+    end
+
+    # An item, and where it stands among them.
+    Item = Struct.new(:position, :value)
+    private_constant :Item
+
+    def attempt_item(id, mapping, item, place)
+      step = @dag.steps[id]
+      overdue = ->(thread, limit) { place.replace(thread) { give_up_item(id, mapping, item, limit) } }
+      outcome = @limits.call(step.options, place, overdue) { @calls[id].call(@outputs, @context, item.value) } or return
+      output, error, limit = outcome
+      return item_failed(id, mapping, item, error, limit) if error || limit
+
+      yield output if block_given?
+      @recording.complete_item(step, item.position, item.value, output)
+      put(id, mapping, item, output)
+    end
+
+    def put(id, mapping, item, output)
+      mapping.put(item.position, output)
+      end_item(id, :done)
+    end
+
+    def give_up_item(id, mapping, item, limit)
+      @warnings << given_up(id, item)
+      item_failed(id, mapping, item, nil, limit, last: true)
+    end
+
+    # @param limit [Hash, nil] the limit that ended it, if that is what happened
+    def item_failed(id, mapping, item, error, limit, last: false)
+      step = @dag.steps[id]
+      last ||= stopped_by_run?(limit)
+      attempt = @run.item_attempts(id, item.position) + 1
+      error ||= TimeoutError.new(step.name, **limit, attempts: attempt)
+      wait = Retry.wait(step, error, attempt, @warnings) unless last
+      return try_item_again(id, mapping, item, Event::Retry.new(error, attempt, wait, item.position)) if wait
+
+      failure = ItemError.new(step.name, error, position: item.position, item: item.value, attempts: attempt,
+                                                detail: @context.mask(Error.words(error)))
+      return put(id, mapping, item, failure) if step.options[:on_item_error] == :collect && !stopped_by_run?(limit)
+
+      mapping.failure ||= limit ? [error, :timed_out] : [failure, :failed]
+      end_item(id, :failed)
+    end
+
+    # There is no item to blame.
+    def source_failed(id, mapping, error, limit)
+      mapping.failure ||= stopped_by_run?(limit) ? [TimeoutError.new(@dag.steps[id].name, **limit), :timed_out] : [step_error(id, error), :failed]
+      end_item(id, :failed)
+    end
+
+    def stopped_by_run?(limit)
+      return false unless limit && limit[:scope] == :run
+
+      @run.stop(:timed_out, false)
+      true
+    end
+
+    def try_item_again(id, mapping, item, again)
+      mapping.keep(item.position, item.value)
+      @observers.tell(:step_retried, @dag.steps[id], again)
+      end_item(id, :retry, item.position, again.wait)
+    end
+
+    def end_item(id, report, position = nil, wait = nil)
+      case @run.item(id, report, position, wait)
+      when :nothing then close(id)
+      when :stopped then tell_passed_over
+      end
+      self.next
+    end
+
+    # Every item has ended, or one of them the step.
+    def close(id)
+      mapping = @mappings[id]
+      mapping.failure ? end_badly(id, *mapping.failure) : complete(id, @dag.steps[id], mapping.results)
+    end
+  end
+end
