@@ -69,10 +69,10 @@ module Flowline
       private
 
       def maker(given)
+        return @known[given.to_sym] if given.is_a?(Symbol) || given.is_a?(String)
         return ->(_) { given } if given.respond_to?(:execute)
-        return ->(_) { given.new } if given.is_a?(Class) && given.method_defined?(:execute)
 
-        @known[given.to_sym] if given.is_a?(Symbol) || given.is_a?(String)
+        ->(_) { given.new } if given.is_a?(Class) && given.method_defined?(:execute)
       end
     end
 

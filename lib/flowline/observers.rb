@@ -13,7 +13,7 @@ module Flowline
       @context = context
       @steps = steps
       @warnings = warnings
-      @guard = Monitor.new
+      @guard = Monitor.new unless list.empty?
     end
 
     # @return [Boolean]
@@ -23,7 +23,7 @@ module Flowline
 
     # Nothing is told meanwhile, by anybody else: what is told within is in the order in which it happened.
     def in_order(&block)
-      @guard.synchronize(&block)
+      @guard ? @guard.synchronize(&block) : yield
     end
 
     # @param name [Symbol]

@@ -40,7 +40,6 @@ module Flowline
       @run = Native::Run.new(@dag.graph, request.go_on?)
       pipeline.resources.share(@run)
       @limits = Limits.new(@run, @timeout)
-      @idle = Idle.new
       @pid = Process.pid
     ensure
       @recording&.close unless @pid
@@ -83,7 +82,7 @@ module Flowline
                   else
                     perform_observed(id, place)
                   end
-      @idle.count.zero? ? following : pass_on(following)
+      @idle ? pass_on(following) : following
     rescue StandardError => e
       raise if StoreError === e || ended?(id) # It is not the step's: that has ended.
 
@@ -103,6 +102,7 @@ module Flowline
     # @param _seconds [Float] at most; what {#next} said
     # @return [Integer, Float, nil] what is {#next}
     def wait(_seconds = nil)
+      @idle ||= Idle.new # In one thread there may be nothing to wait for.
       following = @idle.wait { @run.next }
       tell_passed_over if @timeout
       pass_on(following)
@@ -110,13 +110,13 @@ module Flowline
 
     # @return [Integer] how many {#wait}
     def idle
-      @idle.count
+      @idle ? @idle.count : 0
     end
 
     # Lets all who {#wait} look again.
     # @return [void]
     def rouse
-      @idle.wake_all
+      @idle&.wake_all
     end
 
     # Starts nothing more, steps that run always excepted. What runs goes on.
@@ -174,6 +174,8 @@ module Flowline
 
     # Whoever waits has his part of what there is to do.
     def pass_on(following)
+      return following if @idle.nil? || @idle.count.zero?
+
       following.nil? ? @idle.wake_all : (@idle.wake if @run.ready?)
       following
     end
@@ -205,7 +207,7 @@ module Flowline
     def start(executor)
       @run.limit(@timeout) if @timeout
       @one_thread = executor.respond_to?(:one_thread?) && executor.one_thread?
-      expect if executor.respond_to?(:workers) && executor.workers > 1
+      work_together(executor) unless @one_thread
       @observers.tell(:run_started)
       @started = true
       preset if @plan
@@ -215,10 +217,11 @@ module Flowline
       stop(:failed, entirely: false)
     end
 
-    # One worker has nothing to gain by it, and keeps to one order.
-    def expect
-      timings = @recording.timings
-      @run.expect(@dag.steps.map { |step| timings[step.name] }) unless timings.empty?
+    # With several workers the order matters; one keeps to the same.
+    def work_together(executor)
+      @idle = Idle.new
+      timings = @recording.timings if executor.respond_to?(:workers) && executor.workers > 1
+      @run.expect(@dag.steps.map { |step| timings[step.name] }) unless timings.nil? || timings.empty?
     end
 
     def preset
