@@ -178,6 +178,20 @@ RSpec.describe "examples" do
     end
   end
 
+  describe "parallel_pages.rb" do
+    %w[parallel sequential process].each do |executor|
+      it "reads all pages but the broken one, and comes to the same: #{executor}" do
+        Dir.chdir(@directory) do
+          out, err, status = ruby("#{root}/exe/flowline", "run", "#{root}/examples/parallel_pages.rb", "--executor", executor)
+          expect(status).to be_success
+          expect(out.lines.sort).to eq(["48 pages of 49; the wettest day was 2015/03/15, 55.9 mm\n", "left out: page 20, page 20 is broken\n"])
+          expect(err).to match(/✓ page .* attempts/).and include("Steps: 5/5")
+          expect(err).not_to include("warning:")
+        end
+      end
+    end
+  end
+
   describe "resumable_import.rb" do
     # One command after the other, with the same store and database.
     define_method(:import) do |*options|

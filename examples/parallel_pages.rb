@@ -1,0 +1,66 @@
+# frozen_string_literal: true
+
+# Reads a server's pages several at a time: one step, called for each page, with retries, a pool, a rate, and a page that
+# cannot be read.
+#
+#   flowline run examples/parallel_pages.rb --executor parallel
+#   flowline run examples/parallel_pages.rb                        # the same, one page after the other
+#   flowline run examples/parallel_pages.rb --executor process
+#
+# The server is a stand-in below: a month of the weather data is a page that takes ten milliseconds; now and then the
+# connection breaks, and one page is broken for good.
+
+require "flowline"
+
+module ParallelPages
+  # Numbered pages of a file.
+  class Server
+    Unavailable = Class.new(StandardError)
+    PAGE = 30
+
+    def initialize(file)
+      @lines = File.readlines(file, chomp: true, encoding: "UTF-8").drop(1)
+    end
+
+    def size
+      (@lines.size / PAGE.to_f).ceil
+    end
+
+    def get(number)
+      sleep 0.01
+      raise Unavailable, "connection reset" if rand < 0.1
+      raise ArgumentError, "page #{number} is broken" if number == 20
+
+      @lines[number * PAGE, PAGE].map { |line| line.split(",") }
+    end
+  end
+
+  PIPELINE = Flowline.define(name: "parallel_pages") do
+    param :file, type: :string, default: File.join(__dir__, "data", "seattle-weather.csv"), description: "What the server serves"
+
+    # At most so many requests at a time, whatever the number of workers.
+    pool :server, 8
+
+    step(:connect) { |ctx| Server.new(ctx[:file]) }
+
+    # Made one by one, as workers become free.
+    step(:numbers, depends_on: :connect) { |server| (0...server.size) }
+
+    step :page, each: :numbers, depends_on: :connect, uses: :server, rate: "500/s", retries: 9, on_item_error: :collect,
+                retry_if: ->(error) { error.is_a?(Server::Unavailable) } do |number, server|
+      server.get(number)
+    end
+
+    step :wettest, depends_on: :page do |pages|
+      good = pages.grep(Array)
+      day = good.flatten(1).max_by { |_, rain| Float(rain) }
+      puts "#{good.size} pages of #{pages.size}; the wettest day was #{day.first}, #{day[1]} mm"
+    end
+
+    step :broken, depends_on: :page, when: ->(_, pages) { pages.any?(Flowline::ItemError) } do |pages|
+      pages.grep(Flowline::ItemError).each { |error| puts "left out: page #{error.item}, #{error.original.message}" }
+    end
+  end
+end
+
+exit ParallelPages::PIPELINE.run(reporter: :console, executor: :parallel).success? if $PROGRAM_NAME == __FILE__
