@@ -31,7 +31,7 @@ def real_shaped(random, steps: 30)
   graph = {}
   steps.times do |n|
     on = n < 3 ? [] : Array.new(random.rand(1..3)) { graph.keys[random.rand([n - 10, 0].max...n)] }.uniq
-    seconds = 0.002 * (1.0 - random.rand)**-0.8 # Pareto (1896): few take most of the time.
+    seconds = 0.002 * ((1.0 - random.rand)**-0.8) # Pareto (1896): few take most of the time.
     seconds = [seconds, 0.08].min
     graph[:"s#{n}"] = [proc { |*| sleep seconds }, on, seconds]
   end
@@ -53,13 +53,14 @@ Measure.heading "Random graphs of 30 sleeping steps, 4 threads: times the least 
 Dir.mktmpdir do |root|
   Flowline.configure { |config| config.root = root }
   random = Random.new(Integer(ENV.fetch("SEED", 1)))
-  ratios = Array.new(Integer(ENV.fetch("GRAPHS", 40))) do |n|
+  ratios = Array.new(Integer(ENV.fetch("GRAPHS", 30))) do |n|
     graph = real_shaped(random)
     known = define("dag#{n}", graph)
     known.run!(executor: :parallel, max_threads: 4) # From now on its times are known.
-    least = bound(graph, 4)
-    { known: -> { known.run!(executor: :parallel, max_threads: 4) }, unknown: -> { define(nil, graph).run!(executor: :parallel, max_threads: 4) },
-      fifo: -> { Schedulers.fifo(graph, 4) }, waves: -> { Schedulers.waves(graph, 4) } }.transform_values { |run| Measure.once(run, -> {}, true) / least }
+    runs = { known: -> { known.run!(executor: :parallel, max_threads: 4) },
+             unknown: -> { define(nil, graph).run!(executor: :parallel, max_threads: 4) },
+             fifo: -> { Schedulers.fifo(graph, 4) }, waves: -> { Schedulers.waves(graph, 4) } }
+    runs.transform_values { |run| Measure.once(run, -> {}, true) / bound(graph, 4) }
   end
   { known: "Flowline, times known", unknown: "Flowline, first run", fifo: "first ready, first called", waves: "in waves" }.each do |kind, label|
     of_kind = ratios.map { |ratio| ratio[kind] }
