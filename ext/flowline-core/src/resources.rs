@@ -51,8 +51,8 @@ pub(crate) struct Resources {
     starts: HashMap<StepId, VecDeque<Nanos>>,
     /// How many starts of a step hold what they took.
     held: HashMap<StepId, u32>,
-    /// From which pools steps have been woken, by rank.
-    woken: HashMap<u32, PoolId>,
+    /// From which pools steps have been woken, by rank; nothing: their turn has come since.
+    woken: HashMap<u32, Option<PoolId>>,
 }
 
 impl Resources {
@@ -72,11 +72,16 @@ impl Resources {
         if let Some(&(pool, _)) = needs.pools.iter().find(lacks) {
             return Some(Obstacle::Pool(pool));
         }
-        let (most, period) = needs.rate?;
+        self.kept(step, now).map(Obstacle::Rate)
+    }
+
+    /// Until when its rate keeps a step from starting, if it does.
+    pub(crate) fn kept(&self, step: StepId, now: Nanos) -> Option<Nanos> {
+        let (most, period) = self.needs.get(&step)?.rate?;
         let starts = self.starts.get(&step)?;
         let first = *starts.get(starts.len().checked_sub(most as usize)?)?;
         let again = first.saturating_add(period);
-        (again > now).then_some(Obstacle::Rate(again))
+        (again > now).then_some(again)
     }
 
     /// The step starts.
@@ -96,7 +101,6 @@ impl Resources {
         for &(pool, amount) in &needs.pools {
             if let Some(pool) = self.pools.get_mut(pool as usize) {
                 pool.free = pool.free.saturating_sub(amount);
-                pool.stirred = true;
             }
         }
     }
@@ -129,6 +133,16 @@ impl Resources {
         }
     }
 
+    /// The step wants nothing any more: those that wait behind it may start.
+    pub(crate) fn stir(&mut self, step: StepId) {
+        let Some(needs) = self.needs.get(&step) else { return };
+        for &(pool, _) in &needs.pools {
+            if let Some(pool) = self.pools.get_mut(pool as usize) {
+                pool.stirred = true;
+            }
+        }
+    }
+
     /// The step of that rank waits for that pool.
     pub(crate) fn park(&mut self, rank: u32, at: PoolId) {
         self.pass_on(rank, Some(at));
@@ -137,12 +151,12 @@ impl Resources {
         }
     }
 
-    /// A step that was woken does not start: those behind it may, unless it goes back there.
+    /// The turn of a step has come that may have been woken: those behind it may start, too, unless it
+    /// goes back there.
     pub(crate) fn pass_on(&mut self, rank: u32, back: Option<PoolId>) {
-        if let Some(&from) = self.woken.get(&rank).filter(|&&from| Some(from) != back) {
-            if let Some(pool) = self.pools.get_mut(from as usize) {
-                pool.stirred = true;
-            }
+        let from = self.woken.get_mut(&rank).and_then(Option::take).filter(|&from| Some(from) != back);
+        if let Some(pool) = from.and_then(|from| self.pools.get_mut(from as usize)) {
+            pool.stirred = true;
         }
     }
 
@@ -153,7 +167,7 @@ impl Resources {
                 continue;
             };
             if let Entry::Vacant(new) = self.woken.entry(rank) {
-                new.insert(id);
+                new.insert(Some(id));
                 pool.stirred = false;
                 pool.parked.pop();
                 return Some(rank);
@@ -162,9 +176,9 @@ impl Resources {
         None
     }
 
-    /// Parked steps may be woken again.
+    /// Parked steps may be woken again. Those whose turn has not come keep what they were woken for.
     pub(crate) fn settle(&mut self) {
-        self.woken.clear();
+        self.woken.retain(|_, from| from.is_some());
     }
 
     /// Whether [`wake`](Self::wake) has one.

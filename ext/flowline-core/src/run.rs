@@ -192,7 +192,10 @@ impl Run {
             let rank = self.rank(step);
             let can = self.can_start(step, now);
             match self.resources.obstacle(step, rank, now).filter(|_| can) {
-                None if self.start(step, now).is_ok() => return Next::Start(step),
+                None if self.start(step, now).is_ok() => {
+                    self.resources.pass_on(rank, None);
+                    return Next::Start(step);
+                }
                 Some(Obstacle::Pool(pool)) => self.resources.park(rank, pool),
                 Some(Obstacle::Rate(until)) => {
                     self.resources.pass_on(rank, None);
