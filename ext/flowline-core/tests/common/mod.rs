@@ -1,6 +1,7 @@
 //! What the tests share: graphs written as text, and a random source that can be repeated.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub mod script;
 pub mod store;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub fn define(text: &str) -> (Vec<&str>, Builder) {
                 "any" => rule.run_if = RunIf::Any,
                 "always" => rule.run_if = RunIf::Always,
                 "optional" => rule.optional = true,
+                _ if flag.contains('=') => {} // What it shares: see the scripts.
                 _ => panic!("no such flag: {flag}"),
             }
         }
