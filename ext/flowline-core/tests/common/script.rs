@@ -246,7 +246,11 @@ impl Script<'_> {
     fn ask(&mut self) -> Next {
         let replayed = self.replayed().next(self.now);
         let next = self.run.next(self.now);
-        assert_eq!(replayed, next, "what to do next, in replay");
+        match (replayed, next) {
+            // It need not be for the same of two obstacles that both wait.
+            (Next::Wait(_), Next::Wait(_)) if !self.needs.is_empty() => {}
+            _ => assert_eq!(replayed, next, "what to do next, in replay"),
+        }
         next
     }
 
