@@ -418,7 +418,10 @@ impl Run {
         match self.phase(step) {
             Some(Phase::Ready) => true,
             Some(Phase::Waiting(until)) => until <= now,
-            Some(Phase::Running) => self.items.get(&step).is_some_and(Items::wants),
+            Some(Phase::Running) => self.items.get_mut(&step).is_some_and(|items| {
+                items.wake(now);
+                items.wants()
+            }),
             _ => false,
         }
     }
