@@ -63,16 +63,16 @@ impl Resources {
 
     /// What keeps a step from starting, if anything does.
     pub(crate) fn obstacle(&self, step: StepId, rank: u32, now: Nanos) -> Option<Obstacle> {
-        let needs = self.needs.get(&step)?;
+        if let Some(again) = self.kept(step, now) {
+            return Some(Obstacle::Rate(again)); // First: what could not start anyway keeps no room from others.
+        }
         let lacks = |&&(pool, amount): &&(PoolId, u32)| {
             self.pools.get(pool as usize).is_some_and(|pool| {
                 pool.free < amount || pool.parked.peek().is_some_and(|&Reverse(first)| first < rank)
             })
         };
-        if let Some(&(pool, _)) = needs.pools.iter().find(lacks) {
-            return Some(Obstacle::Pool(pool));
-        }
-        self.kept(step, now).map(Obstacle::Rate)
+        let (pool, _) = self.needs.get(&step)?.pools.iter().find(lacks)?;
+        Some(Obstacle::Pool(*pool))
     }
 
     /// Until when its rate keeps a step from starting, if it does.

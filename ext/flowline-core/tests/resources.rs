@@ -506,8 +506,7 @@ mod a_rate {
     }
 
     #[test]
-    fn leaves_the_room_it_was_woken_for_to_those_behind() {
-        // `a` is parked behind `holder`; its turn comes when its rate does not let it start.
+    fn is_waited_for_before_a_pool_which_is_left_to_others_meanwhile() {
         check(
             "db=1",
             STOP,
@@ -517,13 +516,12 @@ mod a_rate {
              starts holder
              waits 50
              at 50
-             waits
-             state a pool:db
+             waits 100
+             state a rate:100
              at 60
              holder ok
              starts c
              waits 100
-             state a rate:100
              c ok
              at 100
              starts a",
@@ -531,30 +529,26 @@ mod a_rate {
     }
 
     #[test]
-    fn leaves_the_room_to_those_behind_even_when_others_start_first() {
+    fn keeps_nobody_from_the_pool_that_the_step_will_need() {
+        // There is room for `b`, but not for `a`, which could not start anyway.
         check(
-            "db=1",
+            "db=3",
             STOP,
-            "a: pre | uses=db rate=1/100; x: a; pre; gate; gated: gate; x1: gated; x2: x1; holder | uses=db; c | uses=db",
-            "starts gate pre holder
-             pre ok
+            "a | uses=db:2 rate=1/100; c | uses=db:2; b | uses=db",
+            "starts a
+             waits
+             a retries 0
+             starts c b
+             waits 100
+             state a rate:100
+             at 100
              waits
              state a pool:db
-             holder ok
-             starts a
-             a retries 10
-             starts c
-             waits 10
-             at 10
+             b ok
              waits
-             gate ok
-             c retries 11
-             starts gated
-             waits 11
-             state a rate:100
-             at 11
-             starts c
-             waits 100",
+             c ok
+             starts a
+             waits",
         );
     }
 
