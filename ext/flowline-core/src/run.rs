@@ -165,7 +165,7 @@ impl Run {
     pub fn expect(&mut self, seconds: &[Option<f64>]) {
         let ranking = Ranking::by_time(&self.graph, seconds);
         let ready = std::mem::take(&mut self.ready);
-        let steps = ready.into_iter().filter_map(|Reverse(rank)| self.graph.of_rank(rank));
+        let steps = ready.into_iter().filter_map(|Reverse(rank)| self.of_rank(rank));
         self.ready = steps.map(|step| Reverse(ranking.rank(step))).collect();
         self.ranking = Some(ranking);
     }
@@ -377,12 +377,16 @@ impl Run {
         self.ranking.as_ref().map_or_else(|| self.graph.rank(step), |ranking| ranking.rank(step))
     }
 
+    fn of_rank(&self, rank: u32) -> Option<StepId> {
+        self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
+    }
+
     fn first_ready(&mut self) -> Option<StepId> {
         while let Some(rank) = self.resources.wake() {
             self.ready.push(Reverse(rank));
         }
         let Reverse(rank) = self.ready.pop()?;
-        self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
+        self.of_rank(rank)
     }
 
     fn wait(&mut self, step: StepId, until: Nanos) {

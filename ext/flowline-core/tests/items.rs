@@ -1022,7 +1022,7 @@ mod shared {
              waits
              b ok
              starts m
-             waits",
+             waits 20",
         );
     }
 }

@@ -99,3 +99,20 @@ impl Random {
         }
     }
 }
+
+/// Runs a property on many seeds, or on the one asked for.
+pub fn for_each_seed(cases: u64, mut property: impl FnMut(&mut Random)) {
+    struct Told(u64);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("to repeat this case alone: FLOWLINE_SEED={}", self.0);
+            }
+        }
+    }
+    let wanted = std::env::var("FLOWLINE_SEED").ok().map(|seed| seed.parse().expect("a seed is a number"));
+    for seed in wanted.map_or(0..cases, |seed: u64| seed..seed + 1) {
+        let _told = Told(seed);
+        property(&mut Random(seed));
+    }
+}
