@@ -6,7 +6,6 @@
 //! overtakes what is parked, so nothing starves.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use crate::event::Nanos;
@@ -51,8 +50,8 @@ pub(crate) struct Resources {
     starts: HashMap<StepId, VecDeque<Nanos>>,
     /// How many starts of a step hold what they took.
     held: HashMap<StepId, u32>,
-    /// From which pools steps have been woken, by rank; nothing: their turn has come since.
-    woken: HashMap<u32, Option<PoolId>>,
+    /// From which pools steps have been woken whose turn has not come, by rank.
+    woken: HashMap<u32, PoolId>,
 }
 
 impl Resources {
@@ -154,31 +153,25 @@ impl Resources {
     /// The turn of a step has come that may have been woken: those behind it may start, too, unless it
     /// goes back there.
     pub(crate) fn pass_on(&mut self, rank: u32, back: Option<PoolId>) {
-        let from = self.woken.get_mut(&rank).and_then(Option::take).filter(|&from| Some(from) != back);
+        let from = self.woken.remove(&rank).filter(|&from| Some(from) != back);
         if let Some(pool) = from.and_then(|from| self.pools.get_mut(from as usize)) {
             pool.stirred = true;
         }
     }
 
-    /// The rank of a parked step that may be able to start; each once until [`settle`](Self::settle).
+    /// The rank of a parked step that may be able to start. It ends: the first in rank of those that are
+    /// woken goes back to where it was, and so on.
     pub(crate) fn wake(&mut self) -> Option<u32> {
         for (id, pool) in (0..).zip(&mut self.pools) {
-            let Some(&Reverse(rank)) = pool.parked.peek().filter(|_| pool.stirred && pool.free > 0) else {
-                continue;
-            };
-            if let Entry::Vacant(new) = self.woken.entry(rank) {
-                new.insert(Some(id));
+            if pool.stirred && pool.free > 0 {
                 pool.stirred = false;
-                pool.parked.pop();
-                return Some(rank);
+                if let Some(Reverse(rank)) = pool.parked.pop() {
+                    self.woken.insert(rank, id);
+                    return Some(rank);
+                }
             }
         }
         None
-    }
-
-    /// Parked steps may be woken again. Those whose turn has not come keep what they were woken for.
-    pub(crate) fn settle(&mut self) {
-        self.woken.retain(|_, from| from.is_some());
     }
 
     /// Whether [`wake`](Self::wake) has one.

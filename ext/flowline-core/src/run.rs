@@ -189,7 +189,6 @@ impl Run {
             self.stop(Stop::TimedOut, false, now);
         }
         self.wake(now);
-        self.resources.settle();
         while let Some(step) = self.first_ready() {
             let rank = self.rank(step);
             let can = self.can_start(step, now);
