@@ -16,6 +16,8 @@ use flowline_core::run::Run;
 
 const CASES: u64 = 10_000;
 
+type Edges = Vec<(usize, usize)>;
+
 mod expected_times {
     use super::*;
 
@@ -131,7 +133,7 @@ fn longest(step: usize, edges: &[(usize, usize)], seconds: &[f64]) -> f64 {
 }
 
 /// A random graph and the seconds of some of its steps, few enough different ones for ties.
-fn case(random: &mut Random) -> (Arc<Graph>, Vec<(usize, usize)>, Vec<Option<f64>>) {
+fn case(random: &mut Random) -> (Arc<Graph>, Edges, Vec<Option<f64>>) {
     let steps = 1 + random.below(9);
     let mut edges = vec![];
     for to in 1..steps {
