@@ -3,7 +3,8 @@
 //! A step that finds too little left in a pool is parked there. Room that is made wakes one parked step,
 //! first in rank; if that starts and leaves some, or cannot start for another reason, it wakes the next.
 //! Nothing holds one pool while it waits for another, so nothing deadlocks; nothing of a lower rank
-//! overtakes what is parked, so nothing starves.
+//! overtakes what is parked, so nothing that needs one pool starves. What needs several waits for one at a
+//! time and leaves the others to whoever can use them.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};

@@ -928,6 +928,52 @@ mod shared {
     }
 
     #[test]
+    fn pools_go_to_what_comes_first_in_rank_however_many_items_there_are() {
+        check_sharing(
+            "db=2",
+            STOP,
+            "gate; wide: gate | uses=db:2; m | uses=db",
+            "starts gate m
+             opens m 9
+             starts m m
+             waits
+             gate ok
+             waits
+             state wide pool:db
+             item m done more
+             waits
+             item m done more
+             starts wide
+             waits
+             state m pool:db
+             wide ok
+             starts m m
+             waits",
+        );
+    }
+
+    #[test]
+    fn pools_go_to_items_in_their_turn_when_their_step_comes_first() {
+        check_sharing(
+            "db=2",
+            STOP,
+            "m | uses=db; a | uses=db; b | uses=db",
+            "starts m
+             opens m 1
+             starts m a
+             waits
+             item m done more
+             starts m
+             waits
+             a ok
+             starts b
+             waits
+             exhausts m
+             item m done nothing",
+        );
+    }
+
+    #[test]
     fn rates_count_each_item_and_not_the_step_itself() {
         check_sharing(
             "",
