@@ -165,7 +165,6 @@ mod items {
                      opens m 2
                      starts m m
                      waits
-                     item m 0 retries 5 more
                      m {ending}
                      starts a
                      waits
