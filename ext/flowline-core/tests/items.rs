@@ -693,6 +693,17 @@ mod a_stop {
     }
 
     #[test]
+    fn before_a_step_was_begun_does_not_end_it_before_it_began() {
+        let mut run = Run::new(graph("m").graph, STOP);
+        assert_eq!(run.next(0), Next::Start(0));
+        run.stop(Stop::Interrupted, false, 3);
+        run.begin(0, 5).unwrap();
+        run.open(0, 1).unwrap();
+        assert_eq!((run.timing(0), run.take_passed_over()), (Some((5, 5)), vec![0]));
+        assert_eq!(run.next(5), Next::Done);
+    }
+
+    #[test]
     fn lets_steps_that_run_always_go_on_with_their_items() {
         check(
             STOP,
