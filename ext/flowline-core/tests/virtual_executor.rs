@@ -784,7 +784,7 @@ const SCHEDULES: usize = 4;
 
 #[test]
 fn outcomes_and_outputs_are_those_of_one_step_after_the_other_whatever_the_schedule() {
-    for_each_seed(24_000, |random| {
+    for_each_seed(16_000, |random| {
         let mix = Mix {
             troubles: random.pick(&[0, 10, 30]),
             special: random.pick(&[0, 20, 50]),
@@ -798,7 +798,7 @@ fn outcomes_and_outputs_are_those_of_one_step_after_the_other_whatever_the_sched
 
 #[test]
 fn failures_stops_and_deadlines_end_it_whatever_the_schedule() {
-    for_each_seed(18_000, |random| {
+    for_each_seed(12_000, |random| {
         let mix = Mix {
             troubles: random.pick(&[0, 10, 30]),
             special: random.pick(&[0, 20, 50]),
