@@ -1,5 +1,5 @@
 //! The items of a step that is called once for each: one node of the graph, whose state does not grow
-//! with their number. An item is known by its position; only those that wait for a retry are kept.
+//! with their number. An item is known by its position; only those that were tried in vain are kept.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -42,6 +42,8 @@ pub(crate) struct Items {
     in_flight: u32,
     /// No item is left that was never taken.
     exhausted: bool,
+    /// One failed for good: no other is tried again.
+    failed: bool,
     retries: BinaryHeap<Reverse<(Nanos, Position)>>,
     due: VecDeque<Position>,
     /// Starts that nobody has taken an item for.
@@ -61,6 +63,7 @@ impl Items {
             most,
             in_flight: 0,
             exhausted: false,
+            failed: false,
             retries: BinaryHeap::new(),
             due: VecDeque::new(),
             handed: VecDeque::new(),
@@ -105,12 +108,15 @@ impl Items {
             ItemReport::Done => {}
             ItemReport::None => self.exhaust(),
             ItemReport::Failed => {
+                self.failed = true;
                 self.cut = false;
                 self.close();
             }
             ItemReport::RetryAt(position, until) => {
                 *self.attempts.entry(position).or_default() += 1;
-                self.retries.push(Reverse((until, position)));
+                if !self.failed {
+                    self.retries.push(Reverse((until, position)));
+                }
             }
         }
     }
@@ -140,6 +146,15 @@ impl Items {
             self.retries.pop();
             self.due.push_back(position);
         }
+    }
+
+    /// Whether something still waits until that time, the earliest of all: a retry, or the rate.
+    pub(crate) fn awaits(&mut self, until: Nanos) -> bool {
+        if self.kept == Some(until) && !self.wants() {
+            self.kept = None;
+            self.queued = false;
+        }
+        self.kept == Some(until) || self.retries.peek().is_some_and(|&Reverse((first, _))| first == until)
     }
 
     /// How often the item was tried in vain.

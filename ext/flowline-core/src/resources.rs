@@ -3,10 +3,10 @@
 //! A step that finds too little left in a pool is parked there. Room that is made wakes one parked step,
 //! first in rank; if that starts and leaves some, or cannot start for another reason, it wakes the next.
 //! Nothing holds one pool while it waits for another, so nothing deadlocks; nothing of a lower rank
-//! overtakes what is parked, so nothing starves.
+//! overtakes what is parked, so nothing that needs one pool starves. What needs several waits for one at a
+//! time and leaves the others to whoever can use them.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use crate::event::Nanos;
@@ -51,7 +51,7 @@ pub(crate) struct Resources {
     starts: HashMap<StepId, VecDeque<Nanos>>,
     /// How many starts of a step hold what they took.
     held: HashMap<StepId, u32>,
-    /// From which pools steps have been woken, by rank.
+    /// From which pools steps have been woken whose turn has not come, by rank.
     woken: HashMap<u32, PoolId>,
 }
 
@@ -63,20 +63,25 @@ impl Resources {
 
     /// What keeps a step from starting, if anything does.
     pub(crate) fn obstacle(&self, step: StepId, rank: u32, now: Nanos) -> Option<Obstacle> {
-        let needs = self.needs.get(&step)?;
+        if let Some(again) = self.kept(step, now) {
+            return Some(Obstacle::Rate(again)); // First: what could not start anyway keeps no room from others.
+        }
         let lacks = |&&(pool, amount): &&(PoolId, u32)| {
             self.pools.get(pool as usize).is_some_and(|pool| {
                 pool.free < amount || pool.parked.peek().is_some_and(|&Reverse(first)| first < rank)
             })
         };
-        if let Some(&(pool, _)) = needs.pools.iter().find(lacks) {
-            return Some(Obstacle::Pool(pool));
-        }
-        let (most, period) = needs.rate?;
+        let (pool, _) = self.needs.get(&step)?.pools.iter().find(lacks)?;
+        Some(Obstacle::Pool(*pool))
+    }
+
+    /// Until when its rate keeps a step from starting, if it does.
+    pub(crate) fn kept(&self, step: StepId, now: Nanos) -> Option<Nanos> {
+        let (most, period) = self.needs.get(&step)?.rate?;
         let starts = self.starts.get(&step)?;
         let first = *starts.get(starts.len().checked_sub(most as usize)?)?;
         let again = first.saturating_add(period);
-        (again > now).then_some(Obstacle::Rate(again))
+        (again > now).then_some(again)
     }
 
     /// The step starts.
@@ -96,7 +101,6 @@ impl Resources {
         for &(pool, amount) in &needs.pools {
             if let Some(pool) = self.pools.get_mut(pool as usize) {
                 pool.free = pool.free.saturating_sub(amount);
-                pool.stirred = true;
             }
         }
     }
@@ -129,6 +133,16 @@ impl Resources {
         }
     }
 
+    /// The step wants nothing any more: those that wait behind it may start.
+    pub(crate) fn stir(&mut self, step: StepId) {
+        let Some(needs) = self.needs.get(&step) else { return };
+        for &(pool, _) in &needs.pools {
+            if let Some(pool) = self.pools.get_mut(pool as usize) {
+                pool.stirred = true;
+            }
+        }
+    }
+
     /// The step of that rank waits for that pool.
     pub(crate) fn park(&mut self, rank: u32, at: PoolId) {
         self.pass_on(rank, Some(at));
@@ -137,34 +151,28 @@ impl Resources {
         }
     }
 
-    /// A step that was woken does not start: those behind it may, unless it goes back there.
+    /// The turn of a step has come that may have been woken: those behind it may start, too, unless it
+    /// goes back there.
     pub(crate) fn pass_on(&mut self, rank: u32, back: Option<PoolId>) {
-        if let Some(&from) = self.woken.get(&rank).filter(|&&from| Some(from) != back) {
-            if let Some(pool) = self.pools.get_mut(from as usize) {
-                pool.stirred = true;
-            }
+        let from = self.woken.remove(&rank).filter(|&from| Some(from) != back);
+        if let Some(pool) = from.and_then(|from| self.pools.get_mut(from as usize)) {
+            pool.stirred = true;
         }
     }
 
-    /// The rank of a parked step that may be able to start; each once until [`settle`](Self::settle).
+    /// The rank of a parked step that may be able to start. It ends: the first in rank of those that are
+    /// woken goes back to where it was, and so on.
     pub(crate) fn wake(&mut self) -> Option<u32> {
         for (id, pool) in (0..).zip(&mut self.pools) {
-            let Some(&Reverse(rank)) = pool.parked.peek().filter(|_| pool.stirred && pool.free > 0) else {
-                continue;
-            };
-            if let Entry::Vacant(new) = self.woken.entry(rank) {
-                new.insert(id);
+            if pool.stirred && pool.free > 0 {
                 pool.stirred = false;
-                pool.parked.pop();
-                return Some(rank);
+                if let Some(Reverse(rank)) = pool.parked.pop() {
+                    self.woken.insert(rank, id);
+                    return Some(rank);
+                }
             }
         }
         None
-    }
-
-    /// Parked steps may be woken again.
-    pub(crate) fn settle(&mut self) {
-        self.woken.clear();
     }
 
     /// Whether [`wake`](Self::wake) has one.

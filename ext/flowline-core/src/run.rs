@@ -62,6 +62,7 @@ pub struct Run {
     waiting: BinaryHeap<Reverse<(Nanos, StepId)>>,
     unfinished: usize,
     stopped: Option<Stop>,
+    stopped_at: Nanos,
     entirely: bool,
     deadline: Option<Nanos>,
     failures: Vec<StepId>,
@@ -100,6 +101,7 @@ impl Run {
             waiting: BinaryHeap::new(),
             unfinished,
             stopped: None,
+            stopped_at: 0,
             entirely: false,
             deadline: None,
             failures: Vec::new(),
@@ -163,7 +165,7 @@ impl Run {
     pub fn expect(&mut self, seconds: &[Option<f64>]) {
         let ranking = Ranking::by_time(&self.graph, seconds);
         let ready = std::mem::take(&mut self.ready);
-        let steps = ready.into_iter().filter_map(|Reverse(rank)| self.graph.of_rank(rank));
+        let steps = ready.into_iter().filter_map(|Reverse(rank)| self.of_rank(rank));
         self.ready = steps.map(|step| Reverse(ranking.rank(step))).collect();
         self.ranking = Some(ranking);
     }
@@ -187,12 +189,14 @@ impl Run {
             self.stop(Stop::TimedOut, false, now);
         }
         self.wake(now);
-        self.resources.settle();
         while let Some(step) = self.first_ready() {
             let rank = self.rank(step);
             let can = self.can_start(step, now);
             match self.resources.obstacle(step, rank, now).filter(|_| can) {
-                None if self.start(step, now).is_ok() => return Next::Start(step),
+                None if self.start(step, now).is_ok() => {
+                    self.resources.pass_on(rank, None);
+                    return Next::Start(step);
+                }
                 Some(Obstacle::Pool(pool)) => self.resources.park(rank, pool),
                 Some(Obstacle::Rate(until)) => {
                     self.resources.pass_on(rank, None);
@@ -208,7 +212,8 @@ impl Run {
             return Next::Done;
         }
         while let Some(&Reverse((until, step))) = self.waiting.peek() {
-            if self.phase(step) == Some(Phase::Waiting(until)) || self.items.contains_key(&step) {
+            let of_items = self.items.get_mut(&step).is_some_and(|items| items.awaits(until));
+            if of_items || self.phase(step) == Some(Phase::Waiting(until)) {
                 return Next::Wait(Some(self.deadline.map_or(until, |deadline| deadline.min(until))));
             }
             self.waiting.pop();
@@ -242,7 +247,7 @@ impl Run {
     /// # Errors
     /// The step is not running.
     pub fn report(&mut self, step: StepId, report: Report, now: Nanos) -> Result<(), RunError> {
-        let (stopped, entirely) = (self.stopped, self.entirely);
+        let stop = self.stop_of(step);
         let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
         if state.phase != Phase::Running {
             return Err(RunError::NotRunning(step));
@@ -257,7 +262,7 @@ impl Run {
             }
             Report::RetryAt(until) => {
                 state.attempts += 1;
-                match stopped.filter(|_| entirely || self.graph.rule(step).run_if != RunIf::Always) {
+                match stop {
                     Some(stop) => self.end(step, Outcome::Cancelled(stop.reason()), now),
                     None => {
                         self.resources.release(step);
@@ -275,18 +280,16 @@ impl Run {
         if self.unfinished == 0 || (self.stopped.is_some() && !entirely) {
             return; // Nothing is left that this could cancel.
         }
-        self.entirely = entirely;
+        (self.entirely, self.stopped_at) = (entirely, now);
         let outcome = Outcome::Cancelled(self.stopped.get_or_insert(stop).reason());
         let graph = Arc::clone(&self.graph);
         for &step in graph.order() {
             let spared = !entirely && graph.rule(step).run_if == RunIf::Always;
-            let idle = match self.phase(step) {
-                Some(Phase::Pending | Phase::Ready | Phase::Waiting(_)) => true,
-                Some(Phase::Running) if !spared => self.close(step),
-                _ => false,
-            };
-            if idle && !spared {
-                self.end(step, outcome, now);
+            match self.phase(step) {
+                _ if spared => {}
+                Some(Phase::Pending | Phase::Ready | Phase::Waiting(_)) => self.end(step, outcome, now),
+                Some(Phase::Running) => self.close(step, outcome, now),
+                _ => {}
             }
         }
         // What is left of those that wait for a pool must not wait for what has been cancelled.
@@ -360,6 +363,11 @@ impl Run {
         self.steps.len() - self.unfinished
     }
 
+    /// Why nothing of the step may start any more, if that is so.
+    fn stop_of(&self, step: StepId) -> Option<Stop> {
+        self.stopped.filter(|_| self.entirely || self.graph.rule(step).run_if != RunIf::Always)
+    }
+
     fn phase(&self, step: StepId) -> Option<Phase> {
         self.steps.get(step as usize).map(|state| state.phase)
     }
@@ -368,12 +376,16 @@ impl Run {
         self.ranking.as_ref().map_or_else(|| self.graph.rank(step), |ranking| ranking.rank(step))
     }
 
+    fn of_rank(&self, rank: u32) -> Option<StepId> {
+        self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
+    }
+
     fn first_ready(&mut self) -> Option<StepId> {
         while let Some(rank) = self.resources.wake() {
             self.ready.push(Reverse(rank));
         }
         let Reverse(rank) = self.ready.pop()?;
-        self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
+        self.of_rank(rank)
     }
 
     fn wait(&mut self, step: StepId, until: Nanos) {
@@ -409,7 +421,10 @@ impl Run {
         match self.phase(step) {
             Some(Phase::Ready) => true,
             Some(Phase::Waiting(until)) => until <= now,
-            Some(Phase::Running) => self.items.get(&step).is_some_and(Items::wants),
+            Some(Phase::Running) => self.items.get_mut(&step).is_some_and(|items| {
+                items.wake(now);
+                items.wants()
+            }),
             _ => false,
         }
     }
@@ -466,7 +481,9 @@ impl Run {
             self.unfinished -= 1;
         }
         self.resources.release_all(step);
-        self.items.remove(&step);
+        if self.items.remove(&step).is_some() {
+            self.resources.stir(step);
+        }
     }
 
     /// Tells a step how one of its dependencies ended; true if it was the last one it waited for.

@@ -110,7 +110,7 @@ mod closures {
     fn of_nothing_or_of_unknown_steps_are_empty() {
         check("", "", "");
         let graph = plain(2, &[(0, 1)]).unwrap();
-        assert_eq!(graph.upstream(&[2, StepId::MAX]), []);
+        assert!(graph.upstream(&[2, StepId::MAX]).is_empty());
         assert_eq!(graph.downstream(&[1, 7]), [1]);
     }
 }

@@ -7,7 +7,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::Random;
+use common::{Random, for_each_seed};
 use flowline_core::event::{
     CancelReason, Event, Nanos, Next, OnError, Outcome, Report, SkipReason, Status, Stop,
 };
@@ -17,23 +17,6 @@ use flowline_core::run::Run;
 const CASES: u64 = 30_000;
 
 type Edges = Vec<(usize, usize)>;
-
-/// Runs a property on many seeds, or on the one asked for.
-fn for_each_seed(property: impl Fn(&mut Random)) {
-    struct Told(u64);
-    impl Drop for Told {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                eprintln!("to repeat this case alone: FLOWLINE_SEED={}", self.0);
-            }
-        }
-    }
-    let wanted = std::env::var("FLOWLINE_SEED").ok().map(|seed| seed.parse().expect("a seed is a number"));
-    for seed in wanted.map_or(0..CASES, |seed: u64| seed..seed + 1) {
-        let _told = Told(seed);
-        property(&mut Random(seed));
-    }
-}
 
 /// Mostly small, sometimes larger; from no edges to nearly all, in any direction if it need not be acyclic.
 fn edges(random: &mut Random, steps: usize, acyclic: bool) -> Edges {
@@ -105,7 +88,7 @@ fn ranked(steps: usize, edges: &Edges) -> Vec<StepId> {
 
 #[test]
 fn graphs_agree_with_naive_ones() {
-    for_each_seed(|random| {
+    for_each_seed(CASES, |random| {
         let steps = size(random);
         let mut edges = edges(random, steps, false);
         let distance = distances(steps, &edges);
@@ -504,7 +487,7 @@ fn execute<'a>(case: &'a Case, on_error: OnError, random: &mut Random, stops: us
 
 #[test]
 fn outcomes_follow_from_the_dependencies_outcomes_whatever_runs_beside_and_ends_first() {
-    for_each_seed(|random| {
+    for_each_seed(CASES, |random| {
         let case = case(random);
         for _ in 0..3 {
             let execution = execute(&case, OnError::Continue, random, 0);
@@ -516,7 +499,7 @@ fn outcomes_follow_from_the_dependencies_outcomes_whatever_runs_beside_and_ends_
 
 #[test]
 fn after_the_first_failure_only_what_runs_and_what_runs_always_goes_on() {
-    for_each_seed(|random| {
+    for_each_seed(CASES, |random| {
         let case = case(random);
         let execution = execute(&case, OnError::Stop, random, 0);
         let failed = execution.events.iter().position(|event| match *event {
@@ -535,7 +518,7 @@ fn after_the_first_failure_only_what_runs_and_what_runs_always_goes_on() {
 
 #[test]
 fn stops_at_any_time_decide_what_is_idle() {
-    for_each_seed(|random| {
+    for_each_seed(CASES, |random| {
         let case = case(random);
         let on_error = random.pick(&[OnError::Stop, OnError::Continue]);
         let stops = random.pick(&[3, 10, 30]);

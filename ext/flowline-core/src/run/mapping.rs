@@ -5,12 +5,13 @@ use std::cmp::Reverse;
 
 use super::{Phase, Run};
 use crate::event::{Nanos, Outcome, RunError, State};
-use crate::graph::{RunIf, StepId};
+use crate::graph::StepId;
 use crate::items::{ItemReport, Items, Left, Position};
+use crate::resources::Obstacle;
 
 impl Run {
     /// The items of a started step can be taken, that many at a time: it is started for each of them. What its
-    /// own start took is given back.
+    /// own start took is given back. If the run has been stopped meanwhile, none is, and this ends the step.
     ///
     /// # Errors
     /// The step is not running.
@@ -20,7 +21,13 @@ impl Run {
         }
         self.resources.untake(step);
         self.items.insert(step, Items::new(most.max(1)));
-        self.offer(step);
+        match self.stop_of(step) {
+            Some(stop) => {
+                let started = self.started(step).unwrap_or_default();
+                self.close(step, Outcome::Cancelled(stop.reason()), self.stopped_at.max(started));
+            }
+            None => self.offer(step),
+        }
         Ok(())
     }
 
@@ -33,6 +40,7 @@ impl Run {
     pub fn exhaust(&mut self, step: StepId) {
         if let Some(items) = self.items.get_mut(&step) {
             items.exhaust();
+            self.resources.stir(step);
         }
     }
 
@@ -44,10 +52,11 @@ impl Run {
     /// Takes note of what became of an item.
     ///
     /// # Errors
-    /// The step is not open.
+    /// The step is not open, or none of its items is in flight.
     pub fn report_item(&mut self, step: StepId, report: ItemReport, now: Nanos) -> Result<Left, RunError> {
-        let stop = self.stopped.filter(|_| self.entirely || self.graph.rule(step).run_if != RunIf::Always);
-        let items = self.items.get_mut(&step).ok_or(RunError::NotRunning(step))?;
+        let stop = self.stop_of(step);
+        let items = self.items.get_mut(&step).filter(|items| !items.is_idle());
+        let items = items.ok_or(RunError::NotRunning(step))?;
         items.report(report);
         let cut = stop.is_some() && items.cut();
         let empty = items.is_empty();
@@ -74,9 +83,14 @@ impl Run {
         Some(match self.phase(step)? {
             Phase::Pending => State::Pending,
             Phase::Ready => obstacle.unwrap_or(State::Ready),
-            Phase::Waiting(_) => obstacle.unwrap_or(State::Retry),
-            Phase::Running => match self.items.get(&step) {
-                Some(items) if items.is_idle() => obstacle.unwrap_or(State::Retry),
+            Phase::Waiting(until) if until <= now => obstacle.unwrap_or(State::Ready),
+            Phase::Waiting(until) => match self.resources.kept(step, now) {
+                Some(again) if again >= until => State::Resource(Obstacle::Rate(again)),
+                _ => State::Retry,
+            },
+            Phase::Running => match self.items.get(&step).filter(|items| items.is_idle()) {
+                Some(items) if items.wants() => obstacle.unwrap_or(State::Ready),
+                Some(items) if !items.is_empty() => State::Retry,
                 _ => State::Running,
             },
             Phase::Ended(outcome) => State::Ended(outcome),
@@ -105,9 +119,12 @@ impl Run {
         }
     }
 
-    /// No further item of the step is taken; true if that ends it.
-    pub(super) fn close(&mut self, step: StepId) -> bool {
-        self.items.get_mut(&step).is_some_and(Items::cut)
+    /// No further item of the step is taken, which ends it unless one is in flight.
+    pub(super) fn close(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
+        if self.items.get_mut(&step).is_some_and(Items::cut) {
+            self.passed_over.push(step);
+            self.end(step, outcome, now);
+        }
     }
 
     /// Queues the step for its next item.

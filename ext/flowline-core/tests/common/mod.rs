@@ -1,6 +1,7 @@
 //! What the tests share: graphs written as text, and a random source that can be repeated.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub mod script;
 pub mod store;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub fn define(text: &str) -> (Vec<&str>, Builder) {
                 "any" => rule.run_if = RunIf::Any,
                 "always" => rule.run_if = RunIf::Always,
                 "optional" => rule.optional = true,
+                _ if flag.contains('=') => {} // What it shares: see the scripts.
                 _ => panic!("no such flag: {flag}"),
             }
         }
@@ -95,5 +97,22 @@ impl Random {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
+    }
+}
+
+/// Runs a property on many seeds, or on the one asked for.
+pub fn for_each_seed(cases: u64, mut property: impl FnMut(&mut Random)) {
+    struct Told(u64);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("to repeat this case alone: FLOWLINE_SEED={}", self.0);
+            }
+        }
+    }
+    let wanted = std::env::var("FLOWLINE_SEED").ok().map(|seed| seed.parse().expect("a seed is a number"));
+    for seed in wanted.map_or(0..cases, |seed: u64| seed..seed + 1) {
+        let _told = Told(seed);
+        property(&mut Random(seed));
     }
 }

@@ -1,0 +1,831 @@
+//! Workers that take their next step themselves, in virtual time and random order: random graphs, pools,
+//! rates, items, retries, failures, stops and deadlines against a naive reading of the contract.
+//!
+//! A failure prints its seed; `FLOWLINE_SEED=<seed> cargo test --test virtual_executor` repeats that case alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod common;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use common::{Random, for_each_seed};
+use flowline_core::event::Outcome::{Cached, Cancelled, Failed, Restored, Skipped, Succeeded, TimedOut};
+use flowline_core::event::{CancelReason, Event, Nanos, Next, OnError, Outcome, Report, SkipReason, Stop};
+use flowline_core::graph::{Graph, Rule, RunIf, StepId};
+use flowline_core::items::{ItemReport, Left, Position};
+use flowline_core::ranking::Ranking;
+use flowline_core::resources::Needs;
+use flowline_core::run::Run;
+
+/// What the items of a step will do when they are called.
+struct Map {
+    retries: Vec<u32>,
+    failing: Option<Position>,
+    most: u32,
+    /// Whether the caller knows which item is the last when it takes it.
+    known: bool,
+}
+
+impl Map {
+    fn len(&self) -> Position {
+        self.retries.len() as Position
+    }
+}
+
+struct Step {
+    rule: Rule,
+    dependencies: Vec<usize>,
+    retries: u32,
+    ending: Outcome,
+    map: Option<Map>,
+    needs: Needs,
+}
+
+/// A graph, how its steps behave, and what they share.
+struct Case {
+    steps: Vec<Step>,
+    graph: Arc<Graph>,
+    ranks: Vec<u32>,
+    seconds: Option<Vec<Option<f64>>>,
+    pools: Vec<u32>,
+}
+
+/// How much of what there is in a case, in percent.
+struct Mix {
+    troubles: usize,
+    special: usize,
+    maps: usize,
+    pools: usize,
+    rates: usize,
+}
+
+fn case(random: &mut Random, mix: &Mix) -> Case {
+    let count = 1 + random.below(9);
+    let density = random.pick(&[0, 10, 20, 40]);
+    let pools: Vec<u32> = (0..1 + random.below(3)).map(|_| 1 + random.below(4) as u32).collect();
+    let mut steps = Vec::new();
+    let mut edges = Vec::new();
+    for id in 0..count {
+        let dependencies: Vec<usize> = (0..id).filter(|_| random.percent(density)).collect();
+        edges.extend(dependencies.iter().map(|&from| (from as StepId, id as StepId)));
+        let run_if = match random.percent(mix.special) {
+            true => random.pick(&[RunIf::Any, RunIf::Always]),
+            false => RunIf::Success,
+        };
+        let ending = match random.percent(mix.troubles) {
+            true => random.pick(&[Failed, Failed, TimedOut, Skipped(SkipReason::Condition)]),
+            false => random.pick(&[Succeeded, Succeeded, Succeeded, Succeeded, Cached, Restored]),
+        };
+        let map = (ending == Succeeded && random.percent(mix.maps)).then(|| map(random, mix.troubles));
+        let retries = if random.percent(25) { 1 + random.below(3) as u32 } else { 0 };
+        let mut needs = Needs::default();
+        for (pool, &size) in (0..).zip(&pools) {
+            if random.percent(mix.pools) {
+                needs.pools.push((pool, 1 + random.below(size as usize) as u32));
+            }
+        }
+        random.shuffle(&mut needs.pools);
+        if random.percent(mix.rates) {
+            needs.rate = Some((1 + random.below(3) as u32, 1 + random.below(15) as Nanos));
+        }
+        let rule = Rule { run_if, optional: random.percent(mix.special / 2) };
+        let ending = if map.as_ref().is_some_and(|map| map.failing.is_some()) { Failed } else { ending };
+        steps.push(Step { rule, dependencies, retries, ending, map, needs });
+    }
+    let graph = Arc::new(Graph::new(steps.iter().map(|step| step.rule).collect(), edges).unwrap());
+    let seconds = random
+        .percent(30)
+        .then(|| (0..count).map(|_| random.percent(70).then(|| random.below(5) as f64)).collect::<Vec<_>>());
+    let ids = 0..count as StepId;
+    let ranks = match &seconds {
+        Some(seconds) => {
+            let ranking = Ranking::by_time(&graph, seconds);
+            ids.map(|step| ranking.rank(step)).collect()
+        }
+        None => ids.map(|step| graph.rank(step)).collect(),
+    };
+    Case { steps, graph, ranks, seconds, pools }
+}
+
+fn map(random: &mut Random, troubles: usize) -> Map {
+    let len = random.below(7);
+    let retries = (0..len).map(|_| if random.percent(25) { 1 + random.below(3) as u32 } else { 0 }).collect();
+    let failing = (len > 0 && random.percent(troubles)).then(|| random.below(len) as Position);
+    let most = if random.percent(20) { u32::MAX } else { 1 + random.below(4) as u32 };
+    Map { retries, failing, most, known: len > 0 && random.percent(50) }
+}
+
+fn mix(seed: u64, value: u64) -> u64 {
+    Random(seed.rotate_left(17) ^ value).next()
+}
+
+impl Case {
+    fn always(&self, step: usize) -> bool {
+        self.steps[step].rule.run_if == RunIf::Always
+    }
+
+    /// The outcome and the output of a step if nothing stops the run, one step after the other.
+    fn sequential(&self) -> Vec<(Outcome, Option<u64>)> {
+        let mut known: Vec<(Outcome, Option<u64>)> = Vec::new();
+        for step in &self.steps {
+            let (mut outputs, mut failures) = (0, 0);
+            for &dependency in &step.dependencies {
+                match known[dependency].0 {
+                    Failed | TimedOut if self.steps[dependency].rule.optional => {}
+                    Failed | TimedOut | Cancelled(_) => failures += 1,
+                    Skipped(_) => {}
+                    _ => outputs += 1,
+                }
+            }
+            let runs = match step.rule.run_if {
+                RunIf::Always => true,
+                RunIf::Any => outputs > 0 || step.dependencies.is_empty(),
+                RunIf::Success => outputs == step.dependencies.len(),
+            };
+            let outcome = match (runs, failures) {
+                (true, _) => step.ending,
+                (false, 0) => Skipped(SkipReason::UpstreamSkipped),
+                (false, _) => Cancelled(CancelReason::UpstreamFailed),
+            };
+            let input = input(step, |dependency| known[dependency].1);
+            let output = matches!(outcome, Succeeded | Cached | Restored).then(|| match &step.map {
+                Some(map) => (0..map.len()).fold(input, |all, position| mix(all, mix(input, position))),
+                None => mix(input, known.len() as u64),
+            });
+            known.push((outcome, output));
+        }
+        known
+    }
+}
+
+/// What a step makes of the outputs of its dependencies.
+fn input(step: &Step, output: impl Fn(usize) -> Option<u64>) -> u64 {
+    step.dependencies.iter().fold(1, |all, &dependency| mix(all, output(dependency).unwrap_or(0)))
+}
+
+/// What there is to know of a step without asking the run.
+#[derive(Default)]
+struct Live {
+    /// It was started and not reported on.
+    running: bool,
+    waiting: Option<Nanos>,
+    calls: u32,
+    starts: u32,
+    /// Starts that hold what they took of the pools.
+    holding: u32,
+    /// When it started, without the starts that opened it.
+    rated: Vec<Nanos>,
+    open: bool,
+    in_flight: u32,
+    fresh: Position,
+    exhausted: bool,
+    failed: bool,
+    left_over: bool,
+    /// Items to be tried again, until they are taken.
+    retries: Vec<(Nanos, Position)>,
+    /// Those are not tried again after all, except where a start was made for them.
+    given_up: bool,
+    /// For each start that no item was taken for: whether it is for one to be tried again.
+    handed: VecDeque<bool>,
+    item_starts: Vec<u32>,
+    item_vain: Vec<u32>,
+    results: Vec<Option<u64>>,
+    output: Option<u64>,
+    /// How often its end was told.
+    told: u32,
+    reported: Option<Outcome>,
+}
+
+impl Live {
+    /// When the items are to be tried again that nothing was started for.
+    fn retries(&self) -> Vec<Nanos> {
+        let mut times: Vec<Nanos> = self.retries.iter().map(|&(until, _)| until).collect();
+        times.sort_unstable();
+        let started = self.handed.iter().filter(|again| **again).count();
+        times.split_off(if self.given_up { times.len() } else { started })
+    }
+
+    fn has_retry(&self, now: Nanos) -> bool {
+        self.retries().first().is_some_and(|&until| until <= now)
+    }
+
+    /// No item is taken any more but those that were started.
+    fn close(&mut self) {
+        self.exhausted = true;
+        self.given_up = true;
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    /// The step itself, or what comes before its items.
+    Step,
+    Item(Position),
+    /// All items have ended.
+    Close,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Worker {
+    Idle,
+    /// Until that time, or the next change.
+    Asleep(Option<Nanos>),
+    /// It was given a start of an open step, and has not taken its item.
+    Handed(usize),
+    Busy(usize, Job, Nanos),
+    Gone,
+}
+
+struct Execution<'a> {
+    case: &'a Case,
+    on_error: OnError,
+    run: Run,
+    now: Nanos,
+    deadline: Option<Nanos>,
+    workers: Vec<Worker>,
+    live: Vec<Live>,
+    stopped: Option<(Stop, bool)>,
+    failures: Vec<StepId>,
+    events: Vec<Event>,
+    /// When `next` last had nothing to start and nothing has changed since but the time.
+    waited: Option<Nanos>,
+}
+
+impl<'a> Execution<'a> {
+    fn new(case: &'a Case, on_error: OnError, workers: usize, deadline: Option<Nanos>) -> Self {
+        let mut run = Run::new(case.graph.clone(), on_error);
+        let needs = (0..).zip(&case.steps).map(|(id, step)| (id, step.needs.clone()));
+        run.share(&case.pools, needs.filter(|(_, needs)| *needs != Needs::default()).collect());
+        if let Some(seconds) = &case.seconds {
+            run.expect(seconds);
+        }
+        if let Some(deadline) = deadline {
+            run.limit(deadline);
+        }
+        let live = |step: &Step| {
+            let items = step.map.as_ref().map_or(0, |map| map.retries.len());
+            Live {
+                item_starts: vec![0; items],
+                item_vain: vec![0; items],
+                results: vec![None; items],
+                ..Live::default()
+            }
+        };
+        Self {
+            case,
+            on_error,
+            run,
+            now: 0,
+            deadline,
+            workers: vec![Worker::Idle; workers],
+            live: case.steps.iter().map(live).collect(),
+            stopped: None,
+            failures: vec![],
+            events: vec![],
+            waited: None,
+        }
+    }
+
+    /// Runs it to its end; `stops` is the chance of a stop in each breath, in per mille.
+    fn finish(mut self, random: &mut Random, stops: usize) -> Self {
+        let mut breaths = 0;
+        while !self.workers.iter().all(|worker| matches!(worker, Worker::Gone)) {
+            breaths += 1;
+            assert!(breaths < 50_000, "it never ends");
+            if random.below(1000) < stops {
+                self.stop(
+                    random.pick(&[Stop::Interrupted, Stop::TimedOut, Stop::Failed]),
+                    random.percent(30),
+                );
+            }
+            let able: Vec<usize> = (0..self.workers.len()).filter(|&worker| self.can_act(worker)).collect();
+            if able.is_empty() {
+                self.pass_time();
+            } else {
+                self.act(random.pick(&able), random);
+            }
+            self.note_passed_over();
+        }
+        self
+    }
+
+    fn can_act(&self, worker: usize) -> bool {
+        match self.workers[worker] {
+            Worker::Idle | Worker::Handed(_) => true,
+            Worker::Asleep(until) => until.is_some_and(|until| until <= self.now),
+            Worker::Busy(_, _, end) => end <= self.now,
+            Worker::Gone => false,
+        }
+    }
+
+    /// Nobody can do anything now.
+    fn pass_time(&mut self) {
+        if self.workers.iter().any(|worker| matches!(worker, Worker::Asleep(_))) {
+            let idle = self.due().into_iter().find(|&step| self.may_start(step));
+            assert_eq!(idle, None, "a worker is idle, and this step could start");
+        }
+        let next = self.workers.iter().filter_map(|worker| match worker {
+            Worker::Asleep(until) => *until,
+            Worker::Busy(_, _, end) => Some(*end),
+            _ => None,
+        });
+        self.now = next.min().expect("everybody waits for nothing: a deadlock");
+    }
+
+    /// Something was told to the run: whoever sleeps asks again.
+    fn changed(&mut self, event: Event) {
+        self.events.push(event);
+        self.waited = None;
+        for worker in &mut self.workers {
+            if matches!(worker, Worker::Asleep(_)) {
+                *worker = Worker::Idle;
+            }
+        }
+        if self.stopped.is_none() && self.run.is_stopped() {
+            self.note_stop(Stop::Failed, false);
+        }
+    }
+
+    fn act(&mut self, worker: usize, random: &mut Random) {
+        let state = self.workers[worker];
+        self.workers[worker] = Worker::Idle;
+        match state {
+            Worker::Idle | Worker::Asleep(_) => self.ask(worker, random),
+            Worker::Handed(step) => self.take(worker, step, random),
+            Worker::Busy(step, Job::Step, _) if self.live[step].calls < self.case.steps[step].retries => {
+                self.retry(step, random);
+            }
+            Worker::Busy(step, Job::Step, _) if self.case.steps[step].map.is_some() => self.open(step),
+            Worker::Busy(step, Job::Step | Job::Close, _) => self.report(step),
+            Worker::Busy(step, Job::Item(position), _) => {
+                let map = self.case.steps[step].map.as_ref().unwrap();
+                let report = if self.live[step].item_vain[position as usize] < map.retries[position as usize]
+                {
+                    ItemReport::RetryAt(position, self.now + random.below(8) as Nanos)
+                } else if map.failing == Some(position) {
+                    ItemReport::Failed
+                } else {
+                    ItemReport::Done
+                };
+                self.report_item(worker, step, Some(position), report, random);
+            }
+            Worker::Gone => panic!("it is gone"),
+        }
+    }
+
+    fn ask(&mut self, worker: usize, random: &mut Random) {
+        if self.deadline.is_some_and(|deadline| deadline <= self.now) {
+            self.deadline = None;
+            if self.run.ended() < self.live.len() && self.stopped.is_none() {
+                self.events.push(Event::Stopped { stop: Stop::TimedOut, entirely: false, at: self.now });
+                self.note_stop(Stop::TimedOut, false);
+            }
+        }
+        let has_ready = self.run.has_ready();
+        let next = self.run.next(self.now);
+        assert_eq!(self.run.is_stopped(), self.stopped.is_some(), "nothing else stops it");
+        self.note_passed_over();
+        match next {
+            Next::Start(step) => {
+                assert!(has_ready || self.waited != Some(self.now), "there was nothing ready: {step}");
+                self.check_start(step as usize);
+                self.start(worker, step as usize, random);
+            }
+            Next::Wait(until) => {
+                let idle = self.due().into_iter().find(|&step| self.may_start(step));
+                assert_eq!(idle, None, "this step could start");
+                assert_eq!(until, self.next_time(), "the next time at which something could change");
+                assert!(!self.run.has_ready(), "so that nobody asks in vain");
+                assert!(until.is_none_or(|until| until > self.now));
+                self.workers[worker] = Worker::Asleep(until);
+                self.waited = Some(self.now);
+            }
+            Next::Done => {
+                assert_eq!(self.run.ended(), self.live.len());
+                self.workers[worker] = Worker::Gone;
+            }
+        }
+    }
+
+    fn ended(&self, step: usize) -> bool {
+        self.run.outcome(step as StepId).is_some()
+    }
+
+    /// Whether the run has been stopped for that step, too.
+    fn is_stopped(&self, step: usize) -> bool {
+        self.stopped.is_some_and(|(_, entirely)| entirely || !self.case.always(step))
+    }
+
+    /// The steps that could start or start another item, but for what they share; the first in rank first.
+    fn due(&self) -> Vec<usize> {
+        let due = |&step: &usize| {
+            let live = &self.live[step];
+            if self.ended(step) {
+                return false;
+            }
+            if live.open {
+                return live.in_flight < self.most(step) && (live.has_retry(self.now) || !live.exhausted);
+            }
+            !live.running
+                && live.waiting.is_none_or(|until| until <= self.now)
+                && self.case.steps[step].dependencies.iter().all(|&dependency| self.ended(dependency))
+        };
+        let mut due: Vec<usize> = (0..self.live.len()).filter(due).collect();
+        due.sort_by_key(|&step| self.case.ranks[step]);
+        due
+    }
+
+    fn most(&self, step: usize) -> u32 {
+        self.case.steps[step].map.as_ref().map_or(0, |map| map.most)
+    }
+
+    fn free(&self, pool: u32) -> u32 {
+        let used = |(step, live): (&Step, &Live)| {
+            let amounts = step.needs.pools.iter().filter(|(needed, _)| *needed == pool);
+            amounts.map(|(_, amount)| amount * live.holding).sum::<u32>()
+        };
+        let used = self.case.steps.iter().zip(&self.live).map(used).sum::<u32>();
+        self.case.pools[pool as usize].checked_sub(used).expect("more is used than there is")
+    }
+
+    /// Until when its rate keeps the step.
+    fn kept(&self, step: usize) -> Option<Nanos> {
+        let (count, period) = self.case.steps[step].needs.rate?;
+        let rated = &self.live[step].rated;
+        let first = rated.len().checked_sub(count as usize)?;
+        Some(rated[first] + period).filter(|&until| until > self.now)
+    }
+
+    /// The pools in which too little is left for the step.
+    fn short(&self, step: usize) -> Vec<u32> {
+        let needs = self.case.steps[step].needs.pools.iter();
+        needs.filter(|&&(pool, amount)| self.free(pool) < amount).map(|&(pool, _)| pool).collect()
+    }
+
+    fn uses(&self, step: usize, pool: u32) -> bool {
+        self.case.steps[step].needs.pools.iter().any(|&(needed, _)| needed == pool)
+    }
+
+    /// Those that come before the step in rank and wait for pools only, and for which.
+    fn before(&self, step: usize) -> Vec<(usize, Vec<u32>)> {
+        let first = self.due().into_iter().take_while(|&other| other != step);
+        first.filter(|&other| self.kept(other).is_none()).map(|other| (other, self.short(other))).collect()
+    }
+
+    /// Whether nothing keeps the step from starting, and nothing before it waits for the same pool.
+    fn may_start(&self, step: usize) -> bool {
+        let blocked = |(_, short): &(usize, Vec<u32>)| short.iter().any(|&pool| self.uses(step, pool));
+        self.kept(step).is_none() && self.short(step).is_empty() && !self.before(step).iter().any(blocked)
+    }
+
+    /// The next time at which something could start that cannot now, or the time is up.
+    fn next_time(&self) -> Option<Nanos> {
+        let due = self.due();
+        let of = |step: usize| {
+            let live = &self.live[step];
+            let kept = self.kept(step).filter(|_| due.contains(&step));
+            let times = live.retries().into_iter().chain(live.waiting).filter(|&until| until > self.now);
+            times.chain(kept).min()
+        };
+        let going_on = (0..self.live.len()).filter(|&step| !self.ended(step));
+        going_on.filter_map(of).chain(self.deadline).min()
+    }
+
+    fn check_start(&self, step: usize) {
+        let due = self.due();
+        assert!(due.contains(&step), "{step} can start");
+        assert!(!self.is_stopped(step), "{step} has been stopped");
+        assert_eq!(self.kept(step), None, "{step} is not kept by its rate");
+        assert_eq!(self.short(step), [0; 0], "there is room for {step}");
+        for (other, short) in self.before(step) {
+            assert!(!self.may_start(other), "{other} comes before {step}");
+            // What waits for one pool only waits there, whatever it waited for before.
+            let overtaken =
+                matches!(short[..], [pool] if self.uses(step, pool) && !self.may_be_behind(other, pool));
+            assert!(!overtaken, "{step} overtakes {other}");
+        }
+    }
+
+    /// Whether another that comes before the step may wait for a pool that the step needs, too, besides that one.
+    fn may_be_behind(&self, step: usize, besides: u32) -> bool {
+        let needs = &self.case.steps[step].needs.pools;
+        let shared = |other| needs.iter().any(|&(pool, _)| pool != besides && self.uses(other, pool));
+        self.before(step).iter().any(|(other, short)| !short.is_empty() && shared(*other))
+    }
+
+    fn start(&mut self, worker: usize, step: usize, random: &mut Random) {
+        self.events.push(Event::Started { step: step as StepId, at: self.now });
+        let now = self.now;
+        let live = &mut self.live[step];
+        live.holding += 1;
+        live.rated.push(now);
+        self.workers[worker] = if live.open {
+            live.in_flight += 1;
+            live.handed.push_back(live.has_retry(now));
+            Worker::Handed(step)
+        } else {
+            live.running = true;
+            live.waiting = None;
+            live.starts += 1;
+            Worker::Busy(step, Job::Step, now + random.below(6) as Nanos)
+        };
+        for (pool, _) in (0..).zip(&self.case.pools) {
+            self.free(pool);
+        }
+    }
+
+    fn take(&mut self, worker: usize, step: usize, random: &mut Random) {
+        let taken = self.run.take(step as StepId);
+        self.events.push(Event::Taken { step: step as StepId });
+        let map = self.case.steps[step].map.as_ref().unwrap();
+        let live = &mut self.live[step];
+        assert_eq!(live.handed.pop_front(), Some(taken.is_some()), "what is to be tried again comes first");
+        let position = match taken {
+            Some(position) => {
+                let known = live.retries.iter().position(|&(_, other)| other == position);
+                let (until, _) = live.retries.swap_remove(known.expect("it was to be tried again"));
+                assert!(until <= self.now, "not before its time");
+                position
+            }
+            None => {
+                live.fresh += 1;
+                live.fresh - 1
+            }
+        };
+        if position >= map.len() {
+            return self.report_item(worker, step, None, ItemReport::None, random);
+        }
+        live.item_starts[position as usize] += 1;
+        assert_eq!(self.run.item_attempts(step as StepId, position), live.item_vain[position as usize]);
+        assert_eq!(live.item_starts[position as usize], live.item_vain[position as usize] + 1);
+        if map.known && position + 1 == map.len() && taken.is_none() {
+            live.exhausted = true;
+            self.run.exhaust(step as StepId);
+            self.changed(Event::Exhausted { step: step as StepId });
+        }
+        self.workers[worker] = Worker::Busy(step, Job::Item(position), self.now + random.below(6) as Nanos);
+    }
+
+    fn open(&mut self, step: usize) {
+        let id = step as StepId;
+        let most = self.most(step);
+        self.run.open(id, most).unwrap();
+        let live = &mut self.live[step];
+        live.holding -= 1;
+        live.rated.pop();
+        live.open = true;
+        assert_eq!(self.ended(step), self.is_stopped(step), "{step} ends if the run has been stopped");
+        self.changed(Event::Opened { step: id, most });
+    }
+
+    fn report_item(
+        &mut self,
+        worker: usize,
+        step: usize,
+        position: Option<Position>,
+        report: ItemReport,
+        random: &mut Random,
+    ) {
+        let id = step as StepId;
+        let stopped = self.is_stopped(step);
+        let input = input(&self.case.steps[step], |dependency| self.live[dependency].output);
+        let live = &mut self.live[step];
+        live.in_flight -= 1;
+        live.holding -= 1;
+        match report {
+            ItemReport::None => live.exhausted = true,
+            ItemReport::Failed => {
+                live.close();
+                live.left_over = false;
+                live.failed = true;
+            }
+            ItemReport::RetryAt(position, until) => {
+                live.item_vain[position as usize] += 1;
+                match (live.failed, stopped) {
+                    (true, _) => {}
+                    (false, true) => live.left_over = true,
+                    (false, false) => live.retries.push((until, position)),
+                }
+            }
+            ItemReport::Done => {
+                let position = position.unwrap();
+                let before = live.results[position as usize].replace(mix(input, position));
+                assert_eq!(before, None, "item {position} of {step} is done once");
+            }
+        }
+        let expected = match live.in_flight {
+            0 if live.left_over => Left::Stopped,
+            0 if live.exhausted && live.retries().is_empty() => Left::Nothing,
+            _ => Left::More,
+        };
+        let left = self.run.report_item(id, report, self.now).unwrap();
+        assert_eq!(left, expected, "what is left of {step} after {report:?}");
+        match left {
+            Left::Stopped => self.live[step].told += 1,
+            Left::Nothing => {
+                self.workers[worker] = Worker::Busy(step, Job::Close, self.now + random.below(3) as Nanos);
+            }
+            Left::More => {}
+        }
+        self.changed(Event::Item { step: id, report, at: self.now });
+    }
+
+    fn retry(&mut self, step: usize, random: &mut Random) {
+        let until = self.now + random.below(8) as Nanos;
+        let stopped = self.is_stopped(step);
+        let report = Report::RetryAt(until);
+        self.run.report(step as StepId, report, self.now).unwrap();
+        let live = &mut self.live[step];
+        live.calls += 1;
+        live.holding -= 1;
+        live.running = false;
+        live.waiting = Some(until);
+        live.told += u32::from(stopped);
+        assert_eq!(self.ended(step), stopped, "{step} is tried again unless the run has been stopped");
+        self.changed(Event::Reported { step: step as StepId, report, at: self.now });
+    }
+
+    fn report(&mut self, step: usize) {
+        let Step { ending, map, rule, .. } = &self.case.steps[step];
+        let input = input(&self.case.steps[step], |dependency| self.live[dependency].output);
+        let live = &mut self.live[step];
+        live.holding -= u32::from(!live.open);
+        live.running = false;
+        live.open = false;
+        live.told += 1;
+        live.reported = Some(*ending);
+        live.output = matches!(ending, Succeeded | Cached | Restored).then(|| match map {
+            Some(_) => live.results.iter().fold(input, |all, result| mix(all, result.unwrap())),
+            None => mix(input, step as u64),
+        });
+        if matches!(ending, Failed | TimedOut) && !rule.optional {
+            self.failures.push(step as StepId);
+        }
+        let report = Report::Ended(*ending);
+        self.run.report(step as StepId, report, self.now).unwrap();
+        self.changed(Event::Reported { step: step as StepId, report, at: self.now });
+    }
+
+    fn stop(&mut self, stop: Stop, entirely: bool) {
+        let over = self.run.ended() == self.live.len();
+        self.run.stop(stop, entirely, self.now);
+        if !over {
+            self.note_stop(stop, entirely);
+        }
+        self.changed(Event::Stopped { stop, entirely, at: self.now });
+    }
+
+    fn note_stop(&mut self, stop: Stop, entirely: bool) {
+        let (stop, entirely) = self.stopped.map_or((stop, entirely), |(first, was)| (first, was || entirely));
+        self.stopped = Some((stop, entirely));
+        for step in 0..self.live.len() {
+            if self.is_stopped(step) && self.live[step].open {
+                let live = &mut self.live[step];
+                live.left_over |= !live.exhausted || !live.retries().is_empty();
+                live.close();
+            }
+        }
+    }
+
+    fn note_passed_over(&mut self) {
+        for step in self.run.take_passed_over() {
+            let live = &mut self.live[step as usize];
+            assert!(live.in_flight == 0 && (!live.running || live.open), "{step} is in flight");
+            live.told += 1;
+        }
+    }
+
+    /// What holds of every execution, whatever stopped it.
+    fn check(&self) {
+        for (step, live) in self.live.iter().enumerate() {
+            let outcome = self.run.outcome(step as StepId).expect("every step ends");
+            assert_eq!(live.told, 1, "the end of {step} is told once");
+            match live.reported {
+                Some(reported) => assert_eq!(outcome, reported, "outcome of {step}"),
+                None => assert!(
+                    matches!(outcome, Cancelled(_) | Skipped(SkipReason::UpstreamSkipped)),
+                    "{step} was not reported on, but {outcome:?}"
+                ),
+            }
+            if let (Cancelled(reason), Some((stop, _))) = (outcome, self.stopped) {
+                let expected = match stop {
+                    Stop::Failed => CancelReason::RunFailed,
+                    Stop::Interrupted => CancelReason::Interrupted,
+                    Stop::TimedOut => CancelReason::RunTimedOut,
+                };
+                assert!(reason == expected || reason == CancelReason::UpstreamFailed, "{step}: {reason:?}");
+            }
+            assert!(live.starts <= 1 + self.case.steps[step].retries, "starts of {step}");
+            assert_eq!((live.in_flight, live.holding), (0, 0));
+            let always = self.case.always(step) && !self.is_stopped(step);
+            assert!(!always || live.reported.is_some(), "{step} runs always");
+            if let Some((count, period)) = self.case.steps[step].needs.rate {
+                let early = |starts: &[Nanos]| starts[count as usize] - starts[0] < period;
+                assert!(!live.rated.windows(count as usize + 1).any(early), "{step}: {:?}", live.rated);
+            }
+            let called = matches!(live.reported, Some(Succeeded | Failed | TimedOut));
+            let in_items = live.item_vain.iter().max().copied().unwrap_or(0);
+            let attempts = live.calls + if called { 1 + in_items } else { 0 };
+            assert_eq!(self.run.attempts(step as StepId), attempts, "attempts of {step}");
+        }
+        assert_eq!(self.run.failures(), self.failures);
+    }
+
+    /// What holds if nothing stopped it: it is as if one step had run after the other.
+    fn check_sequential(&self) {
+        assert!(self.stopped.is_none());
+        for (step, (outcome, output)) in self.case.sequential().into_iter().enumerate() {
+            assert_eq!(self.run.outcome(step as StepId), Some(outcome), "outcome of {step}");
+            let live = &self.live[step];
+            let Step { map, retries, .. } = &self.case.steps[step];
+            assert_eq!(live.output, output, "output of {step}");
+            if live.reported.is_some() {
+                assert_eq!(live.starts, 1 + retries, "starts of {step}");
+            }
+            if let (Some(map), Some(Succeeded)) = (map, live.reported) {
+                let expected: Vec<u32> = map.retries.iter().map(|retries| 1 + retries).collect();
+                assert_eq!(live.item_starts, expected, "starts of the items of {step}");
+            }
+        }
+    }
+
+    fn check_replay(&self) {
+        let events = self.events.iter().copied();
+        let mut replayed = Run::replay(self.case.graph.clone(), self.on_error, events).unwrap();
+        assert_eq!(replayed.next(self.now), Next::Done);
+        for step in 0..self.live.len() as StepId {
+            let seen = |run: &Run| (run.outcome(step), run.attempts(step), run.timing(step));
+            assert_eq!(seen(&replayed), seen(&self.run), "{step}, in replay");
+        }
+        assert_eq!((replayed.status(), replayed.failures()), (self.run.status(), self.run.failures()));
+    }
+}
+
+fn execute(random: &mut Random, mix: &Mix, on_error: OnError, stops: usize, replay: usize) {
+    let case = case(random, mix);
+    let undisturbed = on_error == OnError::Continue && stops == 0;
+    for _ in 0..SCHEDULES {
+        let workers = 1 + random.below(6);
+        let deadline = (!undisturbed && random.percent(15)).then(|| random.below(40) as Nanos);
+        let execution = Execution::new(&case, on_error, workers, deadline).finish(random, stops);
+        execution.check();
+        if undisturbed {
+            execution.check_sequential();
+        }
+        if random.percent(replay) {
+            execution.check_replay();
+        }
+    }
+}
+
+/// How many executions there are of each case.
+const SCHEDULES: usize = 4;
+
+#[test]
+fn outcomes_and_outputs_are_those_of_one_step_after_the_other_whatever_the_schedule() {
+    for_each_seed(16_000, |random| {
+        let mix = Mix {
+            troubles: random.pick(&[0, 10, 30]),
+            special: random.pick(&[0, 20, 50]),
+            maps: random.pick(&[0, 30, 60]),
+            pools: random.pick(&[0, 30, 60]),
+            rates: random.pick(&[0, 20]),
+        };
+        execute(random, &mix, OnError::Continue, 0, 25);
+    });
+}
+
+#[test]
+fn failures_stops_and_deadlines_end_it_whatever_the_schedule() {
+    for_each_seed(12_000, |random| {
+        let mix = Mix {
+            troubles: random.pick(&[0, 10, 30]),
+            special: random.pick(&[0, 20, 50]),
+            maps: random.pick(&[0, 30, 60]),
+            pools: random.pick(&[0, 30, 60]),
+            rates: random.pick(&[0, 20]),
+        };
+        let on_error = random.pick(&[OnError::Stop, OnError::Continue]);
+        let stops = random.pick(&[0, 5, 20, 50]);
+        execute(random, &mix, on_error, stops, 25);
+    });
+}
+
+/// The checks of every execution are that none is idle that could start, that none overtakes another, and that
+/// no time is missed: here where everything is scarce.
+#[test]
+fn no_worker_is_idle_while_something_could_start_however_scarce_what_they_share() {
+    for_each_seed(12_000, |random| {
+        let mix = Mix {
+            troubles: random.pick(&[0, 10]),
+            special: random.pick(&[0, 20]),
+            maps: 50,
+            pools: random.pick(&[60, 80, 100]),
+            rates: random.pick(&[0, 40]),
+        };
+        let on_error = random.pick(&[OnError::Stop, OnError::Continue]);
+        let stops = random.pick(&[0, 0, 10]);
+        execute(random, &mix, on_error, stops, 10);
+    });
+}
