@@ -16,6 +16,7 @@ module Flowline
       @run.begin(id)
       @mappings[id] = Mapping.new(output_of(@dag.source(step.depends_on[step.labels.index(step.each)])), @one_thread)
       @run.open(id, step.options[:concurrency])
+      tell_passed_over # The run may have been stopped meanwhile.
       self.next
     end
 
