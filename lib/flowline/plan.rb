@@ -122,36 +122,30 @@ module Flowline
         @restored[id] = @known[id] = entry.output
         return [:restore, @recorded]
       end
-      takes_part ? reusable(id, why) : [:skip, "not selected"]
+      return [:skip, "not selected"] unless takes_part
+
+      action, reason = reusable(id, why)
+      # What was in the cache then was not recorded; what it is now may be something else.
+      @again << id if RUNS.include?(action) && @recording.outcomes[@dag.steps[id].name] == "cached"
+      [action, reason]
     end
 
     # Why a recorded step runs again, if it does.
     def stale(id, entry)
-      resumed = entry && @request.resume?
-      return "asked for" if @selection.rerun?(id) && !(resumed && @request.only)
+      return "asked for" if @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
 
-      if resumed && !@needed.include?(id)
-        why = changed(id, entry) || ("what it depends on runs again" if outdated?(id))
-        @again << id if why
+      if @request.resume? && @selection.wanted?(id)
+        why = changed(id, entry) if entry
+        @again << id if why || !entry
       end
       why || entry&.problem
     end
 
-    # It ran although something before it had not ended well, and that runs again.
-    def outdated?(id)
-      @dag.steps[id].options.fetch(:run_if, :success) != :success && @dag.inputs(id).any? { |before| unfinished?(before) }
-    end
-
     def changed(id, entry)
-      name = @dag.steps[id].name
-      return "its code, what it captured or its version changed" if entry.fingerprint != @pipeline.fingerprint(name).value
+      return "its code, conditions, dependencies, captured values or version changed" if entry.imprint != @pipeline.imprint(@dag.steps[id])
 
       before = @dag.inputs(id).find { |other| @again.include?(other) } unless @again.empty?
-      "#{Name.show(@dag.steps[before].name)} runs again" if before
-    end
-
-    def unfinished?(id)
-      !@restored.key?(id) && @recording.outcomes[@dag.steps[id].name] != "skipped"
+      "#{Name.show((step = @dag.steps[before]).name)} runs#{" again" if @recording.entries.key?(step.name)}" if before
     end
 
     def reusable(id, why)

@@ -7,8 +7,10 @@ module Flowline
   class Recording
     autoload :Stored, "#{__dir__}/recording/stored"
 
-    # A completed step: its fingerprint then, its output, and why that cannot be had, if so.
-    Entry = Struct.new(:fingerprint, :output, :problem)
+    # A step that ended well: its imprint then, its output, and why that cannot be had, if so.
+    Entry = Struct.new(:imprint, :output, :problem)
+    NO_OUTPUT = "its output was not recorded"
+    private_constant :NO_OUTPUT
 
     # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
     attr_reader :entries
@@ -28,7 +30,7 @@ module Flowline
     # @return [Array(Object, String)] the output, and why it cannot be had, if so
     def self.restore(bytes)
       return [nil, "its recorded output is gone or damaged"] unless bytes
-      return [nil, "its output was not recorded"] if bytes.empty?
+      return [nil, NO_OUTPUT] if bytes.empty?
 
       [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
     rescue StandardError => e
@@ -74,8 +76,7 @@ module Flowline
         return
       end
       outcomes = result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] }
-      entries = @entries.select { |name, _| outcomes[name] == "not_selected" }
-      result.outputs.each { |name, output| entries[name] = Entry.new(@pipeline.fingerprint(name).value, output) if records?(name) }
+      entries = result.steps.to_h { |step| [step.name, entry(step)] }.compact
       memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes)
     end
 
@@ -89,8 +90,18 @@ module Flowline
       result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected })
     end
 
-    def records?(name)
-      @request.checkpoint? && @pipeline.dag[name].options[:checkpoint] != false
+    # Whether the step did not run, and would not run again: nothing it depends on did.
+    def passed_over?(result)
+      result.skipped? && result.reason != :not_selected
+    end
+
+    def entry(result)
+      step = @pipeline.dag[result.name]
+      return @entries[step.name] if result.status == :restored || result.reason == :not_selected
+      return unless @request.checkpoint? && (result.output? || passed_over?(result))
+
+      problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
+      Entry.new(@pipeline.imprint(step), (result.output unless problem), problem)
     end
 
     def recall

@@ -271,7 +271,7 @@ RSpec.describe "What a resumed run takes up" do
       plan = chain({ b: 1 }).run(resume: true, dry_run: true)
       expect(plan.steps.to_h { |step| [step.name, step.action] }).to eq(a: :restore, b: :run, c: :run, side: :restore, last: :run)
       expect(plan[:a].reason).to match(/\Arecorded in run \h+T\h+-\h+\z/)
-      expect([plan[:b].reason, plan[:c].reason, plan[:last].reason]).to eq(["its code, what it captured or its version changed", "b runs again", nil])
+      expect([plan[:b].reason, plan[:c].reason, plan[:last].reason]).to eq(["its code, conditions, dependencies, captured values or version changed", "b runs again", nil])
     end
 
     it "compares what a block had captured when the run started" do

@@ -43,7 +43,7 @@ module Flowline
         @store ||= Store.at(@request.root)
         lock(rand(1 << 40)) unless @checkpoint
         # Before a step changes what its block has captured.
-        @fingerprints = @pipeline.steps.map { |step| @pipeline.fingerprint(step.name).value }
+        @imprints = @pipeline.steps.map { |step| @pipeline.imprint(step) }
         bury
         supersede unless @resumed
         @run, = @store.call(:begin, context.run_id, @pipeline.name, identity, @checkpoint, @resumed, adoptable, Process.pid,
@@ -71,17 +71,25 @@ module Flowline
         return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? +"" : dump(step, output)
-        @store.call(:complete, *row, @checkpoint, @fingerprints[id], payload: bytes, durable: durable?)
+        @store.call(:complete, *row, @checkpoint, @imprints[id], payload: bytes, durable: durable?)
       end
 
       # @param event [Event]
       # @return [void]
       def call(event)
-        return unless event.name == :step_finished && event.result.failed?
+        return unless event.name == :step_finished
 
         id = @pipeline.dag.index[event.step.name]
+        result = event.result
+        if result.failed?
+          @store.call(:step, *row(id, result), durable: durable?)
+        elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
+          # That it need not run, as long as it stays what it is.
+          @store.call(:complete, *row(id, result), @checkpoint, @imprints[id], payload: +"")
+        else
+          return
+        end
         @written[id] = true
-        @store.call(:step, *row(id, event.result), durable: durable?)
       end
 
       # @param result [Result]
@@ -135,8 +143,8 @@ module Flowline
       def load(number, run_id, checkpoint)
         @resumed = run_id
         @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
-        store.call(:outputs, checkpoint).each do |name, fingerprint, bytes|
-          @entries[name.to_sym] = Entry.new(fingerprint, *Recording.restore(bytes))
+        store.call(:outputs, checkpoint).each do |name, imprint, bytes|
+          @entries[name.to_sym] = Entry.new(imprint, *Recording.restore(bytes))
         end
       end
 
