@@ -16,7 +16,8 @@ module Flowline
     Step = Struct.new(:name, :action, :reason, :expected)
 
     RUNS = %i[run unknown].freeze
-    private_constant :RUNS
+    ALTHOUGH = "restored although its code changed since"
+    private_constant :RUNS, :ALTHOUGH
 
     # @return [Hash{Integer => Object}] by the steps' positions, the outputs that are restored
     # @api private
@@ -24,6 +25,9 @@ module Flowline
     # @return [Array<Integer>] the positions of the steps that were not selected
     # @api private
     attr_reader :unselected
+    # @return [Array<String>] what whoever runs it should know
+    # @api private
+    attr_reader :warnings
 
     # @param pipeline [Pipeline]
     # @param request [Request]
@@ -43,6 +47,7 @@ module Flowline
       @actions = {}
       @again = Set.new
       @restored = {}
+      @warnings = []
       @known = {}
       @needed = request.picks? ? needed : Set.new
       @recorded = "recorded in run #{recording.resumed}"
@@ -118,10 +123,7 @@ module Flowline
       entry = @recording.entries[@dag.steps[id].name]
       takes_part = @selection.wanted?(id) || @needed.include?(id)
       why = stale(id, entry)
-      if entry && !why && (takes_part || !@request.only)
-        @restored[id] = @known[id] = entry.output
-        return [:restore, @recorded]
-      end
+      return restore(id, entry) if entry && !why && (takes_part || !@request.only)
       return [:skip, "not selected"] unless takes_part
 
       action, reason = reusable(id, why)
@@ -130,11 +132,20 @@ module Flowline
       [action, reason]
     end
 
+    # One that shall not run is restored in any case.
+    def restore(id, entry)
+      @restored[id] = @known[id] = entry.output
+      return [:restore, @recorded] unless changed(id, entry)
+
+      @warnings << "step #{Name.show(@dag.steps[id].name)} is #{ALTHOUGH}"
+      [:restore, "#{@recorded}; #{ALTHOUGH}"]
+    end
+
     # Why a recorded step runs again, if it does.
     def stale(id, entry)
       return "asked for" if @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
 
-      if @request.resume? && @selection.wanted?(id)
+      if @selection.wanted?(id)
         why = changed(id, entry) if entry
         @again << id if why || !entry
       end

@@ -45,6 +45,29 @@ RSpec.describe "Selecting steps" do
         expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :succeeded, c: :succeeded, d: :succeeded)
       end
 
+      it "runs what changed on another branch, and says of an input that it is restored although it changed" do
+        x = 1
+        p = Flowline.define(name: name, keep_checkpoint: true) do |d|
+          d.step(:a) { x }
+          d.step(:b, depends_on: :a) { |a| a * 10 }
+          d.step(:c, depends_on: :b) { |b| b + 1 }
+          d.step(:side) { x * 100 }
+          d.step(:after, depends_on: :side) { |side| side + 1 }
+        end
+        p.run
+        x = 2
+        plan = p.run(from: :c, dry_run: true)
+        expect([plan[:a].reason, plan[:b].reason]).to match([/recorded in run \S+; restored although its code changed since\z/, /recorded in run \S+\z/])
+        expect([plan[:side].reason, plan[:after].reason]).to match([/code.* changed\z/, "side runs again"])
+        2.times do |time|
+          result = p.run(from: :c)
+          expect(outcomes(result)).to eq(a: :restored, b: :restored, c: :succeeded, side: time.zero? ? :succeeded : :restored, after: time.zero? ? :succeeded : :restored)
+          expect([result.outputs, result.warnings]).to eq([{ a: 1, b: 10, c: 11, side: 200, after: 201 }, ["step a is restored although its code changed since"]])
+        end
+        expect(p.run(only: :b).warnings).to eq(["step a is restored although its code changed since"])
+        expect(p.run(only: "+b")[:b].output).to eq(20)
+      end
+
       it "keeps what is recorded after an only: that leaves steps out, as the run is not complete" do
         broken = [:c]
         p = pipeline({ a: [], b: [:a], c: [:b] }, name: name, broken: broken)
