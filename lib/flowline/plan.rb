@@ -127,6 +127,8 @@ module Flowline
       return [:skip, "not selected"] unless takes_part
 
       action, reason = reusable(id, why)
+      return [:skip, "not selected"] unless @selection.wanted?(id) || action == :reuse || keyed?(id)
+
       # What was in the cache then was not recorded; what it is now may be something else.
       @again << id if RUNS.include?(action) && @recording.outcomes[@dag.steps[id].name] == "cached"
       [action, reason]
@@ -210,11 +212,11 @@ module Flowline
       raise CheckpointError.new(missing.map { |id| @dag.steps[id].name }, pipeline_name: @pipeline.name) unless missing.empty?
     end
 
-    # A step that was skipped has no output to be missed; what a key: says is not known before the run.
+    # What was skipped has no output to be missed; what a key: says is not known before the run.
     def missing?(id)
       return false if @selection.wanted?(id) || %i[restore reuse].include?(@actions[id])
 
-      @recording.outcomes[@dag.steps[id].name] != "skipped" && !keyed?(id)
+      !Recording.skipped?(step = @dag.steps[id], @recording.outcomes[step.name]) && !keyed?(id)
     end
 
     def keyed?(id)

@@ -10,13 +10,14 @@ module Flowline
     # A step that ended well: its imprint then, its output, and why that cannot be had, if so.
     Entry = Struct.new(:imprint, :output, :problem)
     NO_OUTPUT = "its output was not recorded"
-    private_constant :NO_OUTPUT
+    LEFT_OUT = "not_selected"
+    private_constant :NO_OUTPUT, :LEFT_OUT
 
     # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
     attr_reader :entries
     # @return [String, nil] the run to resume
     attr_reader :resumed
-    # @return [Hash{Symbol => String}] how other steps of that run ended
+    # @return [Hash{Symbol => String}] how the steps of that run ended; those it left out, in the one that it took up
     attr_reader :outcomes
 
     # @param pipeline [Pipeline]
@@ -39,7 +40,27 @@ module Flowline
 
     # @return [String] how a step ended, in a word
     def self.outcome(status, reason)
-      (reason.to_s == "not_selected" ? reason : status).to_s
+      (reason.to_s == LEFT_OUT ? reason : status).to_s
+    end
+
+    # @param earlier [Hash{Symbol => String}] how the steps of a run ended
+    # @param later [Hash{Symbol => String}] and those of one that took it up
+    # @return [Hash{Symbol => String}] how they stand then
+    def self.outcomes(earlier, later)
+      earlier.merge(later) { |_, before, now| now == LEFT_OUT ? before : now }
+    end
+
+    # @return [Boolean] whether a step that ended so had no output, and was no failure
+    def self.skipped?(step, outcome)
+      outcome == "skipped" || (step.optional? && %w[failed timed_out].include?(outcome))
+    end
+
+    # @return [Boolean] whether a run has succeeded, and those steps as well that it left out
+    def self.over?(pipeline, status, outcomes)
+      status.to_s == "succeeded" && pipeline.steps.all? do |step|
+        outcome = outcomes[step.name]
+        skipped?(step, outcome) || ["succeeded", "cached", "restored", nil].include?(outcome)
+      end
     end
 
     def initialize(pipeline, request)
@@ -77,7 +98,7 @@ module Flowline
       end
       outcomes = result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] }
       entries = result.steps.to_h { |step| [step.name, entry(step)] }.compact
-      memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes)
+      memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: Recording.outcomes(@outcomes, outcomes))
     end
 
     # Nothing more will be recorded.
@@ -106,7 +127,7 @@ module Flowline
 
     def recall
       memory = @pipeline.memory
-      return unless memory[:facts] == facts && (memory[:status] != :succeeded || @request.picks?)
+      return unless memory[:facts] == facts && (@request.picks? || !Recording.over?(@pipeline, *memory.values_at(:status, :outcomes)))
 
       @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run_id)
     end

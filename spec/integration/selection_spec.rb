@@ -45,6 +45,43 @@ RSpec.describe "Selecting steps" do
         expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :succeeded, c: :succeeded, d: :succeeded)
       end
 
+      it "leaves what failed to be resumed, however many an only: succeeded meanwhile" do
+        broken = [:c]
+        p = pipeline({ a: [], b: [:a], c: [:b], d: [], e: [:d] }, name: name, broken: broken)
+        p.run(on_error: :continue)
+        broken.clear
+        2.times { expect(p.run(only: :d)).to be_success }
+        expect(p.run(only: "e")).to be_success
+        ran
+        expect(p.run(resume: true, dry_run: true).steps.map(&:action)).to eq(%i[restore restore run restore restore])
+        expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :restored, c: :succeeded, d: :restored, e: :restored)
+        expect(ran).to eq([:c])
+        expect(outcomes(p.run(resume: true)).values).to all(eq(:succeeded))
+      end
+
+      it "leaves nothing to be resumed once the last of it was selected" do
+        broken = [:b]
+        p = pipeline({ a: [], off: [], b: [:a] }, name: name, broken: broken, off: { when: -> { false } })
+        p.run
+        broken.clear
+        p.run(only: :b)
+        expect(outcomes(p.run(resume: true))).to eq(a: :succeeded, off: %i[skipped condition], b: :succeeded)
+      end
+
+      it "has no outputs to miss of what was skipped or failed as it may, however often" do
+        broken = %i[shaky last]
+        p = pipeline({ off: [], shaky: [], b: %i[off shaky], last: [:b] }, name: name, broken: broken,
+                                                                           off: { when: -> { false } }, shaky: { optional: true }, b: { run_if: :always })
+        p.run(on_error: :continue)
+        3.times do
+          plan = p.run(only: :b, dry_run: true)
+          expect(plan.steps.map { |step| [step.action, step.reason] }).to match([[:skip, "not selected"], [:skip, "not selected"], [:run, "asked for"], [:skip, "not selected"]])
+          expect(p.run(only: :b)[:b].output).to eq("b--")
+        end
+        broken.clear
+        expect(p.run(resume: true)[:last].output).to eq("last-b--shaky")
+      end
+
       it "runs what changed on another branch, and says of an input that it is restored although it changed" do
         x = 1
         p = Flowline.define(name: name, keep_checkpoint: true) do |d|
@@ -77,6 +114,21 @@ RSpec.describe "Selecting steps" do
         expect(outcomes(p.run(only: :b))).to eq(a: :restored, b: :succeeded, c: %i[skipped not_selected])
       end
     end
+  end
+
+  it "adopts the params of a run that an only: has taken up, unless nothing of it is left" do
+    down = true
+    p = Flowline.define(name: "params") do |d|
+      d.param :day, type: :integer, default: 0
+      d.step(:a) { |day:| day }
+      d.step(:b, depends_on: :a) { |a| down ? raise("down") : a }
+      d.step(:c) { 1 }
+    end
+    p.run(day: 5)
+    p.run(day: 5, only: :c)
+    down = false
+    expect(p.run(resume: true).outputs).to eq(a: 5, b: 5, c: 1)
+    expect(p.run(resume: true)[:a].output).to eq(0)
   end
 
   it "clears the checkpoint after a from: that completes the run" do

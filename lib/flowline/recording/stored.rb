@@ -11,8 +11,21 @@ module Flowline
 
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
       def self.latest_params(root, pipeline)
-        *, status, params = Store.existing(root)&.call(:latest, pipeline.name, nil)&.first
-        Recording.restore(params).first unless status == "succeeded" # Nil if they are of classes that are gone.
+        store = Store.existing(root) or return
+        _, run_id, _, status, params = store.call(:latest, pipeline.name, nil).first
+        Recording.restore(params).first unless done?(store, pipeline, run_id, status) # Nil if they are of classes that are gone.
+      end
+
+      # @return [Boolean] whether nothing of a run is left to be done
+      def self.done?(store, pipeline, run_id, status)
+        status == "succeeded" && over?(pipeline, status, ended(store, pipeline, run_id))
+      end
+
+      # @return [Hash{Symbol => String}] how the steps of a run ended, and of those that it took up
+      def self.ended(store, pipeline, run_id, runs = store.runs(pipeline.name, -1))
+        run = runs.find { |other| other[:run_id] == run_id } or return {}
+        own = store.steps(run[:id]).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
+        Recording.outcomes(ended(store, pipeline, run[:resumed], runs), own)
       end
 
       def initialize(pipeline, request)
@@ -120,10 +133,10 @@ module Flowline
       def recall
         while store
           number, run_id, checkpoint, status, = latest
-          return if number.nil? || (status == "succeeded" && !@request.picks?)
+          return if number.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run_id, status))
 
           lock(checkpoint)
-          return load(number, run_id, checkpoint) if @request.dry? || latest.first == number
+          return load(run_id, checkpoint) if @request.dry? || latest.first == number
 
           close # Another process was quicker: it resumed the run, and has ended by now.
         end
@@ -140,9 +153,9 @@ module Flowline
         @checkpoint = checkpoint unless @request.dry?
       end
 
-      def load(number, run_id, checkpoint)
+      def load(run_id, checkpoint)
         @resumed = run_id
-        @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
+        @outcomes = Stored.ended(store, @pipeline, run_id)
         store.call(:outputs, checkpoint).each do |name, imprint, bytes|
           @entries[name.to_sym] = Entry.new(imprint, *Recording.restore(bytes))
         end
