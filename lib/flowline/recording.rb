@@ -81,8 +81,10 @@ module Flowline
       {}
     end
 
-    # The run begins.
-    def start(_context, _warnings); end
+    # The run begins, and may change what it was given.
+    def start(_context, _warnings)
+      identity unless @request.params.empty? && @request.values.empty? && !@request.input?
+    end
 
     # These steps run again.
     def forget(_names); end
@@ -93,12 +95,12 @@ module Flowline
     def finish(result)
       memory = @pipeline.memory
       if done?(result)
-        memory.clear if memory[:facts] == facts
+        memory.clear if !memory.empty? && memory[:identity] == identity
         return
       end
-      outcomes = result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] }
+      outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
       entries = result.steps.to_h { |step| [step.name, entry(step)] }.compact
-      memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: Recording.outcomes(@outcomes, outcomes))
+      memory.replace(identity: identity, params: known, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes)
     end
 
     # Nothing more will be recorded.
@@ -127,13 +129,29 @@ module Flowline
 
     def recall
       memory = @pipeline.memory
-      return unless memory[:facts] == facts && (@request.picks? || !Recording.over?(@pipeline, *memory.values_at(:status, :outcomes)))
+      return unless memory[:identity] == identity && (@request.picks? || !Recording.over?(@pipeline, *memory.values_at(:status, :outcomes)))
 
       @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run_id)
     end
 
-    def facts
-      [known, @request.input? && [@request.input], @request.values]
+    # The same params, input and context have the same.
+    def identity
+      @identity ||= begin
+        given = [known.sort, @request.input? && [@request.input], @request.values.sort_by { |key, _| key.to_s }]
+        Digest.try(given) || digest(*given)
+      end
+    end
+
+    # What cannot be digested may have another content. In a context such things are often loggers or clients, and
+    # count by their class.
+    def digest(params, input, beside)
+      strict = [*params.flatten(1), *input].map { |value| Digest.try(value) || unlike(value) }
+      Native.digest([strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
+    end
+
+    # What only the same object has.
+    def unlike(object)
+      object.__id__
     end
 
     def known

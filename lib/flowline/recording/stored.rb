@@ -174,13 +174,9 @@ module Flowline
         end
       end
 
-      # The same params, input and context have the same; what cannot be digested counts by its class.
-      def identity
-        @identity ||= begin
-          input = @request.input? ? [@request.input] : []
-          values = [*known.sort.flatten(1), *input, *@request.values.sort_by { |key, _| key.to_s }.flatten(1)]
-          Native.digest(values.map { |value| Digest.try(value) || TypeHints.kind(value) })
-        end
+      # No other process knows it.
+      def unlike(_object)
+        Random.urandom(16)
       end
 
       def adoptable
