@@ -34,7 +34,7 @@ module Flowline
       return [nil, NO_OUTPUT] if bytes.empty?
 
       [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
-    rescue StandardError => e
+    rescue *Cache::TROUBLE => e
       [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
     end
 

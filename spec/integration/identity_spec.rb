@@ -279,6 +279,37 @@ RSpec.describe "What a resumed run takes up" do
     expect(ran).to include(*values.keys - [:deep])
   end
 
+  it "fails nothing because of what is no StandardError" do
+    stub_const("Hard", Class.new { def marshal_dump = raise(NotImplementedError, "not this one") })
+    stub_const("Gone", Struct.new(:x))
+    p = pipeline do |d|
+      d.step(:hard) { [log << :hard, Hard.new].last }
+      d.step(:gone) { Gone.new(1) }
+      d.step(:end, depends_on: %i[hard gone]) { |*| state[:broken] && raise("down") }
+    end
+    result = p.run(note: Gone.new(2), on_error: :continue)
+    expect([result.failed_steps, result.warnings]).to match([%i[b end], [/hard is not recorded, since it cannot be serialised: .*not this one/]])
+    hide_const("Gone")
+    Object.autoload(:Gone, "/nowhere/gone.rb")
+    expect(Flowline::Recording::Stored.latest_params(root, p)).to be_nil
+    expect { Flowline::Checkpoint.latest("identity").output(:gone) }.to raise_error(Flowline::CheckpointError)
+  ensure
+    Object.send(:remove_const, :Gone) if Object.autoload?(:Gone)
+  end
+
+  it "runs a step again whose class cannot be loaded any more" do
+    stub_const("Gone", Struct.new(:x))
+    p = pipeline { |d| d.step(:gone) { log << :gone and defined?(Gone.new) ? Gone.new(1) : 2 } }
+    p.run(on_error: :continue)
+    hide_const("Gone")
+    Object.autoload(:Gone, "/nowhere/gone.rb")
+    mend
+    expect(p.run(resume: true, dry_run: true)[:gone].reason).to match(/cannot be read: .*nowhere/)
+    expect(p.run(resume: true)[:gone].status).to eq(:succeeded)
+  ensure
+    Object.send(:remove_const, :Gone) if Object.autoload?(:Gone)
+  end
+
   describe "of a pipeline that has changed since" do
     # a -> b -> c -> last
     def chain(versions = {}, options = {})

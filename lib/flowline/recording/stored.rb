@@ -182,7 +182,7 @@ module Flowline
       def adoptable
         bytes = Marshal.dump(known)
         bytes unless @context.secret_in?(bytes)
-      rescue StandardError
+      rescue *Cache::TROUBLE
         nil
       end
 
@@ -191,7 +191,7 @@ module Flowline
         return bytes unless @context.secret_in?(bytes)
 
         unrecorded(step, "holds a secret")
-      rescue StandardError, SystemStackError => e
+      rescue *Cache::TROUBLE => e
         unrecorded(step, "cannot be serialised: #{@context.mask(Error.words(e))}")
       end
 
