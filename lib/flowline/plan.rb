@@ -55,6 +55,7 @@ module Flowline
       @dag.order.each { |id| @actions[id], = @decisions[id] = decide(id) }
       @unselected = @dag.steps.each_index.reject { |id| @selection.wanted?(id) || %i[restore reuse].include?(@actions[id]) }
       check
+      take_over unless request.dry?
     end
 
     # @return [Array<Plan::Step>] in the order in which they could run
@@ -165,7 +166,7 @@ module Flowline
       step = @dag.steps[id]
       return unsure(step, why) unless @caching.caches?(id)
 
-      open = @dag.inputs(id).reject { |before| known?(before) }
+      open = @caching.inputs(id).reject { |before| known?(before) }
       return [:unknown, "whether it is cached shows when #{names(open)} ran"] unless open.empty?
 
       return [:unknown, "its cache key will tell"] if keyed?(id)
@@ -183,9 +184,10 @@ module Flowline
     # Steps whose outputs are needed although they shall not run; those that make the keys of others in the cache, too.
     def needed
       @dag.order.reverse_each.with_object(Set.new) do |id, needed|
-        next if recorded?(id) || !(@selection.wanted?(id) || (needed.include?(id) && @caching.caches?(id)))
+        wanted = @selection.wanted?(id)
+        next if recorded?(id) || !(wanted || (needed.include?(id) && @caching.caches?(id)))
 
-        needed.merge(@dag.inputs(id).reject { |before| @selection.wanted?(before) })
+        needed.merge((wanted ? @dag : @caching).inputs(id).reject { |before| @selection.wanted?(before) })
       end
     end
 
@@ -217,6 +219,13 @@ module Flowline
       return false if @selection.wanted?(id) || %i[restore reuse].include?(@actions[id])
 
       !Recording.skipped?(step = @dag.steps[id], @recording.outcomes[step.name]) && !keyed?(id)
+    end
+
+    # What stands after a step that is not selected would be passed over: what the cache has of it is put in its place.
+    def take_over
+      @actions.each do |id, action|
+        @restored[id] = @known[id] if action == :reuse && (@dag.inputs(id) & @unselected).any? && known?(id)
+      end
     end
 
     def keyed?(id)

@@ -169,6 +169,26 @@ RSpec.describe "Selecting steps" do
     expect(ran).to eq(%i[c c])
   end
 
+  it "finds an input in the cache whose key needs nothing that is missing" do
+    p = Flowline.define(name: "keys") do |d|
+      d.param :day, default: 1
+      d.step(:a) { Object.new }
+      d.step(:by_day, depends_on: :a, cache: { key: ->(day:) { day } }) { |_| 1 }
+      d.step(:by_step, depends_on: %i[a by_day], cache: { key: ->(by_day:) { by_day } }) { |_, n| n + 1 }
+      d.step(:unread, depends_on: :a, cache: true) { |day:| day }
+      d.step(:last, depends_on: %i[by_step unread]) { |*given| given }
+    end
+    p.run
+    p.run(cache: false) # So that nothing is there but the cache.
+    [{ from: :last }, { only: :last }].each do |options|
+      expect(p.run(dry_run: true, **options)[:a].action).to eq(:skip)
+      result = p.run(**options)
+      expect(outcomes(result)).to eq(a: %i[skipped not_selected], by_day: :restored, by_step: :restored, unread: :restored, last: :succeeded)
+      expect(result[:last].output).to eq([2, 1])
+    end
+    expect { p.run(from: :last, day: 2) }.to raise_error(Flowline::CheckpointError, /output of by_step, unread/)
+  end
+
   it "fails a step whose cache key raises, and locks nothing" do
     p = Flowline.define(name: "key") do |d|
       d.step(:a, cache: { key: -> { raise "no key" } }) { 1 }
