@@ -46,6 +46,7 @@ module Flowline
       @selection = Selection.new(@dag, request.only, request.from)
       @actions = {}
       @again = Set.new
+      @open = []
       @restored = {}
       @warnings = []
       @known = {}
@@ -130,13 +131,22 @@ module Flowline
       action, reason = reusable(id, why)
       return [:skip, "not selected"] unless @selection.wanted?(id) || action == :reuse || keyed?(id)
 
-      # What was in the cache then was not recorded; what it is now may be something else.
-      @again << id if RUNS.include?(action) && @recording.outcomes[@dag.steps[id].name] == "cached"
+      doubt(id) if RUNS.include?(action)
       [action, reason]
+    end
+
+    # What was in the cache then was not recorded; what it is now may be something else.
+    def doubt(id)
+      return unless @selection.wanted?(id) && @recording.outcomes[@dag.steps[id].name] == "cached"
+
+      (keyed?(id) ? @open : @again) << id
     end
 
     # One that shall not run is restored in any case.
     def restore(id, entry)
+      open = @dag.inputs(id) & @open
+      return (@open << id) && [:unknown, "whether it is restored shows when #{names(open)} ran"] unless open.empty?
+
       @restored[id] = @known[id] = entry.output
       return [:restore, @recorded] unless changed(id, entry)
 

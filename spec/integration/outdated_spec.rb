@@ -121,6 +121,15 @@ RSpec.describe "What a resumed run does not restore" do
       expect(outcomes(resume(cached(1)))).to eq(a: :cached, b: :restored, last: :succeeded)
     end
 
+    it "is not to be told before the run, where a key: decides" do
+      make = -> { cached(1, "outdated", key: -> { 7 }) }
+      2.times { make.call.run }
+      plan = make.call.run(resume: true, dry_run: true)
+      expect([plan[:a].reason, plan[:b].action, plan[:b].reason]).to eq(["its cache key will tell", :unknown, "whether it is restored shows when a ran"])
+      state[:broken] = false
+      expect(outcomes(make.call.run(resume: true))).to eq(a: :cached, b: :restored, last: :succeeded)
+    end
+
     it "is nothing of a pipeline without a name, which has the value" do
       pipeline = cached(1, nil)
       2.times { pipeline.run }
