@@ -194,8 +194,8 @@ module Flowline
     # Steps whose outputs are needed although they shall not run; those that make the keys of others in the cache, too.
     def needed
       @dag.order.reverse_each.with_object(Set.new) do |id, needed|
-        wanted = @selection.wanted?(id)
-        next if recorded?(id) || !(wanted || (needed.include?(id) && @caching.caches?(id)))
+        wanted = @selection.wanted?(id) # A recorded one may have to run again.
+        next unless wanted || (needed.include?(id) && @caching.caches?(id) && !recorded?(id))
 
         needed.merge((wanted ? @dag : @caching).inputs(id).reject { |before| @selection.wanted?(before) })
       end
@@ -203,7 +203,7 @@ module Flowline
 
     def recorded?(id)
       entry = @recording.entries[@dag.steps[id].name]
-      entry && !entry.problem && !@selection.rerun?(id)
+      entry && !entry.problem
     end
 
     # Whether its output is at hand; one in the cache is read when it is asked for.

@@ -169,6 +169,20 @@ RSpec.describe "Selecting steps" do
     expect(ran).to eq(%i[c c])
   end
 
+  it "finds an input in the cache that only a changed step needs" do
+    x = 1
+    p = Flowline.define(name: "side") do |d|
+      d.step(:a, cache: true) { 1 }
+      d.step(:b, depends_on: :a) { |a| a }
+      d.step(:c, depends_on: :b) { |b| b }
+      d.step(:side, depends_on: :a) { |a| a + x }
+    end
+    2.times { p.run(keep_checkpoint: true) }
+    x = 2
+    expect(p.run(from: :c, dry_run: true).steps.map(&:action)).to eq(%i[reuse restore run run])
+    expect(outcomes(p.run(from: :c))).to eq(a: :cached, b: :restored, c: :succeeded, side: :succeeded)
+  end
+
   it "finds an input in the cache whose key needs nothing that is missing" do
     p = Flowline.define(name: "keys") do |d|
       d.param :day, default: 1
