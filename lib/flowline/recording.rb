@@ -9,7 +9,7 @@ module Flowline
 
     # A step that ended well: its imprint then, its output, and why that cannot be had, if so.
     Entry = Struct.new(:imprint, :output, :problem)
-    NO_OUTPUT = "its output was not recorded"
+    NO_OUTPUT = "no output of it was recorded"
     LEFT_OUT = "not_selected"
     private_constant :NO_OUTPUT, :LEFT_OUT
 
