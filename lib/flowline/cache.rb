@@ -31,6 +31,7 @@ module Flowline
     Damaged = Class.new(StandardError)
 
     # What +Marshal+ may raise, and what it calls: classes of the user's, which may have to be loaded.
+    # @api private
     TROUBLE = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
     # By cache and key: the thread whose turn it is.
     # rubocop:disable Style/MutableConstant
@@ -38,7 +39,7 @@ module Flowline
     # rubocop:enable Style/MutableConstant
     GUARD = Mutex.new
     FREED = ConditionVariable.new
-    private_constant :TROUBLE, :TURNS, :GUARD, :FREED
+    private_constant :TURNS, :GUARD, :FREED
 
     # @return [Memory] the one of this process
     def self.default

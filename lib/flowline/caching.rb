@@ -24,6 +24,11 @@ module Flowline
       @places.key?(id)
     end
 
+    # @return [Array<Integer>] the steps whose outputs make its key
+    def inputs(id)
+      (@pipeline.calls.keys.dig(id, @request.input?) || @pipeline.calls.for(input: @request.input?)[id]).inputs
+    end
+
     # Whether the step's output is in its cache.
     # @param outputs [Array, Hash{Integer => Object}]
     # @return [Boolean]

@@ -46,6 +46,16 @@ module Flowline
       [positional(outputs, context, item).map(&supplied), keywords(outputs, context).transform_values(&supplied)]
     end
 
+    # @return [Array<Integer>] the steps whose outputs it takes
+    def inputs(source = [@sources, @keywords])
+      case source
+      when Integer then [source]
+      when Array then source.flat_map { |inner| inputs(inner) }
+      when Hash then inputs(source.values)
+      else []
+      end
+    end
+
     private
 
     def positional(outputs, context, item)

@@ -219,6 +219,17 @@ module Flowline
       @fingerprints[name] ||= dag[name].then { |step| Fingerprint.new(step.callable, version: step.options[:version]) }
     end
 
+    # What a step was when it ended: beside its fingerprint what it is given, and what decides whether it runs.
+    # @return [String]
+    # @api private
+    def imprint(step)
+      conditions = @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
+        [given].flatten(1).compact.map { |condition| Fingerprint.new(condition) }
+      end
+      Native.digest([fingerprint(step.name).value, step.labels, step.depends_on.map { |name| dag.ends(name) },
+                     step.options[:run_if], conditions.map { |list| list.map(&:value) }])
+    end
+
     # Digests what the blocks of all steps have captured.
     # @api private
     def fingerprints
@@ -243,6 +254,7 @@ module Flowline
       @plain = calls.conditions.empty? && steps.none? { |step| step.options.keys.any? { |option| CARE.include?(option) } }
       @memory = {}
       @fingerprints = {}
+      @conditions = {}
       @cached = steps.each_index.select { |id| steps[id].options[:cache] }.to_h { |id| [id, true] }.freeze
       @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?
       @cached.each_key { |id| fingerprint(steps[id].name) }

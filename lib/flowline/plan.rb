@@ -16,7 +16,8 @@ module Flowline
     Step = Struct.new(:name, :action, :reason, :expected)
 
     RUNS = %i[run unknown].freeze
-    private_constant :RUNS
+    ALTHOUGH = "restored although its code changed since"
+    private_constant :RUNS, :ALTHOUGH
 
     # @return [Hash{Integer => Object}] by the steps' positions, the outputs that are restored
     # @api private
@@ -24,6 +25,9 @@ module Flowline
     # @return [Array<Integer>] the positions of the steps that were not selected
     # @api private
     attr_reader :unselected
+    # @return [Array<String>] what whoever runs it should know
+    # @api private
+    attr_reader :warnings
 
     # @param pipeline [Pipeline]
     # @param request [Request]
@@ -40,17 +44,16 @@ module Flowline
       @caching = caching
       @context = context
       @selection = Selection.new(@dag, request.only, request.from)
-      @actions = {}
+      @actions, @decisions, @restored, @known, @partly = Array.new(5) { {} }
       @again = Set.new
-      @restored = {}
-      @partly = {}
-      @known = {}
+      @open = []
+      @warnings = []
       @needed = request.picks? ? needed : Set.new
       @recorded = "recorded in run #{recording.resumed}"
-      @decisions = {}
       @dag.order.each { |id| @actions[id], = @decisions[id] = decide(id) }
       @unselected = @dag.steps.each_index.reject { |id| @selection.wanted?(id) || %i[restore reuse].include?(@actions[id]) }
       check
+      take_over unless request.dry?
     end
 
     # @return [Array<Plan::Step>] in the order in which they could run
@@ -126,58 +129,69 @@ module Flowline
       entry = @recording.entries[@dag.steps[id].name]
       takes_part = @selection.wanted?(id) || @needed.include?(id)
       why = stale(id, entry)
-      if entry && !why && (takes_part || !@request.only)
-        @restored[id] = @known[id] = entry.output
-        return [:restore, @recorded]
-      end
-      takes_part ? reusable(id, why || partly(id)) : [:skip, "not selected"]
+      return restore(id, entry) if entry && !why && (takes_part || !@request.only)
+      return [:skip, "not selected"] unless takes_part
+
+      action, reason = reusable(id, why || partly(id))
+      return [:skip, "not selected"] unless @selection.wanted?(id) || action == :reuse || keyed?(id)
+
+      doubt(id) if RUNS.include?(action)
+      [action, reason]
     end
 
     # Of a step that has not ended, items may be recorded.
     def partly(id)
-      name = @dag.steps[id].name
-      items = @recording.items[name]
-      return unless items && items.fingerprint == @pipeline.fingerprint(name).value
+      step = @dag.steps[id]
+      items = @recording.items[step.name]
+      return unless items && items.imprint == @pipeline.imprint(step)
       return if @selection.rerun?(id) || @dag.inputs(id).any? { |before| @again.include?(before) }
 
       @partly[id] = items
       "#{items.size} items are recorded"
     end
 
+    # What was in the cache then was not recorded; what it is now may be something else.
+    def doubt(id)
+      return unless @selection.wanted?(id) && @recording.outcomes[@dag.steps[id].name] == "cached"
+
+      (keyed?(id) ? @open : @again) << id
+    end
+
+    # One that shall not run is restored in any case.
+    def restore(id, entry)
+      open = @dag.inputs(id) & @open
+      return (@open << id) && [:unknown, "whether it is restored shows when #{names(open)} ran"] unless open.empty?
+
+      @restored[id] = @known[id] = entry.output
+      return [:restore, @recorded] unless changed(id, entry)
+
+      @warnings << "step #{Name.show(@dag.steps[id].name)} is #{ALTHOUGH}"
+      [:restore, "#{@recorded}; #{ALTHOUGH}"]
+    end
+
     # Why a recorded step runs again, if it does.
     def stale(id, entry)
-      resumed = entry && @request.resume?
-      return "asked for" if @selection.rerun?(id) && !(resumed && @request.only)
+      return "asked for" if @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
 
-      if resumed && !@needed.include?(id)
-        why = changed(id, entry) || ("what it depends on runs again" if outdated?(id))
-        @again << id if why
+      if @selection.wanted?(id)
+        why = changed(id, entry) if entry
+        @again << id if why || !entry
       end
       why || entry&.problem
     end
 
-    # It ran although something before it had not ended well, and that runs again.
-    def outdated?(id)
-      @dag.steps[id].options.fetch(:run_if, :success) != :success && @dag.inputs(id).any? { |before| unfinished?(before) }
-    end
-
     def changed(id, entry)
-      name = @dag.steps[id].name
-      return "its code, what it captured or its version changed" if entry.fingerprint != @pipeline.fingerprint(name).value
+      return "its code, conditions, dependencies, captured values or version changed" if entry.imprint != @pipeline.imprint(@dag.steps[id])
 
       before = @dag.inputs(id).find { |other| @again.include?(other) } unless @again.empty?
-      "#{Name.show(@dag.steps[before].name)} runs again" if before
-    end
-
-    def unfinished?(id)
-      !@restored.key?(id) && @recording.outcomes[@dag.steps[id].name] != "skipped"
+      "#{Name.show((step = @dag.steps[before]).name)} runs#{" again" if @recording.entries.key?(step.name)}" if before
     end
 
     def reusable(id, why)
       step = @dag.steps[id]
       return unsure(step, why) if step.each || !@caching.caches?(id)
 
-      open = @dag.inputs(id).reject { |before| known?(before) }
+      open = @caching.inputs(id).reject { |before| known?(before) }
       return [:unknown, "whether it is cached shows when #{names(open)} ran"] unless open.empty?
 
       return [:unknown, "its cache key will tell"] if keyed?(id)
@@ -195,15 +209,16 @@ module Flowline
     # Steps whose outputs are needed although they shall not run; those that make the keys of others in the cache, too.
     def needed
       @dag.order.reverse_each.with_object(Set.new) do |id, needed|
-        next if recorded?(id) || !(@selection.wanted?(id) || (needed.include?(id) && @caching.caches?(id)))
+        wanted = @selection.wanted?(id) # A recorded one may have to run again.
+        next unless wanted || (needed.include?(id) && @caching.caches?(id) && !recorded?(id))
 
-        needed.merge(@dag.inputs(id).reject { |before| @selection.wanted?(before) })
+        needed.merge((wanted ? @dag : @caching).inputs(id).reject { |before| @selection.wanted?(before) })
       end
     end
 
     def recorded?(id)
       entry = @recording.entries[@dag.steps[id].name]
-      entry && !entry.problem && !@selection.rerun?(id)
+      entry && !entry.problem
     end
 
     # Whether its output is at hand; one in the cache is read when it is asked for.
@@ -224,11 +239,18 @@ module Flowline
       raise CheckpointError.new(missing.map { |id| @dag.steps[id].name }, pipeline_name: @pipeline.name) unless missing.empty?
     end
 
-    # A step that was skipped has no output to be missed; what a key: says is not known before the run.
+    # What was skipped has no output to be missed; what a key: says is not known before the run.
     def missing?(id)
       return false if @selection.wanted?(id) || %i[restore reuse].include?(@actions[id])
 
-      @recording.outcomes[@dag.steps[id].name] != "skipped" && !keyed?(id)
+      !Recording.skipped?(step = @dag.steps[id], @recording.outcomes[step.name]) && !keyed?(id)
+    end
+
+    # What stands after a step that is not selected would be passed over: what the cache has of it is put in its place.
+    def take_over
+      @actions.each do |id, action|
+        @restored[id] = @known[id] if action == :reuse && (@dag.inputs(id) & @unselected).any? && known?(id)
+      end
     end
 
     def keyed?(id)

@@ -8,14 +8,17 @@ module Flowline
     autoload :Items, "#{__dir__}/recording/items"
     autoload :Stored, "#{__dir__}/recording/stored"
 
-    # A completed step: its fingerprint then, its output, and why that cannot be had, if so.
-    Entry = Struct.new(:fingerprint, :output, :problem)
+    # A step that ended well: its imprint then, its output, and why that cannot be had, if so.
+    Entry = Struct.new(:imprint, :output, :problem)
+    NO_OUTPUT = "no output of it was recorded"
+    LEFT_OUT = "not_selected"
+    private_constant :NO_OUTPUT, :LEFT_OUT
 
     # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
     attr_reader :entries
     # @return [String, nil] the run to resume
     attr_reader :resumed
-    # @return [Hash{Symbol => String}] how other steps of that run ended
+    # @return [Hash{Symbol => String}] how the steps of that run ended; those it left out, in the one that it took up
     attr_reader :outcomes
 
     # @param pipeline [Pipeline]
@@ -29,16 +32,36 @@ module Flowline
     # @return [Array(Object, String)] the output, and why it cannot be had, if so
     def self.restore(bytes)
       return [nil, "its recorded output is gone or damaged"] unless bytes
-      return [nil, "its output was not recorded"] if bytes.empty?
+      return [nil, NO_OUTPUT] if bytes.empty?
 
       [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
-    rescue StandardError => e
+    rescue *Cache::TROUBLE => e
       [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
     end
 
     # @return [String] how a step ended, in a word
     def self.outcome(status, reason)
-      (reason.to_s == "not_selected" ? reason : status).to_s
+      (reason.to_s == LEFT_OUT ? reason : status).to_s
+    end
+
+    # @param earlier [Hash{Symbol => String}] how the steps of a run ended
+    # @param later [Hash{Symbol => String}] and those of one that took it up
+    # @return [Hash{Symbol => String}] how they stand then
+    def self.outcomes(earlier, later)
+      earlier.merge(later) { |_, before, now| now == LEFT_OUT ? before : now }
+    end
+
+    # @return [Boolean] whether a step that ended so had no output, and was no failure
+    def self.skipped?(step, outcome)
+      outcome == "skipped" || (step.optional? && %w[failed timed_out].include?(outcome))
+    end
+
+    # @return [Boolean] whether a run has succeeded, and those steps as well that it left out
+    def self.over?(pipeline, status, outcomes)
+      status.to_s == "succeeded" && pipeline.steps.all? do |step|
+        outcome = outcomes[step.name]
+        skipped?(step, outcome) || ["succeeded", "cached", "restored", nil].include?(outcome)
+      end
     end
 
     def initialize(pipeline, request)
@@ -59,8 +82,10 @@ module Flowline
       {}
     end
 
-    # The run begins.
-    def start(_context, _warnings); end
+    # The run begins, and may change what it was given.
+    def start(_context, _warnings)
+      identity unless @request.params.empty? && @request.values.empty? && !@request.input?
+    end
 
     # These steps run again.
     def forget(_names); end
@@ -73,8 +98,8 @@ module Flowline
     # An item of a step succeeded.
     # @return [void]
     def complete_item(step, position, item, output)
-      digest = Digest.try(item) if records?(step.name)
-      items_of(step.name).put(position, digest, output) if digest
+      digest = Digest.try(item) if records?(step)
+      items_of(step).put(position, digest, output) if digest
     end
 
     # The run has ended.
@@ -83,13 +108,13 @@ module Flowline
     def finish(result)
       memory = @pipeline.memory
       if done?(result)
-        memory.clear if memory[:facts] == facts
+        memory.clear if !memory.empty? && memory[:identity] == identity
         return
       end
-      outcomes = result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] }
-      entries = @entries.select { |name, _| outcomes[name] == "not_selected" }
-      result.outputs.each { |name, output| entries[name] = Entry.new(@pipeline.fingerprint(name).value, output) if records?(name) }
-      memory.replace(facts: facts, status: result.status, run_id: result.run_id, entries: entries, outcomes: outcomes, items: items)
+      outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
+      entries = result.steps.to_h { |step| [step.name, entry(step)] }.compact
+      memory.replace(identity: identity, params: known, status: result.status, run_id: result.run_id,
+                     entries: entries, outcomes: outcomes, items: items)
     end
 
     # Nothing more will be recorded.
@@ -97,8 +122,12 @@ module Flowline
 
     private
 
-    def items_of(name)
-      items[name] ||= Items.new(@pipeline.fingerprint(name).value)
+    def records?(step)
+      @request.checkpoint? && step.options[:checkpoint] != false
+    end
+
+    def items_of(step)
+      items[step.name] ||= Items.new(@pipeline.imprint(step))
     end
 
     # Whether nothing is left that another run could take up.
@@ -106,19 +135,45 @@ module Flowline
       result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected })
     end
 
-    def records?(name)
-      @request.checkpoint? && @pipeline.dag[name].options[:checkpoint] != false
+    # Whether the step did not run, and would not run again: nothing it depends on did.
+    def passed_over?(result)
+      result.skipped? && result.reason != :not_selected
+    end
+
+    def entry(result)
+      step = @pipeline.dag[result.name]
+      return @entries[step.name] if result.status == :restored || result.reason == :not_selected
+      return unless @request.checkpoint? && (result.output? || passed_over?(result))
+
+      problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
+      Entry.new(@pipeline.imprint(step), (result.output unless problem), problem)
     end
 
     def recall
       memory = @pipeline.memory
-      return unless memory[:facts] == facts && (memory[:status] != :succeeded || @request.picks?)
+      return unless memory[:identity] == identity && (@request.picks? || !Recording.over?(@pipeline, *memory.values_at(:status, :outcomes)))
 
       @entries, @outcomes, @resumed, @items = memory.values_at(:entries, :outcomes, :run_id, :items)
     end
 
-    def facts
-      [known, @request.input? && [@request.input], @request.values]
+    # The same params, input and context have the same.
+    def identity
+      @identity ||= begin
+        given = [known.sort, @request.input? && [@request.input], @request.values.sort_by { |key, _| key.to_s }]
+        Digest.try(given) || digest(*given)
+      end
+    end
+
+    # What cannot be digested may have another content. In a context such things are often loggers or clients, and
+    # count by their class.
+    def digest(params, input, beside)
+      strict = [*params.flatten(1), *input].map { |value| Digest.try(value) || unlike(value) }
+      Native.digest([strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
+    end
+
+    # What only the same object has.
+    def unlike(object)
+      object.__id__
     end
 
     def known

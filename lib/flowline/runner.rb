@@ -228,6 +228,7 @@ module Flowline
       @plan.restored.each { |id, output| @outputs[id] = output }
       @run.preset(@plan.restored.keys, @plan.unselected)
       @recording.forget(@plan.outdated)
+      @warnings.concat(@plan.warnings)
       tell_passed_over
     end
 

@@ -41,8 +41,6 @@ RSpec.describe "What a resumed run takes up" do
 
       { "another param" => [{ day: 1 }, { day: 2 }], "another input" => [{ input: [1] }, { input: [2] }], "no input" => [{ input: nil }, { day: 1 }],
         "another context" => [{ context: { x: 1 } }, { context: { y: 1 } }], "1.0 for 1" => [{ context: { x: 1 } }, { context: { x: 1.0 } }] }.each do |what, (one, other)|
-        next if what == "1.0 for 1" && name.nil?
-
         it "is not a run with #{what}" do
           p.run(**one)
           mend
@@ -68,6 +66,54 @@ RSpec.describe "What a resumed run takes up" do
         expect { needs.run(resume: true) }.to raise_error(Flowline::ParamError, /token/)
         result = needs.run(resume: true, token: "second-secret")
         expect([result[:a].status, result[:a].output]).to eq([:restored, 5])
+      end
+
+      it "is not a run with what was changed in place since, or by its steps" do
+        [{ input: [1] }, { context: { x: [1] } }, { note: [1] }].each do |given|
+          state[:broken] = true
+          p.run(**given)
+          mend
+          changed = Marshal.load(Marshal.dump(given))
+          (changed[:input] || changed[:note] || changed.dig(:context, :x)) << 2
+          expect(p.run(**changed, resume: true)[:a].status).to eq(:succeeded)
+        end
+        list = [1]
+        own = Flowline.define(name: name && "own") do |d|
+          d.step(:a) { |rows| rows.push(2).sum }
+          d.step(:b, depends_on: :a) { |a| state[:broken] ? raise("down") : a }
+        end
+        state[:broken] = true
+        own.run(input: list)
+        mend
+        expect(own.run(input: list, resume: true).outputs).to eq(a: 5, b: 5)
+        state[:broken] = true
+        own.run(input: [4])
+        mend
+        expect(own.run(input: [4], resume: true).outputs).to eq(a: 6, b: 6)
+        expect(outcomes(own.run(input: [4], resume: true)).values).to all(eq(:succeeded))
+      end
+
+      it "asks no object whether it is equal to another" do
+        stub_const("Unequal", Class.new { def ==(_other) = raise("no") })
+        [->(x) { { input: x } }, ->(x) { { context: { x: x } } }, ->(x) { { note: x } }].each do |given|
+          state[:broken] = true
+          p.run(**given.call(Unequal.new))
+          mend
+          expect(p.run(**given.call(Unequal.new), resume: true)[:a].status).to eq(:restored)
+        end
+      end
+
+      it "is not a run with another input or param that cannot be compared, but may have another such thing in the context" do
+        %i[input note].each do |what|
+          state[:broken] = true
+          p.run(what => -> { 1 })
+          mend
+          expect(p.run(what => -> { 2 }, resume: true)[:a].status).to eq(:succeeded)
+        end
+        state[:broken] = true
+        p.run(context: { log: -> { 1 } })
+        mend
+        expect(p.run(context: { log: -> { 2 } }, resume: true)[:a].status).to eq(:restored)
       end
 
       it "has no outputs where none were to be recorded" do
@@ -123,16 +169,19 @@ RSpec.describe "What a resumed run takes up" do
     expect([result[:a].status, result[:b].output]).to eq([:restored, first[:a].output])
   end
 
-  it "is found although params cannot be serialised, but must be told them then" do
+  it "is not adopted with params that cannot be serialised" do
     p = pipeline
-    callable = -> { 1 }
-    p.run(day: 4, note: callable)
-    mend
-    expect(p.run(resume: true, day: 4, note: callable)[:a].status).to eq(:restored)
-    state[:broken] = true
-    p.run(day: 5, note: callable)
+    p.run(day: 5, note: -> { 1 })
     mend
     expect(p.run(resume: true)[:a].output).to eq(1)
+  end
+
+  it "is that of the very same object, where there is no store" do
+    p = pipeline(name: nil)
+    callable = -> { 1 }
+    p.run(input: callable)
+    mend
+    expect(p.run(input: callable, resume: true)[:a].status).to eq(:restored)
   end
 
   it "leaves no byte of a secret in the store, whatever holds it" do
@@ -230,6 +279,37 @@ RSpec.describe "What a resumed run takes up" do
     expect(ran).to include(*values.keys - [:deep])
   end
 
+  it "fails nothing because of what is no StandardError" do
+    stub_const("Hard", Class.new { def marshal_dump = raise(NotImplementedError, "not this one") })
+    stub_const("Gone", Struct.new(:x))
+    p = pipeline do |d|
+      d.step(:hard) { [log << :hard, Hard.new].last }
+      d.step(:gone) { Gone.new(1) }
+      d.step(:end, depends_on: %i[hard gone]) { |*| state[:broken] && raise("down") }
+    end
+    result = p.run(note: Gone.new(2), on_error: :continue)
+    expect([result.failed_steps, result.warnings]).to match([%i[b end], [/hard is not recorded, since it cannot be serialised: .*not this one/]])
+    hide_const("Gone")
+    Object.autoload(:Gone, "/nowhere/gone.rb")
+    expect(Flowline::Recording::Stored.latest_params(root, p)).to be_nil
+    expect { Flowline::Checkpoint.latest("identity").output(:gone) }.to raise_error(Flowline::CheckpointError)
+  ensure
+    Object.send(:remove_const, :Gone) if Object.autoload?(:Gone)
+  end
+
+  it "runs a step again whose class cannot be loaded any more" do
+    stub_const("Gone", Struct.new(:x))
+    p = pipeline { |d| d.step(:gone) { log << :gone and defined?(Gone.new) ? Gone.new(1) : 2 } }
+    p.run(on_error: :continue)
+    hide_const("Gone")
+    Object.autoload(:Gone, "/nowhere/gone.rb")
+    mend
+    expect(p.run(resume: true, dry_run: true)[:gone].reason).to match(/cannot be read: .*nowhere/)
+    expect(p.run(resume: true)[:gone].status).to eq(:succeeded)
+  ensure
+    Object.send(:remove_const, :Gone) if Object.autoload?(:Gone)
+  end
+
   describe "of a pipeline that has changed since" do
     # a -> b -> c -> last
     def chain(versions = {}, options = {})
@@ -271,7 +351,7 @@ RSpec.describe "What a resumed run takes up" do
       plan = chain({ b: 1 }).run(resume: true, dry_run: true)
       expect(plan.steps.to_h { |step| [step.name, step.action] }).to eq(a: :restore, b: :run, c: :run, side: :restore, last: :run)
       expect(plan[:a].reason).to match(/\Arecorded in run \h+T\h+-\h+\z/)
-      expect([plan[:b].reason, plan[:c].reason, plan[:last].reason]).to eq(["its code, what it captured or its version changed", "b runs again", nil])
+      expect([plan[:b].reason, plan[:c].reason, plan[:last].reason]).to eq(["its code, conditions, dependencies, captured values or version changed", "b runs again", nil])
     end
 
     it "compares what a block had captured when the run started" do

@@ -45,6 +45,66 @@ RSpec.describe "Selecting steps" do
         expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :succeeded, c: :succeeded, d: :succeeded)
       end
 
+      it "leaves what failed to be resumed, however many an only: succeeded meanwhile" do
+        broken = [:c]
+        p = pipeline({ a: [], b: [:a], c: [:b], d: [], e: [:d] }, name: name, broken: broken)
+        p.run(on_error: :continue)
+        broken.clear
+        2.times { expect(p.run(only: :d)).to be_success }
+        expect(p.run(only: "e")).to be_success
+        ran
+        expect(p.run(resume: true, dry_run: true).steps.map(&:action)).to eq(%i[restore restore run restore restore])
+        expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :restored, c: :succeeded, d: :restored, e: :restored)
+        expect(ran).to eq([:c])
+        expect(outcomes(p.run(resume: true)).values).to all(eq(:succeeded))
+      end
+
+      it "leaves nothing to be resumed once the last of it was selected" do
+        broken = [:b]
+        p = pipeline({ a: [], off: [], b: [:a] }, name: name, broken: broken, off: { when: -> { false } })
+        p.run
+        broken.clear
+        p.run(only: :b)
+        expect(outcomes(p.run(resume: true))).to eq(a: :succeeded, off: %i[skipped condition], b: :succeeded)
+      end
+
+      it "has no outputs to miss of what was skipped or failed as it may, however often" do
+        broken = %i[shaky last]
+        p = pipeline({ off: [], shaky: [], b: %i[off shaky], last: [:b] }, name: name, broken: broken,
+                                                                           off: { when: -> { false } }, shaky: { optional: true }, b: { run_if: :always })
+        p.run(on_error: :continue)
+        3.times do
+          plan = p.run(only: :b, dry_run: true)
+          expect(plan.steps.map { |step| [step.action, step.reason] }).to match([[:skip, "not selected"], [:skip, "not selected"], [:run, "asked for"], [:skip, "not selected"]])
+          expect(p.run(only: :b)[:b].output).to eq("b--")
+        end
+        broken.clear
+        expect(p.run(resume: true)[:last].output).to eq("last-b--shaky")
+      end
+
+      it "runs what changed on another branch, and says of an input that it is restored although it changed" do
+        x = 1
+        p = Flowline.define(name: name, keep_checkpoint: true) do |d|
+          d.step(:a) { x }
+          d.step(:b, depends_on: :a) { |a| a * 10 }
+          d.step(:c, depends_on: :b) { |b| b + 1 }
+          d.step(:side) { x * 100 }
+          d.step(:after, depends_on: :side) { |side| side + 1 }
+        end
+        p.run
+        x = 2
+        plan = p.run(from: :c, dry_run: true)
+        expect([plan[:a].reason, plan[:b].reason]).to match([/recorded in run \S+; restored although its code changed since\z/, /recorded in run \S+\z/])
+        expect([plan[:side].reason, plan[:after].reason]).to match([/code.* changed\z/, "side runs again"])
+        2.times do |time|
+          result = p.run(from: :c)
+          expect(outcomes(result)).to eq(a: :restored, b: :restored, c: :succeeded, side: time.zero? ? :succeeded : :restored, after: time.zero? ? :succeeded : :restored)
+          expect([result.outputs, result.warnings]).to eq([{ a: 1, b: 10, c: 11, side: 200, after: 201 }, ["step a is restored although its code changed since"]])
+        end
+        expect(p.run(only: :b).warnings).to eq(["step a is restored although its code changed since"])
+        expect(p.run(only: "+b")[:b].output).to eq(20)
+      end
+
       it "keeps what is recorded after an only: that leaves steps out, as the run is not complete" do
         broken = [:c]
         p = pipeline({ a: [], b: [:a], c: [:b] }, name: name, broken: broken)
@@ -54,6 +114,21 @@ RSpec.describe "Selecting steps" do
         expect(outcomes(p.run(only: :b))).to eq(a: :restored, b: :succeeded, c: %i[skipped not_selected])
       end
     end
+  end
+
+  it "adopts the params of a run that an only: has taken up, unless nothing of it is left" do
+    down = true
+    p = Flowline.define(name: "params") do |d|
+      d.param :day, type: :integer, default: 0
+      d.step(:a) { |day:| day }
+      d.step(:b, depends_on: :a) { |a| down ? raise("down") : a }
+      d.step(:c) { 1 }
+    end
+    p.run(day: 5)
+    p.run(day: 5, only: :c)
+    down = false
+    expect(p.run(resume: true).outputs).to eq(a: 5, b: 5, c: 1)
+    expect(p.run(resume: true)[:a].output).to eq(0)
   end
 
   it "clears the checkpoint after a from: that completes the run" do
@@ -92,6 +167,40 @@ RSpec.describe "Selecting steps" do
     expect(outcomes(p.run(from: :c))).to eq(a: :cached, b: :cached, c: :succeeded)
     expect(p.run(only: :c, dry_run: true).steps.map(&:action)).to eq(%i[reuse reuse run])
     expect(ran).to eq(%i[c c])
+  end
+
+  it "finds an input in the cache that only a changed step needs" do
+    x = 1
+    p = Flowline.define(name: "side") do |d|
+      d.step(:a, cache: true) { 1 }
+      d.step(:b, depends_on: :a) { |a| a }
+      d.step(:c, depends_on: :b) { |b| b }
+      d.step(:side, depends_on: :a) { |a| a + x }
+    end
+    2.times { p.run(keep_checkpoint: true) }
+    x = 2
+    expect(p.run(from: :c, dry_run: true).steps.map(&:action)).to eq(%i[reuse restore run run])
+    expect(outcomes(p.run(from: :c))).to eq(a: :cached, b: :restored, c: :succeeded, side: :succeeded)
+  end
+
+  it "finds an input in the cache whose key needs nothing that is missing" do
+    p = Flowline.define(name: "keys") do |d|
+      d.param :day, default: 1
+      d.step(:a) { Object.new }
+      d.step(:by_day, depends_on: :a, cache: { key: ->(day:) { day } }) { |_| 1 }
+      d.step(:by_step, depends_on: %i[a by_day], cache: { key: ->(by_day:) { by_day } }) { |_, n| n + 1 }
+      d.step(:unread, depends_on: :a, cache: true) { |day:| day }
+      d.step(:last, depends_on: %i[by_step unread]) { |*given| given }
+    end
+    p.run
+    p.run(cache: false) # So that nothing is there but the cache.
+    [{ from: :last }, { only: :last }].each do |options|
+      expect(p.run(dry_run: true, **options)[:a].action).to eq(:skip)
+      result = p.run(**options)
+      expect(outcomes(result)).to eq(a: %i[skipped not_selected], by_day: :restored, by_step: :restored, unread: :restored, last: :succeeded)
+      expect(result[:last].output).to eq([2, 1])
+    end
+    expect { p.run(from: :last, day: 2) }.to raise_error(Flowline::CheckpointError, /output of by_step, unread/)
   end
 
   it "fails a step whose cache key raises, and locks nothing" do

@@ -9,14 +9,14 @@ module Flowline
       NONE = ("\0" * SIZE).b.freeze
       private_constant :SIZE, :NONE
 
-      # @return [String] that of the step's code
-      attr_reader :fingerprint
+      # @return [String] that of the step
+      attr_reader :imprint
       # @return [Integer] how many there are
       attr_reader :size
 
-      # @param fingerprint [String]
-      def initialize(fingerprint)
-        @fingerprint = fingerprint
+      # @param imprint [String]
+      def initialize(imprint)
+        @imprint = imprint
         @digests = +"".b
         @outputs = []
         @size = 0

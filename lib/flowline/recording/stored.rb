@@ -13,8 +13,21 @@ module Flowline
 
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
       def self.latest_params(root, pipeline)
-        *, status, params = Store.existing(root)&.call(:latest, pipeline.name, nil)&.first
-        Recording.restore(params).first unless status == "succeeded" # Nil if they are of classes that are gone.
+        store = Store.existing(root) or return
+        _, run_id, _, status, params = store.call(:latest, pipeline.name, nil).first
+        Recording.restore(params).first unless done?(store, pipeline, run_id, status) # Nil if they are of classes that are gone.
+      end
+
+      # @return [Boolean] whether nothing of a run is left to be done
+      def self.done?(store, pipeline, run_id, status)
+        status == "succeeded" && over?(pipeline, status, ended(store, pipeline, run_id))
+      end
+
+      # @return [Hash{Symbol => String}] how the steps of a run ended, and of those that it took up
+      def self.ended(store, pipeline, run_id, runs = store.runs(pipeline.name, -1))
+        run = runs.find { |other| other[:run_id] == run_id } or return {}
+        own = store.steps(run[:id]).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
+        Recording.outcomes(ended(store, pipeline, run[:resumed], runs), own)
       end
 
       def initialize(pipeline, request)
@@ -45,7 +58,7 @@ module Flowline
         @store ||= Store.at(@request.root)
         lock(rand(1 << 40)) unless @checkpoint
         # Before a step changes what its block has captured.
-        @fingerprints = @pipeline.steps.map { |step| @pipeline.fingerprint(step.name).value }
+        @imprints = @pipeline.steps.map { |step| @pipeline.imprint(step) }
         bury
         supersede unless @resumed
         @run, = @store.call(:begin, context.run_id, @pipeline.name, identity, @checkpoint, @resumed, adoptable, Process.pid,
@@ -73,27 +86,35 @@ module Flowline
         return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? +"" : dump(step, output)
-        @store.call(:complete, *row, @checkpoint, @fingerprints[id], payload: bytes, durable: durable?)
+        @store.call(:complete, *row, @checkpoint, @imprints[id], payload: bytes, durable: durable?)
       end
 
       # Records an item that succeeded.
       def complete_item(step, position, item, output)
-        digest = Digest.try(item) if records?(step.name)
+        digest = Digest.try(item) if records?(step)
         bytes = dump(step, output) if digest
         return if bytes.nil? || bytes.empty?
 
-        mark = "#{@pipeline.fingerprint(step.name).value} #{digest}"
+        mark = "#{items_of(step).imprint} #{digest}"
         @store.call(:item, @checkpoint, "#{step.name}[#{position}]", mark, payload: bytes, durable: durable?)
       end
 
       # @param event [Event]
       # @return [void]
       def call(event)
-        return unless event.name == :step_finished && event.result.failed?
+        return unless event.name == :step_finished
 
         id = @pipeline.dag.index[event.step.name]
+        result = event.result
+        if result.failed?
+          @store.call(:step, *row(id, result), durable: durable?)
+        elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
+          # That it need not run, as long as it stays what it is.
+          @store.call(:complete, *row(id, result), @checkpoint, @imprints[id], payload: +"")
+        else
+          return
+        end
         @written[id] = true
-        @store.call(:step, *row(id, event.result), durable: durable?)
       end
 
       # @param result [Result]
@@ -124,10 +145,10 @@ module Flowline
       def recall
         while store
           number, run_id, checkpoint, status, = latest
-          return if number.nil? || (status == "succeeded" && !@request.picks?)
+          return if number.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run_id, status))
 
           lock(checkpoint)
-          return load(number, run_id, checkpoint) if @request.dry? || latest.first == number
+          return load(run_id, checkpoint) if @request.dry? || latest.first == number
 
           close # Another process was quicker: it resumed the run, and has ended by now.
         end
@@ -144,21 +165,22 @@ module Flowline
         @checkpoint = checkpoint unless @request.dry?
       end
 
-      def load(number, run_id, checkpoint)
+      def load(run_id, checkpoint)
         @resumed = run_id
-        @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
-        store.call(:outputs, checkpoint).each do |name, fingerprint, bytes|
+        @outcomes = Stored.ended(store, @pipeline, run_id)
+        store.call(:outputs, checkpoint).each do |name, imprint, bytes|
           step, position = name.match(ITEM)&.captures unless @pipeline.dag.index.key?(name.to_sym)
-          next load_item(step.to_sym, position.to_i, fingerprint, bytes) if step
+          next load_item(step.to_sym, position.to_i, imprint, bytes) if step
 
-          @entries[name.to_sym] = Entry.new(fingerprint, *Recording.restore(bytes))
+          @entries[name.to_sym] = Entry.new(imprint, *Recording.restore(bytes))
         end
       end
 
       # One of other code is of no use.
-      def load_item(step, position, mark, bytes)
-        fingerprint, digest = mark.split
-        return unless @pipeline.dag.index.key?(step) && fingerprint == @pipeline.fingerprint(step).value
+      def load_item(name, position, mark, bytes)
+        step = @pipeline.dag[name]
+        imprint, digest = mark.split
+        return unless step && imprint == @pipeline.imprint(step)
 
         output, problem = Recording.restore(bytes)
         items_of(step).put(position, digest, output) unless problem
@@ -177,19 +199,15 @@ module Flowline
         end
       end
 
-      # The same params, input and context have the same; what cannot be digested counts by its class.
-      def identity
-        @identity ||= begin
-          input = @request.input? ? [@request.input] : []
-          values = [*known.sort.flatten(1), *input, *@request.values.sort_by { |key, _| key.to_s }.flatten(1)]
-          Native.digest(values.map { |value| Digest.try(value) || TypeHints.kind(value) })
-        end
+      # No other process knows it.
+      def unlike(_object)
+        Random.urandom(16)
       end
 
       def adoptable
         bytes = Marshal.dump(known)
         bytes unless @context.secret_in?(bytes)
-      rescue StandardError
+      rescue *Cache::TROUBLE
         nil
       end
 
@@ -198,7 +216,7 @@ module Flowline
         return bytes unless @context.secret_in?(bytes)
 
         unrecorded(step, "holds a secret")
-      rescue StandardError, SystemStackError => e
+      rescue *Cache::TROUBLE => e
         unrecorded(step, "cannot be serialised: #{@context.mask(Error.words(e))}")
       end
 
