@@ -35,6 +35,7 @@ module Flowline
   autoload :Isolation, "#{__dir__}/flowline/isolation"
   autoload :Retry, "#{__dir__}/flowline/retry"
   autoload :Run, "#{__dir__}/flowline/run"
+  autoload :Secrets, "#{__dir__}/flowline/secrets"
   autoload :Timer, "#{__dir__}/flowline/timer"
   autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Cache, "#{__dir__}/flowline/cache"
