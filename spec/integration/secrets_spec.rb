@@ -66,4 +66,17 @@ RSpec.describe "Secrets" do
     end
     expect(result.warnings).to contain_exactly(/step a is not recorded/)
   end
+
+  it "are masked in warnings, whoever wrote them" do
+    store = Class.new { %i[get set exists?].each { |name| define_method(name) { |*| raise "no hunter2" } } }.new
+    out = StringIO.new
+    result = run(define: { cache: store }, key: "hunter2", reporter: Flowline::Reporter::JSON.new(out)) do
+      param :key, secret: true
+      step(:a, optional: true, cache: true, retries: 1, on_retry: -> { raise "bad hunter2" }) { raise "x" }
+      step(:b, optional: true, retries: 1, retry_if: -> { raise "bad hunter2" }) { raise "x" }
+      step(:c, cache: { key: -> { 1 } }) { Class.new { def marshal_dump = raise("hunter2") }.new }
+    end
+    expect(result.warnings).to include("on_retry: of step a failed: RuntimeError: bad [secret]")
+    expect(result.warnings.join + result.to_json + out.string).not_to include("hunter2")
+  end
 end

@@ -79,7 +79,7 @@ module Flowline
 
       def finished(event)
         result = event.result
-        result.warnings.each { |warning| line("#{mark("⚠")} #{Name.show(event.context.mask(warning))}") }
+        result.warnings.each { |warning| line("#{mark("⚠")} #{Name.show(warning)}") }
         failure(event) unless result.success?
         return unless @steps
 
