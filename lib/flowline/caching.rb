@@ -108,9 +108,15 @@ module Flowline
     end
 
     def write(id, key, value, context)
-      cache(id).store(key, value, options(id)[:ttl]) { |bytes| !context.secret_in?(bytes) }
+      secret = false
+      cache(id).store(key, value, options(id)[:ttl]) { |bytes| !(secret = context.secret_in?(bytes)) }
+      unwritten(id, "it holds a secret") if secret
     rescue CacheError => e
-      @warnings << "the output of step #{Name.show(@pipeline.steps[id].name)} is not cached: #{e.message}"
+      unwritten(id, e.message)
+    end
+
+    def unwritten(id, why)
+      @warnings << "the output of step #{Name.show(@pipeline.steps[id].name)} is not cached: #{why}"
     end
   end
 end

@@ -261,6 +261,7 @@ RSpec.describe "Caching" do
     end
     results = twice(pipeline, token: "hunter2")
     expect([statuses(results), statuses(results, :other)]).to eq([%i[succeeded succeeded], %i[succeeded cached]])
+    expect(results.map(&:warnings)).to all(include("the output of step work is not cached: it holds a secret"))
     expect(cache.instance_variable_get(:@entries).to_s).not_to include("hunter2")
   end
 
