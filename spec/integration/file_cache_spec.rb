@@ -163,7 +163,7 @@ RSpec.describe Flowline::Cache::File do
 
     it "fails no step if there is no room on the disk", if: Process.uid.zero? do
       FileUtils.mkdir_p(@path)
-      skip("no tmpfs here") unless system("mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", @path, err: File::NULL)
+      skip("no tmpfs here") unless system("mount", "-t", "tmpfs", "-o", "size=200k,mode=700", "tmpfs", @path, err: File::NULL)
       begin
         result = pipeline { "x" * 3_000_000 }.run(cache: cache)
         expect([result[:work].status, result.warnings]).to match([:succeeded, [/not cached: .*full/i]])
@@ -176,6 +176,29 @@ RSpec.describe Flowline::Cache::File do
   it "lets only its owner look into it" do
     cache.set("k", large)
     expect([@path, File.join(@path, "blobs")].map { |folder| File.stat(folder).mode & 0o777 }).to eq([0o700, 0o700])
+  end
+
+  it "is made with the directories above it" do
+    deep = described_class.new(File.join(@path, "x/y"))
+    deep.set("k", 1)
+    expect([deep.get("k"), File.stat(deep.path).mode & 0o777]).to eq([1, 0o700])
+    Flowline.config.root = File.join(@path, "store")
+    described_class.new.set("k", 1)
+    expect([File.stat(Flowline.config.root).mode & 0o777, File.exist?(File.join(Flowline.config.root, ".gitignore"))]).to eq([0o700, true])
+  ensure
+    Flowline.config.root = nil
+  end
+
+  it "is not used where others can write" do
+    FileUtils.mkdir(@path)
+    File.chmod(0o770, @path)
+    expect { cache.set("k", 1) }.to raise_error(Flowline::CacheError, /#{@path} can be written by others.*chmod 700 it\z/)
+    File.chmod(0o700, @path)
+    cache.set("k", large)
+    File.chmod(0o777, File.join(@path, "blobs"))
+    code = "require 'flowline'; Flowline::Cache::File.new(ARGV[0]).get('k')"
+    output = IO.popen([RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-e", code, @path], err: %i[child out], &:read)
+    expect(output).to match(%r{/blobs can be written by others.*CacheError})
   end
 
   it "holds no secret" do

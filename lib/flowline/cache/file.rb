@@ -21,7 +21,8 @@ module Flowline
       # @param path [String, nil] the directory; +nil+: +cache+ within that of the store
       # @param max_bytes [Integer] how much it may hold
       def initialize(path = nil, max_bytes: 1 << 30)
-        @path = ::File.expand_path(path || ::File.join(Flowline.config.root, "cache"))
+        @root = ::File.expand_path(Flowline.config.root) unless path
+        @path = ::File.expand_path(path || ::File.join(@root, "cache"))
         @max_bytes = max_bytes
         @writes = 0
       end
@@ -101,7 +102,7 @@ module Flowline
         return @database if @database && @pid == Process.pid
 
         @pid = Process.pid
-        @database = Store.at(path)
+        @database = Store.at(path, within: @root)
       end
 
       def tidy
@@ -113,7 +114,7 @@ module Flowline
       def call(...)
         database.call(...)
       rescue StoreError => e
-        raise CacheError.new(self, "#{path} #{e.cause&.message || e.message}") unless e.damaged?
+        raise CacheError.new(self, "#{e.path} #{e.what}") unless e.damaged?
 
         warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::FILE}.damaged")
         ["", "-wal", "-shm"].each do |ending|
