@@ -28,17 +28,17 @@ module Flowline
     # @param outputs [Array, Hash{Integer => Object}]
     # @return [Boolean]
     def there?(id, outputs, context)
-      key = reads?(id) && key(id, outputs, context)
-      key ? cache(id).exists?(key) : false
-    rescue StandardError # That of key: fails the step, when it is its turn.
-      false
+      peek(id, outputs, context).first
     end
 
-    # Reads it.
+    # Looks at it, and leaves the cache as it is.
     # @param outputs [Hash{Integer => Object}]
     # @return [Array(Boolean, Object)] whether it is there, and the output
     def peek(id, outputs, context)
-      read(id, key(id, outputs, context))
+      key = reads?(id) && key(id, outputs, context)
+      key ? cache(id).peek(key) : [false, nil]
+    rescue StandardError # That of key: fails the step, when it is its turn.
+      [false, nil]
     end
 
     # Calls the block with what the cache has, while nobody else computes the same.

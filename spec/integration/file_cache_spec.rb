@@ -178,6 +178,38 @@ RSpec.describe Flowline::Cache::File do
     expect([@path, File.join(@path, "blobs")].map { |folder| File.stat(folder).mode & 0o777 }).to eq([0o700, 0o700])
   end
 
+  describe "a dry run" do
+    let(:work) { Flowline.define(name: "dry", checkpoint: false) { |p| p.step(:work, cache: true) { "x" * 300_000 } } }
+
+    def plan(cache) = work.run(cache: cache, dry_run: true)[:work].action
+
+    it "makes no cache" do
+      expect(plan(described_class.new(@path))).to eq(:run)
+      expect(File.exist?(@path)).to be(false)
+    end
+
+    it "uses no entry, and deletes none that is damaged" do
+      work.run(cache: cache)
+      used = cache.entries
+      allow(Time).to receive(:now).and_return(Time.now + 3600)
+      expect([plan(described_class.new(@path)), cache.entries]).to eq([:reuse, used])
+      File.write(blobs.first, "damaged")
+      expect([plan(described_class.new(@path)), cache.entries]).to eq([:run, used])
+    end
+
+    it "leaves one in memory as it is" do
+      memory = Flowline::Cache::Memory.new
+      work.run(cache: memory)
+      memory.set("later", 1)
+      entries = memory.instance_variable_get(:@entries)
+      before = entries.keys
+      actions = [plan(memory)]
+      entries[before.first] = ["damaged", nil]
+      actions << plan(memory)
+      expect([actions, entries.keys]).to eq([%i[reuse run], before])
+    end
+  end
+
   it "is made with the directories above it" do
     deep = described_class.new(File.join(@path, "x/y"))
     deep.set("k", 1)

@@ -36,6 +36,12 @@ module Flowline
         row.last || raise(Damaged)
       end
 
+      # @return [String, nil] bytes; nothing is made where there is nothing
+      # @api private
+      def look(key)
+        Store.existing(path)&.call(:read, key, now)&.first&.last
+      end
+
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
