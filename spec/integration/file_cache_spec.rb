@@ -259,6 +259,13 @@ RSpec.describe Flowline::Cache::File do
       expect([code, out.lines.size, out]).to match([0, 4, %r{^import/fetch +2 entries +\d+ bytes$}])
     end
 
+    it "says what it does not have" do
+      expect(flowline("--clear", "imprt")[2]).to eq("cache: nothing of imprt in #{@path}; did you mean import?\n")
+      expect(flowline("--clear", "import/fech")[2]).to eq("cache: nothing of import/fech in #{@path}; did you mean import/fetch?\n")
+      expect(cache.entries.size).to eq(5)
+      expect(flowline("--clear", "all")).to eq([0, "", "cache: nothing in #{@path}\n"])
+    end
+
     it "clears by name" do
       flowline("--clear", "import/fetch")
       expect(cache.entries.map { |entry| entry[:key] }).to eq(%w[import/clean/1 import_all/fetch/1 other/a/1])
