@@ -128,11 +128,18 @@ module Flowline
       blobs = File.join(path, "blobs")
       [path, blobs].each { |folder| check(folder) if File.directory?(folder) }
       file = File.join(path, FILE)
-      File.new(file, File::WRONLY | File::CREAT | File::EXCL, 0o600).close unless File.exist?(file)
+      begin_with(file) unless File.exist?(file)
       native = Native::Store.open(path)
       shut(0o700, blobs)
       shut(0o600, file, "#{file}-wal", "#{file}-shm", File.join(path, "lock"))
       native
+    end
+
+    # No descriptor of a file with locks may be closed here; this one is new.
+    def begin_with(file)
+      File.new(file, File::WRONLY | File::CREAT | File::EXCL, 0o600).close
+    rescue Errno::EEXIST
+      nil # Another process was quicker.
     end
 
     # Whoever can write into it can run code here: it holds +Marshal+ data.
@@ -143,7 +150,11 @@ module Flowline
     end
 
     def shut(mode, *files)
-      files.each { |file| File.chmod(mode, file) if File.exist?(file) && File.stat(file).mode & 0o077 != 0 }
+      files.each do |file|
+        File.chmod(mode, file) unless (File.stat(file).mode & 0o077).zero?
+      rescue Errno::ENOENT
+        nil # SQLite makes and removes them as it likes.
+      end
     end
 
     # A forked child must not touch what it inherited.
