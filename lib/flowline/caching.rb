@@ -93,18 +93,22 @@ module Flowline
     end
 
     def uncached(step, why)
-      warning = "step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }"
-      @warnings << warning unless @warnings.include?(warning) # Attempts would repeat it.
-      nil
+      tell("step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }")
     end
 
     def read(id, key)
       return [false, nil] unless reads?(id)
 
-      cache(id).lookup(key) { |problem| @warnings << problem }
+      cache(id).lookup(key) { |problem| tell(problem) }
     rescue CacheError => e
-      @warnings << e.message unless @warnings.include?(e.message)
+      tell(e.message)
       [false, nil]
+    end
+
+    # Attempts, and the second look at an entry, would repeat it.
+    def tell(warning)
+      @warnings << warning unless @warnings.include?(warning)
+      nil
     end
 
     def write(id, key, value, context)

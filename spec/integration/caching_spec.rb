@@ -253,6 +253,11 @@ RSpec.describe "Caching" do
     end
   end
 
+  it "reports an entry that cannot be read once, although it is looked at twice" do
+    stubborn = Class.new { def get(_) = "garbage"; def set(*) = true; def exists?(_) = true }.new # rubocop:disable Style/Semicolon
+    expect(counting.run(cache: stubborn, input: 1).warnings).to contain_exactly(/could not be read \(.+\) and is computed anew/)
+  end
+
   it "keeps no output with a secret in it" do
     pipeline = Flowline.define(name: "secret") do |p|
       p.param(:token, secret: true)

@@ -91,7 +91,7 @@ RSpec.describe Flowline::Cache::File do
         damage.call(blobs.first)
         results = Array.new(2) { pipeline { large }.run(cache: cache) }
         expect(results.map { |result| [result[:work].status, result[:work].output == large, result.warnings.size] }).to eq([[:succeeded, true, 1], [:cached, true, 0]])
-        expect(results.first.warnings).to match([/\Acache entry "filed.work.\h{32}" could not be read .* computed anew\z/])
+        expect(results.first.warnings).to match([/\Acache entry "filed.work.\h{32}" could not be read \(its bytes are gone or damaged\) and is computed anew\z/])
       end
     end
 
@@ -264,6 +264,12 @@ RSpec.describe Flowline::Cache::File do
       expect(flowline("--clear", "import/fech")[2]).to eq("cache: nothing of import/fech in #{@path}; did you mean import/fetch?\n")
       expect(cache.entries.size).to eq(5)
       expect(flowline("--clear", "all")).to eq([0, "", "cache: nothing in #{@path}\n"])
+    end
+
+    it "clears keys that are bytes" do
+      cache.set("import/\xFF", 1)
+      flowline("--clear", "import")
+      expect(cache.entries.map { |entry| entry[:key] }).to eq(%w[import_all/fetch/1 other/a/1])
     end
 
     it "clears by name" do

@@ -31,22 +31,22 @@ module Flowline
       # @raise [Damaged] they are not those that were written
       # @api private
       def read(key)
-        row = call(:read, key, now).first or return
-        call(:used, key, now) if row.last && row.first < now - RECENT
-        row.last || raise(Damaged)
+        row = call(:read, name(key), now).first or return
+        call(:used, name(key), now) if row.last && row.first < now - RECENT
+        row.last || raise(Damaged, "its bytes are gone or damaged")
       end
 
       # @return [String, nil] bytes; nothing is made where there is nothing
       # @api private
       def look(key)
-        Store.existing(path)&.call(:read, key, now)&.first&.last
+        Store.existing(path)&.call(:read, name(key), now)&.first&.last
       end
 
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
         @database = nil unless @database&.there?
-        call(:write, key, (now + ttl if ttl), now, payload: bytes)
+        call(:write, name(key), (now + ttl if ttl), now, payload: bytes)
         # The first one, too: many short processes would never come to the last.
         tidy if (@writes % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
         @writes += 1
@@ -55,13 +55,13 @@ module Flowline
       # @param key [String]
       # @return [void]
       def delete(key)
-        call(:delete, key, false)
+        call(:delete, name(key.to_s), false)
       end
 
       # @param prefix [String, nil] only keys that begin like this
       # @return [void]
       def clear(prefix = nil)
-        call(:delete, prefix, true)
+        (prefix ? [name(prefix), prefix.b] : [nil]).each { |start| call(:delete, start, true) }
         call(:collect)
       end
 
@@ -98,6 +98,14 @@ module Flowline
         store
       rescue StoreError
         nil
+      end
+
+      # SQLite has text in UTF-8, and bytes.
+      def name(key)
+        text = key.encode("UTF-8")
+        text.valid_encoding? ? text : key.b
+      rescue EncodingError
+        key.b
       end
 
       def now
