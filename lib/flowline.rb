@@ -37,6 +37,7 @@ module Flowline
   autoload :Retry, "#{__dir__}/flowline/retry"
   autoload :Mapping, "#{__dir__}/flowline/mapping"
   autoload :Run, "#{__dir__}/flowline/run"
+  autoload :Secrets, "#{__dir__}/flowline/secrets"
   autoload :Timer, "#{__dir__}/flowline/timer"
   autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Cache, "#{__dir__}/flowline/cache"

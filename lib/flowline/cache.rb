@@ -123,6 +123,23 @@ module Flowline
       [false, nil]
     end
 
+    # Like {#lookup}, but changes nothing, not even what was used last. What cannot be read is not there.
+    # @param key [String]
+    # @return [Array(Boolean, Object)]
+    # @api private
+    def peek(key)
+      bytes = look(key.to_s)
+      bytes ? [true, Marshal.load(bytes)] : [false, nil] # rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
+    rescue *TROUBLE
+      [false, nil]
+    end
+
+    # Like +read+, without a trace.
+    # @api private
+    def look(key)
+      read(key)
+    end
+
     # Like {#set}, but may look at the bytes first.
     # @param key [String]
     # @param value [Object]

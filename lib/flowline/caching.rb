@@ -33,17 +33,17 @@ module Flowline
     # @param outputs [Array, Hash{Integer => Object}]
     # @return [Boolean]
     def there?(id, outputs, context)
-      key = reads?(id) && key(id, outputs, context)
-      key ? cache(id).exists?(key) : false
-    rescue StandardError # That of key: fails the step, when it is its turn.
-      false
+      peek(id, outputs, context).first
     end
 
-    # Reads it.
+    # Looks at it, and leaves the cache as it is.
     # @param outputs [Hash{Integer => Object}]
     # @return [Array(Boolean, Object)] whether it is there, and the output
     def peek(id, outputs, context)
-      read(id, key(id, outputs, context))
+      key = reads?(id) && key(id, outputs, context)
+      key ? cache(id).peek(key) : [false, nil]
+    rescue StandardError # That of key: fails the step, when it is its turn.
+      [false, nil]
     end
 
     # Calls the block with what the cache has, while nobody else computes the same.
@@ -99,24 +99,34 @@ module Flowline
     end
 
     def uncached(step, why)
-      warning = "step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }"
-      @warnings << warning unless @warnings.include?(warning) # Attempts would repeat it.
-      nil
+      tell("step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }")
     end
 
     def read(id, key)
       return [false, nil] unless reads?(id)
 
-      cache(id).lookup(key) { |problem| @warnings << problem }
+      cache(id).lookup(key) { |problem| tell(problem) }
     rescue CacheError => e
-      @warnings << e.message unless @warnings.include?(e.message)
+      tell(e.message)
       [false, nil]
     end
 
+    # Attempts, and the second look at an entry, would repeat it.
+    def tell(warning)
+      @warnings << warning unless @warnings.include?(warning)
+      nil
+    end
+
     def write(id, key, value, context)
-      cache(id).store(key, value, options(id)[:ttl]) { |bytes| !context.secret_in?(bytes) }
+      secret = false
+      cache(id).store(key, value, options(id)[:ttl]) { |bytes| !(secret = context.secret_in?(bytes)) }
+      unwritten(id, "it holds a secret") if secret
     rescue CacheError => e
-      @warnings << "the output of step #{Name.show(@pipeline.steps[id].name)} is not cached: #{e.message}"
+      unwritten(id, e.message)
+    end
+
+    def unwritten(id, why)
+      @warnings << "the output of step #{Name.show(@pipeline.steps[id].name)} is not cached: #{why}"
     end
   end
 end

@@ -21,6 +21,7 @@ module Flowline
       @values = values.empty? ? params : params.merge(values).freeze
       @input = input
       @secrets = secrets
+      @hidden = Secrets.new(secrets.values) unless secrets.empty?
       @started_at = Time.now
       @run_id = "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}"
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
@@ -75,13 +76,10 @@ module Flowline
       [@values, @input]
     end
 
-    # @return [Boolean] whether bytes hold the value of a secret param
+    # @return [Boolean] whether +Marshal+ data may hold the value of a secret param
     # @api private
     def secret_in?(bytes)
-      !@secrets.empty? && parts(@secrets.values).any? do |secret|
-        forms = [Error.text(secret).b, (Marshal.dump(secret)[2..] if Numeric === secret)].compact # Numbers are written in their own way.
-        secret.to_s.size > 2 && forms.any? { |form| bytes.include?(form) }
-      end
+      @hidden ? @hidden.in?(bytes) : false
     end
 
     # @return [Hash{Symbol => Object}] the params that are not secret, for reporters
@@ -93,31 +91,12 @@ module Flowline
     # @return [String] the text with the values of secret params blotted out
     # @api private
     def mask(text)
-      return text if @secrets.empty?
-
-      secrets = parts(@secrets.values).map { |secret| Error.text(secret) }.reject(&:empty?)
-      secrets = secrets.flat_map { |secret| [secret, secret.inspect[1..-2]] }.sort_by { |secret| -secret.size }
-      secrets.reduce(Error.text(text)) do |masked, secret|
-        # A short one may be a part of any word.
-        masked.gsub(secret.size > 2 ? secret : /(?<!\p{Alnum})#{Regexp.escape(secret)}(?!\p{Alnum})/, "[secret]")
-      end
+      @hidden ? @hidden.mask(text) : text
     end
 
     # @return [String] without values
     def inspect
       "#<#{self.class} run_id=#{run_id} keys=#{@values.keys.inspect}>"
-    end
-
-    private
-
-    # A secret and all that is in it.
-    def parts(secret)
-      case secret
-      when Array then secret.flat_map { |part| parts(part) }
-      when Hash then [secret, *parts(secret.values)]
-      when true, false, nil then []
-      else [secret]
-      end
     end
   end
 end

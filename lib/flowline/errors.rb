@@ -337,10 +337,14 @@ module Flowline
     # @return [String] the file
     attr_reader :path
 
+    # @return [String] what is wrong and what to do
+    # @api private
+    attr_reader :what
+
     # @return [Boolean] whether its file makes no sense
     # @api private
     def damaged?
-      @what.start_with?("is damaged")
+      what.start_with?("is damaged")
     end
 
     # @param path [String]

@@ -10,10 +10,12 @@ module Flowline
     HEADER = 9
     # A line of +disasm+ that reads or sets a local. Instructions have but its place in a table, which changes with
     # the code around the block; here is its name. Blocks within the block stand in its catch table, after bars.
-    LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+/
-    # By bytecode: its digest, and the locals it reads and sets.
+    LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+(?:, (\d+))?/
+    # Code that has no part in the locals around it.
+    APART = %i[method class].freeze
+    # By bytecode: its digest, and the outer locals it reads and sets.
     SEEN = ObjectSpace::WeakMap.new
-    private_constant :HEADER, :LOCAL, :SEEN
+    private_constant :HEADER, :LOCAL, :APART, :SEEN
 
     # @return [String] the digest of the code alone
     attr_reader :code
@@ -52,15 +54,25 @@ module Flowline
     class << self
       # @param bytecode [RubyVM::InstructionSequence]
       # @return [Array(String, Array)] a digest without what changes when lines move, and for
-      #   each use of a local, what is done to it and how, and its name
+      #   each use of an outer local, whether it is read or set, and its name
       def read(bytecode)
         SEEN[bytecode] ||= begin
-          locals = bytecode.disasm.scan(LOCAL)
-          [Native.digest([normalise(bytecode.to_a), locals]), locals]
+          locals = bytecode.disasm.scan(LOCAL).map { |use| use.first(4) }
+          [Native.digest([normalise(bytecode.to_a), locals]), outer(bytecode, 0)]
         end
       end
 
       private
+
+      # A use counts its levels from where it stands; code within the block has those of the block between.
+      def outer(bytecode, depth)
+        own = bytecode.disasm[/.+?(?=^== disasm|\z)/m].scan(/^\d.*/).filter_map do |line|
+          verb, _, how, name, level = line.match(LOCAL)&.captures
+          [verb, name.to_sym] if verb && (how[/_WC_(\d)/, 1] || level).to_i > depth
+        end
+        bytecode.each_child { |child| own.concat(outer(child, depth + 1)) unless APART.include?(child.to_a[HEADER]) }
+        own
+      end
 
       def normalise(part)
         case part
@@ -112,10 +124,9 @@ module Flowline
       nil
     end
 
-    # The outer locals that the block reads and does not set. Those of level 0 are its own.
-    def captures(block, locals)
-      outer = locals.reject { |_, _, how, _| how.start_with?("_WC_0") }
-      read, set = outer.partition { |verb,| verb == "get" }.map { |uses| uses.map { |use| use.last.to_sym } }
+    # The outer locals that the block reads and does not set.
+    def captures(block, outer)
+      read, set = outer.partition { |verb,| verb == "get" }.map { |uses| uses.map(&:last) }
       @binding = block.binding
       ((read - set) & @binding.local_variables).to_h { |name| [name, nil] }
     end

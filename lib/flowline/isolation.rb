@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "fileutils"
+require "io/wait"
 require "stringio"
 require "tmpdir"
 
@@ -55,7 +56,9 @@ module Flowline
 
     # Held while a child is forked, so that no other inherits what is its own alone.
     FORKING = Mutex.new
-    private_constant :FORKING
+    # How often it looks whether a silent child is there at all.
+    PAUSE = 0.05
+    private_constant :FORKING, :PAUSE
 
     # @param grace [Numeric] seconds from TERM to KILL
     # @param contain [Boolean] whether what would end a whole process ends just the child
@@ -84,8 +87,8 @@ module Flowline
 
     def run(folder, block)
       reader, leash, pid = start(folder, block)
-      kind, value = Thread.handle_interrupt(Object => :immediate) { answer(reader) }
-      status = reap(pid)
+      kind, value = Thread.handle_interrupt(Object => :immediate) { answer(reader, pid) }
+      status = @status || reap(pid)
       signal(:KILL, pid) unless kind
       pid = nil
       raise Died, status, [] unless kind # It says nothing of where.
@@ -126,9 +129,12 @@ module Flowline
     end
 
     # Reads what the child sends until it answers or ends.
-    def answer(reader)
+    def answer(reader, pid)
+      buffer = "".b
       loop do
-        kind, *facts = Marshal.load(reader) # rubocop:disable Security/MarshalLoad -- from our own child
+        size = receive(reader, pid, buffer, 8)&.unpack1("Q")
+        frame = size && receive(reader, pid, buffer, size) or return
+        kind, *facts = Marshal.load(frame) # rubocop:disable Security/MarshalLoad -- from our own child
         case kind
         when :out then $stdout.write(*facts)
         when :err then $stderr.write(*facts)
@@ -136,8 +142,33 @@ module Flowline
         else return [kind, restore(*facts)]
         end
       end
-    rescue EOFError, TypeError, ArgumentError, NameError => e
-      EOFError === e || e.message.include?("too short") ? nil : [:error, RemoteError.new("the step's answer cannot be read: #{e.message}")]
+    rescue TypeError, ArgumentError, NameError => e
+      [:error, restore("the step's answer cannot be read: #{e.message}")]
+    end
+
+    # What the child has started may hold its end of the pipe for long: what is there when the child is gone is all.
+    # @return [String, nil] so many bytes; nil: there will be no more
+    def receive(reader, pid, buffer, size)
+      while buffer.bytesize < size
+        chunk = reader.read_nonblock(1 << 16, exception: false)
+        if chunk == :wait_readable
+          return if @gone
+
+          reader.wait_readable(PAUSE) || (@gone = gone?(pid))
+        else
+          buffer << (chunk || return)
+        end
+      end
+      buffer.slice!(0, size)
+    end
+
+    # @return [Boolean] whether the child has ended
+    def gone?(pid)
+      ended = Process.wait2(pid, Process::WNOHANG)
+      @status = ended&.last
+      !ended.nil?
+    rescue Errno::ECHILD # Somebody else was quicker.
+      true
     end
 
     # Its class may be one that only the child has loaded.
@@ -183,7 +214,10 @@ module Flowline
       Thread.new { leave_with_parent(alive) }
       guard = Mutex.new
       # One that cannot be dumped must not have been sent in part.
-      send = ->(*frame) { guard.synchronize { writer.write(Marshal.dump(frame)) && writer.flush } }
+      send = lambda do |*frame|
+        bytes = Marshal.dump(frame)
+        guard.synchronize { writer.write([bytes.bytesize].pack("Q"), bytes) && writer.flush }
+      end
       $stdout = Stream.new(:out, send)
       $stderr = Stream.new(:err, send)
       Thread.handle_interrupt(Object => :immediate) { respond(send, block) }
@@ -213,7 +247,7 @@ module Flowline
     def portable(error)
       words = "#{TypeHints.kind(error)}: #{Error.words(error)}"
       if @contain
-        return ["the step called exit"] if SystemExit === error
+        return ["the step called exit", error.backtrace] if SystemExit === error
         return [words, error.backtrace] if SignalException === error || NoMemoryError === error
       end
       error.result = nil if Error === error # It holds the whole run.

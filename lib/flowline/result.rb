@@ -11,8 +11,6 @@ module Flowline
     attr_reader :error
     # @return [Float] seconds
     attr_reader :duration
-    # @return [Array<String>] what went wrong without failing anything
-    attr_reader :warnings
 
     # @api private
     def initialize(dag:, run:, context:, outputs:, errors:, error:, warnings:)
@@ -25,6 +23,11 @@ module Flowline
       @status = error ? settled(run.status, error) : run.status
       @error = (errors[run.failures.first] if @status == :failed && error.is_a?(CancelledError)) || error || errors[run.failures.first]
       @duration = run.elapsed
+    end
+
+    # @return [Array<String>] what went wrong without failing anything
+    def warnings
+      @warnings.map { |warning| @context.mask(warning) }
     end
 
     # @return [Boolean] whether every step that matters ended well

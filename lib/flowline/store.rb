@@ -13,22 +13,38 @@ module Flowline
 
     class << self
       # @param root [String] the directory, made if need be
+      # @param within [String, nil] the store that it is a part of
       # @return [Store] the handle of this process
       # @raise [StoreError] it cannot be used
-      def at(root)
-        path = File.realdirpath(root)
+      def at(root, within: nil)
+        [*within, root].each { |folder| make(folder) }
+        path = File.realpath(root)
         key = [Process.pid, path]
         @mutex.synchronize do
           known = @handles[key]
           known&.there? ? known : @handles[key] = new(path)
         end
       rescue SystemCallError => e
-        raise StoreError.new(root, e.message)
+        raise StoreError.new(root, "cannot be written (#{e.message}); check its permissions, or choose another directory")
       end
 
       # @return [Store, nil] the store of that directory, if there is one
       def existing(root)
         at(root) if File.exist?(File.join(root, FILE))
+      end
+
+      private
+
+      # Makes a directory that only its owner may look into, and that version control leaves alone.
+      def make(root)
+        return if File.directory?(root)
+
+        require "fileutils"
+        FileUtils.mkdir_p(File.dirname(root))
+        Dir.mkdir(root, 0o700)
+        File.write(File.join(root, ".gitignore"), "*\n")
+      rescue Errno::EEXIST
+        nil # Another process was quicker.
       end
     end
 
@@ -38,7 +54,7 @@ module Flowline
     def initialize(path)
       @path = path
       @pid = Process.pid
-      @native = guard { Native::Store.open(path) }
+      @native = guard { open }
       @inode = inode
     end
 
@@ -106,6 +122,40 @@ module Flowline
     end
 
     private
+
+    # For its owner alone. What SQLite makes beside the database is so, too.
+    def open
+      blobs = File.join(path, "blobs")
+      [path, blobs].each { |folder| check(folder) if File.directory?(folder) }
+      file = File.join(path, FILE)
+      begin_with(file) unless File.exist?(file)
+      native = Native::Store.open(path)
+      shut(0o700, blobs)
+      shut(0o600, file, "#{file}-wal", "#{file}-shm", File.join(path, "lock"))
+      native
+    end
+
+    # No descriptor of a file with locks may be closed here; this one is new.
+    def begin_with(file)
+      File.new(file, File::WRONLY | File::CREAT | File::EXCL, 0o600).close
+    rescue Errno::EEXIST
+      nil # Another process was quicker.
+    end
+
+    # Whoever can write into it can run code here: it holds +Marshal+ data.
+    def check(folder)
+      stat = File.stat(folder)
+      raise StoreError.new(folder, "belongs to another user; choose another directory, or chown it") unless stat.owned? || stat.uid.zero?
+      raise StoreError.new(folder, "can be written by others, who could run code as you; chmod 700 it") unless (stat.mode & 0o022).zero?
+    end
+
+    def shut(mode, *files)
+      files.each do |file|
+        File.chmod(mode, file) unless (File.stat(file).mode & 0o077).zero?
+      rescue Errno::ENOENT
+        nil # SQLite makes and removes them as it likes.
+      end
+    end
 
     # A forked child must not touch what it inherited.
     def guard

@@ -37,6 +37,14 @@ RSpec.shared_examples "a cache" do
       end
     end
 
+    it "are found by keys of any encoding" do
+      keys = ["\xFF", "\xFE".b, "ö".encode("ISO-8859-1"), "ä".encode("UTF-16LE"), "a\0b"]
+      keys.each { |key| cache.set(key, key.b) }
+      expect(keys.map { |key| cache.fetch(key) { :none } }).to eq(keys.map(&:b))
+      keys.each { |key| cache.delete(key) }
+      expect(keys.map { |key| cache.exists?(key) }).to all(be(false))
+    end
+
     it "are copies, going in and coming out" do
       value = { rows: [1] }
       cache.set("k", value)

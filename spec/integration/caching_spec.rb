@@ -253,6 +253,11 @@ RSpec.describe "Caching" do
     end
   end
 
+  it "reports an entry that cannot be read once, although it is looked at twice" do
+    stubborn = Class.new { def get(_) = "garbage"; def set(*) = true; def exists?(_) = true }.new # rubocop:disable Style/Semicolon
+    expect(counting.run(cache: stubborn, input: 1).warnings).to contain_exactly(/could not be read \(.+\) and is computed anew/)
+  end
+
   it "keeps no output with a secret in it" do
     pipeline = Flowline.define(name: "secret") do |p|
       p.param(:token, secret: true)
@@ -261,6 +266,7 @@ RSpec.describe "Caching" do
     end
     results = twice(pipeline, token: "hunter2")
     expect([statuses(results), statuses(results, :other)]).to eq([%i[succeeded succeeded], %i[succeeded cached]])
+    expect(results.map(&:warnings)).to all(include("the output of step work is not cached: it holds a secret"))
     expect(cache.instance_variable_get(:@entries).to_s).not_to include("hunter2")
   end
 

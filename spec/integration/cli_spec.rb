@@ -31,6 +31,17 @@ RSpec.describe "the command line" do
     $VERBOSE = verbose
   end
 
+  it "says how to go on after a failure: with secrets, and only if there is a store" do
+    import
+    File.write("broken", "")
+    expect(flowline("run", "import.rb", "--param", "date=2024-01-31", "--param", "token=hunter2")[2]).to include("go on: flowline run import.rb --resume --param token=…\n")
+    expect(flowline("run", "import.rb", "--param", "date=2024-01-31")[2]).to include("go on: flowline run import.rb --resume\n")
+    Flowline.config.store = false
+    expect(flowline("run", "import.rb", "--param", "date=2024-01-31")[2]).to include("not yet").and(satisfy { |err| !err.include?("go on") })
+  ensure
+    Flowline.config.store = true
+  end
+
   let(:import) { write("import.rb", <<~RUBY) }
     Flowline.define(name: "import") do
       param :date, type: :date, required: true

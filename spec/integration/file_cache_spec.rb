@@ -91,7 +91,7 @@ RSpec.describe Flowline::Cache::File do
         damage.call(blobs.first)
         results = Array.new(2) { pipeline { large }.run(cache: cache) }
         expect(results.map { |result| [result[:work].status, result[:work].output == large, result.warnings.size] }).to eq([[:succeeded, true, 1], [:cached, true, 0]])
-        expect(results.first.warnings).to match([/\Acache entry "filed.work.\h{32}" could not be read .* computed anew\z/])
+        expect(results.first.warnings).to match([/\Acache entry "filed.work.\h{32}" could not be read \(its bytes are gone or damaged\) and is computed anew\z/])
       end
     end
 
@@ -163,7 +163,7 @@ RSpec.describe Flowline::Cache::File do
 
     it "fails no step if there is no room on the disk", if: Process.uid.zero? do
       FileUtils.mkdir_p(@path)
-      skip("no tmpfs here") unless system("mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", @path, err: File::NULL)
+      skip("no tmpfs here") unless system("mount", "-t", "tmpfs", "-o", "size=200k,mode=700", "tmpfs", @path, err: File::NULL)
       begin
         result = pipeline { "x" * 3_000_000 }.run(cache: cache)
         expect([result[:work].status, result.warnings]).to match([:succeeded, [/not cached: .*full/i]])
@@ -176,6 +176,61 @@ RSpec.describe Flowline::Cache::File do
   it "lets only its owner look into it" do
     cache.set("k", large)
     expect([@path, File.join(@path, "blobs")].map { |folder| File.stat(folder).mode & 0o777 }).to eq([0o700, 0o700])
+  end
+
+  describe "a dry run" do
+    let(:work) { Flowline.define(name: "dry", checkpoint: false) { |p| p.step(:work, cache: true) { "x" * 300_000 } } }
+
+    def plan(cache) = work.run(cache: cache, dry_run: true)[:work].action
+
+    it "makes no cache" do
+      expect(plan(described_class.new(@path))).to eq(:run)
+      expect(File.exist?(@path)).to be(false)
+    end
+
+    it "uses no entry, and deletes none that is damaged" do
+      work.run(cache: cache)
+      used = cache.entries
+      allow(Time).to receive(:now).and_return(Time.now + 3600)
+      expect([plan(described_class.new(@path)), cache.entries]).to eq([:reuse, used])
+      File.write(blobs.first, "damaged")
+      expect([plan(described_class.new(@path)), cache.entries]).to eq([:run, used])
+    end
+
+    it "leaves one in memory as it is" do
+      memory = Flowline::Cache::Memory.new
+      work.run(cache: memory)
+      memory.set("later", 1)
+      entries = memory.instance_variable_get(:@entries)
+      before = entries.keys
+      actions = [plan(memory)]
+      entries[before.first] = ["damaged", nil]
+      actions << plan(memory)
+      expect([actions, entries.keys]).to eq([%i[reuse run], before])
+    end
+  end
+
+  it "is made with the directories above it" do
+    deep = described_class.new(File.join(@path, "x/y"))
+    deep.set("k", 1)
+    expect([deep.get("k"), File.stat(deep.path).mode & 0o777]).to eq([1, 0o700])
+    Flowline.config.root = File.join(@path, "store")
+    described_class.new.set("k", 1)
+    expect([File.stat(Flowline.config.root).mode & 0o777, File.exist?(File.join(Flowline.config.root, ".gitignore"))]).to eq([0o700, true])
+  ensure
+    Flowline.config.root = nil
+  end
+
+  it "is not used where others can write" do
+    FileUtils.mkdir(@path)
+    File.chmod(0o770, @path)
+    expect { cache.set("k", 1) }.to raise_error(Flowline::CacheError, /#{@path} can be written by others.*chmod 700 it\z/)
+    File.chmod(0o700, @path)
+    cache.set("k", large)
+    File.chmod(0o777, File.join(@path, "blobs"))
+    code = "require 'flowline'; Flowline::Cache::File.new(ARGV[0]).get('k')"
+    output = IO.popen([RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-e", code, @path], err: %i[child out], &:read)
+    expect(output).to match(%r{/blobs can be written by others.*CacheError})
   end
 
   it "holds no secret" do
@@ -202,6 +257,19 @@ RSpec.describe Flowline::Cache::File do
     it "says what there is, by pipeline and step" do
       code, out, = flowline
       expect([code, out.lines.size, out]).to match([0, 4, %r{^import/fetch +2 entries +\d+ bytes$}])
+    end
+
+    it "says what it does not have" do
+      expect(flowline("--clear", "imprt")[2]).to eq("cache: nothing of imprt in #{@path}; did you mean import?\n")
+      expect(flowline("--clear", "import/fech")[2]).to eq("cache: nothing of import/fech in #{@path}; did you mean import/fetch?\n")
+      expect(cache.entries.size).to eq(5)
+      expect(flowline("--clear", "all")).to eq([0, "", "cache: nothing in #{@path}\n"])
+    end
+
+    it "clears keys that are bytes" do
+      cache.set("import/\xFF", 1)
+      flowline("--clear", "import")
+      expect(cache.entries.map { |entry| entry[:key] }).to eq(%w[import_all/fetch/1 other/a/1])
     end
 
     it "clears by name" do

@@ -75,6 +75,11 @@ RSpec.describe "History" do
     expect(flowline("status")[1]).to start_with("two\\nlines\\e[31m").and(satisfy { |out| out.lines.size == 2 })
   end
 
+  it "shows errors without what a terminal would obey" do
+    Flowline.define(name: "red") { |p| p.step(:a) { raise "\e[31mred\0\n\n\rline" } }.run
+    expect(flowline("status")[1]).to include("RuntimeError: \\e[31mred\\u0000 (").and(end_with("\n  \\rline\n"))
+  end
+
   it "tells of runs that go on and of those that were killed, at once" do
     reader, writer = IO.pipe
     pipeline = Flowline.define(name: "alive") do |p|
@@ -113,8 +118,11 @@ RSpec.describe "History" do
     expect(flowline("history", "--limit", "many")).to match([2, "", /--limit many/])
     expect(flowline("history", "--limit", "0")).to match([2, "", /--limit/])
     expect(flowline("status", "import.rb")).to match([2, "", /status: takes no argument import\.rb/])
-    expect(flowline("status", "--pipeline", "none")).to match([0, "", /nothing/])
-    %w[status history].each { |command| expect(flowline(command, "--help")).to match([0, /Example: flowline #{command} /, ""]) }
+    %w[status history].each do |command|
+      expect(flowline(command, "--help")).to match([0, /Example: flowline #{command} /, ""])
+      expect(flowline(command, "--pipeline", "mxed")).to eq([0, "", "#{command}: nothing of pipeline mxed in #{root}; did you mean mixed?\n"])
+      expect(flowline(command, "--pipeline", "none")).to eq([0, "", "#{command}: nothing of pipeline none in #{root}; there are mixed\n"])
+    end
   end
 
   it "says in one line that the store cannot be read" do

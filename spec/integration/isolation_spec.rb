@@ -191,6 +191,33 @@ RSpec.describe "Steps in a process of their own" do
     expect([isolated { 1 }[:apart].output, isolated { exit!(1) }.error.message]).to match([1, /ended before it answered/])
   end
 
+  it "are not waited for once they are gone, whoever else holds what they held" do
+    began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    reader, writer = IO.pipe
+    [-> {}, -> { Process.setsid }].each do |leave|
+      result = isolated do
+        writer.puts(fork { [leave.call, sleep(20)] })
+        sleep(0.1)
+        Process.kill(:KILL, Process.pid)
+      end
+      expect(result.error.message).to include("was killed by SIGKILL")
+    end
+    expect(Process.clock_gettime(Process::CLOCK_MONOTONIC) - began).to be < 5
+  ensure
+    2.times do
+      Process.kill(:KILL, Integer(reader.gets))
+    rescue Errno::ESRCH
+      nil # With its group.
+    end
+  end
+
+  it "say where they called exit, and of an output no place that has no part in it" do
+    leave = isolated { exit(3) }
+    expect(leave.error.message).to include("the step called exit (#{line(-1)})")
+    unread = isolated { Object.const_set(:OnlyInThisChild, Struct.new(:a)).new(1) }
+    expect([isolated { -> {} }, unread].map { |result| result.error.place }).to eq([nil, nil])
+  end
+
   it "do not write again what waited to be written" do
     script = '$stdout = StringIO.new; STDOUT.write("once"); Flowline.define { step(:a, isolate: :process) { 1 } }.run!'
     expect(IO.popen([RbConfig.ruby, "-Ilib", "-rstringio", "-rflowline", "-e", script], &:read)).to eq("once")

@@ -18,4 +18,65 @@ RSpec.describe "Secrets" do
     expect(message({ user: "ann", password: ["hunter2"] }, type: :hash)).not_to match(/ann|hunter2/)
     expect(message("42")).to include("é([secret]) 4242")
   end
+
+  # What is told of a secret that one step returns and the next one raises, and what is in the store's files.
+  def told_and_stored(secret)
+    result = Flowline.define(name: "leak") do
+      param :key, secret: true
+      step(:a) { |key:| { key: key } }
+      step(:b, depends_on: :a) { |given| raise "bad #{given[:key].inspect}, #{given[:key]}" }
+    end.run(key: secret)
+    expect(result.warnings).to contain_exactly(/step a is not recorded, since it holds a secret/)
+    [result.error.message, Dir.glob("#{ENV.fetch("FLOWLINE_ROOT")}/**/*").select { |file| File.file?(file) }.map { |file| File.binread(file) }.join]
+  end
+
+  it "are neither told nor stored if they are bytes" do
+    key = "\xDE\xAD\xBE\xEF\x01\x02\xFF".b
+    told, stored = told_and_stored(key)
+    expect(told).to include('bad "[secret]", [secret]')
+    expect(stored).not_to include(key)
+    expect(told_and_stored("pässwörd").first).not_to include("ssw")
+    expect(told_and_stored("ab").first).to include('bad "[secret]", [secret]')
+  end
+
+  it "are neither told nor stored with what objects are made of" do
+    stub_const("Login", Struct.new(:user, :password))
+    stub_const("Login::Token", Class.new { def initialize(text) = @text = text })
+    values = [Login.new("ann", "hunter2"), Login::Token.new("hunter2"), ("hunter2".."hunter3"), { a: [Login::Token.new(:hunter2)] }]
+    values.each { |value| expect(told_and_stored(value).join).not_to include("hunter2") }
+  end
+
+  it "are neither told nor stored if they are times" do
+    require "date"
+    told, stored = told_and_stored(Date.new(2024, 3, 7))
+    expect(told).not_to match(/2024-03-07|2460377/)
+    expect(stored).not_to include(Marshal.dump(2_460_377)[2..])
+    time = Time.at(1_700_000_000, 123_456_789, :nsec)
+    told, stored = told_and_stored(time)
+    expect(told).not_to include(time.inspect)
+    expect(stored).not_to include(Marshal.dump(time)[12, 8])
+  end
+
+  it "leave nothing recorded if they cannot be searched for" do
+    closed = Class.new { def inspect = raise("no") }.new
+    result = run(define: { name: "closed" }) do
+      param :key, secret: true, default: closed
+      step(:a) { 1 }
+      step(:b, depends_on: :a) { raise "x" }
+    end
+    expect(result.warnings).to contain_exactly(/step a is not recorded/)
+  end
+
+  it "are masked in warnings, whoever wrote them" do
+    store = Class.new { %i[get set exists?].each { |name| define_method(name) { |*| raise "no hunter2" } } }.new
+    out = StringIO.new
+    result = run(define: { cache: store }, key: "hunter2", reporter: Flowline::Reporter::JSON.new(out)) do
+      param :key, secret: true
+      step(:a, optional: true, cache: true, retries: 1, on_retry: -> { raise "bad hunter2" }) { raise "x" }
+      step(:b, optional: true, retries: 1, retry_if: -> { raise "bad hunter2" }) { raise "x" }
+      step(:c, cache: { key: -> { 1 } }) { Class.new { def marshal_dump = raise("hunter2") }.new }
+    end
+    expect(result.warnings).to include("on_retry: of step a failed: RuntimeError: bad [secret]")
+    expect(result.warnings.join + result.to_json + out.string).not_to include("hunter2")
+  end
 end

@@ -146,6 +146,41 @@ RSpec.describe "The store" do
     end
   end
 
+  it "is made with the directories above it" do
+    Flowline.config.root = "#{root}/x/y"
+    expect(pipeline.run[:a].status).to eq(:succeeded)
+    expect([File.stat("#{root}/x/y").mode & 0o777, File.read("#{root}/x/y/.gitignore")]).to eq([0o700, "*\n"])
+    File.write("#{root}/file", "")
+    Flowline.config.root = "#{root}/file/y"
+    expect { pipeline.run }.to raise_error(Flowline::StoreError, /cannot be written \(.*check its permissions/)
+  ensure
+    Flowline.config.root = nil
+  end
+
+  it "is for its owner alone, also in a directory that was there" do
+    modes = -> { Dir.glob(["#{database}*", "#{root}/lock"]).map { |file| File.stat(file).mode & 0o777 }.uniq }
+    Dir.mkdir(root, 0o755)
+    ruby(script = "Flowline.define(name: 'p') { step(:a) { 1 }; step(:b, depends_on: :a) { |_| exit!(1) } }.run", FLOWLINE_ROOT: root)
+    expect(Dir.glob("#{database}-*")).not_to be_empty
+    expect(modes.call).to eq([0o600])
+    Dir.glob(["#{database}*", "#{root}/lock"]).each { |file| File.chmod(0o644, file) }
+    ruby(script, FLOWLINE_ROOT: root)
+    expect(modes.call).to eq([0o600])
+  end
+
+  it "is not used where others could have put something into it" do
+    Dir.mkdir(root)
+    File.chmod(0o777, root)
+    expect { pipeline.run }.to raise_error(Flowline::StoreError, /store #{root}: can be written by others, who could run code as you; chmod 700 it/)
+    expect(Dir.children(root)).to be_empty
+  end
+
+  it "is not used if it is another user's", if: Process.uid.zero? do
+    Dir.mkdir(root, 0o700)
+    File.chown(65_534, 65_534, root)
+    expect { pipeline.run }.to raise_error(Flowline::StoreError, /belongs to another user; choose another directory, or chown it/)
+  end
+
   it "acknowledges nothing on a full disk that is not there, and goes on once there is room", if: Process.uid.zero? do
     mount = Dir.mktmpdir
     skip "cannot mount" unless system("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", mount, err: File::NULL)

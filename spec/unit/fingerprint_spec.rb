@@ -124,6 +124,13 @@ RSpec.describe Flowline::Fingerprint do
       expect(of(proc { row }).problem).to include("row")
     end
 
+    it "count although a block or a method within the block assigns its own variable of that name" do
+      blocks = ["[1, 2].each { |rate| 2.times { rate += 1 } }; rate", "Class.new { def a = (rate = 1; [1].each { rate = 2 }; rate) }; rate",
+                "[1].each { |n; rate| [n].each { rate = 2 } }; [1].each { begin; n; rescue NameError; rate; end }", "2.times { 2.times { rate += 1 } }"]
+      different = blocks.map { |block| [2, 3].map { |rate| code("rate = #{rate}\nproc { #{block} }") }.uniq.size }
+      expect(different).to eq([2, 2, 2, 1])
+    end
+
     it "are digested again once the variable has another object, not when the object changes" do
       rate = [1]
       fingerprint = of { rate }

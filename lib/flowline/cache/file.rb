@@ -21,7 +21,8 @@ module Flowline
       # @param path [String, nil] the directory; +nil+: +cache+ within that of the store
       # @param max_bytes [Integer] how much it may hold
       def initialize(path = nil, max_bytes: 1 << 30)
-        @path = ::File.expand_path(path || ::File.join(Flowline.config.root, "cache"))
+        @root = ::File.expand_path(Flowline.config.root) unless path
+        @path = ::File.expand_path(path || ::File.join(@root, "cache"))
         @max_bytes = max_bytes
         @writes = 0
       end
@@ -30,16 +31,22 @@ module Flowline
       # @raise [Damaged] they are not those that were written
       # @api private
       def read(key)
-        row = call(:read, key, now).first or return
-        call(:used, key, now) if row.last && row.first < now - RECENT
-        row.last || raise(Damaged)
+        row = call(:read, name(key), now).first or return
+        call(:used, name(key), now) if row.last && row.first < now - RECENT
+        row.last || raise(Damaged, "its bytes are gone or damaged")
+      end
+
+      # @return [String, nil] bytes; nothing is made where there is nothing
+      # @api private
+      def look(key)
+        Store.existing(path)&.call(:read, name(key), now)&.first&.last
       end
 
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
         @database = nil unless @database&.there?
-        call(:write, key, (now + ttl if ttl), now, payload: bytes)
+        call(:write, name(key), (now + ttl if ttl), now, payload: bytes)
         # The first one, too: many short processes would never come to the last.
         tidy if (@writes % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
         @writes += 1
@@ -48,13 +55,13 @@ module Flowline
       # @param key [String]
       # @return [void]
       def delete(key)
-        call(:delete, key, false)
+        call(:delete, name(key.to_s), false)
       end
 
       # @param prefix [String, nil] only keys that begin like this
       # @return [void]
       def clear(prefix = nil)
-        call(:delete, prefix, true)
+        (prefix ? [name(prefix), prefix.b] : [nil]).each { |start| call(:delete, start, true) }
         call(:collect)
       end
 
@@ -93,6 +100,14 @@ module Flowline
         nil
       end
 
+      # SQLite has text in UTF-8, and bytes.
+      def name(key)
+        text = key.encode("UTF-8")
+        text.valid_encoding? ? text : key.b
+      rescue EncodingError
+        key.b
+      end
+
       def now
         Time.now.to_f
       end
@@ -101,7 +116,7 @@ module Flowline
         return @database if @database && @pid == Process.pid
 
         @pid = Process.pid
-        @database = Store.at(path)
+        @database = Store.at(path, within: @root)
       end
 
       def tidy
@@ -113,7 +128,7 @@ module Flowline
       def call(...)
         database.call(...)
       rescue StoreError => e
-        raise CacheError.new(self, "#{path} #{e.cause&.message || e.message}") unless e.damaged?
+        raise CacheError.new(self, "#{e.path} #{e.what}") unless e.damaged?
 
         warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::FILE}.damaged")
         ["", "-wal", "-shm"].each do |ending|

@@ -33,6 +33,13 @@ module Flowline
         end
       end
 
+      # @return [String, nil] bytes
+      # @api private
+      def look(key)
+        bytes, deadline = @mutex.synchronize { @entries[key] }
+        bytes unless deadline && deadline <= now
+      end
+
       # @return [void]
       # @api private
       def write(key, bytes, ttl)

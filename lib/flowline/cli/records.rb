@@ -21,7 +21,7 @@ module Flowline
         found = facts
         return @out.puts(json(found)) || 0 if @options[:json]
 
-        @err.puts("#{label}: nothing in #{root}") if found.empty?
+        @err.puts("#{label}: #{nothing}") if found.empty?
         found.each { |fact| show(fact) }
         0
       end
@@ -30,9 +30,13 @@ module Flowline
         @options[:root] || Flowline.config.root
       end
 
-      def runs(limit)
-        name = @options[:pipeline]
+      def runs(limit, name = @options[:pipeline])
         Store.existing(root)&.runs(name, name && limit.nil? ? 1 : limit) || []
+      end
+
+      def nothing
+        name = @options[:pipeline] or return "nothing in #{root}"
+        "nothing of pipeline #{Name.show(name)} in #{root}#{Name.suggest(name, runs(nil, nil).map { |run| run[:pipeline] }, known: "there are")}"
       end
 
       def json(found)
@@ -70,7 +74,7 @@ module Flowline
           mark = Reporter::Console::MARKS.fetch(step[:status].to_sym)
           @out.puts("  #{mark} #{Name.show(step[:name]).ljust(20)}  #{step[:status].ljust(9)}  #{time}".rstrip)
         end
-        @out.puts("  #{run[:error].lines.first(3).join("  ")}") if run[:error]
+        run[:error]&.lines(chomp: true)&.first(3)&.each { |line| @out.puts("  #{Name.show(line)}") unless line.empty? }
       end
     end
 
@@ -113,13 +117,31 @@ module Flowline
       end
 
       def facts
-        path = @options[:dir] || ::File.join(root, "cache")
         return [] unless ::File.exist?(::File.join(path, Store::FILE))
 
         cache = Flowline::Cache::File.new(path)
-        cache.clear(@options[:clear] == "all" ? nil : "#{@options[:clear]}/") if @options[:clear]
+        clear(cache, @options[:clear]) if @options[:clear]
         groups = cache.entries.group_by { |entry| entry[:key].rpartition("/").first }
         groups.map { |name, entries| { name: name, entries: entries.size, bytes: entries.sum { |entry| entry[:size] } } }
+      end
+
+      def path
+        @options[:dir] || ::File.join(root, "cache")
+      end
+
+      def nothing
+        "nothing in #{path}"
+      end
+
+      def clear(cache, name)
+        return cache.clear if name == "all"
+
+        keys = cache.entries.map { |entry| entry[:key] }
+        return cache.clear("#{name}/") if keys.any? { |key| key.start_with?("#{name}/") }
+
+        steps = keys.map { |key| key.rpartition("/").first }.uniq
+        known = steps.map { |step| step.rpartition("/").first }.uniq + steps
+        @err.puts("cache: nothing of #{Name.show(name)} in #{path}#{Name.suggest(name, known, known: "there are")}")
       end
 
       def show(group)

@@ -37,12 +37,17 @@ module Flowline
 
       def work(file)
         name, pipeline = file.choose(@options[:pipeline])
-        @command = "flowline run #{file.path} --resume#{" --pipeline #{name}" if @options[:pipeline]}"
+        @command = "flowline run #{file.path} --resume#{" --pipeline #{name}" if @options[:pipeline]}#{secrets(pipeline)}" if Flowline.config.store
         file.guard { start(pipeline, name, { params: @params, **@options.slice(:executor, :max_threads, :max_processes, :resume, :from, :only) }) }
       rescue Usage => e
         raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
 
         raise Usage, "#{e.message}#{e.cause.problems.one? ? "; " : "\n"}params are given as --param NAME=VALUE"
+      end
+
+      # They are not recorded, so they must be given again.
+      def secrets(pipeline)
+        pipeline.params.values.select { |param| param.secret? && @params.key?(param.name.name) }.map { |param| " --param #{param.name}=…" }.join
       end
 
       def start(pipeline, name, options)

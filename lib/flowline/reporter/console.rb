@@ -26,7 +26,7 @@ module Flowline
       # @param title [String, nil] what to call the pipeline, if not by its own name
       # @param verbose [Boolean] also params, and the backtrace through the user's code
       # @param steps [Boolean] whether to write more than what failed
-      # @param resume [String] how to take up a run that failed
+      # @param resume [String, nil] how to take up a run that failed; +nil+: it cannot be
       def initialize(out = $stderr, title: nil, verbose: false, steps: true, resume: "run(resume: true)")
         @out = out
         @title = title
@@ -79,7 +79,7 @@ module Flowline
 
       def finished(event)
         result = event.result
-        result.warnings.each { |warning| line("#{mark("⚠")} #{Name.show(event.context.mask(warning))}") }
+        result.warnings.each { |warning| line("#{mark("⚠")} #{Name.show(warning)}") }
         failure(event) unless result.success?
         return unless @steps
 
@@ -97,8 +97,12 @@ module Flowline
         line("  attempts: #{error.attempts}, inputs: #{inputs(error)}") if error.is_a?(StepError)
         counts = result.steps.group_by(&:status).transform_values(&:size)
         line("  steps: #{counts.map { |status, count| "#{count} #{status}" }.join(", ")}")
-        line("  to go on: #{@resume}") if event.context.pipeline_name
+        advise(event.context)
         backtrace(error) if @verbose && error
+      end
+
+      def advise(context)
+        line("  to go on: #{@resume}") if @resume && context.pipeline_name
       end
 
       def backtrace(error)

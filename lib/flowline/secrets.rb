@@ -1,0 +1,97 @@
+# frozen_string_literal: true
+
+module Flowline
+  # The values of secret params and all that is in them, in the forms in which they could be told or stored.
+  # @api private
+  class Secrets
+    # What has more in it cannot be searched for.
+    MOST = 1000
+    # A text of so many characters may be a part of any word.
+    SHORT = 2
+    VARIABLES = ::Kernel.instance_method(:instance_variables)
+    VARIABLE = ::Kernel.instance_method(:instance_variable_get)
+    private_constant :MOST, :SHORT, :VARIABLES, :VARIABLE
+
+    # @param values [Array<Object>]
+    def initialize(values)
+      @texts = []
+      @stored = []
+      @seen = {}.compare_by_identity
+      values.each { |value| add(value) }
+      @texts = @texts.map { |text| Error.text(text) }.uniq.reject(&:empty?).sort_by { |text| -text.size }
+    end
+
+    # @param bytes [String] +Marshal+ data
+    # @return [Boolean] whether a secret may be in it
+    def in?(bytes)
+      @unknown || @stored.any? { |form| bytes.include?(form) }
+    end
+
+    # @param text [String]
+    # @return [String] in UTF-8, with the secrets blotted out
+    def mask(text)
+      @texts.reduce(Error.text(text)) do |masked, secret|
+        masked.gsub(secret.size > SHORT ? secret : /(?<!\p{Alnum})#{Regexp.escape(secret)}(?!\p{Alnum})/, "[secret]")
+      end
+    end
+
+    private
+
+    # What objects say of themselves can be seen in messages; what they are made of may be known to +Marshal+ alone.
+    def add(value, told: true)
+      return if @seen[value] || (@unknown ||= @seen.size > MOST)
+
+      @seen[value] = true
+      case value
+      when nil, true, false, ::Module then return
+      when ::String, ::Symbol then add_text(value.to_s, told)
+      when ::Numeric then add_number(value, told)
+      else @texts.push(value.to_s, value.inspect) if told
+      end
+      parts(value).each { |part| add(part, told: told) }
+      add(hidden(value), told: false)
+    rescue StandardError, SystemStackError # Its methods are anybody's.
+      @unknown = true
+    end
+
+    def add_text(text, told)
+      plain = Error.text(text)
+      @texts.push(plain, text.inspect[1..-2], text.b.inspect[1..-2]) if told
+      return if text.empty?
+
+      @stored.concat([plain.b, text.b].map { |bytes| plain.size > SHORT ? bytes : Marshal.dump(bytes)[2..] })
+    end
+
+    # +Marshal+ writes them in its own way.
+    def add_number(number, told)
+      text = number.to_s
+      @texts << text if told
+      @stored.push(text, Marshal.dump(number)[2..]) if text.size > SHORT
+    end
+
+    def parts(object)
+      variables = VARIABLES.bind_call(object).map { |name| VARIABLE.bind_call(object, name) }
+      inner = case object
+              when ::Array then object
+              when ::Hash then object.values
+              when ::Range then [object.begin, object.end]
+              when ::Exception then [object.message]
+              when ::Regexp then [object.source]
+              else several(object)
+              end
+      variables + inner
+    end
+
+    def several(object)
+      return object.to_h.values if object.respond_to?(:members) # Struct and Data.
+
+      defined?(::Set) && ::Set === object ? object.to_a : []
+    end
+
+    def hidden(object)
+      return object.__send__(:marshal_dump) if object.respond_to?(:marshal_dump, true)
+
+      object.__send__(:_dump, -1) if object.respond_to?(:_dump, true)
+    end
+  end
+end
