@@ -6,10 +6,12 @@ module Flowline
   class Caching
     # @param pipeline [Pipeline]
     # @param request [Request]
+    # @param limits [Limits]
     # @param warnings [Array<String>] where problems go: a cache fails no step
-    def initialize(pipeline, request, warnings)
+    def initialize(pipeline, request, limits, warnings)
       @pipeline = pipeline
       @request = request
+      @limits = limits
       @warnings = warnings
       @places = pipeline.cached.empty? || !request.cache ? {} : pipeline.cached
     end
@@ -59,9 +61,13 @@ module Flowline
       found, output = read(id, key)
       return yield(true, output, nil) if found
 
-      cache(id).once(key) do
-        found, output = read(id, key) # Somebody may have been quicker.
-        yield(found, output, ->(value) { write(id, key, value, context) })
+      @limits.within_run do
+        cache(id).once(key) do
+          @limits.calm do
+            found, output = read(id, key) # Somebody may have been quicker.
+            yield(found, output, ->(value) { write(id, key, value, context) })
+          end
+        end
       end
     end
 
@@ -89,7 +95,7 @@ module Flowline
       return uncached(step, problem) if problem
 
       facts = if custom
-                [fingerprint.code, custom.call(outputs, context, item)]
+                [fingerprint.code, @limits.within_run { custom.call(outputs, context, item) }]
               else
                 [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context, item)]
               end

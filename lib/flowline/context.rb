@@ -3,8 +3,10 @@
 module Flowline
   # A read-only view of a run, like a Hash of its params and the values passed as +context:+.
   class Context
-    # @return [String] unique among all runs
-    attr_reader :run_id
+    # Held while somebody asks for the id first.
+    ASKED = Mutex.new
+    private_constant :ASKED
+
     # @return [String, nil]
     attr_reader :pipeline_name
     # @return [Time] when the run started
@@ -23,9 +25,16 @@ module Flowline
       @secrets = secrets
       @hidden = Secrets.new(secrets.values) unless secrets.empty?
       @started_at = Time.now
-      @run_id = "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}"
+      @run_id = []
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       freeze
+    end
+
+    # @return [String] unique among all runs
+    def run_id
+      @run_id.first || ASKED.synchronize do
+        @run_id[0] ||= "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}".freeze
+      end
     end
 
     # @return [Object, nil] a param, or a value passed as +context:+; +nil+ if there is none

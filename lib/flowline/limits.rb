@@ -4,6 +4,21 @@ module Flowline
   # What ends a call of a step's callable: its own time limit, the run's, and the walls of a process.
   # @api private
   class Limits
+    # The run's time was up beside a call: in a condition, or while another computed the same.
+    class TimeUp < StandardError
+      # @return [Hash] as {#call} has it
+      attr_reader :limit
+
+      # @param limit [Hash]
+      def initialize(limit)
+        @limit = limit
+        super("the run's time is up")
+      end
+    end
+
+    NONE = {}.freeze
+    private_constant :NONE
+
     # @param run [Native::Run]
     # @param timeout [Numeric, nil] the run's, in seconds
     def initialize(run, timeout)
@@ -29,6 +44,23 @@ module Flowline
       when :stopped then answer
       when :expired then [nil, nil, facts]
       end
+    end
+
+    # Calls the block within the run's time: what the user's code is asked beside the call of a step.
+    # @return [Object] what it returns
+    # @raise [StandardError] what it raises; {TimeUp}
+    def within_run(&block)
+      return yield unless @timeout
+
+      value, error, limit = call(NONE, &block)
+      raise error || TimeUp.new(limit) if error || limit
+
+      value
+    end
+
+    # For the end of a wait within the run's time: what comes then is not broken off by that.
+    def calm(&block)
+      @timeout ? Thread.handle_interrupt(Timer::Expired => :never, &block) : yield
     end
 
     private

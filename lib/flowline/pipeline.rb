@@ -226,8 +226,13 @@ module Flowline
       conditions = @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
         [given].flatten(1).compact.map { |condition| Fingerprint.new(condition) }
       end
-      Native.digest([fingerprint(step.name).value, step.labels, step.depends_on.map { |name| dag.ends(name) },
-                     step.options[:run_if], conditions.map { |list| list.map(&:value) }])
+      code = [fingerprint(step.name).value, conditions.map { |list| list.map(&:value) }]
+      known, imprint = @imprints[step.name]
+      return imprint if known == code # All else is frozen.
+
+      imprint = Native.digest([*code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if]])
+      @imprints[step.name] = [code, imprint]
+      imprint
     end
 
     # Digests what the blocks of all steps have captured.
@@ -254,6 +259,7 @@ module Flowline
       @plain = calls.conditions.empty? && steps.none? { |step| step.options.keys.any? { |option| CARE.include?(option) } }
       @memory = {}
       @fingerprints = {}
+      @imprints = {}
       @conditions = {}
       @cached = steps.each_index.select { |id| steps[id].options[:cache] }.to_h { |id| [id, true] }.freeze
       @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?

@@ -34,12 +34,12 @@ module Flowline
       @errors = {}
       @warnings = []
       @timeout = request.timeout
-      take_up(pipeline, request)
-      @observers = observers(pipeline, request)
-      @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain?
       @run = Native::Run.new(@dag.graph, request.go_on?)
       pipeline.resources.share(@run)
       @limits = Limits.new(@run, @timeout)
+      take_up(pipeline, request)
+      @observers = observers(pipeline, request)
+      @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain?
       @pid = Process.pid
     ensure
       @recording&.close unless @pid
@@ -83,6 +83,8 @@ module Flowline
                     perform_observed(id, place)
                   end
       @idle ? pass_on(following) : following
+    rescue Limits::TimeUp => e
+      pass_on(ended?(id) ? self.next : out_of_time(id, @dag.steps[id], e.limit))
     rescue StandardError => e
       raise if StoreError === e || ended?(id) # It is not the step's: that has ended.
 
@@ -146,7 +148,7 @@ module Flowline
 
     # What is there already, in caches and of earlier runs.
     def take_up(pipeline, request)
-      @caching = Caching.new(pipeline, request, @warnings)
+      @caching = Caching.new(pipeline, request, @limits, @warnings)
       @recording = Recording.of(pipeline, request)
       @plan = Plan.new(pipeline, request, @recording, @caching, @context) if request.continues? || request.dry?
     end
@@ -200,14 +202,17 @@ module Flowline
     end
 
     def finished(ids)
-      so_far = ended unless ids.empty? || @observers.empty?
-      ids.each { |id| @observers.tell(:step_finished, @dag.steps[id], so_far.at(id)) } if so_far
+      return if ids.empty? || @observers.empty?
+
+      @so_far ||= ended # Asked of a step, it knows how that stands now.
+      ids.each { |id| @observers.tell(:step_finished, @dag.steps[id], @so_far.at(id)) }
     end
 
     def start(executor)
       @run.limit(@timeout) if @timeout
       @one_thread = executor.respond_to?(:one_thread?) && executor.one_thread?
       work_together(executor) unless @one_thread
+      @context.run_id unless @plain && @one_thread # A forked child has it from here.
       @observers.tell(:run_started)
       @started = true
       preset if @plan

@@ -21,8 +21,6 @@ module Flowline
     attr_reader :attempts
     # @return [Float, nil] seconds; +nil+ if it never started
     attr_reader :duration
-    # @return [Time, nil] +nil+ if it never started
-    attr_reader :started_at
 
     # @return [Class] of the results of steps that ended like this
     # @api private
@@ -57,10 +55,15 @@ module Flowline
       @context = context
       @reason = reason
       @attempts = attempts
-      return unless started && attempts.positive?
+      return unless attempts.positive?
 
+      @started = started
       @duration = duration
-      @started_at = (context.started_at + started).round(6)
+    end
+
+    # @return [Time, nil] +nil+ if it never started
+    def started_at
+      (@context.started_at + @started).round(6) if @started
     end
 
     # @return [Array<ItemError>] the items that failed, of a step with +on_item_error: :collect+

@@ -159,4 +159,27 @@ RSpec.describe "Time limits" do
     end.run
     expect([result.status, result[:slow].status]).to eq(%i[succeeded timed_out])
   end
+
+  describe "the run's limit beside the calls of steps" do
+    it "ends a condition" do
+      result = run(timeout: 0.05) { step(:a, when: -> { sleep }) { raise "must not be called" } }
+      expect(result.status).to eq(:timed_out)
+      expect(result[:a]).to have_attributes(status: :timed_out, error: have_attributes(scope: :run, limit: 0.05))
+    end
+
+    it "ends a wait for another run that computes the same, and what makes a cache key" do
+      computing = Queue.new
+      go_on = Queue.new
+      pipeline = Flowline.define(cache: Flowline::Cache::Memory.new) do
+        step(:a, cache: true) { computing << go_on.pop }
+      end
+      other = Thread.new { pipeline.run }
+      Thread.pass until go_on.num_waiting == 1
+      expect(pipeline.run(timeout: 0.05)[:a].status).to eq(:timed_out)
+      go_on << 1
+      expect(other.value).to be_success
+
+      expect(run(timeout: 0.05) { step(:a, cache: { key: -> { sleep } }) { 1 } }[:a].status).to eq(:timed_out)
+    end
+  end
 end

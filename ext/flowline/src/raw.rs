@@ -9,7 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use magnus::rb_sys::AsRawValue;
 use magnus::value::ReprValue;
 use magnus::{Error, RString, Ruby, Value};
-use rb_sys::{RBasic, VALUE, rb_ivar_count, rb_thread_call_without_gvl2};
+use rb_sys::{RBasic, VALUE, rb_ivar_count, rb_nogvl};
+
+/// `RB_NOGVL_INTR_FAIL`: not even begun if an interrupt is pending. `RB_NOGVL_UBF_ASYNC_SAFE`: `cancel` may be called
+/// in a signal handler; otherwise Ruby would start a thread for it each time. (ruby/thread.h)
+const FLAGS: i32 = 1 | 2;
 
 struct Job<F, T> {
     work: F,
@@ -30,11 +34,12 @@ pub fn without_gvl<T, F: FnMut() -> Option<T>>(
         // SAFETY: `carry_out` gets the job, which outlives the call and which nobody else touches meanwhile;
         // `cancel` gets an atomic. No panic leaves them. Ruby may call neither, if an interrupt is pending.
         unsafe {
-            rb_thread_call_without_gvl2(
+            rb_nogvl(
                 Some(carry_out::<T, F>),
                 std::ptr::from_mut(&mut job).cast(),
                 Some(cancel),
                 std::ptr::from_ref(cancelled).cast_mut().cast(),
+                FLAGS,
             );
         }
         match job.answer.take() {

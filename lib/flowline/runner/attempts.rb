@@ -81,7 +81,9 @@ module Flowline
 
     def wanted?(id)
       conditions = @conditions[id]
-      conditions.nil? || conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted }
+      return true if conditions.nil?
+
+      @limits.within_run { conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted } }
     end
 
     def skip(id)
