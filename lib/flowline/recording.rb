@@ -111,7 +111,7 @@ module Flowline
     end
 
     def recall
-      memory = @pipeline.memory
+      memory = @pipeline.memory.dup # Another run may end meanwhile.
       return unless memory[:facts] == facts && (memory[:status] != :succeeded || @request.picks?)
 
       @entries, @outcomes, @resumed, @items = memory.values_at(:entries, :outcomes, :run_id, :items)

@@ -123,7 +123,7 @@ module Flowline
     # @return [void]
     def cancel
       @cancelled = true
-      return unless @started && !@result
+      return unless @started && @run.ended < @dag.size
 
       @error ||= CancelledError.new(:interrupted)
       stop(:cancelled, entirely: false)
