@@ -94,9 +94,9 @@ module Flowline
       raise # The step's failure, but too bad a one to go on.
     end
 
-    # @return [Boolean] whether it is a step that runs whatever happened
+    # @return [Boolean] whether it is a step that runs whatever happened; but for what happens while it is run after that
     def always?(id)
-      !id.nil? && @dag.steps[id].options[:run_if] == :always
+      !id.nil? && !@last && @dag.steps[id].options[:run_if] == :always
     end
 
     # Waits for something to do.
@@ -236,6 +236,7 @@ module Flowline
     # What was running will not be reported on by anybody else.
     def interrupt(executor)
       break_off(entirely: false)
+      @last = true
       executor.execute(self)
       done = true
     ensure
