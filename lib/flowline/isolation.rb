@@ -46,6 +46,12 @@ module Flowline
         text.bytesize
       end
 
+      # What was written before comes first.
+      def flush
+        @send.call(:flush)
+        self
+      end
+
       # StringIO's own does not write.
       # @return [Object] what it was given
       def putc(given)
@@ -138,6 +144,7 @@ module Flowline
         case kind
         when :out then $stdout.write(*facts)
         when :err then $stderr.write(*facts)
+        when :flush then $stdout.flush
         when :value then return [kind, *facts]
         else return [kind, restore(*facts)]
         end

@@ -150,7 +150,7 @@ module Flowline
     end
 
     def recall
-      memory = @pipeline.memory
+      memory = @pipeline.memory.dup # Another run may end meanwhile.
       return unless memory[:identity] == identity && (@request.picks? || !Recording.over?(@pipeline, *memory.values_at(:status, :outcomes)))
 
       @entries, @outcomes, @resumed, @items = memory.values_at(:entries, :outcomes, :run_id, :items)

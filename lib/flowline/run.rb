@@ -23,9 +23,8 @@ module Flowline
       @dag = dag
       @pools = pools
       @executor = executor
-      @thread = Thread.new { Thread.handle_interrupt(Stopped => :never) { work } }
+      @thread = Thread.handle_interrupt(Stopped => :never) { Thread.new { work } } # It inherits that.
       @thread.name = "flowline run #{run_id}"
-      @thread.report_on_exception = false
     end
 
     # @return [String] unique among all runs
@@ -55,9 +54,9 @@ module Flowline
     # @return [Result, nil] +nil+ if it has not ended by then
     # @raise [Exception] what {Pipeline#run} would have raised
     def wait(seconds = nil)
-      @thread.join(seconds) && @runner.result
-    rescue Stopped
-      @runner.result
+      return unless @thread.join(seconds)
+
+      @failure ? raise(@failure) : @runner.result
     end
 
     # Starts nothing more, steps that run always excepted. What runs is finished, and recorded; then the run ends as
@@ -96,8 +95,13 @@ module Flowline
 
     private
 
+    # SystemExit would go on to the main thread.
     def work
       @runner.call(self)
+    rescue Stopped
+      nil
+    rescue Exception => e # rubocop:disable Lint/RescueException -- whoever waits gets it
+      @failure = e
     end
 
     def states

@@ -95,9 +95,9 @@ module Flowline
       raise # The step's failure, but too bad a one to go on.
     end
 
-    # @return [Boolean] whether it is a step that runs whatever happened
+    # @return [Boolean] whether it is a step that runs whatever happened; but for what happens while it is run after that
     def always?(id)
-      !id.nil? && @dag.steps[id].options[:run_if] == :always
+      !id.nil? && !@last && @dag.steps[id].options[:run_if] == :always
     end
 
     # Waits for something to do.
@@ -125,7 +125,7 @@ module Flowline
     # @return [void]
     def cancel
       @cancelled = true
-      return unless @started && !@result
+      return unless @started && @run.ended < @dag.size
 
       @error ||= CancelledError.new(:interrupted)
       stop(:cancelled, entirely: false)
@@ -245,6 +245,7 @@ module Flowline
     # What was running will not be reported on by anybody else.
     def interrupt(executor)
       break_off(entirely: false)
+      @last = true
       executor.execute(self)
       done = true
     ensure

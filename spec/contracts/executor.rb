@@ -15,6 +15,12 @@ RSpec.shared_examples "an executor" do
 
   let(:elsewhere) { false }
 
+  # What counts how often it is called, in whatever process.
+  def counter
+    file = "#{ENV.fetch("FLOWLINE_ROOT")}.#{object_id}.#{@counters = @counters.to_i + 1}"
+    -> { File.write(file, "x", mode: "a") && File.size(file) }
+  end
+
   # What may raise in a step and is not a StandardError, and how it ends the run.
   def interrupted(error)
     log = []
@@ -126,6 +132,222 @@ RSpec.shared_examples "an executor" do
       expect(outcomes(result)).to eq(may: :failed, needs: %i[skipped upstream_skipped], other: :succeeded)
       expect(result).to have_attributes(status: :succeeded, failed_steps: [], warnings: [a_string_including("may", "no")])
     end
+
+    { [:stop, false] => [%i[cancelled run_failed], %i[cancelled run_failed], :succeeded, :failed],
+      [:continue, false] => [%i[cancelled upstream_failed], :succeeded, :succeeded, :failed],
+      [:stop, true] => [%i[skipped upstream_skipped], :succeeded, :succeeded, :succeeded],
+      [:continue, true] => [%i[skipped upstream_skipped], :succeeded, :succeeded, :succeeded] }.each do |(on_error, optional), (success, any, always, status)|
+      it "decides what depends on a failure under on_error: :#{on_error}, optional: #{optional}" do
+        result = execute(on_error: on_error) do
+          step(:good) { 1 }
+          step(:bad, depends_on: :good, optional: optional) { |_| raise "no" }
+          %i[success any always].each { |name| step(name, depends_on: %i[good bad], run_if: name) { |good, bad| [good, bad] } }
+        end
+        expect(outcomes(result)).to eq(good: :succeeded, bad: :failed, success: success, any: any, always: always)
+        expect(result.outputs.slice(:any, :always).values.uniq).to eq([[1, nil]])
+        expect(result.status).to eq(status)
+      end
+    end
+  end
+
+  describe "errors" do
+    it "tells class, message, cause, attempts, and the line that raised" do
+      place = nil
+      result = execute do |p|
+        place = line(2)
+        p.step(:a) do
+          raise KeyError, "inner"
+        rescue KeyError
+          raise ArgumentError, "outer"
+        end
+      end
+      place = place.sub(/\d+\z/) { |number| (number.to_i + 2).to_s }
+      expect(result.error).to have_attributes(class: Flowline::StepError, place: place, attempts: 1)
+      expect(result.error.backtrace.first).to start_with(place)
+      expect(result.error.original).to have_attributes(class: ArgumentError, message: "outer", cause: be_a(KeyError).and(have_attributes(message: "inner")))
+    end
+
+    it "tells what there is to tell of an exception that cannot be serialised" do
+      place = line(3)
+      holder = Class.new(StandardError) { def initialize = (@held = -> {}) && super("holds a lambda") }
+      result = execute do
+        step(:a) { raise holder }
+      end
+      expect(result.error.message).to include("holds a lambda")
+      expect(result.error.place).to eq(place)
+    end
+
+    it "puts up with an exception whose message raises, or is no text" do
+      mute = Class.new(StandardError) { def message = raise("mute") }
+      odd = Class.new(StandardError) { def message = 7 }
+      result = execute(on_error: :continue) do
+        step(:mute) { raise mute }
+        step(:odd) { raise odd }
+      end
+      expect(result[:mute].error.message).to include("cannot be read")
+      expect(result[:odd].error.message).to include("7")
+    end
+
+    [ArgumentError, KeyError, ZeroDivisionError, Errno::ENOENT, StopIteration, FrozenError, EncodingError, RuntimeError, Flowline::Error].each do |kind|
+      it "is the step's failure: #{kind}" do
+        result = execute { step(:a) { raise kind, "told" } }
+        expect(result[:a]).to have_attributes(status: :failed, attempts: 1)
+        expect(result.error.original).to be_an_instance_of(kind).and have_attributes(message: a_string_including("told"))
+      end
+    end
+  end
+
+  describe "retries" do
+    it "makes attempts until one succeeds, and tells of each that failed" do
+      count = counter
+      log = []
+      result = execute do
+        before_step { |step| log << [:before, step.name] }
+        on_step_retry { |step, error, attempt| log << [:retry, step.name, error.class, attempt] }
+        after_step { |step, ended| log << [:after, step.name, ended.attempts] }
+        step(:flaky, retries: 3, retry_delay: ->(attempt, _) { attempt / 50.0 }, on_retry: ->(*facts) { log << facts.drop(1) }) do
+          count.call < 3 ? raise(IOError) : :done
+        end
+        step(:dependent, depends_on: :flaky) { |flaky| [flaky] }
+      end
+      expect(log).to eq([%i[before flaky], [1, 0.02], [:retry, :flaky, IOError, 1], [2, 0.04], [:retry, :flaky, IOError, 2], [:after, :flaky, 3],
+                         %i[before dependent], [:after, :dependent, 1]])
+      expect(result[:flaky]).to have_attributes(attempts: 3, duration: (be >= 0.06))
+      expect(result.outputs).to eq(flaky: :done, dependent: [:done])
+    end
+
+    it "fails with the last error when there is no attempt left, and makes none for a mistake in the code" do
+      counts = [counter, counter]
+      result = execute(on_error: :continue) do
+        step(:bad, retries: 2) { raise IOError, "try #{counts[0].call}" }
+        step(:mistake, retries: 2) { counts[1].call && undefined_here }
+      end
+      expect(result[:bad]).to have_attributes(status: :failed, attempts: 3)
+      expect(result[:bad].error.original.message).to eq("try 3")
+      expect([result[:mistake].attempts, counts[1].call]).to eq([1, 2])
+    end
+  end
+
+  describe "time limits" do
+    it "ends an attempt, and says which limit it was" do
+      result = execute(on_error: :continue) do
+        step(:slow, timeout: 0.05) { sleep }
+        step(:needs, depends_on: :slow) { |_| 1 }
+        step(:quick, timeout: 30) { 1 }
+      end
+      expect(outcomes(result)).to eq(slow: :timed_out, needs: %i[cancelled upstream_failed], quick: :succeeded)
+      expect(result.error).to have_attributes(class: Flowline::TimeoutError, step_name: :slow, limit: 0.05, scope: :step)
+      expect(result.status).to eq(:failed)
+    end
+
+    it "makes another attempt after one that took too long" do
+      count = counter
+      result = execute { step(:slow, timeout: 0.3, retries: 1) { count.call == 1 ? sleep : :quick } }
+      expect(result[:slow]).to have_attributes(status: :succeeded, attempts: 2, output: :quick)
+    end
+
+    it "ends the run, but not what runs always" do
+      result = execute(timeout: 0.2) do
+        step(:slow) { sleep }
+        step(:never, depends_on: :slow) { |_| raise "must not be called" }
+        step(:clean, depends_on: :never, run_if: :always) { |never| [never] }
+      end
+      expect(outcomes(result)).to eq(slow: :timed_out, never: %i[cancelled run_timed_out], clean: :succeeded)
+      expect(result).to have_attributes(status: :timed_out, outputs: { clean: [nil] })
+      expect(result.error).to have_attributes(class: Flowline::TimeoutError, limit: 0.2, scope: :run)
+    end
+
+    it "ends the run while it waits for a retry" do
+      result = execute(timeout: 0.1) { step(:bad, retries: 1, retry_delay: 60) { raise IOError } }
+      expect([outcomes(result), result.status]).to eq([{ bad: %i[cancelled run_timed_out] }, :timed_out])
+    end
+  end
+
+  describe "caches" do
+    let(:counts) { [counter, counter] } # Not captured by the blocks, so not part of their code.
+
+    it "takes outputs from the cache instead of calling the step" do
+      log = []
+      pipeline = Flowline.define(cache: Flowline::Cache::Memory.new) do
+        on_step_skip { |step, reason| log << [step.name, reason] }
+        param :n
+        step(:a, cache: true) { |ctx| [ctx[:n], counts[0].call] }
+        step(:b, depends_on: :a) { |a| [a, counts[1].call] }
+      end
+      results = [1, 1, 2].map { |n| pipeline.run(n: n, executor: executor) }
+      expect(results.map { |result| result[:a].status }).to eq(%i[succeeded cached succeeded])
+      expect(results.map { |result| result[:b].output }).to eq([[[1, 1], 1], [[1, 1], 2], [[2, 2], 3]])
+      expect(log).to eq([%i[a cached]])
+    end
+  end
+
+  describe "checkpoints" do
+    { "with a name" => { name: "contract" }, "without a name" => {} }.each do |what, settings|
+      it "takes up a run that failed: #{what}" do
+        counts = [counter, counter]
+        pipeline = Flowline.define(**settings) do
+          step(:done) { ["kept", counts[0].call] }
+          step(:bad, depends_on: :done) { |done| counts[1].call == 1 ? raise(IOError) : [*done, "resumed"] }
+          step(:after, depends_on: :bad) { |bad| bad.size }
+        end
+        expect(outcomes(pipeline.run(executor: executor))).to eq(done: :succeeded, bad: :failed, after: %i[cancelled run_failed])
+        result = pipeline.run(resume: true, executor: executor)
+        expect(outcomes(result)).to eq(done: :restored, bad: :succeeded, after: :succeeded)
+        expect(result.outputs).to eq(done: ["kept", 1], bad: ["kept", 1, "resumed"], after: 3)
+      end
+    end
+
+    it "records a step before any dependent of it starts, and how every step ended" do
+      pipeline = Flowline.define(name: "contract") do
+        step(:done) { 1 }
+        step(:look, depends_on: :done) { |_| 1 }
+        step(:bad, depends_on: :look) { |_| raise IOError, "recorded" }
+        step(:rest, depends_on: :bad) { |_| 1 }
+      end
+      seen = nil
+      reporter = ->(event) { seen = Flowline::Checkpoint.list.map(&:step_names) if event.name == :step_started && event.step.name == :look }
+      pipeline.run(executor: executor, reporter: reporter)
+      expect(seen).to eq([[:done]])
+      store = Flowline::Store.existing(ENV.fetch("FLOWLINE_ROOT"))
+      last = store.runs("contract", 1).first
+      expect(store.steps(last[:id]).sort_by { |step| step[:name] }.map { |step| [step[:name], step[:status], step[:attempts]] })
+        .to eq([["bad", "failed", 1], ["done", "succeeded", 1], ["look", "succeeded", 1], ["rest", "cancelled", 0]])
+      expect([last[:status], last[:error]]).to match(["failed", a_string_including("recorded")])
+    end
+  end
+
+  describe "steps for each item" do
+    it "calls them for every item, in whatever order, and keeps the results in the items' order" do
+      count = counter
+      result = execute do
+        step(:items) { (1..20).to_a }
+        step(:each, each: :items, retries: 1) { |item| item == 7 && count.call == 1 ? raise(IOError) : item * 2 }
+        step(:sum, depends_on: :each, &:sum)
+      end
+      expect(result.outputs.slice(:each, :sum)).to eq(each: (1..20).map { |item| item * 2 }, sum: 420)
+    end
+  end
+
+  describe "what steps write" do
+    it "appears where the process writes, in the order of the steps" do
+      out = StringIO.new
+      err = StringIO.new
+      stdout, stderr = $stdout, $stderr
+      begin
+        $stdout, $stderr = out, err
+        result = execute do
+          before_step { |step| puts "before #{step.name}" }
+          after_step { |step| puts "after #{step.name}" }
+          step(:a) { puts("in a") || print("more\n") || warn("a warns") }
+          step(:b, depends_on: :a) { |_| puts("in b") || warn("b warns") }
+        end
+      ensure
+        $stdout, $stderr = stdout, stderr
+      end
+      expect(result).to be_success
+      expect(out.string).to eq("before a\nin a\nmore\nafter a\nbefore b\nin b\nafter b\n")
+      expect(err.string).to eq("a warns\nb warns\n")
+    end
   end
 
   describe "conditions" do
@@ -164,6 +386,28 @@ RSpec.shared_examples "an executor" do
                          %i[on_step_skip skip],
                          %i[before_step bad], %i[on_step_failure bad], %i[after_step bad],
                          [:on_failure], [:after_run]])
+    end
+
+    it "calls hooks, reporters and conditions in the process of whoever runs the pipeline" do
+      pids = []
+      note = -> { pids << Process.pid }
+      pipeline = Flowline.define do
+        Flowline::Hooks::NAMES.each { |hook| public_send(hook) { note.call } }
+        step(:a, when: -> { note.call }, retries: 1, retry_if: -> { note.call }, on_retry: -> { note.call }) { raise IOError }
+      end
+      pipeline.run(executor: executor, reporter: ->(_) { note.call })
+      expect([pids.size, pids.uniq]).to eq([15, [Process.pid]])
+    end
+
+    it "makes warnings of what hooks and reporters raise afterwards" do
+      result = execute(reporter: ->(event) { raise "reporter" if event.name == :step_finished }) do
+        after_step { raise "hook" }
+        on_step_success { |_| raise "success" }
+        step(:a) { 1 }
+        step(:b) { 2 }
+      end
+      expect(result.outputs).to eq(a: 1, b: 2)
+      expect(result.warnings.map { |warning| warning[/hook|success|reporter/] }.tally).to eq("hook" => 4, "reporter" => 1)
     end
 
     it "tells reporters of every step once, between the run's start and end" do

@@ -5,8 +5,8 @@ require_relative "../contracts/executor"
 # The least an executor can be.
 class Plainest
   def execute(runner)
-    step = runner.next
-    step = runner.perform(step) while step
+    following = runner.next
+    following = following.is_a?(Integer) ? runner.perform(following) : runner.wait(following) while following
   end
 end
 
@@ -14,7 +14,7 @@ end
 class ThreadEach
   def execute(runner)
     following = runner.next
-    following = in_thread { runner.perform(following) } while following
+    following = in_thread { following.is_a?(Integer) ? runner.perform(following) : runner.wait(following) } while following
   end
 
   private
@@ -24,7 +24,7 @@ class ThreadEach
   end
 end
 
-# Takes all that is ready at once, and begins with what it took last.
+# Takes what is ready, up to ten at once, and begins with what it took last.
 class Greedy
   def execute(runner)
     taken = []
@@ -32,9 +32,9 @@ class Greedy
     until following.nil? && taken.empty?
       while following.is_a?(Integer)
         taken << following
-        following = runner.next
+        following = taken.size < 10 ? runner.next : 0.0
       end
-      following = runner.perform(taken.pop)
+      following = taken.empty? ? runner.wait(following) : runner.perform(taken.pop)
     end
   end
 end

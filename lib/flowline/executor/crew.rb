@@ -6,10 +6,11 @@ module Flowline
     # needed: whoever takes a step sees to it that somebody else waits for the next one.
     # @api private
     class Crew
-      # Nothing stops a thread between two calls; a call itself may be stopped.
+      # A call may be stopped anywhere, the rest only where it waits: a hook may wait for ever.
       NEVER = { Object => :never }.freeze
+      WAITING = { Object => :on_blocking }.freeze
       ANYTIME = { Object => :immediate }.freeze
-      private_constant :NEVER, :ANYTIME
+      private_constant :NEVER, :WAITING, :ANYTIME
 
       # @param runner [Runner]
       # @param size [Integer] how many at most
@@ -72,7 +73,7 @@ module Flowline
       end
 
       def start(first)
-        Thread.new { labour(first) }.tap do |thread|
+        Thread.handle_interrupt(NEVER) { Thread.new { labour(first) } }.tap do |thread|
           thread.name = "flowline worker #{@hired += 1}"
           thread.report_on_exception = false
         end
@@ -80,7 +81,7 @@ module Flowline
 
       def labour(first)
         failure = true
-        Thread.handle_interrupt(NEVER) do
+        Thread.handle_interrupt(WAITING) do
           following = first.call
           following = step(following) while following
           failure = nil
@@ -121,7 +122,10 @@ module Flowline
         others.each { |thread| thread.kill if @busy[thread] }
         @runner.rouse
         deadline = now + GRACE + 1 # A process that is killed has its own grace.
-        stuck = others.reject { |thread| thread.join([deadline - now, 0].max) }
+        stuck = others.reject do |thread|
+          @runner.rouse until (gone = thread.join(0.02)) || now > deadline # It may just have been about to wait.
+          gone
+        end
         @runner.leave_behind(stuck.size) unless stuck.empty?
         cleaning.each(&:join).clear
       ensure
