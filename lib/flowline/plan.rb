@@ -110,10 +110,12 @@ module Flowline
       @partly[id]
     end
 
-    # @return [Array<Symbol>] the recorded steps that run again
+    # @return [Array<Symbol>] the steps that run again from the beginning, whatever is recorded of them
     # @api private
     def outdated
-      @recording.entries.keys.select { |name| (id = @dag.index[name]) && !@restored.key?(id) && @actions[id] != :skip }
+      (@recording.entries.keys | @recording.items.keys).select do |name|
+        (id = @dag.index[name]) && !@restored.key?(id) && !@partly.key?(id) && @actions[id] != :skip
+      end
     end
 
     private
@@ -130,7 +132,7 @@ module Flowline
         @restored[id] = @known[id] = entry.output
         return [:restore, @recorded]
       end
-      takes_part ? reusable(id, why || partly(id)) : [:skip, "not selected"]
+      takes_part ? reusable(id, partly(id) || why) : [:skip, "not selected"]
     end
 
     # Of a step that has not ended, items may be recorded.
@@ -138,10 +140,10 @@ module Flowline
       name = @dag.steps[id].name
       items = @recording.items[name]
       return unless items && items.fingerprint == @pipeline.fingerprint(name).value
-      return if @selection.rerun?(id) || @dag.inputs(id).any? { |before| @again.include?(before) }
+      return if @selection.rerun?(id) || [id, *@dag.inputs(id)].any? { |one| @again.include?(one) }
 
       @partly[id] = items
-      "#{items.size} items are recorded"
+      "#{items.size} #{items.size == 1 ? "item is" : "items are"} recorded"
     end
 
     # Why a recorded step runs again, if it does.

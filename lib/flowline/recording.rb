@@ -63,7 +63,9 @@ module Flowline
     def start(_context, _warnings); end
 
     # These steps run again.
-    def forget(_names); end
+    def forget(names)
+      names.each { |name| items.delete(name) }
+    end
 
     # @return [Hash{Symbol => Items}] by step, what is there of steps that have not ended
     def items

@@ -57,7 +57,8 @@ module Flowline
       # @param names [Array<Symbol>]
       # @return [void]
       def forget(names)
-        @store.batch(:forget, names.map { |name| [@checkpoint, name.name] })
+        gone = names.flat_map { |name| [name.name, *items.delete(name)&.range&.map { |position| "#{name}[#{position}]" }] }
+        @store.batch(:forget, (gone + outworn).map { |name| [@checkpoint, name] })
       end
 
       # Records a step that succeeded: when this returns, it is there for good.
@@ -112,6 +113,11 @@ module Flowline
 
       private
 
+      # Records of items that nothing can use.
+      def outworn
+        @outworn ||= []
+      end
+
       def store
         @store ||= Store.existing(@request.root)
       end
@@ -149,19 +155,24 @@ module Flowline
         @outcomes = store.steps(number).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
         store.call(:outputs, checkpoint).each do |name, fingerprint, bytes|
           step, position = name.match(ITEM)&.captures unless @pipeline.dag.index.key?(name.to_sym)
-          next load_item(step.to_sym, position.to_i, fingerprint, bytes) if step
+          if step
+            outworn << name if load_item(step.to_sym, position.to_i, fingerprint, bytes) == false
+            next
+          end
 
           @entries[name.to_sym] = Entry.new(fingerprint, *Recording.restore(bytes))
         end
       end
 
-      # One of other code is of no use.
+      # @return [Boolean, nil] false: it is of other code, and of no use
       def load_item(step, position, mark, bytes)
         fingerprint, digest = mark.split
-        return unless @pipeline.dag.index.key?(step) && fingerprint == @pipeline.fingerprint(step).value
+        return unless @pipeline.dag.index.key?(step)
+        return false if fingerprint != @pipeline.fingerprint(step).value
 
         output, problem = Recording.restore(bytes)
         items_of(step).put(position, digest, output) unless problem
+        true
       end
 
       # Runs whose process is gone have crashed.
@@ -203,7 +214,8 @@ module Flowline
       end
 
       def unrecorded(step, why)
-        @warnings << "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume"
+        warning = "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume"
+        @warnings << warning unless @warnings.include?(warning) # Every item would repeat it.
         +""
       end
 
