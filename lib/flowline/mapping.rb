@@ -125,7 +125,7 @@ module Flowline
       def initialize(source)
         @wanted = Queue.new
         @given = Queue.new
-        @thread = Thread.new { feed(source) }
+        @thread = Thread.new { Thread.handle_interrupt(Object => :immediate) { feed(source) } } # Whatever is deferred here.
         @thread.name = "flowline items"
         @thread.report_on_exception = false
       end

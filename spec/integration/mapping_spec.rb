@@ -1,0 +1,349 @@
+# frozen_string_literal: true
+
+require "set"
+require "timeout"
+
+RSpec.describe "A step for each item" do
+  executors = %i[sequential parallel process]
+
+  # A pipeline whose step :map is called for the items of a source.
+  def mapping(source, define: {}, **options, &block)
+    Flowline.define(**define) do |p|
+      p.step(:source) { source }
+      p.step(:map, each: :source, **options, &block)
+    end
+  end
+
+  # How it ends, run in threads.
+  def parallel(pipeline, threads: 4, **options)
+    pipeline.run(executor: :parallel, max_threads: threads, **options)
+  end
+
+  # @return [Array] what is in a queue
+  def drain(queue)
+    Array.new(queue.size) { queue.pop }
+  end
+
+  # Something to be gone through that is no collection of Ruby's.
+  class Twice
+    include Enumerable
+
+    def each
+      yield 1
+      yield 2, 3
+      yield
+    end
+  end
+
+  Pair = Struct.new(:left, :right)
+
+  def lines(path)
+    File.exist?(path) ? File.readlines(path, chomp: true) : []
+  end
+
+  let(:path) { "#{ENV.fetch("FLOWLINE_ROOT")}.log" }
+
+  describe "goes through" do
+    {
+      "an Array" => [[3, [4], nil], [3, [4], nil]], "a Hash" => [{ a: 1, b: 2 }, [[:a, 1], [:b, 2]]], "a Set" => [Set[1, 2], [1, 2]],
+      "a Range" => [1..3, [1, 2, 3]], "a Struct" => [Pair.new(1, 2), [1, 2]], "an object with Enumerable" => [Twice.new, [1, [2, 3], nil]]
+    }.each do |what, (source, items)|
+      it("#{what}, with every executor") do
+        executors.each { |executor| expect(mapping(source) { |item| item }.run!(executor: executor)[:map].output).to eq(items) }
+      end
+    end
+
+    {
+      "an Enumerator" => -> { [1, 2].each }, "a lazy one" => -> { (1..).lazy.map { |n| n * 2 }.first(3).lazy },
+      "one with indices" => -> { %w[a b].each_with_index }
+    }.each do |what, source|
+      it(what) do
+        items = source.call.to_a
+        expect(mapping(source.call) { |item| item }.run![:map].output).to eq(items)
+        expect(parallel(mapping(source.call) { |item| item })[:map].output).to eq(items)
+      end
+    end
+
+    it "nothing, with an empty Array as output, and tells of one step" do
+      executors.each do |executor|
+        [[], {}, Set[], 1...1].each do |none|
+          events = []
+          result = mapping(none) { |_| raise "must not be called" }.run(executor: executor, reporter: ->(event) { events << [event.name, event.step&.name] })
+          expect([result.status, result[:map].output, result[:map].attempts]).to eq([:succeeded, [], 1])
+          expect(events.count { |_, step| step == :map }).to eq(2)
+        end
+      end
+      expect(mapping([].each.lazy) { |_| 1 }.run![:map].output).to eq([])
+    end
+
+    it "nothing else: the step fails and says what it needs" do
+      { nil => "NilClass", 3 => "Integer", "text" => "String" }.each do |source, kind|
+        result = mapping(source, retries: 2) { |_| raise "must not be called" }.run
+        expect(result[:map]).to have_attributes(status: :failed, error: Flowline::StepError)
+        expect(result.error.message).to include("each: goes over the items of an Array or another Enumerable, not of a #{kind}")
+      end
+    end
+  end
+
+  it "gives results in the order of the items, whichever ends first" do
+    ended = Array.new(4) { Queue.new }
+    result = parallel(mapping([0, 1, 2, 3]) do |n|
+      ended[n + 1].pop if n < 3
+      ended[n] << :ended
+      n * 10
+    end)
+    expect(result[:map].output).to eq([0, 10, 20, 30])
+  end
+
+  describe "of a source that makes its items one by one" do
+    def counting(log, size = Float::INFINITY)
+      Enumerator.new do |items|
+        n = -1
+        items << log.push(n += 1).last while n + 1 < size
+      end
+    end
+
+    it "asks for one when somebody can take it" do
+      log = []
+      mapping(Enumerator.new { |items| 3.times { |n| items << log.push([:made, n]).last.last } }) { |n| log << [:called, n] }.run!
+      expect(log).to eq([[:made, 0], [:called, 0], [:made, 1], [:called, 1], [:made, 2], [:called, 2]])
+    end
+
+    it "has no more than one made that nobody works on" do
+      made = []
+      gate = Gate.new
+      run = mapping(counting(made, 9), concurrency: 3) { |n| gate.pass(n) }.start(executor: :parallel, max_threads: 8)
+      3.times do |round|
+        gate.wait(3)
+        expect(made.size).to be <= ((round + 1) * 3) + 1
+        gate.open(3)
+      end
+      expect(run.wait[:map].output).to eq((0..8).to_a)
+    end
+
+    it "ends when an item fails, without end as it is" do
+      [:sequential, :parallel].each do |executor|
+        made = []
+        result = mapping(counting(made)) { |n| n == 20 ? raise("enough") : n }.run(executor: executor, max_threads: 3)
+        expect([result[:map].status, result.error.item, made.size]).to match([:failed, 20, be < 30])
+      end
+    end
+
+    it "ends when the run is cancelled, or out of time" do
+      [:sequential, :parallel].each do |executor|
+        reached = Queue.new
+        run = mapping(counting([])) { |n| reached << n }.start(executor: executor)
+        reached.pop
+        expect(run.cancel.wait(10)).to have_attributes(status: :cancelled)
+        expect(run.steps).to eq(source: :succeeded, map: :cancelled)
+        expect(mapping(counting([])) { |n| n }.run(executor: executor, timeout: 0.05).status).to eq(:timed_out)
+      end
+    end
+
+    it "fails with the error that the source raises, in the middle or at once" do
+      [:sequential, :parallel].each do |executor|
+        [IOError.new("gone"), StopIteration.new("not the end")].each do |error|
+          [0, 2].each do |after|
+            called = Queue.new
+            source = Enumerator.new { |items| after.times { |n| items << n } && raise(error) }
+            result = mapping(source, retries: 3, on_item_error: :collect) { |n| called << n }.run(executor: executor)
+            expect(result[:map]).to have_attributes(status: :failed, output: nil)
+            expect(result.error).to be_an_instance_of(Flowline::StepError).and have_attributes(original: equal(error))
+            expect(drain(called).sort).to eq([0, 1].first(after))
+          end
+        end
+      end
+    end
+
+    it "stops a source that takes too long with the run's time limit" do
+      [:sequential, :parallel].each do |executor|
+        result = mapping(Enumerator.new { |items| items << sleep }) { |n| n }.run(executor: executor, timeout: 0.05)
+        expect([result.status, result[:map].status]).to eq(%i[timed_out timed_out])
+      end
+    end
+
+    it "lets a source that was not used up clean up" do
+      cleaned = Queue.new
+      source = Enumerator.new do |items|
+        loop { items << 1 }
+      ensure
+        cleaned << :cleaned
+      end
+      parallel(mapping(source) { |_| raise "no" })
+      expect(Timeout.timeout(10) { cleaned.pop }).to eq(:cleaned)
+    end
+  end
+
+  describe "gives its callable" do
+    def given(each: :rows, on: nil, rows: [1, 2], &block)
+      Flowline.define do |p|
+        p.param :limit, default: 7
+        p.step(:rows) { rows }
+        p.step(:a) { :a }
+        p.step(:fetch_b) { :b }
+        p.step(:map, each: each, depends_on: on, &block)
+      end.run!(input: :never)[:map].output
+    end
+
+    it "the item first, then the other dependencies by the usual rules" do
+      expect(given { |row| row }).to eq([1, 2])
+      expect(given { |row, ctx| [row, ctx[:limit]] }).to eq([[1, 7], [2, 7]])
+      expect(given(on: :a) { |row, a| [row, a] }).to eq([[1, :a], [2, :a]])
+      expect(given(on: %i[a fetch_b]) { |row, a, b| [row, a, b] }).to eq([[1, :a, :b], [2, :a, :b]])
+      expect(given(on: %i[a fetch_b]) { |row, all| [row, all] }).to eq([[1, { a: :a, fetch_b: :b }], [2, { a: :a, fetch_b: :b }]])
+      expect(given(on: %i[a]) { |row, b: 0, a: 0, limit: 0, ctx: 0| [row, b, a, limit, ctx.class] }.first).to eq([1, 0, :a, 7, Flowline::Context])
+      expect(given(on: %i[a fetch_b]) { |row, b:| [row, b] }.first).to eq([1, :b])
+      expect(given(on: %i[a fetch_b]) { |row, *rest, **more| [row, rest, more] }.first).to eq([1, %i[a b], {}])
+      expect(given(on: %i[a fetch_b]) { |row, **rest| [row, rest] }.first).to eq([1, { a: :a, fetch_b: :b }])
+      expect(given { |*all| all }).to eq([[1], [2]])
+      expect(given { [_1] }).to eq([[1], [2]])
+      expect(given { :nothing }).to eq(%i[nothing nothing])
+    end
+
+    it "wherever depends_on: names the source" do
+      expect(given(on: %i[a rows fetch_b]) { |row, a, b| [row, a, b] }.last).to eq([2, :a, :b])
+      expect(given(each: "rows", on: "a") { |row, a| [row, a] }.last).to eq([2, :a])
+    end
+
+    it "each item as one argument, whatever it is" do
+      rows = [[1, 2], [], { a: 1 }, nil, false]
+      expect(given(rows: rows) { |row| row }).to eq(rows)
+      expect(given(rows: rows) { |row, *rest| [row, rest] }).to eq(rows.map { |row| [row, []] })
+      expect(given(rows: rows, on: :a) { |row, **rest| [row, rest] }).to eq(rows.map { |row| [row, { a: :a }] })
+      expect(given(rows: [[1, [2, 3]]]) { |(a, (b, c))| [a, b, c] }).to eq([[1, 2, 3]])
+      expect(given(rows: { x: 1 }) { |(key, value), ctx| [key, value, ctx.class] }).to eq([[:x, 1, Flowline::Context]])
+    end
+
+    it "whatever kind of callable it is" do
+      stateful = Class.new { def call(row) = (@count = (@count || 0) + row) }
+      static = Class.new { def self.call(row, ctx) = [row, ctx.class] }
+      step = Class.new(Flowline::Step) { def call(row, a:) = [row, a] }
+      outputs = Flowline.define do |p|
+        p.step(:rows) { [1, 2] }
+        p.step(:a) { :a }
+        p.step(:symbol, each: :rows, &:succ)
+        p.step(:method, Rational(1).method(:+), each: :rows)
+        p.step(:lambda, ->(row) { row }, each: :rows)
+        p.step(:fresh, stateful, each: :rows)
+        p.step(:kept, stateful.new, each: :rows)
+        p.step(:static, static, each: :rows)
+        p.step(:step, step, each: :rows, depends_on: :a)
+      end.run!.outputs
+      expect(outputs).to include(symbol: [2, 3], method: [2, 3], lambda: [1, 2], fresh: [1, 2], kept: [1, 3], step: [[1, :a], [2, :a]],
+                                 static: [[1, Flowline::Context], [2, Flowline::Context]])
+    end
+
+    it "the options of its class" do
+      type = Class.new(Flowline::Step) do
+        options each: :rows, on_item_error: :collect
+        def call(row) = Integer(row)
+      end
+      result = run do
+        step(:rows) { %w[1 x] }
+        step(:map, type)
+      end
+      expect([result[:map].output.first, result[:map].item_errors.size]).to eq([1, 1])
+    end
+
+    it "or is refused" do
+      expect { given(on: %i[a fetch_b]) { |_row, _a, _b, _c, _d| 1 } }.to refuse(/step map takes 4 values by position, but gets only 3: a, fetch_b, the context/)
+      expect { given { |_row, nobody:| nobody } }.to refuse(/step map keyword nobody: is neither a dependency nor a param/)
+    end
+  end
+
+  describe "in the graph" do
+    it "depends on its source, and is one node" do
+      pipeline = mapping([1, 2]) { |n| n }
+      expect(pipeline.dag[:map].depends_on).to eq([:source])
+      expect(pipeline.dag.to_mermaid).to eq("graph TD\n  source --> map\n")
+      expect { Flowline.define { step(:map, each: :sorce) { |n| n } and step(:source) { [] } }.validate! }
+        .to refuse(/sorce.*did you mean source\?/)
+    end
+
+    it "maps the output of another, and is mapped" do
+      result = parallel(Flowline.define do
+        step(:rows) { [1, 2] }
+        step(:double, each: :rows) { |n| n * 2 }
+        step(:text, each: :double, &:to_s)
+        step(:all, depends_on: %i[double text]) { |double, text| [double, text] }
+      end)
+      expect(result[:all].output).to eq([[2, 4], %w[2 4]])
+    end
+
+    it "goes over what a nested pipeline comes to, and works within one" do
+      inner = Flowline.define do
+        step(:split) { |text| text.chars }
+        step(:up, each: :split, &:upcase)
+      end
+      result = run do
+        step(:text) { "ab" }
+        step(:inner, inner, depends_on: :text)
+        step(:twice, each: :inner) { |char| char * 2 }
+      end
+      expect(result.outputs).to eq(text: "ab", "inner.split": %w[a b], "inner.up": %w[A B], twice: %w[AA BB])
+
+      leaves = Flowline.define do
+        step(:one) { 1 }
+        step(:two) { 2 }
+      end
+      result = run do
+        step(:both, leaves)
+        step(:pairs, each: :both) { |name, *| name }
+        step(:whole, each: :both) { |pair| pair }
+      end
+      expect(result.outputs).to include(whole: [[:one, 1], [:two, 2]])
+    end
+
+    it "works in a pipeline that is included, with a prefix and wired" do
+      part = Flowline.define do
+        step(:rows) { |n| Array.new(n) { |i| i } }
+        step(:map, each: :rows, depends_on: :rows) { |row| row + 1 }
+      end
+      result = run do
+        step(:size) { 3 }
+        include part, prefix: :part, depends_on: :size
+        step(:sum, each: :part_map) { |n| n }
+      end
+      expect(result.outputs).to eq(size: 3, part_rows: [0, 1, 2], part_map: [1, 2, 3], sum: [1, 2, 3])
+
+      open = Flowline.define { step(:map, each: :rows) { |row| row } }
+      expect { open.validate! }.to refuse(/rows/)
+      expect(run { step(:rows) { [5] } and include(open) }.outputs).to eq(rows: [5], map: [5])
+    end
+
+    it "is skipped as a whole by a condition, which gets the source's output" do
+      seen = []
+      condition = ->(ctx, rows) { seen.push(ctx.class, rows) && rows.size > 2 }
+      expect(outcomes(mapping([1, 2], when: condition) { |_| raise "must not be called" }.run)).to eq(source: :succeeded, map: %i[skipped condition])
+      expect(mapping([1, 2], unless: condition) { |n| n }.run[:map].output).to eq([1, 2])
+      expect(seen).to eq([Flowline::Context, [1, 2]] * 2)
+    end
+
+    it "is skipped with its source, and fails for want of one if it runs nevertheless" do
+      pipeline = Flowline.define do
+        step(:source, when: ->(_) { false }) { [1] }
+        step(:map, each: :source) { |n| n }
+        step(:always, each: :source, run_if: :always, optional: true) { |n| n }
+      end
+      expect(outcomes(pipeline.run)).to eq(source: %i[skipped condition], map: %i[skipped upstream_skipped], always: :failed)
+    end
+
+    it "refuses options of items where there are none" do
+      expect { Flowline.define { |p| p.step(:a, concurrency: 2, on_item_error: :fail) { 1 } } }
+        .to refuse(/\Astep a: concurrency and on_item_error need each:, the step whose items it is called for/)
+      {
+        { concurrency: 0 } => /concurrency: must be a whole number from 1 up/, { concurrency: "2" } => /concurrency/, { each: 3 } => /each: must be the name of a step/,
+        { each: %i[a b] } => /each: must be the name of a step, not \[:a, :b\]/, { on_item_error: :skip } => /on_item_error: must be :fail or :collect, not :skip/
+      }.each { |options, message| expect { Flowline.define { |p| p.step(:a, each: :b, **options) { 1 } } }.to refuse(message) }
+    end
+
+    it "has options of items by default, beside steps without items" do
+      result = run do
+        defaults on_item_error: :collect, concurrency: 1
+        step(:rows) { [1] }
+        step(:map, each: :rows) { |_| raise "no" }
+      end
+      expect(result[:map].item_errors.size).to eq(1)
+    end
+  end
+end
