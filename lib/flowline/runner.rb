@@ -201,7 +201,7 @@ module Flowline
     # Those whose items had not all started are not among those that the core tells of.
     def passed_over
       cut = @mappings.select { |id, mapping| !mapping.ended && ended?(id) }.each_value { |mapping| mapping.ended = true }
-      (cut.keys + @run.take_passed_over).sort
+      (cut.keys | @run.take_passed_over).sort
     end
 
     def finished(ids)

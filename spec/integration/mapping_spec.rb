@@ -346,4 +346,233 @@ RSpec.describe "A step for each item" do
       expect(result[:map].item_errors.size).to eq(1)
     end
   end
+
+  describe "at a time" do
+    %i[parallel process].each do |executor|
+      it "calls it for as many items as concurrency: says under #{executor}, else as there are workers" do
+        { { concurrency: 2 } => 2, {} => 3 }.each do |options, most|
+          gate = Gate.new
+          run = mapping((1..7).to_a, **options) { |n| gate.pass(n) }.start(executor: executor, max_threads: 3, max_processes: 3)
+          gate.let_through(7, most: most)
+          expect(run.wait[:map].output).to eq((1..7).to_a)
+        end
+      end
+    end
+  end
+
+  describe "that fails for an item" do
+    it "fails with the item's error, and starts nothing further" do
+      executors.each do |executor|
+        path = "#{self.path}.#{executor}"
+        result = mapping(%w[a b c d], concurrency: 1) { |text| File.write(path, "#{text}\n", mode: "a") && text == "b" ? raise(ArgumentError, "no #{text}") : text }
+                 .run(executor: executor)
+        expect(result.error).to be_a(Flowline::ItemError).and have_attributes(step_name: :map, position: 1, item: "b", attempts: 1, original: ArgumentError)
+        expect(result.error.message).to match(/\Astep map failed at item 1 \(String \(1\)\): ArgumentError: no b/)
+        expect(result.error.cause).to equal(result.error.original)
+        expect([result[:map].output, lines(path)]).to eq([nil, %w[a b]])
+      end
+    end
+
+    it "lets items in flight end, records them, and takes the first failure" do
+      started = Queue.new
+      go = Queue.new
+      tried = Queue.new
+      broken = { now: true }
+      pipeline = mapping([0, 1, 2, 3], retries: 1, retry_if: ->(error) { error.is_a?(IOError) }) do |n|
+        tried << n
+        next n unless broken[:now]
+
+        n == 3 ? 3.times { started.pop } : started << n && go.pop
+        raise(%w[second third].include?(n.to_s) || n == 3 ? "first" : IOError.new("again")) if [1, 3].include?(n)
+
+        n
+      end
+      thread = Thread.new { parallel(pipeline) }
+      # The one that failed has been reported when its thread has nothing to do.
+      Thread.pass until go.num_waiting == 3 && tried.size == 4 && Thread.list.select { |t| t.name.to_s.start_with?("flowline worker") }.all?(&:stop?)
+      3.times { go << :go }
+      expect(thread.value.error).to have_attributes(position: 3, original: have_attributes(message: "first"))
+      expect(drain(tried).sort).to eq([0, 1, 2, 3])
+      broken[:now] = false
+      expect(parallel(pipeline, resume: true)[:map].output).to eq([0, 1, 2, 3])
+      expect(drain(tried).sort).to eq([1, 3])
+    end
+
+    it "collects errors in the output and in the result" do
+      executors.each do |executor|
+        result = run(executor: executor) do
+          step(:source) { [1, 0, 2, 0] }
+          step(:map, each: :source, on_item_error: :collect) { |n| 10 / n }
+          step(:good, depends_on: :map) { |all| all.grep_v(Flowline::ItemError) }
+          step(:each, each: :map) { |item| item.class.name }
+        end
+        expect(result).to be_success
+        expect(result[:map].item_errors.map { |error| [error.position, error.item, error.original.class] }).to eq([[1, 0, ZeroDivisionError], [3, 0, ZeroDivisionError]])
+        expect(result[:map].output.values_at(1, 3)).to eq(result[:map].item_errors)
+        expect(result.outputs).to include(good: [10, 5], each: %w[Integer Flowline::ItemError Integer Flowline::ItemError])
+      end
+    end
+
+    it "does not fail the run if it is optional" do
+      result = run do
+        step(:source) { [1] }
+        step(:map, each: :source, optional: true) { |_| raise "no" }
+        step(:after, depends_on: :map) { |_| 1 }
+      end
+      expect(outcomes(result)).to eq(source: :succeeded, map: :failed, after: %i[skipped upstream_skipped])
+      expect(result.warnings).to contain_exactly(/\Aoptional step map failed at item 0/)
+    end
+
+    it "says that next leaves its block" do
+      expect(parallel(mapping([1]) { |_| break 5 }).error.message).to match(/at item 0.*use `next`/)
+      expect(mapping([1, 2]) { |n| next n * 2 if n == 1 }.run![:map].output).to eq([2, nil])
+      ended = []
+      left = Flowline.define do |p|
+        p.after_run { |result| ended << outcomes(result) }
+        p.step(:source) { [1, 2] }
+        p.step(:map, each: :source) { |n| throw :out, n }
+      end
+      expect(catch(:out) { left.run }).to eq(1)
+      expect(ended).to eq([{ source: :succeeded, map: %i[cancelled interrupted] }])
+    end
+
+    it "checks the type of the whole" do
+      expect(mapping([1], output: Array) { |n| n }.run(check_types: true)).to be_success
+      result = mapping([1], output: Hash) { |n| n }.run(check_types: true)
+      expect(result.error.original).to be_a(TypeError).and have_attributes(message: "output is Array (1), not Hash")
+      expect(mapping([1], input: Hash) { |_| raise "must not be called" }.run(check_types: true).error.original).to be_a(TypeError)
+    end
+  end
+
+  describe "that retries" do
+    it "tries each item again for itself, and tells of it with the item" do
+      executors.each do |executor|
+        path = "#{self.path}.#{executor}"
+        seen = []
+        pipeline = Flowline.define do |p|
+          p.on_step_retry { |step, error, attempt| seen << [step.name, error.class, attempt] }
+          p.step(:source) { %w[a b c] }
+          p.step(:map, each: :source, retries: 2) do |text|
+            File.write(path, "#{text}\n", mode: "a")
+            raise IOError if text == "b" && File.readlines(path, chomp: true).count("b") < 3
+
+            text
+          end
+        end
+        events = []
+        result = pipeline.run(executor: executor, reporter: ->(event) { events << event.result.item if event.name == :step_retried })
+        expect(result[:map]).to have_attributes(output: %w[a b c], attempts: 3)
+        expect(lines(path).tally).to eq("a" => 1, "b" => 3, "c" => 1)
+        expect([seen, events]).to eq([[[:map, IOError, 1], [:map, IOError, 2]], [1, 1]])
+      end
+    end
+
+    it "says of each item how many attempts it had, and in history the most" do
+      tries = Hash.new(0)
+      result = mapping([1, 2, 3], define: { name: "tries" }, retries: 3, on_item_error: :collect, retry_if: ->(error) { error.message == "again" }) do |n|
+        raise((tries[n] += 1) < n ? "again" : "enough") if n > 1
+
+        n
+      end.run
+      expect(result[:map].item_errors.map(&:attempts)).to eq([2, 3])
+      store = Flowline::Store.at(ENV.fetch("FLOWLINE_ROOT"))
+      expect([result[:map].attempts, store.steps(store.runs("tries", 1).first[:id]).last[:attempts]]).to eq([3, 3])
+    end
+
+    it "holds no worker while an item waits" do
+      log = []
+      result = mapping([0, 1, 2], retries: 1, retry_delay: 0.01) { |n| log << n && log.count(0) == 1 && n.zero? ? raise(IOError) : n }.run!
+      expect([log, result[:map].output]).to eq([[0, 1, 2, 0], [0, 1, 2]])
+    end
+
+    it "is told of as cancelled, once, if the run is while an item waits" do
+      told = []
+      tried = Queue.new
+      pipeline = mapping([1], retries: 1, retry_delay: 1000, on_retry: ->(*) { tried << 1 }) { |_| raise IOError }
+      run = pipeline.start(reporter: ->(event) { told << [event.step.name, event.result.status] if event.name == :step_finished })
+      tried.pop
+      Thread.pass until run.waits == { map: "retry" }
+      expect(run.cancel.wait(10).status).to eq(:cancelled)
+      expect(told).to eq([%i[source succeeded], %i[map cancelled]])
+    end
+  end
+
+  describe "with time limits" do
+    it "gives each attempt of each item its own" do
+      executors.each do |executor|
+        result = mapping([0, 1], timeout: 0.1) { |n| n.zero? ? 0 : sleep }.run(executor: executor)
+        expect(result[:map].status).to eq(:timed_out)
+        expect(result.error).to be_a(Flowline::TimeoutError).and have_attributes(scope: :step, limit: 0.1)
+        result = mapping([0, 1], timeout: 0.1, on_item_error: :collect) { |n| n.zero? ? 0 : sleep }.run(executor: executor)
+        expect([result[:map].output.first, result[:map].item_errors.map { |error| error.original.class }]).to eq([0, [Flowline::TimeoutError]])
+      end
+      tries = 0
+      expect(mapping([0], timeout: 0.05, retries: 1) { |_| (tries += 1) == 1 ? sleep : :done }.run![:map].output).to eq([:done])
+    end
+
+    it "ends what does not stop, in a process of its own" do
+      result = mapping([1, 2], timeout: 0.2, isolate: :process, on_item_error: :collect) { |n| n == 1 ? Process.pid : trap(:TERM, "IGNORE") && loop { nil } }.run
+      expect([result[:map].output.first, result[:map].item_errors.size]).to match([be_an(Integer), 1])
+      expect(result[:map].output.first).not_to eq(Process.pid)
+    end
+
+    it "gives up an item that does not stop, and holds nobody up" do
+      stuck = Queue.new
+      pipeline = mapping([0, 1], timeout: 0.05, on_item_error: :collect) { |n| n.zero? ? Thread.handle_interrupt(Object => :never) { stuck.pop } : n }
+      result = Timeout.timeout(10) { parallel(pipeline) }
+      expect(result[:map].item_errors.map(&:position)).to eq([0])
+      expect(result.warnings).to include("item 0 of step map did not stop when its time was up, and may still run")
+      stuck << :go
+    end
+
+    it "ends with the run's" do
+      executors.each do |executor|
+        told = []
+        result = mapping((0..9).to_a, on_item_error: :collect, retries: 3) { |n| n.zero? ? n : sleep }
+                 .run(executor: executor, timeout: 0.2, reporter: ->(event) { told << event.step.name if event.name == :step_finished })
+        expect([result.status, result[:map].status, result[:map].error.scope]).to eq(%i[timed_out timed_out run])
+        expect(told).to eq(%i[source map])
+      end
+    end
+  end
+
+  describe "that is cached" do
+    let(:log) { [] }
+    let(:rows) { [1, 2, 3] }
+
+    def cached(cache = true, **options, &block)
+      log = self.log
+      rows = self.rows
+      Flowline.define(name: "cached") do |p|
+        p.step(:rows) { |given| given || rows }
+        next p.step(:map, each: :rows, cache: cache, **options, &block) if block
+
+        p.step(:map, each: :rows, cache: cache.is_a?(Hash) ? { key: ->(row) { row } }.merge(cache) : cache, **options) { |row| [log << row, row * 2].last }
+      end
+    end
+
+    it "calls it for the items it has not seen" do
+      store = { store: Flowline::Cache::Memory.new }
+      expect(cached(store).run!(input: [1, 2, 3])[:map].output).to eq([2, 4, 6])
+      result = cached(store).run!(input: [3, 5, 1])
+      expect([result[:map].output, result[:map].status, log]).to eq([[6, 10, 2], :succeeded, [1, 2, 3, 5]])
+      expect(cached(store, skip_cache: true).run!(input: [1])[:map].output).to eq([2])
+      expect(log).to eq([1, 2, 3, 5, 1])
+    end
+
+    it "gives key: the item, and fails that item if it raises" do
+      key = ->(row, ctx) { row.zero? ? raise("no key") : [row.abs, ctx.pipeline_name] }
+      store = Flowline::Cache::Memory.new
+      expect(cached({ key: key, store: store }).run!(input: [4, -4])[:map].output).to eq([8, 8])
+      result = cached({ key: key, store: store }, on_item_error: :collect, retries: 2).run(input: [0, 4])
+      expect(result[:map].output.last).to eq(8)
+      expect(result[:map].item_errors.first).to have_attributes(position: 0, attempts: 1, message: /no key/)
+      expect(cached({ key: key, store: store }).run(input: [0]).error).to be_a(Flowline::ItemError)
+    end
+
+    it "says once why it is not" do
+      result = cached({ store: Flowline::Cache::Memory.new }) { |io| io.class }.run(input: [$stdin, $stdout])
+      expect(result.warnings.grep(/is not cached/)).to contain_exactly(/step map is not cached: it gets something that cannot be digested/)
+    end
+  end
 end
