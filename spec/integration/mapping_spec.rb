@@ -575,4 +575,223 @@ RSpec.describe "A step for each item" do
       expect(result.warnings.grep(/is not cached/)).to contain_exactly(/step map is not cached: it gets something that cannot be digested/)
     end
   end
+
+  describe "that is resumed" do
+    # What happens is in a Hash, since variables that are bound to something else make other steps.
+    let(:state) { { config: :old, bad: [2], rows: [0, 1, 2, 3], log: [] } }
+
+    def resumable(name, version: nil, **settings)
+      state = self.state
+      Flowline.define(name: name, **settings) do |p|
+        p.step(:config) { state[:config] }
+        p.step(:rows) { state[:rows] }
+        p.step(:map, each: :rows, depends_on: :config, version: version) do |row, config|
+          state[:log] << row
+          raise "bad" if state[:bad].include?(row)
+
+          [row, config]
+        end
+        p.step(:last, depends_on: :map) { |_| state[:bad].empty? || raise("not yet") }
+      end
+    end
+
+    def again(pipeline, bad: [], **options)
+      state[:bad] = bad
+      state[:log].clear
+      pipeline.run(**options)
+    end
+
+    [nil, "items"].each do |name|
+      context name ? "with a name" : "without a name" do
+        let(:pipeline) { resumable(name).tap(&:run) }
+
+        it "calls it for the items that are missing" do
+          expect(pipeline.run(dry_run: true, resume: true)[:map]).to have_attributes(action: :run, reason: "2 items are recorded")
+          result = again(pipeline, resume: true)
+          expect([state[:log], result[:map].status, result[:map].output]).to eq([[2, 3], :succeeded, [0, 1, 2, 3].map { |row| [row, :old] }])
+          expect(again(pipeline, resume: true)[:map].output.size).to eq(4)
+          expect(state[:log]).to eq([0, 1, 2, 3])
+        end
+
+        it "goes on as often as it takes" do
+          again(pipeline, bad: [3], resume: true)
+          expect(state[:log]).to eq([2, 3])
+          again(pipeline, resume: true)
+          expect(state[:log]).to eq([3])
+        end
+
+        it "calls it for all of them after from:, and does not come back to older ones" do
+          state[:config] = :new
+          again(pipeline, bad: [0], from: :config)
+          expect(state[:log]).to eq([0])
+          result = again(pipeline, resume: true)
+          expect([state[:log], result[:map].output.map(&:last)]).to eq([[0, 1, 2, 3], [:new] * 4])
+        end
+
+        it "does not come back to older ones of a step that had completed, either" do
+          again(pipeline, bad: [9], resume: true)
+          state[:config] = :new
+          again(pipeline, bad: [1], from: :config)
+          expect(again(pipeline, resume: true)[:map].output.map(&:last)).to eq([:new] * 4)
+        end
+
+        it "calls it for an item that is another now, or stands elsewhere" do
+          pipeline
+          state[:rows].replace([1, 0, 2, 3])
+          again(pipeline, resume: true, from: :rows, bad: [9])
+          state[:rows].replace([0, 1, 2, 3])
+          pipeline.run
+          pipeline.run(from: :rows)
+          expect(again(pipeline, resume: true)[:map].output.map(&:first)).to eq([0, 1, 2, 3])
+        end
+
+        it "calls it for items that cannot be told apart" do
+          io = [File.open(File::NULL), 1]
+          calls = []
+          state = { bad: true }
+          pipeline = Flowline.define(name: name) do |p|
+            p.step(:rows, checkpoint: name.nil?) { io }
+            p.step(:map, each: :rows) { |row| calls << row.class && row.class.name }
+            p.step(:last, depends_on: :map, each: :rows) { |_| raise "not yet" if state[:bad] }
+            p.step(:fail, each: :rows) { |row| calls << row.class && state[:bad] && row == 1 ? raise("not yet") : 1 }
+          end
+          pipeline.run(on_error: :continue)
+          calls.clear
+          state[:bad] = false
+          pipeline.run(resume: true)
+          expect(calls).to eq([File, Integer])
+        end
+
+        it "records no items where no outputs are" do
+          pipeline = resumable(name, checkpoint: false)
+          pipeline.run
+          again(pipeline, resume: true)
+          expect(state[:log]).to eq([0, 1, 2, 3])
+        end
+      end
+    end
+
+    it "calls it for all of them if its code or something upstream of it changed" do
+      resumable("items").run
+      expect(resumable("items", version: 2).run(dry_run: true, resume: true)[:map].reason).to be_nil
+      again(resumable("items", version: 2), bad: [0], resume: true)
+      expect(state[:log]).to eq([0])
+      again(resumable("items"), resume: true)
+      expect(state[:log]).to eq([0, 1, 2, 3])
+    end
+
+    it "goes on after kill -9 in the middle" do
+      path = self.path
+      pipeline = Flowline.define(name: "killed") do |p|
+        p.step(:rows) { (0..9).to_a }
+        p.step(:map, each: :rows) do |row|
+          File.write(path, "#{row}\n", mode: "a")
+          Process.kill(:KILL, Process.pid) && sleep if row == 6 && !File.exist?("#{path}.go")
+          row * 2
+        end
+      end
+      Process.wait(fork { pipeline.run })
+      expect($?.termsig).to eq(9)
+      File.write("#{path}.go", "")
+      result = pipeline.run(resume: true)
+      expect([result[:rows].status, result[:map].output]).to eq([:restored, (0..9).map { |row| row * 2 }])
+      expect(lines(path).map(&:to_i)).to eq([*0..6, *6..9])
+    end
+
+    it "warns once of items that cannot be recorded, and keeps the others" do
+      state = { bad: true, log: [] }
+      pipeline = Flowline.define(name: "lambdas") do |p|
+        p.step(:rows) { [0, 1, 2, 3] }
+        p.step(:map, each: :rows) { |row| state[:log] << row && row.between?(1, 2) ? -> { row } : row }
+        p.step(:last, depends_on: :map) { |_| raise "not yet" if state[:bad] }
+      end
+      expect(pipeline.run.warnings).to contain_exactly(/the output of step map is not recorded, since it cannot be serialised/)
+      state[:bad] = false
+      state[:log].clear
+      expect(pipeline.run(dry_run: true, resume: true)[:map].reason).to eq("2 items are recorded")
+      expect(pipeline.run(resume: true)).to be_success
+      expect(state[:log]).to eq([1, 2])
+    end
+
+    it "records no secrets" do
+      pipeline = Flowline.define(name: "secret") do |p|
+        p.param :token, secret: true
+        p.step(:rows) { [1, 2, 3] }
+        p.step(:map, each: :rows) { |row, ctx| row == 3 ? raise(ctx[:token]) : "#{row} #{ctx[:token]}" }
+      end
+      result = pipeline.run(token: "hush-hush")
+      expect(result.warnings).to contain_exactly(/not recorded, since it holds a secret/)
+      expect(result.error.message).not_to include("hush")
+      bytes = Dir.glob("#{ENV.fetch("FLOWLINE_ROOT")}/**/*").select { |file| File.file?(file) }.map { |file| File.binread(file) }.join
+      expect(bytes.include?("hush-hush")).to be(false)
+    end
+
+    it "restores what was collected, errors and all" do
+      state = { bad: true }
+      pipeline = Flowline.define(name: "collected") do |p|
+        p.step(:rows) { [0, 1] }
+        p.step(:map, each: :rows, on_item_error: :collect) { |row| 1 / row }
+        p.step(:last, depends_on: :map) { |_| raise "not yet" if state[:bad] }
+      end
+      pipeline.run
+      state[:bad] = false
+      expect(pipeline.run(resume: true)[:map]).to have_attributes(status: :restored, item_errors: [have_attributes(position: 0, item: 0, original: ZeroDivisionError)])
+    end
+  end
+
+  it "is told of once to hooks, however many items it has" do
+    executors.each do |executor|
+      log = []
+      pipeline = Flowline.define do |p|
+        p.step(:rows) { [1, 2, 3] }
+        p.step(:map, each: :rows) { |row| row }
+        log_hooks(p, log)
+      end
+      pipeline.run(executor: executor)
+      expect(log.select { |_, step| step == :map }).to eq([%i[before_step map], %i[on_step_success map], %i[after_step map]])
+    end
+  end
+
+  it "is not called at all if a before_step hook raises" do
+    result = run do
+      before_step { |step| raise "no" if step.name == :map }
+      step(:rows) { [1] }
+      step(:map, each: :rows) { |_| raise "must not be called" }
+    end
+    expect(result[:map].error.original).to be_a(Flowline::HookError)
+  end
+
+  it "ends the run in good order when it is left by exit" do
+    executors.each do |executor|
+      ended = nil
+      pipeline = Flowline.define do |p|
+        p.after_run { |result| ended = outcomes(result) }
+        p.step(:rows) { [1, 2] }
+        p.step(:map, each: :rows, on_item_error: :collect, retries: 2) { |_| exit 4 }
+      end
+      expect { pipeline.run(executor: executor) }.to raise_error(SystemExit) { |error| expect(error.status).to eq(4) }
+      expect(ended).to eq(rows: :succeeded, map: %i[cancelled interrupted])
+    end
+  end
+
+  it "does not take trouble with the store for an item's failure" do
+    pipeline = mapping([1, 2], define: { name: "trouble" }, on_item_error: :collect, retries: 2) { |n| n }
+    allow_any_instance_of(Flowline::Recording::Stored).to receive(:complete_item).and_raise(Flowline::StoreError.new("store", "full"))
+    expect { pipeline.run }.to raise_error(Flowline::StoreError)
+  end
+
+  it "takes little time and memory for each of 100,000 items, and is one node" do
+    pipeline = mapping(0...100_000, checkpoint: false) { |n| n }
+    expect(pipeline.steps.size).to eq(2)
+    pipeline.run!
+    GC.start
+    before = GC.stat(:heap_live_slots)
+    started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    result = pipeline.run!
+    seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - started
+    GC.start
+    expect(result[:map].output.size).to eq(100_000)
+    expect(seconds).to be < 20
+    expect(GC.stat(:heap_live_slots) - before).to be < 100_000
+  end
 end
