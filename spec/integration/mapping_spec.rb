@@ -3,6 +3,17 @@
 require "set"
 require "timeout"
 
+# Something to be gone through that is no collection of Ruby's.
+class Twice
+  include Enumerable
+
+  def each
+    yield 1
+    yield 2, 3
+    yield
+  end
+end
+
 RSpec.describe "A step for each item" do
   executors = %i[sequential parallel process]
 
@@ -24,19 +35,6 @@ RSpec.describe "A step for each item" do
     Array.new(queue.size) { queue.pop }
   end
 
-  # Something to be gone through that is no collection of Ruby's.
-  class Twice
-    include Enumerable
-
-    def each
-      yield 1
-      yield 2, 3
-      yield
-    end
-  end
-
-  Pair = Struct.new(:left, :right)
-
   def lines(path)
     File.exist?(path) ? File.readlines(path, chomp: true) : []
   end
@@ -46,7 +44,7 @@ RSpec.describe "A step for each item" do
   describe "goes through" do
     {
       "an Array" => [[3, [4], nil], [3, [4], nil]], "a Hash" => [{ a: 1, b: 2 }, [[:a, 1], [:b, 2]]], "a Set" => [Set[1, 2], [1, 2]],
-      "a Range" => [1..3, [1, 2, 3]], "a Struct" => [Pair.new(1, 2), [1, 2]], "an object with Enumerable" => [Twice.new, [1, [2, 3], nil]]
+      "a Range" => [1..3, [1, 2, 3]], "a Struct" => [Struct.new("FlowlinePair", :left, :right).new(1, 2), [1, 2]], "an object with Enumerable" => [Twice.new, [1, [2, 3], nil]]
     }.each do |what, (source, items)|
       it("#{what}, with every executor") do
         executors.each { |executor| expect(mapping(source) { |item| item }.run!(executor: executor)[:map].output).to eq(items) }
@@ -116,7 +114,7 @@ RSpec.describe "A step for each item" do
       3.times do |round|
         gate.wait(3)
         expect(made.size).to be <= ((round + 1) * 3) + 1
-        gate.open(3)
+        gate.release(3)
       end
       expect(run.wait[:map].output).to eq((0..8).to_a)
     end
@@ -382,7 +380,7 @@ RSpec.describe "A step for each item" do
         tried << n
         next n unless broken[:now]
 
-        n == 3 ? 3.times { started.pop } : started << n && go.pop
+        n == 3 ? 3.times { started.pop } : (started << n) && go.pop
         raise(%w[second third].include?(n.to_s) || n == 3 ? "first" : IOError.new("again")) if [1, 3].include?(n)
 
         n
@@ -481,7 +479,7 @@ RSpec.describe "A step for each item" do
 
     it "holds no worker while an item waits" do
       log = []
-      result = mapping([0, 1, 2], retries: 1, retry_delay: 0.01) { |n| log << n && log.count(0) == 1 && n.zero? ? raise(IOError) : n }.run!
+      result = mapping([0, 1, 2], retries: 1, retry_delay: 0.01) { |n| (log << n) && log.count(0) == 1 && n.zero? ? raise(IOError) : n }.run!
       expect([log, result[:map].output]).to eq([[0, 1, 2, 0], [0, 1, 2]])
     end
 
@@ -540,7 +538,7 @@ RSpec.describe "A step for each item" do
     let(:log) { [] }
     let(:rows) { [1, 2, 3] }
 
-    def cached(cache = true, **options, &block)
+    def cached(cache, **options, &block)
       log = self.log
       rows = self.rows
       Flowline.define(name: "cached") do |p|
@@ -651,9 +649,9 @@ RSpec.describe "A step for each item" do
           state = { bad: true }
           pipeline = Flowline.define(name: name) do |p|
             p.step(:rows, checkpoint: name.nil?) { io }
-            p.step(:map, each: :rows) { |row| calls << row.class && row.class.name }
+            p.step(:map, each: :rows) { |row| (calls << row.class) && row.class.name }
             p.step(:last, depends_on: :map, each: :rows) { |_| raise "not yet" if state[:bad] }
-            p.step(:fail, each: :rows) { |row| calls << row.class && state[:bad] && row == 1 ? raise("not yet") : 1 }
+            p.step(:fail, each: :rows) { |row| (calls << row.class) && state[:bad] && row == 1 ? raise("not yet") : 1 }
           end
           pipeline.run(on_error: :continue)
           calls.clear
@@ -702,7 +700,7 @@ RSpec.describe "A step for each item" do
       state = { bad: true, log: [] }
       pipeline = Flowline.define(name: "lambdas") do |p|
         p.step(:rows) { [0, 1, 2, 3] }
-        p.step(:map, each: :rows) { |row| state[:log] << row && row.between?(1, 2) ? -> { row } : row }
+        p.step(:map, each: :rows) { |row| (state[:log] << row) && row.between?(1, 2) ? -> { row } : row }
         p.step(:last, depends_on: :map) { |_| raise "not yet" if state[:bad] }
       end
       expect(pipeline.run.warnings).to contain_exactly(/the output of step map is not recorded, since it cannot be serialised/)

@@ -23,7 +23,7 @@ class Gate
       wait([count, most].min)
       raise "more than #{most} came at once" if @came.wait_readable(0.01)
 
-      open([count, most].min)
+      release([count, most].min)
       count -= most
     end
   end
@@ -34,7 +34,7 @@ class Gate
   end
 
   # Lets so many go on.
-  def open(count = 1)
+  def release(count = 1)
     @go.syswrite("x" * count)
   end
 end
