@@ -83,7 +83,7 @@ module Flowline
       pipeline = Pipeline.from(callable)
       return nest(name, pipeline, place, options, block) if pipeline
 
-      options = inherited_options(callable).merge(options) unless @defaults.empty?
+      options = inherited_options(callable, options).merge(options) unless @defaults.empty?
       if @words
         callable, block = @words.rebind(block || callable) unless block && callable
         options = rebind(options) if CALLABLE.any? { |name| options.key?(name) }
@@ -218,6 +218,7 @@ module Flowline
     # @api private
     def take(pipeline)
       adopt(pipeline, wiring: []) { |name| name }
+      @adopted.clear # They are its own.
       hooks.merge!(pipeline.hooks.transform_values(&:dup))
       self
     end
@@ -234,9 +235,11 @@ module Flowline
 
     private
 
-    # The defaults, but what the class of a step says itself comes first.
-    def inherited_options(callable)
-      @defaults.except(*Step.declared(callable).keys)
+    # The defaults, but what the class of a step says itself comes first; and what is about items is for steps that have some.
+    def inherited_options(callable, given)
+      declared = Step.declared(callable)
+      each = [given, declared, @defaults].any? { |options| options[:each] }
+      @defaults.except(*declared.keys, *(Step::OF_ITEMS unless each))
     end
 
     def rebind(options)
@@ -291,6 +294,8 @@ module Flowline
     end
 
     def clash(name, *sizes)
+      return if @clashes[name]
+
       sentence = "pool #{Name.show(name)} has #{sizes.join(" in one pipeline and ")} in another; declare it here"
       problems << (@clashes[name] = DefinitionError.new(sentence, place: Definition.place))
     end

@@ -10,6 +10,10 @@ module Flowline
     attr_reader :results
     # @return [Array(StepError, Symbol), nil] the failure that is the step's, and its outcome
     attr_accessor :failure
+    # @return [Integer] how often the item was tried in vain that was so most often
+    attr_accessor :retries
+    # @return [Boolean] whether its step has ended, and those who want to know that do
+    attr_accessor :ended
 
     # @param source [Enumerable]
     # @param one_thread [Boolean] whether the same thread takes them all
@@ -19,6 +23,7 @@ module Flowline
       @next = 0
       @kept = {}
       @results = []
+      @retries = 0
     end
 
     # @param position [Integer, nil] of an item that was kept; nil: the next item
@@ -28,12 +33,9 @@ module Flowline
       return [position, @kept.fetch(position)] if position
 
       @turn.synchronize do
-        item = @items.next
-        @next += 1
-        [@next - 1, item]
+        item, = taken = @items.next
+        [(@next += 1) - 1, item] if taken
       end
-    rescue StopIteration
-      nil
     end
 
     # @return [Boolean] whether it is known that all have been taken
@@ -80,12 +82,9 @@ module Flowline
         @next = 0
       end
 
-      # @return [Object]
-      # @raise [StopIteration]
+      # @return [Array(Object), nil]
       def next
-        raise StopIteration if exhausted?
-
-        @list[(@next += 1) - 1]
+        [@list[(@next += 1) - 1]] unless exhausted?
       end
 
       # @return [Boolean]
@@ -100,11 +99,14 @@ module Flowline
     # Items that are made one by one, in the thread that takes them.
     class Pulled
       def initialize(source)
-        @enumerator = source.to_enum(:each_entry)
+        # Its end is told, since a StopIteration may be the source's own.
+        @enumerator = Enumerator.new do |items|
+          source.each_entry { |item| items.yield([item]) }
+          items.yield(nil)
+        end
       end
 
-      # @return [Object]
-      # @raise [StopIteration]
+      # @return [Array(Object), nil]
       def next
         @enumerator.next
       end
@@ -123,20 +125,20 @@ module Flowline
       def initialize(source)
         @wanted = Queue.new
         @given = Queue.new
-        @thread = Thread.new { feed(source) }
+        @thread = Thread.new { Thread.handle_interrupt(Object => :immediate) { feed(source) } } # Whatever is deferred here.
         @thread.name = "flowline items"
         @thread.report_on_exception = false
       end
 
-      # @return [Object]
-      # @raise [StopIteration, Exception] there is none, or what the source raised
+      # @return [Array(Object), nil]
+      # @raise [Exception] what the source raised
       def next
         @wanted << true
         given = Thread.handle_interrupt(Object => :immediate) { @given.pop } # As long as that takes.
-        return given.first if given
+        return given if given
 
         @thread.value # Raises what the source raised.
-        raise StopIteration
+        nil
       end
 
       # It shows when the next is asked for.

@@ -113,10 +113,12 @@ module Flowline
       @partly[id]
     end
 
-    # @return [Array<Symbol>] the recorded steps that run again
+    # @return [Array<Symbol>] the steps that run again from the beginning, whatever is recorded of them
     # @api private
     def outdated
-      @recording.entries.keys.select { |name| (id = @dag.index[name]) && !@restored.key?(id) && @actions[id] != :skip }
+      (@recording.entries.keys | @recording.items.keys).select do |name|
+        (id = @dag.index[name]) && !@restored.key?(id) && !@partly.key?(id) && @actions[id] != :skip
+      end
     end
 
     private
@@ -132,7 +134,7 @@ module Flowline
       return restore(id, entry) if entry && !why && (takes_part || !@request.only)
       return [:skip, "not selected"] unless takes_part
 
-      action, reason = reusable(id, why || partly(id))
+      action, reason = reusable(id, partly(id) || why)
       return [:skip, "not selected"] unless @selection.wanted?(id) || action == :reuse || keyed?(id)
 
       doubt(id) if RUNS.include?(action)
@@ -147,7 +149,7 @@ module Flowline
       return if @selection.rerun?(id) || @dag.inputs(id).any? { |before| @again.include?(before) }
 
       @partly[id] = items
-      "#{items.size} items are recorded"
+      "#{items.size} #{items.size == 1 ? "item is" : "items are"} recorded"
     end
 
     # What was in the cache then was not recorded; what it is now may be something else.

@@ -88,7 +88,9 @@ module Flowline
     end
 
     # These steps run again.
-    def forget(_names); end
+    def forget(names)
+      names.each { |name| items.delete(name) }
+    end
 
     # @return [Hash{Symbol => Items}] by step, what is there of steps that have not ended
     def items

@@ -6,6 +6,8 @@ module Flowline
   class Resources
     # A rate: how many starts, in which time.
     RATE = %r{\A\s*([1-9]\d*)\s*/\s*([smhd])\s*\z}
+    # No number in the core is larger.
+    MOST = (2**32) - 1
     SECONDS = { "s" => 1.0, "m" => 60.0, "h" => 3600.0, "d" => 86_400.0 }.freeze
     private_constant :SECONDS
 
@@ -26,7 +28,7 @@ module Flowline
     # @param run [Native::Run]
     # @return [void]
     def share(run)
-      run.share(@pools.values, @needs) unless @needs.empty?
+      run.share(@pools.values.map { |size| most(size) }, @needs) unless @needs.empty?
     end
 
     private
@@ -34,7 +36,11 @@ module Flowline
     def add(step, id)
       taken = amounts(step.options[:uses]).select { |name, amount| fits?(step, name, amount) }
       count, unit = step.options[:rate].to_s.match(RATE)&.captures
-      @needs << [id, taken.transform_keys { |name| @pools.keys.index(name) }.to_a, count && [count.to_i, (2**32) - 1].min, SECONDS[unit]]
+      @needs << [id, taken.map { |name, amount| [@pools.keys.index(name), most(amount)] }, count && most(count.to_i), SECONDS[unit]]
+    end
+
+    def most(number)
+      [number, MOST].min
     end
 
     def amounts(uses)

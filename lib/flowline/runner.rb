@@ -188,17 +188,24 @@ module Flowline
 
     # With nobody to tell it is one call. Else what depends on the step is not told of before it.
     def settle(id, outcome, reason = nil)
+      @mappings[id]&.ended = true
       return @run.report(id, outcome, reason) if @observers.empty?
 
       @observers.in_order do
         @run.report(id, outcome, reason)
-        finished([id, *@run.take_passed_over.sort])
+        finished([id, *passed_over])
       end
     end
 
     # Steps that ended without being performed.
     def tell_passed_over
-      @observers.in_order { finished(@run.take_passed_over.sort) } unless @observers.empty?
+      @observers.in_order { finished(passed_over) } unless @observers.empty?
+    end
+
+    # Those whose items had not all started are not among those that the core tells of.
+    def passed_over
+      cut = @mappings.select { |id, mapping| !mapping.ended && ended?(id) }.each_value { |mapping| mapping.ended = true }
+      (cut.keys | @run.take_passed_over).sort
     end
 
     def finished(ids)
@@ -256,7 +263,7 @@ module Flowline
       @observers.in_order do
         @run.stop(:cancelled, entirely) # First, so that dependents of what was running count as interrupted, too.
         running = @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
-        finished(running + @run.take_passed_over.sort)
+        finished(running | passed_over)
       end
     end
 

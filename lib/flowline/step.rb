@@ -12,6 +12,9 @@ module Flowline
   #   end
   #   Flowline.define { step :fetch, FetchUsers }
   class Step
+    # Options that only a step with +each:+ can have.
+    # @api private
+    OF_ITEMS = %i[concurrency on_item_error].freeze
     NONE = {}.freeze
     private_constant :NONE
 
@@ -127,7 +130,7 @@ module Flowline
 
     def check(positional, block, options)
       sentences = Options.problems(Options::STEP, options) { owner }
-      needless = options[:each] ? [] : %i[concurrency on_item_error].select { |option| options.key?(option) }
+      needless = options[:each] ? [] : OF_ITEMS.select { |option| options.key?(option) }
       sentences << "#{owner}: #{needless.join(" and ")} need each:, the step whose items it is called for" unless needless.empty?
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
       problem = callable_problem unless callable.is_a?(Proc) || callable.is_a?(Rebound)

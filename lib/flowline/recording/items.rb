@@ -33,6 +33,11 @@ module Flowline
         @outputs[position] = output
       end
 
+      # @return [Range] positions beyond which there is none
+      def range
+        0...(@digests.bytesize / SIZE)
+      end
+
       # @param position [Integer]
       # @return [Array(Object), nil] the output, if it is that of this item
       def find(position, item)

@@ -70,7 +70,8 @@ module Flowline
       # @param names [Array<Symbol>]
       # @return [void]
       def forget(names)
-        @store.batch(:forget, names.map { |name| [@checkpoint, name.name] })
+        gone = names.flat_map { |name| [name.name, *items.delete(name)&.range&.map { |position| "#{name}[#{position}]" }] }
+        @store.batch(:forget, (gone + outworn).map { |name| [@checkpoint, name] })
       end
 
       # Records a step that succeeded: when this returns, it is there for good.
@@ -133,6 +134,11 @@ module Flowline
 
       private
 
+      # Records of items that nothing can use.
+      def outworn
+        @outworn ||= []
+      end
+
       def store
         @store ||= Store.existing(@request.root)
       end
@@ -170,20 +176,24 @@ module Flowline
         @outcomes = Stored.ended(store, @pipeline, run_id)
         store.call(:outputs, checkpoint).each do |name, imprint, bytes|
           step, position = name.match(ITEM)&.captures unless @pipeline.dag.index.key?(name.to_sym)
-          next load_item(step.to_sym, position.to_i, imprint, bytes) if step
+          if step
+            outworn << name if load_item(step.to_sym, position.to_i, imprint, bytes) == false
+            next
+          end
 
           @entries[name.to_sym] = Entry.new(imprint, *Recording.restore(bytes))
         end
       end
 
-      # One of other code is of no use.
+      # @return [Boolean, nil] false: it is of other code, and of no use
       def load_item(name, position, mark, bytes)
-        step = @pipeline.dag[name]
+        step = @pipeline.dag[name] or return
         imprint, digest = mark.split
-        return unless step && imprint == @pipeline.imprint(step)
+        return false if imprint != @pipeline.imprint(step)
 
         output, problem = Recording.restore(bytes)
         items_of(step).put(position, digest, output) unless problem
+        true
       end
 
       # Runs whose process is gone have crashed.
@@ -221,7 +231,8 @@ module Flowline
       end
 
       def unrecorded(step, why)
-        @warnings << "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume"
+        warning = "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume"
+        @warnings << warning unless @warnings.include?(warning) # Every item would repeat it.
         +""
       end
 

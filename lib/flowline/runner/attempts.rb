@@ -41,7 +41,8 @@ module Flowline
       @outputs[id] = output
       yield output if block_given?
       _, _, attempts, *times = @run.step(id)
-      @recording.complete(id, step, [attempts + 1, *times], output) if @recording.stored?
+      attempts += 1 + (@mappings[id]&.retries || 0)
+      @recording.complete(id, step, [attempts, *times], output) if @recording.stored?
       settle(id, :succeeded)
     end
 

@@ -15,7 +15,7 @@ module Flowline
       @hints&.check_input(step, inputs(step))
       @run.begin(id)
       @mappings[id] = Mapping.new(output_of(@dag.source(step.depends_on[step.labels.index(step.each)])), @one_thread)
-      @run.open(id, step.options[:concurrency])
+      @run.open(id, step.options[:concurrency]&.clamp(1, Resources::MOST))
       tell_passed_over # The run may have been stopped meanwhile.
       self.next
     end
@@ -30,9 +30,13 @@ module Flowline
       recorded = @plan&.items(id)&.find(*taken)
       return put(id, mapping, item, recorded.first) if recorded
 
+      keyed = false # A key: may raise.
       @caching.with(id, @outputs, @context, item.value) do |found, output, keep|
+        keyed = true
         found ? put(id, mapping, item, output) : attempt_item(id, mapping, item, place, &keep)
       end
+    rescue StandardError => e
+      item.nil? || keyed ? raise : item_failed(id, mapping, item, e, nil, last: true)
     end
 
     # An item, and where it stands among them.
@@ -58,13 +62,13 @@ module Flowline
 
     def give_up_item(id, mapping, item, limit)
       @warnings << given_up(id, item)
-      item_failed(id, mapping, item, nil, limit, last: true)
+      pass_on(item_failed(id, mapping, item, nil, limit, last: true))
     end
 
     # @param limit [Hash, nil] the limit that ended it, if that is what happened
     def item_failed(id, mapping, item, error, limit, last: false)
       step = @dag.steps[id]
-      last ||= stopped_by_run?(limit)
+      last ||= stopped_by_run?(limit) || mapping.failure
       attempt = @run.item_attempts(id, item.position) + 1
       error ||= TimeoutError.new(step.name, **limit, attempts: attempt)
       wait = Retry.wait(step, error, attempt, @warnings) unless last
@@ -93,6 +97,7 @@ module Flowline
 
     def try_item_again(id, mapping, item, again)
       mapping.keep(item.position, item.value)
+      mapping.retries = [mapping.retries, again.attempt].max
       @observers.tell(:step_retried, @dag.steps[id], again)
       end_item(id, :retry, item.position, again.wait)
     end

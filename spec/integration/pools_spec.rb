@@ -1,0 +1,311 @@
+# frozen_string_literal: true
+
+require "timeout"
+
+RSpec.describe "Pools and rates" do
+  workers = { max_threads: 8, max_processes: 8 }
+
+  # Counts how many are in a step at once, in threads.
+  let(:counter) do
+    Class.new do
+      def initialize
+        @guard = Mutex.new
+        @now = @most = 0
+      end
+      attr_reader :most
+
+      def pass
+        @guard.synchronize { @most = [@most, @now += 1].max }
+        20.times { Thread.pass }
+        @guard.synchronize { @now -= 1 }
+      end
+    end
+  end
+
+  def moments(starts)
+    list = Array.new(starts.size) { starts.pop }
+    list.map { |moment| moment - list.first }
+  end
+
+  def now
+    Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+
+  describe "A pool" do
+    %i[parallel process].each do |executor|
+      it "lets no more steps in than there is room for, under #{executor}" do
+        gate = Gate.new
+        run = Flowline.define do
+          pool :db, 2
+          6.times { |n| step(:"s#{n}", uses: :db) { gate.pass(n) } }
+        end.start(executor: executor, **workers)
+        gate.let_through(6, most: 2)
+        expect(run.wait).to be_success
+      end
+
+      it "lets no more items in, whatever the concurrency, under #{executor}" do
+        gate = Gate.new
+        run = Flowline.define do
+          pool :db, 4
+          step(:rows) { (1..5).to_a }
+          step(:map, each: :rows, uses: { db: 2 }, concurrency: 3) { |n| gate.pass(n) }
+        end.start(executor: executor, **workers)
+        gate.let_through(5, most: 2)
+        expect(run.wait[:map].output).to eq((1..5).to_a)
+      end
+    end
+
+    it "of one lets one after the other in" do
+      seen = counter.new
+      expect(run(executor: :parallel, max_threads: 8) do
+        pool :file, 1
+        step(:rows) { (1..20).to_a }
+        step(:map, each: :rows, uses: :file) { |_| seen.pass }
+        20.times { |n| step(:"s#{n}", uses: [:file]) { seen.pass } }
+      end).to be_success
+      expect(seen.most).to eq(1)
+    end
+
+    it "is shared by names, Arrays and Hashes of them, and several at once don't block each other" do
+      a = counter.new
+      b = counter.new
+      result = run(executor: :parallel, max_threads: 8) do
+        pool "a", 2
+        pool :b, 3
+        40.times do |n|
+          uses = [%i[a b], %w[b a], { a: 2, "b" => 3 }, { b: 1 }, :a, []][n % 6]
+          names = uses.is_a?(Hash) ? uses.keys.map(&:to_sym) : Array(uses).map(&:to_sym)
+          step(:"s#{n}", uses: uses, retries: 1, retry_delay: 0.001) do |ctx|
+            within = -> { ctx.run_id }
+            within = [b, within].then { |pool, inner| -> { pool.pass && inner.call } } if names.include?(:b)
+            names.include?(:a) ? a.pass && within.call : within.call
+          end
+        end
+      end
+      expect(result).to be_success
+      expect([a.most, b.most]).to match([be <= 2, be <= 3])
+    end
+
+    it "is given back by steps that fail, time out or are cancelled" do
+      result = run(executor: :parallel, max_threads: 2, on_error: :continue) do
+        pool :db, 1
+        step(:bad, uses: :db) { raise "no" }
+        step(:slow, uses: :db, timeout: 0.02) { sleep }
+        step(:rows) { [1, 2] }
+        step(:items, each: :rows, uses: :db) { |_| raise "no" }
+        step(:last, uses: :db) { :done }
+      end
+      expect(result[:last].output).to eq(:done)
+    end
+
+    it "is not held by a step, or an item, that waits for its retry" do
+      [{}, { each: :rows }].each do |options|
+        tried = []
+        other = Queue.new
+        run = Flowline.define do |p|
+          p.pool :db, 1
+          p.step(:rows) { [1] }
+          p.step(:flaky, depends_on: :rows, uses: :db, retries: 1, retry_delay: 1000, **options) { |_| (tried << 1) && raise(IOError) }
+          p.step(:other, depends_on: :rows, uses: :db) { |_| other << :came }
+        end.start(executor: :parallel, max_threads: 2)
+        expect(Timeout.timeout(10) { other.pop }).to eq(:came)
+        Thread.pass until run.waits == { flaky: "retry" } && run.steps[:other] == :succeeded
+        expect(run.steps[:flaky]).to eq(:waiting)
+        expect(run.cancel.wait(10).status).to eq(:cancelled)
+      end
+    end
+
+    it "is what a run says its steps wait for" do
+      gate = Gate.new
+      run = Flowline.define do
+        pool :api, 9
+        pool :db, 1
+        step(:first, uses: :db) { gate.pass }
+        step(:second, uses: { api: 1, db: 1 }) { gate.pass }
+      end.start(executor: :parallel, max_threads: 3)
+      gate.wait
+      Thread.pass until run.waits.any?
+      expect(run.waits.values).to eq(["pool db"])
+      expect(run.steps.values.sort).to eq(%i[running waiting])
+      gate.release
+      gate.wait
+      expect(run.waits).to eq({})
+      gate.release
+      expect(run.wait).to be_success
+    end
+
+    it "does not concern conditions, restored and skipped steps" do
+      result = run do
+        pool :db, 1
+        step(:skipped, uses: :db, when: ->(_) { false }) { 1 }
+        step(:runs, uses: :db) { 2 }
+      end
+      expect(result.outputs).to eq(runs: 2)
+    end
+
+    it "may be as large as one likes" do
+      pipeline = Flowline.define do
+        pool :db, 2**70
+        step(:rows) { [1] }
+        step(:map, each: :rows, uses: { db: 2**69 }, concurrency: 2**70) { |n| n }
+      end
+      expect(pipeline.run![:map].output).to eq([1])
+    end
+  end
+
+  describe "Pools of other pipelines" do
+    def part(size, name = :part)
+      Flowline.define do |p|
+        p.pool(:db, size) if size
+        p.step(name, uses: :db) { name }
+      end
+    end
+
+    it "come with them, included or nested" do
+      included = part(2)
+      nested = part(2, :inner)
+      pipeline = Flowline.define do
+        include included
+        step(:nested, nested)
+        step(:own, uses: { db: 2 }) { 1 }
+      end
+      expect(pipeline.pools).to eq(db: 2)
+      expect(pipeline.run!.outputs.keys).to contain_exactly(:part, :"nested.inner", :own)
+    end
+
+    it "are one pool for all of them" do
+      gate = Gate.new
+      inner = Flowline.define do
+        pool :db, 2
+        3.times { |n| step(:"in#{n}", uses: :db) { gate.pass } }
+      end
+      run = Flowline.define do
+        step(:nested, inner)
+        3.times { |n| step(:"out#{n}", uses: :db) { gate.pass } }
+      end.start(executor: :parallel, max_threads: 8)
+      gate.let_through(6, most: 2)
+      expect(run.wait).to be_success
+    end
+
+    it "must be as large in all of them, unless the pipeline says how large" do
+      parts = [part(1, :x), part(2, :y), part(3, :z)]
+      with = ->(before, after) { Flowline.define { |p| [before && p.pool(:db, before), parts.each { |part| p.include(part) }, after && p.pool(:db, after)] } }
+      expect { with.call(nil, nil) }.to refuse(/\Apool db has 1 in one pipeline and 2 in another; declare it here \(#{__FILE__}:\d+\)/)
+      expect([with.call(5, nil).pools, with.call(nil, 5).pools]).to eq([{ db: 5 }] * 2)
+      expect(part(4, :x).include(part(2, :y)).pools).to eq(db: 4)
+    end
+
+    it "may be missing in a part" do
+      without = part(nil)
+      expect { without.validate! }.to refuse(/step part uses pool db, which doesn't exist/)
+      expect(Flowline.define { pool(:db, 1) && include(without) }.run!.outputs).to eq(part: :part)
+    end
+
+    it "are inherited by classes, which may declare them again" do
+      parent = Class.new(Flowline::Pipeline) do
+        pool :db, 1
+        step(:a, uses: :db) { 1 }
+      end
+      child = Class.new(parent) do
+        pool :db, 3
+        step(:b, uses: { db: 3 }) { 2 }
+      end
+      expect([parent.pipeline.pools, child.pipeline.pools, child.run!.outputs]).to eq([{ db: 1 }, { db: 3 }, { a: 1, b: 2 }])
+    end
+  end
+
+  describe "What cannot be" do
+    it "is a pool that is unknown or too small: all is said before anything runs" do
+      pipeline = Flowline.define do |p|
+        p.pool :database, 2
+        p.step(:a, uses: :databse) { raise "must not be called" }
+        p.step(:b, uses: { database: 3 }) { raise "must not be called" }
+        p.step(:c, uses: :zzz) { raise "must not be called" }
+      end
+      place = line(-4)
+      %i[validate! run start].each do |moment|
+        error = error_of { pipeline.public_send(moment) }
+        expect(error).to be_a(Flowline::DefinitionError)
+        expect(error.problems.map(&:message)).to match([
+                                                         "step a uses pool databse, which doesn't exist; did you mean database? (#{place})",
+                                                         /\Astep b uses 3 of pool database, which has 2; make it larger \(/,
+                                                         /\Astep c uses pool zzz, which doesn't exist; declare it with `pool`; there are database \(/
+                                                       ])
+      end
+    end
+
+    it "is a pool without a name and a size" do
+      [[:db, 0], [:db, -1], [:db, 1.5], [:db, "4"], [:db, nil], [3, 4], [nil, 1]].each do |arguments|
+        expect { Flowline.define { |p| p.pool(*arguments) } }.to refuse(/\Apool takes a name and a whole number from 1 up, as in `pool :db, 4` \(#{__FILE__}:\d+\)/)
+      end
+    end
+
+    it "is uses: and rate: of another kind" do
+      [3, { db: 0 }, { db: "1" }, { db: nil }, { 3 => 1 }, [3]].each do |uses|
+        expect { Flowline.define { |p| p.step(:a, uses: uses) { 1 } } }.to refuse(/step a: uses: must be the name of a pool, an Array of names, or a Hash/)
+      end
+      ["0/s", "-1/s", "1.5/s", "10", 10, "10/x", "/s", "10/s x", "10 s", "1/2s", ["1/s"]].each do |rate|
+        expect { Flowline.define { |p| p.step(:a, rate: rate) { 1 } } }.to refuse(%r{step a: rate: must be a number of starts .*as in "10/s"})
+      end
+      ["10/s", "1 / m", "5/h", "1/d", :"2/s", "99999999999999999999/d"].each do |rate|
+        expect(Flowline.define { |p| p.step(:a, rate: rate) { 1 } }.run).to be_success
+      end
+    end
+  end
+
+  describe "A rate" do
+    # At most +count+ starts in any +seconds+: the start after so many comes no sooner. The core measures when it hands a
+    # step out, which is a little before it is called.
+    def keeps_to(moments, count, seconds)
+      moments.each_cons(count + 1) { |first, *, last| expect(last - first).to be > seconds * 0.8 }
+    end
+
+    it "limits how often items start, at once as many as it allows" do
+      [:sequential, :parallel].each do |executor|
+        starts = Queue.new
+        clock = -> { starts << now }
+        result = run(executor: executor) do
+          step(:rows) { (1..7).to_a }
+          step(:map, each: :rows, rate: "3/s") { |n| clock.call && n }
+        end
+        expect(result[:map].output).to eq((1..7).to_a)
+        keeps_to(moments(starts), 3, 1.0)
+      end
+    end
+
+    it "counts further attempts, of steps and of items" do
+      [{}, { each: :rows }].each do |options|
+        starts = Queue.new
+        clock = -> { starts << now }
+        result = Flowline.define do |p|
+          p.step(:rows) { [1] }
+          p.step(:map, depends_on: :rows, rate: "1/s", retries: 1, **options) { |_| clock.call && starts.size < 2 ? raise(IOError) : 1 }
+        end.run
+        expect(result[:map].attempts).to eq(2)
+        keeps_to(moments(starts), 1, 1.0)
+      end
+    end
+
+    it "is a step's own, and holds neither a worker nor a pool" do
+      log = Queue.new
+      run = Flowline.define do |p|
+        p.pool :db, 1
+        p.step(:rows) { [1, 2] }
+        p.step(:map, each: :rows, rate: "1/h", uses: :db) { |n| log << n }
+        p.step(:free, depends_on: :rows, uses: :db, rate: "1/h") { |_| log << :free }
+      end.start
+      expect(Timeout.timeout(10) { Array.new(2) { log.pop } }).to contain_exactly(1, :free)
+      Thread.pass until run.waits == { map: "rate" }
+      expect(run.steps).to eq(rows: :succeeded, map: :waiting, free: :succeeded)
+      expect(run.cancel.wait(10)).to have_attributes(status: :cancelled)
+    end
+
+    it "ends with the run's time limit" do
+      result = run(timeout: 0.05) do
+        step(:rows) { [1, 2] }
+        step(:map, each: :rows, rate: "1/d") { |n| n }
+      end
+      expect([result.status, result[:map].status, result[:map].reason]).to eq(%i[timed_out cancelled run_timed_out])
+    end
+  end
+end
