@@ -17,8 +17,8 @@ module Flowline
         before = NAMES.to_h { |name| [name, trap(name) { queue << name }] }
         watcher = Thread.new do
           first = queue.pop
-          run.cancel
           err.puts("flowline: SIG#{first}: finishing what runs; once more to stop now")
+          run.cancel
           run.cancel(now: true) while queue.pop
         end
         [run.wait, first]
