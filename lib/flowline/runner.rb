@@ -212,7 +212,8 @@ module Flowline
     def start(executor)
       @run.limit(@timeout) if @timeout
       @one_thread = executor.respond_to?(:one_thread?) && executor.one_thread?
-      expect if executor.respond_to?(:workers) && executor.workers > 1
+      @workers = executor.workers if executor.respond_to?(:workers)
+      expect if @workers && @workers > 1
       @observers.tell(:run_started)
       @started = true
       preset if @plan
