@@ -737,6 +737,23 @@ RSpec.describe "A step for each item" do
     end
   end
 
+  it "is told of once to hooks and reporters if the run is cancelled while an item is in flight" do
+    [:sequential, :parallel].each do |executor|
+      told = []
+      gate = Gate.new
+      pipeline = Flowline.define do |p|
+        p.after_step { |step, result| told << [step.name, result.status] }
+        p.step(:rows) { [1, 2] }
+        p.step(:map, each: :rows, concurrency: 1) { |row| gate.pass(row) }
+      end
+      run = pipeline.start(executor: executor, reporter: ->(event) { told << event.step.name if event.name == :step_finished })
+      gate.wait
+      run.cancel
+      gate.release
+      expect([run.wait(10).status, told]).to eq([:cancelled, [%i[rows succeeded], :rows, %i[map cancelled], :map]])
+    end
+  end
+
   it "is told of once to hooks, however many items it has" do
     executors.each do |executor|
       log = []
