@@ -11,7 +11,8 @@ module Flowline
   # that returns. If it has +replace(thread) { … }+, too, steps that don't end when their time is up don't hold up
   # the run: it gives that thread up, and starts another, which calls the block and goes on with what it returns.
   #
-  # An executor with +workers+ says so how many steps it runs at a time.
+  # An executor with +workers+ says so how many steps it runs at a time, and so how many items of a step; without it,
+  # as many items as the step's +concurrency:+, or one.
   module Executor
     autoload :Crew, "#{__dir__}/executor/crew"
     autoload :Parallel, "#{__dir__}/executor/parallel"

@@ -218,7 +218,8 @@ module Flowline
     def start(executor)
       @run.limit(@timeout) if @timeout
       @one_thread = executor.respond_to?(:one_thread?) && executor.one_thread?
-      work_together(executor) unless @one_thread
+      @workers = executor.workers if executor.respond_to?(:workers)
+      work_together unless @one_thread
       @context.run_id unless @plain && @one_thread # A forked child has it from here.
       @observers.tell(:run_started)
       @started = true
@@ -230,9 +231,9 @@ module Flowline
     end
 
     # With several workers the order matters; one keeps to the same.
-    def work_together(executor)
+    def work_together
       @idle = Idle.new
-      timings = @recording.timings if executor.respond_to?(:workers) && executor.workers > 1
+      timings = @recording.timings if @workers && @workers > 1
       @run.expect(@dag.steps.map { |step| timings[step.name] }) unless timings.nil? || timings.empty?
     end
 

@@ -438,6 +438,64 @@ RSpec.shared_examples "an executor" do
     end
   end
 
+  describe "steps for each item" do
+    it "gives results in the order of the items, and calls once for each" do
+      events = []
+      result = execute(reporter: ->(event) { events << event.name if event.step&.name == :map }) do
+        step(:rows) { { a: 1, b: 2, c: 3 } }
+        step(:factor) { 10 }
+        step(:map, each: :rows, depends_on: :factor) { |(key, value), factor| [key, value * factor] }
+        step(:none, each: :map, when: ->(_) { false }) { raise "must not be called" }
+        step(:again, each: :map, concurrency: 2) { |pair| pair.last }
+      end
+      expect(result.outputs).to include(map: [[:a, 10], [:b, 20], [:c, 30]], again: [10, 20, 30])
+      expect([result[:map].attempts, events, outcomes(result)[:none]]).to eq([1, %i[step_started step_finished], %i[skipped condition]])
+    end
+
+    it "fails with the item that failed" do
+      result = execute(on_error: :continue) do
+        step(:rows) { (0..50).to_a }
+        step(:map, each: :rows) { |n| n == 5 ? raise(ArgumentError, "five") : n }
+        step(:after, depends_on: :map) { |_| raise "must not be called" }
+      end
+      expect(outcomes(result)).to eq(rows: :succeeded, map: :failed, after: %i[cancelled upstream_failed])
+      expect(result.error).to be_a(Flowline::ItemError).and have_attributes(position: 5, item: 5, attempts: 1, original: ArgumentError)
+    end
+
+    it "collects the items that failed, after their retries" do
+      retried = []
+      result = execute(reporter: ->(event) { retried << event.result.item if event.name == :step_retried }) do
+        step(:rows) { (0..5).to_a }
+        step(:map, each: :rows, on_item_error: :collect, retries: 2) { |n| n.even? ? n : raise("odd") }
+      end
+      expect(result).to be_success
+      expect(result[:map]).to have_attributes(attempts: 3, output: include(0, 2, 4))
+      expect(result[:map].item_errors.map { |error| [error.position, error.attempts] }).to eq([[1, 3], [3, 3], [5, 3]])
+      expect(retried.tally).to eq(1 => 2, 3 => 2, 5 => 2)
+    end
+
+    it "goes through nothing, and fails where there is nothing to go through" do
+      result = execute(on_error: :continue) do
+        step(:empty) { [] }
+        step(:none, each: :empty) { raise "must not be called" }
+        step(:nil) { nil }
+        step(:map, each: :nil) { raise "must not be called" }
+      end
+      expect(result[:none].output).to eq([])
+      expect(result[:map].error.original).to be_a(TypeError)
+    end
+
+    it "keeps to pools and rates" do
+      result = execute do
+        pool :db, 1
+        step(:rows) { (0..9).to_a }
+        step(:map, each: :rows, uses: :db, rate: "1000/s") { |n| n }
+        3.times { |i| step(:"s#{i}", uses: :db) { i } }
+      end
+      expect(result.outputs).to include(map: (0..9).to_a, s0: 0, s1: 1, s2: 2)
+    end
+  end
+
   describe "nesting" do
     it "runs the steps of nested pipelines, and gives their output" do
       inner = Flowline.define do

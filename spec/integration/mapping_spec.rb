@@ -498,10 +498,10 @@ RSpec.describe "A step for each item" do
   describe "with time limits" do
     it "gives each attempt of each item its own" do
       executors.each do |executor|
-        result = mapping([0, 1], timeout: 0.1) { |n| n.zero? ? 0 : sleep }.run(executor: executor)
+        result = mapping([0, 1], timeout: 0.5) { |n| n.zero? ? 0 : sleep }.run(executor: executor)
         expect(result[:map].status).to eq(:timed_out)
-        expect(result.error).to be_a(Flowline::TimeoutError).and have_attributes(scope: :step, limit: 0.1)
-        result = mapping([0, 1], timeout: 0.1, on_item_error: :collect) { |n| n.zero? ? 0 : sleep }.run(executor: executor)
+        expect(result.error).to be_a(Flowline::TimeoutError).and have_attributes(scope: :step, limit: 0.5)
+        result = mapping([0, 1], timeout: 0.5, on_item_error: :collect) { |n| n.zero? ? 0 : sleep }.run(executor: executor)
         expect([result[:map].output.first, result[:map].item_errors.map { |error| error.original.class }]).to eq([0, [Flowline::TimeoutError]])
       end
       tries = 0
@@ -734,6 +734,23 @@ RSpec.describe "A step for each item" do
       pipeline.run
       state[:bad] = false
       expect(pipeline.run(resume: true)[:map]).to have_attributes(status: :restored, item_errors: [have_attributes(position: 0, item: 0, original: ZeroDivisionError)])
+    end
+  end
+
+  it "is told of once to hooks and reporters if the run is cancelled while an item is in flight" do
+    [:sequential, :parallel].each do |executor|
+      told = []
+      gate = Gate.new
+      pipeline = Flowline.define do |p|
+        p.after_step { |step, result| told << [step.name, result.status] }
+        p.step(:rows) { [1, 2] }
+        p.step(:map, each: :rows, concurrency: 1) { |row| gate.pass(row) }
+      end
+      run = pipeline.start(executor: executor, reporter: ->(event) { told << event.step.name if event.name == :step_finished })
+      gate.wait
+      run.cancel
+      gate.release
+      expect([run.wait(10).status, told]).to eq([:cancelled, [%i[rows succeeded], :rows, %i[map cancelled], :map]])
     end
   end
 

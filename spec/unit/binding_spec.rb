@@ -58,6 +58,61 @@ module SignatureTable
     ["**nil",             "",      "",      "",      "",       ""]
   ].freeze
 
+  # The same for a step that is called for each item: i is the item; with no other dependency, one and two.
+  ITEM_ROWS = [
+    ["",                "", "", ""],
+    ["a",               "i", "i", "i"],
+    ["a, b",            "i c", "i 1", "i {12}"],
+    ["a, b, c",         "!", "i 1 c", "i 1 2"],
+    ["a, b, c, d",      "!", "!", "i 1 2 c"],
+    ["a = 0",           "i", "i", "i"],
+    ["a, b = 0",        "i -", "i 1", "i {12}"],
+    ["a = 0, b",        "- i", "i 1", "i {12}"],
+    ["a = 0, b = 0",    "i -", "i 1", "i {12}"],
+    ["a, b = 0, c = 0", "i - -", "i 1 -", "i 1 2"],
+    ["a, b = 0, c",     "i - c", "i - 1", "i 1 2"],
+    ["*r",              "[i]", "[i1]", "[i12]"],
+    ["a, *r",           "i []", "i [1]", "i [12]"],
+    ["a, *r, z",        "i [] c", "i [] 1", "i [1] 2"],
+    ["a = 0, *r",       "i []", "i [1]", "i [12]"],
+    ["a = 0, *r, z",    "- [] i", "i [] 1", "i [1] 2"],
+    ["*r, z",           "[] i", "[i] 1", "[i1] 2"],
+    ["**k",             "{}", "{1}", "{12}"],
+    ["a, **k",          "i {}", "i {1}", "i {12}"],
+    ["a = 0, **k",      "i {}", "i {1}", "i {12}"],
+    ["a, b, **k",       "i c {}", "i 1 {}", "i {12} {}"],
+    ["*r, **k",         "[i] {}", "[i1] {}", "[i12] {}"],
+    ["ctx",             "c", "c", "c"],
+    ["context",         "c", "c", "c"],
+    ["ctx = 0",         "c", "c", "c"],
+    ["a, ctx",          "i c", "i c", "i c"],
+    ["ctx, a",          "c i", "c i", "c i"],
+    ["a = 0, ctx",      "i c", "i c", "i c"],
+    ["a, b, ctx",       "i c c", "i 1 c", "i {12} c"],
+    ["a, b = 0, ctx",   "i - c", "i 1 c", "i {12} c"],
+    ["ctx, *r",         "c [i]", "c [i1]", "c [i12]"],
+    ["ctx:",            "c", "c", "c"],
+    ["context: 0",      "c", "c", "c"],
+    ["a, ctx:",         "i c", "i c", "i c"],
+    ["d1:",             "!", "1", "1"],
+    ["d1: 0",           "-", "1", "1"],
+    ["d3:, d1: 0",      "!", "!", "!"],
+    ["a, d1:",          "!", "i 1", "i 1"],
+    ["a, d1: 0",        "i -", "i 1", "i 1"],
+    ["a, b, d1:",       "!", "i c 1", "i 2 1"],
+    ["a = 0, d2: 0",    "i -", "i -", "i 2"],
+    ["a, b = 0, d1:",   "!", "i - 1", "i 2 1"],
+    ["*r, d1: 0",       "[i] -", "[i] 1", "[i2] 1"],
+    ["a, *r, d2: 0",    "i [] -", "i [1] -", "i [1] 2"],
+    ["d2: 0, **k",      "- {}", "- {1}", "2 {1}"],
+    ["a, d1: 0, **k",   "i - {}", "i 1 {}", "i 1 {2}"],
+    ["p:",              "p", "p", "p"],
+    ["a, p: 0",         "i p", "i p", "i p"],
+    ["&blk",            "", "", ""],
+    ["a, &blk",         "i", "i", "i"],
+    ["**nil",           "", "", ""]
+  ].freeze
+
   # Parameters that only blocks can have: their bodies.
   BLOCKS_ONLY = {
     "[_1]" => "a", "[_1, _2]" => "a, b", "[_1, _2, _3]" => "a, b, c",
@@ -192,6 +247,33 @@ RSpec.describe "What a callable receives" do
     end
   end
 
+  describe "of a step that is called for each item" do
+    # What the step is given for its item, which is of that kind as the others are.
+    def given_item(text, count, kind)
+      item = kind.call(0)
+      outputs = { items: [item], **(1..count).to_h { |n| [:"d#{n}", kind.call(n)] } }
+      values = SignatureTable.pipeline(text.sub("depends_on: on", "each: :items, depends_on: on"), outputs).run!(input: :never)[:s].output.first
+      SignatureTable.render(values, outputs.except(:items), item)
+    rescue Flowline::DefinitionError
+      "!"
+    end
+
+    table::FORMS.each do |form, text|
+      table::ITEM_ROWS.each do |params, *expected|
+        it "as #{form}, that declares (#{params})" do
+          code = format(text, params: table.code(params), body: table.body(params))
+          table::KINDS.slice("Arrays", "Hashes").each_value do |kind|
+            expect((0..2).map { |count| given_item(code, count, kind) }).to eq(expected)
+          end
+        end
+      end
+    end
+
+    it "has a row for everything that the table of other steps has" do
+      expect(table::ITEM_ROWS.map(&:first)).to eq(table::ROWS.map(&:first))
+    end
+  end
+
   describe "numbered parameters" do
     table::BLOCKS_ONLY.each do |body, like|
       it "in #{body} are what (#{like}) is" do
@@ -234,6 +316,13 @@ RSpec.describe "What a callable receives" do
 
         expect(found).to eq(expected)
       end
+    end
+
+    it "puts the item first" do
+      binding = described_class.resolve([%i[req ctx], %i[req row], %i[req a]], dependencies: %i[d1], first: described_class::ITEM)
+
+      expect(binding.positional).to eq([described_class::CONTEXT, described_class::ITEM, :d1])
+      expect(described_class.resolve([], dependencies: %i[d1], first: described_class::ITEM).positional).to eq([])
     end
 
     it "is frozen, and depends on nothing but what it is given" do

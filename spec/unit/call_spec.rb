@@ -43,4 +43,18 @@ RSpec.describe Flowline::Call do
 
     expect(output_of(pipeline, :joined)).to eq("%<n>d")
   end
+
+  it "hands on items by reference, be they nil or false, and makes a fresh instance for each" do
+    rows = ["a", nil, false, [1]]
+    type = Class.new { def call(row) = [row, @seen, @seen = true] }
+    outputs = Flowline.define do
+      step(:rows) { rows }
+      step(:same, each: :rows) { |row, other = :none| [row, other] }
+      step(:fresh, type, each: :rows)
+    end.run!.outputs
+
+    expect(outputs[:same].map(&:first).zip(rows)).to all(satisfy { |got, row| got.equal?(row) })
+    expect(outputs[:same].map(&:last)).to all(eq(:none))
+    expect(outputs[:fresh]).to eq(rows.map { |row| [row, nil, true] })
+  end
 end

@@ -15,7 +15,8 @@ module Flowline
       @hints&.check_input(step, inputs(step))
       @run.begin(id)
       @mappings[id] = Mapping.new(output_of(@dag.source(step.depends_on[step.labels.index(step.each)])), @one_thread)
-      @run.open(id, step.options[:concurrency]&.clamp(1, Resources::MOST))
+      # Without a limit, one that takes all there is to do before it does it would never be done.
+      @run.open(id, [step.options[:concurrency], @workers].compact.min&.clamp(1, Resources::MOST) || 1)
       tell_passed_over # The run may have been stopped meanwhile.
       self.next
     end
