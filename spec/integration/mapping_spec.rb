@@ -696,6 +696,16 @@ RSpec.describe "A step for each item" do
       expect(lines(path).map(&:to_i)).to eq([*0..6, *6..9])
     end
 
+    it "keeps no items of a step that has ended" do
+      pipeline = Flowline.define(name: "ended") do
+        step(:source) { [1, 2] }
+        step(:map, each: :source) { |n| n }
+        step(:bad, depends_on: :map) { |_| raise "no" }
+      end
+      pipeline.run
+      expect(Flowline::Checkpoint.latest("ended").step_names).to contain_exactly(:source, :map)
+    end
+
     it "warns once of items that cannot be recorded, and keeps the others" do
       state = { bad: true, log: [] }
       pipeline = Flowline.define(name: "lambdas") do |p|

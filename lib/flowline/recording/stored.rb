@@ -87,7 +87,8 @@ module Flowline
         return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? +"" : dump(step, output)
-        @store.call(:complete, *row, @checkpoint, @imprints[id], payload: bytes, durable: durable?)
+        operation = step.each && !bytes.empty? ? :complete_each : :complete
+        @store.call(operation, *row, @checkpoint, @imprints[id], payload: bytes, durable: durable?)
       end
 
       # Records an item that succeeded.

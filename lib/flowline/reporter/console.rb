@@ -72,8 +72,8 @@ module Flowline
       end
 
       def retried(event)
-        error, attempt, wait = event.result.to_a
-        text = event.context.mask("attempt #{attempt} failed: #{TypeHints.kind(error)}: #{Error.words(error).lines.first.to_s.chomp}")
+        error, attempt, wait, item = event.result.to_a
+        text = event.context.mask("#{"item #{item}, " if item}attempt #{attempt} failed: #{TypeHints.kind(error)}: #{Error.words(error).lines.first.to_s.chomp}")
         line("↻ #{Name.show(event.step.name).ljust(@width)}   #{text}; again in #{format("%.2fs", wait)}")
       end
 

@@ -63,6 +63,9 @@ pub const MIGRATIONS: [&str; 2] = [
 const STEP: &str = "INSERT OR REPLACE INTO steps (run, position, name, status, reason, attempts, started, duration, error) \
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
+const OUTPUT: &str = "INSERT OR REPLACE INTO outputs (checkpoint, name, fingerprint, bytes, sum, size) \
+                      VALUES (?10, ?3, ?11, ?12, ?13, ?14)";
+
 /// The files that are needed.
 const NEEDED: &str =
     "SELECT sum FROM outputs WHERE bytes IS NULL UNION SELECT sum FROM cache WHERE bytes IS NULL";
@@ -81,13 +84,15 @@ pub const OPERATIONS: &[Operation] = &[
     // (run, position, name, status, reason, attempts, started, duration, error)
     operation("step", Payload::None, &[STEP]),
     // The same, then (checkpoint, fingerprint), then the output.
+    operation("complete", Payload::In, &[STEP, OUTPUT]),
+    // The same of a step that was called for each of its items: what was recorded of those is of no more use.
     operation(
-        "complete",
+        "complete_each",
         Payload::In,
         &[
             STEP,
-            "INSERT OR REPLACE INTO outputs (checkpoint, name, fingerprint, bytes, sum, size) \
-         VALUES (?10, ?3, ?11, ?12, ?13, ?14)",
+            "DELETE FROM outputs WHERE checkpoint = ?10 AND name > ?3 || '[' AND name < ?3 || '\\'",
+            OUTPUT,
         ],
     ),
     // (checkpoint, name, fingerprint), then the output: of an item of a step that has not ended.
