@@ -101,9 +101,10 @@ module Flowline
 
     # Waits for something to do.
     # @param _seconds [Float] at most; what {#next} said
+    # @yieldreturn [Boolean] whether to take nothing more; asked again whenever somebody {#rouse}s
     # @return [Integer, Float, nil] what is {#next}
     def wait(_seconds = nil)
-      following = @idle.wait { @run.next }
+      following = @idle.wait { @run.next unless block_given? && yield }
       tell_passed_over if @timeout
       pass_on(following)
     end
