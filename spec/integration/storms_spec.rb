@@ -26,9 +26,14 @@ RSpec.describe "A parallel run in a storm" do
     end
   end
 
+  # Where those stand who are left.
+  def standing(*others)
+    [*others, *workers].map { |thread| [thread.inspect, *thread.backtrace].join("\n  ") }.join("\n")
+  end
+
   # Ends within a time that is long for it, whatever happens to it.
   def expect_end(thread, what)
-    raise "seed #{seed}: #{what}: the run goes on and on:\n#{thread.backtrace&.join("\n")}" unless thread.join(20)
+    raise "seed #{seed}: #{what}: the run goes on and on:\n#{standing(thread)}" unless thread.join(20)
   rescue Gust, IOError
     nil
   end
@@ -83,7 +88,7 @@ RSpec.describe "A parallel run in a storm" do
       run = storm.start(executor: :parallel, max_threads: 4)
       random.rand(300).times { Thread.pass }
       random.rand(1..3).times { run.cancel(now: random.rand(2).zero?) }
-      result = run.wait(20) or raise "seed #{seed}: round #{round}: the run goes on and on"
+      result = run.wait(20) or raise "seed #{seed}: round #{round}: the run goes on and on:\n#{standing}"
       expect([result.status, store.runs("storm", 1).first[:status].to_sym].uniq).to match([:cancelled]).or(match([:succeeded])), "seed #{seed}: round #{round}"
     end
     expect_calm("cancellations", store)

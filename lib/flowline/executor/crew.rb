@@ -6,11 +6,10 @@ module Flowline
     # needed: whoever takes a step sees to it that somebody else waits for the next one.
     # @api private
     class Crew
-      # A call may be stopped anywhere, the rest only where it waits: a hook may wait for ever.
+      # Nothing stops a thread between two calls; a call itself may be stopped, and a hook that waits (see {Observers}).
       NEVER = { Object => :never }.freeze
-      WAITING = { Object => :on_blocking }.freeze
       ANYTIME = { Object => :immediate }.freeze
-      private_constant :NEVER, :WAITING, :ANYTIME
+      private_constant :NEVER, :ANYTIME
 
       # @param runner [Runner]
       # @param size [Integer] how many at most
@@ -80,12 +79,10 @@ module Flowline
       end
 
       def labour(first)
-        failure = true
-        Thread.handle_interrupt(WAITING) do
-          following = first.call
-          following = step(following) while following
-          failure = nil
-        end
+        Thread.current[:flowline_worker] = failure = true
+        following = first.call
+        following = step(following) while following
+        failure = nil
       rescue Exception => e # rubocop:disable Lint/RescueException -- the caller gets it
         raise unless ::Process.pid == @runner.pid # The child of a step that forked is on its own.
 
