@@ -3,22 +3,22 @@
 require "flowline/cli"
 require "stringio"
 
-RSpec.describe "Choosing an executor" do
-  # Says that it was chosen.
-  class Told
-    def initialize(name = :class, told = [])
-      @name = name
-      @told = told
-    end
-
-    attr_reader :told
-
-    def execute(runner)
-      @told << @name
-      Flowline::Executor::Sequential.new.execute(runner)
-    end
+# Says that it was chosen.
+class Told
+  def initialize(name = :class, told = [])
+    @name = name
+    @told = told
   end
 
+  attr_reader :told
+
+  def execute(runner)
+    @told << @name
+    Flowline::Executor::Sequential.new.execute(runner)
+  end
+end
+
+RSpec.describe "Choosing an executor" do
   let(:told) { [] }
 
   def chosen(define: {}, **options)
