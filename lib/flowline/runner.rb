@@ -239,9 +239,8 @@ module Flowline
       break_off(entirely: false)
       @last = true
       executor.execute(self)
-      done = true
     ensure
-      break_off(entirely: true) unless done
+      break_off(entirely: true) if @run.ended < @dag.size
     end
 
     def break_off(entirely:)

@@ -37,7 +37,7 @@ module Flowline
 
           raise failure if Exception === failure
 
-          Thread.current.kill if failure
+          break Thread.current.kill if failure # It may have been killed before, which is then nothing new.
         end
       ensure
         Thread.handle_interrupt(NEVER) { dismiss } # Who was left would take steps from those that come after.
