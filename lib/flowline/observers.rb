@@ -4,6 +4,10 @@ module Flowline
   # Those who are told of a run's events, in this order. One event is told at a time, whoever performs the steps.
   # @api private
   class Observers
+    # A worker puts off whatever would stop it, but where an observer waits, all would wait with it.
+    WAITING = { Object => :on_blocking }.freeze
+    private_constant :WAITING
+
     # @param list [Array<#call>]
     # @param context [Context]
     # @param steps [Array<Step>]
@@ -38,7 +42,7 @@ module Flowline
       refusal = nil
       in_order do
         @list.each do |observer|
-          observer.call(event)
+          Thread.current[:flowline_worker] ? Thread.handle_interrupt(WAITING) { observer.call(event) } : observer.call(event)
         rescue HookError, StoreError => e
           refusal ||= e
         rescue StandardError => e

@@ -102,10 +102,11 @@ module Flowline
 
     # Waits for something to do.
     # @param _seconds [Float] at most; what {#next} said
+    # @yieldreturn [Boolean] whether to take nothing more; asked again whenever somebody {#rouse}s
     # @return [Integer, Float, nil] what is {#next}
     def wait(_seconds = nil)
       @idle ||= Idle.new # In one thread there may be nothing to wait for.
-      following = @idle.wait { @run.next }
+      following = @idle.wait { @run.next unless block_given? && yield }
       tell_passed_over if @timeout
       pass_on(following)
     end
@@ -255,9 +256,8 @@ module Flowline
       break_off(entirely: false)
       @last = true
       executor.execute(self)
-      done = true
     ensure
-      break_off(entirely: true) unless done
+      break_off(entirely: true) if @run.ended < @dag.size
     end
 
     def break_off(entirely:)

@@ -6,11 +6,10 @@ module Flowline
     # needed: whoever takes a step sees to it that somebody else waits for the next one.
     # @api private
     class Crew
-      # A call may be stopped anywhere, the rest only where it waits: a hook may wait for ever.
+      # Nothing stops a thread between two calls; a call itself may be stopped, and a hook that waits (see {Observers}).
       NEVER = { Object => :never }.freeze
-      WAITING = { Object => :on_blocking }.freeze
       ANYTIME = { Object => :immediate }.freeze
-      private_constant :NEVER, :WAITING, :ANYTIME
+      private_constant :NEVER, :ANYTIME
 
       # @param runner [Runner]
       # @param size [Integer] how many at most
@@ -38,10 +37,10 @@ module Flowline
 
           raise failure if Exception === failure
 
-          Thread.current.kill if failure
+          break Thread.current.kill if failure # It may have been killed before, which is then nothing new.
         end
       ensure
-        dismiss
+        Thread.handle_interrupt(NEVER) { dismiss } # Who was left would take steps from those that come after.
       end
 
       # Calls a step's callable in the thread that performs it.
@@ -80,12 +79,10 @@ module Flowline
       end
 
       def labour(first)
-        failure = true
-        Thread.handle_interrupt(WAITING) do
-          following = first.call
-          following = step(following) while following
-          failure = nil
-        end
+        Thread.current[:flowline_worker] = failure = true
+        following = first.call
+        following = step(following) while following
+        failure = nil
       rescue Exception => e # rubocop:disable Lint/RescueException -- the caller gets it
         raise unless ::Process.pid == @runner.pid # The child of a step that forked is on its own.
 
@@ -97,7 +94,7 @@ module Flowline
 
       # @return [Integer, Float, nil] what is next
       def step(following)
-        return (@runner.wait(following) unless @retired) unless Integer === following
+        return @runner.wait(following) { @retired } unless Integer === following
 
         @busy[Thread.current] = following # Before it looks whether it may.
         return if @retired && !@runner.always?(following)
@@ -113,23 +110,25 @@ module Flowline
         ActiveRecord::Base.connection_handler.clear_active_connections! if defined?(ActiveRecord::Base)
       end
 
-      # Those who still work are stopped, but at steps that run always; those who don't stop are left behind.
+      # Those who still work are stopped, but at steps that run always.
       def dismiss
         @retired = true
         return if @threads.empty?
 
         cleaning, others = @guard.synchronize { @threads.dup }.partition { |thread| @runner.always?(@busy[thread]) }
-        others.each { |thread| thread.kill if @busy[thread] }
+        stop(others)
+        Thread.handle_interrupt(ANYTIME) { cleaning.each(&:join).clear }
+      ensure
+        stop(cleaning) if cleaning
+      end
+
+      # Those who don't stop are left behind.
+      def stop(threads)
+        threads.each { |thread| thread.kill if @busy[thread] }
         @runner.rouse
         deadline = now + GRACE + 1 # A process that is killed has its own grace.
-        stuck = others.reject do |thread|
-          @runner.rouse until (gone = thread.join(0.02)) || now > deadline # It may just have been about to wait.
-          gone
-        end
+        stuck = threads.reject { |thread| thread.join([deadline - now, 0].max) }
         @runner.leave_behind(stuck.size) unless stuck.empty?
-        cleaning.each(&:join).clear
-      ensure
-        cleaning&.each(&:kill)
       end
 
       def now
