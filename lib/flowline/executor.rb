@@ -61,7 +61,7 @@ module Flowline
       def resolve(given, options = {})
         name = given.nil? ? Flowline.config.executor : given
         maker = maker(name)
-        return maker.call(options) if maker
+        return maker.call(options.slice(:max_threads, :max_processes)) if maker
 
         suggestion = Name.suggest(name, names, known: "give an object with `execute`, or one of")
         raise ParamError, ["run: unknown executor #{name.inspect}#{suggestion}"]

@@ -264,7 +264,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "caches" do
-    let(:counts) { [counter, counter] } # Not captured by the blocks, so not part of their code.
+    let!(:counts) { [counter, counter] } # Not captured by the blocks, so not part of their code; made before anything forks.
 
     it "takes outputs from the cache instead of calling the step" do
       log = []

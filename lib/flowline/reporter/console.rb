@@ -73,7 +73,9 @@ module Flowline
 
       def retried(event)
         error, attempt, wait, item = event.result.to_a
-        text = event.context.mask("#{"item #{item}, " if item}attempt #{attempt} failed: #{TypeHints.kind(error)}: #{Error.words(error).lines.first.to_s.chomp}")
+        text = event.context.mask("#{if item
+                                       "item #{item}, "
+                                     end}attempt #{attempt} failed: #{TypeHints.kind(error)}: #{Error.words(error).lines.first.to_s.chomp}")
         line("↻ #{Name.show(event.step.name).ljust(@width)}   #{text}; again in #{format("%.2fs", wait)}")
       end
 
