@@ -6,7 +6,7 @@ require_relative "pack"
 
 # The source gem stays below this, and holds these files and no others. Fifty kilobytes were the aim; what it has to do
 # takes more, however it is packed (docs/architecture.md has the figures).
-GEM_BUDGET = 72 * 1024
+GEM_BUDGET = 96 * 1024
 GEM_REQUIRED = %w[Cargo.toml Cargo.lock LICENSE exe/flowline lib/flowline.rb
                   ext/flowline/extconf.rb ext/flowline/build.rs ext/flowline/src/lib.rs
                   ext/flowline-core/Cargo.toml ext/flowline-core/src/lib.rs].freeze
