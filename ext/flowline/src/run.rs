@@ -17,6 +17,9 @@ use magnus::{
 use crate::error;
 use crate::graph::Graph;
 
+/// What a step takes of which pools; how often it may start, in how many seconds.
+type Need = (StepId, Vec<(PoolId, u32)>, Option<u32>, Option<f64>);
+
 #[derive(TypedData)]
 #[magnus(class = "Flowline::Native::Run", free_immediately)]
 pub struct Run {
@@ -80,12 +83,7 @@ impl Run {
 
     /// `share(pools: Array<Integer>, needs: Array<[step, [[pool, amount], …], count or nil, seconds or nil]>)`:
     /// the sizes of the pools, and what the steps take of them; and how often they may start in so many seconds.
-    fn share(
-        ruby: &Ruby,
-        rb_self: &Self,
-        pools: Vec<u32>,
-        needs: Vec<(StepId, Vec<(PoolId, u32)>, Option<u32>, Option<f64>)>,
-    ) -> Result<(), Error> {
+    fn share(ruby: &Ruby, rb_self: &Self, pools: Vec<u32>, needs: Vec<Need>) -> Result<(), Error> {
         let needs = needs
             .into_iter()
             .map(|(step, pools, count, period)| (step, Needs { pools, rate: count.zip(period.map(nanos)) }));
