@@ -223,14 +223,12 @@ module Flowline
     # @return [String]
     # @api private
     def imprint(step)
-      conditions = @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
-        [given].flatten(1).compact.map { |condition| Fingerprint.new(condition) }
-      end
-      code = [fingerprint(step.name).value, conditions.map { |list| list.map(&:value) }]
+      code = fingerprint(step.name).value
+      code = [code, *conditions(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
       known, imprint = @imprints[step.name]
       return imprint if known == code # All else is frozen.
 
-      imprint = Native.digest([*code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if]])
+      imprint = Native.digest([code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if]])
       @imprints[step.name] = [code, imprint]
       imprint
     end
@@ -247,6 +245,12 @@ module Flowline
       DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)) + resources.problems)
       request = Request.new(self, arguments)
       [Runner.new(self, request), request]
+    end
+
+    def conditions(step)
+      @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
+        [given].flatten(1).compact.map { |condition| Fingerprint.new(condition) }
+      end
     end
 
     def connect(definition)

@@ -165,7 +165,7 @@ module Flowline
       return (@open << id) && [:unknown, "whether it is restored shows when #{names(open)} ran"] unless open.empty?
 
       @restored[id] = @known[id] = entry.output
-      return [:restore, @recorded] unless changed(id, entry)
+      return [:restore, @recorded] if @selection.wanted?(id) || !changed(id, entry) # Else it would run.
 
       @warnings << "step #{Name.show(@dag.steps[id].name)} is #{ALTHOUGH}"
       [:restore, "#{@recorded}; #{ALTHOUGH}"]

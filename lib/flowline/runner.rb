@@ -158,6 +158,7 @@ module Flowline
     def observers(pipeline, request)
       list = request.reporters
       list = [Hooks.new(pipeline.hooks, @context, @warnings), *list] unless pipeline.hooks.empty?
+      @unobserved = list.empty? # But by the recording, for which restored steps are no news.
       list = [@recording, *list] if @recording.stored?
       Observers.new(list, @context, @dag.steps, @warnings)
     end
@@ -243,7 +244,7 @@ module Flowline
       @run.preset(@plan.restored.keys, @plan.unselected)
       @recording.forget(@plan.outdated)
       @warnings.concat(@plan.warnings)
-      tell_passed_over
+      @unobserved && @plan.unselected.empty? ? @run.take_passed_over : tell_passed_over
     end
 
     def stop(status, entirely:)
