@@ -64,6 +64,7 @@ module Flowline
         @run, = @store.call(:begin, context.run_id, @pipeline.name, identity, @checkpoint, @resumed, adoptable, Process.pid,
                             context.started_at.to_f, durable: durable?).first
         @written = {}
+        @passed = []
       end
 
       # What was recorded of these steps is of no more use: they run again.
@@ -82,6 +83,7 @@ module Flowline
       # @return [void]
       # @raise [StoreError] it could not be recorded
       def complete(id, step, facts, output)
+        record_passed
         row = [@run, id, step.name.name, :succeeded, nil, *facts, nil]
         @written[id] = true
         return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
@@ -109,21 +111,20 @@ module Flowline
         id = @pipeline.dag.index[event.step.name]
         result = event.result
         if result.failed?
+          @written[id] = true
           @store.call(:step, *row(id, result), durable: durable?)
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
-          # That it need not run, as long as it stays what it is.
-          @store.call(:complete, *row(id, result), @checkpoint, @imprints[id], payload: +"")
-        else
-          return
+          @passed << [*row(id, result), @checkpoint, @imprints[id]] # That it need not run, as long as it stays what it is.
         end
-        @written[id] = true
       end
 
       # @param result [Result]
       # @return [void]
       def finish(result)
+        done = done?(result)
+        record_passed unless done # Else nobody will ask.
         @store.batch(:step, result.steps.each_with_index.reject { |_, id| @written[id] }.map { |step, id| row(id, step) })
-        spent = @checkpoint if done?(result)
+        spent = @checkpoint if done
         @store.call(:finish, @run, result.status, result.duration, text(result.error), @pipeline.name, spent, durable: durable?)
       end
 
@@ -134,6 +135,13 @@ module Flowline
       end
 
       private
+
+      # Steps that need not run, before one that comes after them.
+      def record_passed
+        rows = @passed.shift(@passed.size)
+        rows.each { |_, id| @written[id] = true }
+        @store.batch(:passed, rows)
+      end
 
       # Records of items that nothing can use.
       def outworn

@@ -95,6 +95,16 @@ pub const OPERATIONS: &[Operation] = &[
             OUTPUT,
         ],
     ),
+    // As complete, of a step that has no output: the digest is that of nothing.
+    operation(
+        "passed",
+        Payload::None,
+        &[
+            STEP,
+            "INSERT OR REPLACE INTO outputs (checkpoint, name, fingerprint, bytes, sum, size) VALUES (?10, ?3, ?11, x'', \
+         'af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262', 0)",
+        ],
+    ),
     // (checkpoint, name, fingerprint), then the output: of an item of a step that has not ended.
     operation(
         "item",
