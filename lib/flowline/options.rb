@@ -20,7 +20,8 @@ module Flowline
     names = Option.new("a name or an Array of names", ->(value) { Array(value).all? { |n| n.is_a?(Symbol) || n.is_a?(String) } })
     HASH = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
     private_constant :HASH
-    executor = Option.new("the name of an executor, or an object with `execute`", ->(value) { Executor.known?(value) })
+    executor = Option.new("the name of an executor (:sequential, :parallel, :process or one that was registered), or an object with `execute`",
+                          ->(value) { Executor.known?(value) })
     on_error = one_of.call(:stop, :continue)
     count = Option.new("a whole number from 0 up", ->(value) { value.is_a?(Integer) && !value.negative? })
     positive = Option.new("a whole number from 1 up", ->(value) { value.nil? || (value.is_a?(Integer) && value.positive?) })
