@@ -20,7 +20,7 @@ RSpec.describe Flowline::Event do
       step(:ok) { 1 }
       step(:skip, depends_on: :ok, when: ->(_) { false }) { |_| 1 }
       step(:under, depends_on: :skip) { |_| 1 }
-      step(:bad) { raise "x" }
+      step(:bad, depends_on: :under, run_if: :always) { |_| raise "x" }
     end
   end
 

@@ -279,7 +279,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(ran).to include(*values.keys - [:deep])
   end
 
-  it "fails nothing because of what is no StandardError" do
+  it "fails nothing because of what is no StandardError", executor: :in_process do
     stub_const("Hard", Class.new { def marshal_dump = raise(NotImplementedError, "not this one") })
     stub_const("Gone", Struct.new(:x))
     p = pipeline do |d|
@@ -404,18 +404,19 @@ RSpec.describe "What a resumed run takes up" do
   end
 
   it "is not superseded while it is alive" do
-    at = Queue.new
-    go = Queue.new
+    gate = Gate.new
+    waiting = true
     p = Flowline.define(name: "live") do |d|
       d.step(:a) { 1 }
-      d.step(:b, depends_on: :a) { |a| Thread.current[:wait] && (at << 1) && go.pop && a }
+      d.step(:b, depends_on: :a) { |a| waiting ? gate.pass(a) : a }
     end
-    thread = Thread.new { (Thread.current[:wait] = true) && p.run(keep_checkpoint: true) }
-    at.pop
+    thread = Thread.new { p.run(keep_checkpoint: true) }
+    gate.wait
+    waiting = false
     expect(p.run).to be_success
     expect(Flowline::Checkpoint.list.map(&:status)).to eq([:running])
     expect { Flowline::Checkpoint.latest("live").delete }.to raise_error(Flowline::LockedError, /process #{Process.pid}/)
-    go << 1
+    gate.release
     expect(thread.value[:b].output).to eq(1)
     expect(Flowline::Checkpoint.latest("live").output(:b)).to eq(1)
   end

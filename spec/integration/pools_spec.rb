@@ -286,7 +286,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "is a step's own, and holds neither a worker nor a pool" do
+    it "is a step's own, and holds neither a worker nor a pool", executor: :in_process do
       log = Queue.new
       run = Flowline.define do |p|
         p.pool :db, 1

@@ -27,7 +27,7 @@ RSpec.describe "A pipeline run from several places at once" do
     expect([seen.size, seen.values.uniq]).to eq([40, [4]])
   end
 
-  it "is interrupted in one thread alone" do
+  it "is interrupted in one thread alone", executor: :in_process do
     reached = Queue.new
     go_on = Queue.new
     pipeline = Flowline.define do
