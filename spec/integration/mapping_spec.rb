@@ -14,7 +14,7 @@ class Twice
   end
 end
 
-RSpec.describe "A step for each item" do
+RSpec.describe "A step for each item", executor: :in_process do
   executors = %i[sequential parallel process]
 
   # A pipeline whose step :map is called for the items of a source.

@@ -40,7 +40,7 @@ RSpec.describe "A pipeline run from several places at once" do
     expect(other.value.outputs).to eq(a: :done)
   end
 
-  describe "with a fork in between" do
+  describe "with a fork in between", executor: :in_process do
     # What the block returns in a child.
     def in_child
       reader, writer = IO.pipe
