@@ -34,9 +34,9 @@ module Flowline
     def tell(name, step = nil, result = nil)
       return if @list.empty?
 
-      event = Event.new(name, @context, @steps, step, result)
       refusal = nil
       in_order do
+        event = Event.new(name, @context, @steps, step, result) # Whose time is not before that of the last one.
         @list.each do |observer|
           observer.call(event)
         rescue HookError, StoreError => e

@@ -39,6 +39,12 @@ RSpec.describe Flowline::Event do
     expect(all[2].step).to equal(mixed.steps.first)
   end
 
+  it "is told in the order of its time, whoever performs the steps" do
+    pipeline = Flowline.define { 300.times { |i| step(:"s#{i}") { i } } }
+    told = Array.new(5) { events(pipeline, executor: :parallel, max_threads: 8).map(&:time) }
+    expect(told).to eq(told.map(&:sort))
+  end
+
   it "tells of a run that is interrupted to its end" do
     pipeline = Flowline.define do
       step(:a) { raise Interrupt }
