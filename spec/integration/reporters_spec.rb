@@ -27,7 +27,7 @@ RSpec.describe Flowline::Reporter do
   end
 
   describe "Console" do
-    it "draws the picture" do
+    it "draws the picture", executor: :sequential do
       expect(console(define: { name: "data_import" }, &mixed)).to eq(<<~TEXT)
         Pipeline: data_import
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
