@@ -239,15 +239,19 @@ module Flowline
       Process.kill(:KILL, 0)
     end
 
+    # A process that the step forks may leave through here as well, and answers nothing.
     def respond(send, block)
       Flowline.config.forking(:after)
+      own = Process.pid
       value = block.call
       returned = true
-      send.call(:value, value)
+      send.call(:value, value) if Process.pid == own
     rescue Exception => e # rubocop:disable Lint/RescueException -- the parent gets to know
+      exit!(SystemExit === e ? e.status : 1) unless [nil, Process.pid].include?(own)
+
       send.call(:error, *(returned ? ["its output cannot leave its process: #{Error.words(e)}"] : portable(e)))
     ensure
-      send.call(:error, "it left its block by return, break or throw; use `next`") unless returned || e
+      send.call(:error, "it left its block by return, break or throw; use `next`") unless returned || e || Process.pid != own
     end
 
     # What the parent can make of it: words in any case, the exception itself where it means the step and not its process.

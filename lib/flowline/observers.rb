@@ -38,9 +38,9 @@ module Flowline
     def tell(name, step = nil, result = nil)
       return if @list.empty?
 
-      event = Event.new(name, @context, @steps, step, result)
       refusal = nil
       in_order do
+        event = Event.new(name, @context, @steps, step, result) # Whose time is not before that of the last one.
         @list.each do |observer|
           Thread.current[:flowline_worker] ? Thread.handle_interrupt(WAITING) { observer.call(event) } : observer.call(event)
         rescue HookError, StoreError => e

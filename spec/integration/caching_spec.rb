@@ -27,7 +27,7 @@ class BrittleCache
   end
 end
 
-RSpec.describe "Caching" do
+RSpec.describe "Caching", executor: :in_process do
   let(:cache) { Flowline::Cache::Memory.new }
   let(:calls) { Queue.new }
 

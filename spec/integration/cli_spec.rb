@@ -223,7 +223,7 @@ RSpec.describe "the command line" do
         Flowline.define do
           step(:slow) { puts "started"; $stdout.flush; $stdin.gets; puts "finished" }
           step(:more, depends_on: :slow) { puts "must not run" }
-          step(:clean_up, depends_on: :more, run_if: :always) { puts "cleaned" }
+          step(:clean_up, depends_on: %i[slow more], run_if: :always) { puts "cleaned" }
         end
       RUBY
       { INT: 130, TERM: 143 }.each do |signal, expected|

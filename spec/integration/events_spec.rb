@@ -20,7 +20,7 @@ RSpec.describe Flowline::Event do
       step(:ok) { 1 }
       step(:skip, depends_on: :ok, when: ->(_) { false }) { |_| 1 }
       step(:under, depends_on: :skip) { |_| 1 }
-      step(:bad) { raise "x" }
+      step(:bad, depends_on: :under, run_if: :always) { |_| raise "x" }
     end
   end
 
@@ -37,6 +37,14 @@ RSpec.describe Flowline::Event do
     expect(all.map { |event| event.result&.status }).to eq([nil, nil, :succeeded, :skipped, :skipped, nil, :failed, :failed])
     expect(all[3].result).to have_attributes(name: :skip, reason: :condition)
     expect(all[2].step).to equal(mixed.steps.first)
+  end
+
+  it "is told in the order of its time, whoever performs the steps" do
+    pipeline = Flowline.define { 50.times { |i| step(:"s#{i}") { i } } }
+    told = []
+    slow = ->(event) { (told << event.time) && sleep(0.0005) } # Others have something to tell meanwhile.
+    pipeline.run(executor: :parallel, max_threads: 8, reporter: slow)
+    expect(told).to eq(told.sort)
   end
 
   it "tells of a run that is interrupted to its end" do

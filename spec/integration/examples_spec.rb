@@ -192,7 +192,7 @@ RSpec.describe "examples" do
     end
   end
 
-  describe "resumable_import.rb" do
+  describe "resumable_import.rb", executor: :in_process do
     # One command after the other, with the same store and database.
     define_method(:import) do |*options|
       Dir.chdir(@directory) do

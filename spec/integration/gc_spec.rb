@@ -3,7 +3,7 @@
 # Whole small runs while the garbage collector is at its worst. Under full stress each allocation is a whole
 # collection, several milliseconds; a collection of young objects, which is where a missing mark shows first,
 # costs a hundredth of that.
-RSpec.describe "Runs and the garbage collector", :gc do
+RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
   def stressed(how = 0x01)
     GC.stress = how
     yield

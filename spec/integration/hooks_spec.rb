@@ -22,7 +22,7 @@ RSpec.describe "Hooks" do
     expect(log).to eq([[:before_run], %i[before_step a], %i[on_step_success a], %i[after_step a], [:on_success], [:after_run]])
   end
 
-  it "see a run that fails, and what was not called" do
+  it "see a run that fails, and what was not called", executor: :sequential do
     log = []
     with_hooks(log) do |p|
       p.step(:skip, when: ->(_) { false }) { 1 }
@@ -117,7 +117,7 @@ RSpec.describe "Hooks" do
   private :private_word
 
   describe "that raise" do
-    it "fail the run before it" do
+    it "fail the run before it", executor: :in_process do
       log = []
       result = run do
         before_run { raise IOError, "no disk" }
@@ -138,7 +138,7 @@ RSpec.describe "Hooks" do
       expect(run { before_run { raise "x" } }).to have_attributes(status: :failed, error: Flowline::HookError)
     end
 
-    it "fail the step before it" do
+    it "fail the step before it", executor: :in_process do
       called = []
       result = run(on_error: :continue) do
         before_step { |step| raise "not this one" if step.name == :a }

@@ -68,7 +68,7 @@ RSpec.describe "What a resumed run takes up" do
         expect([result[:a].status, result[:a].output]).to eq([:restored, 5])
       end
 
-      it "is not a run with what was changed in place since, or by its steps" do
+      it "is not a run with what was changed in place since, or by its steps", executor: :in_process do
         [{ input: [1] }, { context: { x: [1] } }, { note: [1] }].each do |given|
           state[:broken] = true
           p.run(**given)
@@ -219,14 +219,13 @@ RSpec.describe "What a resumed run takes up" do
   end
 
   it "tells a plan, too, that the run is alive" do
-    at = Queue.new
-    go = Queue.new
-    p = Flowline.define(name: "planned") { |d| d.step(:a) { (at << 1) && go.pop } }
+    gate = Gate.new
+    p = Flowline.define(name: "planned") { |d| d.step(:a) { gate.pass } }
     thread = Thread.new { p.run }
-    at.pop
+    gate.wait
     expect { p.run(dry_run: true, resume: true) }.to raise_error(Flowline::LockedError, /process #{Process.pid}/)
     expect(p.run(dry_run: true)[:a].action).to eq(:run)
-    go << 1
+    gate.release
     expect(thread.value).to be_success
   end
 
@@ -263,7 +262,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(Flowline::Checkpoint.list).to be_empty
   end
 
-  it "runs again what cannot be serialised, however it refuses" do
+  it "runs again what cannot be serialised, however it refuses", executor: :in_process do
     loud = Class.new { def marshal_dump = raise(IOError, "not this one") }
     stub_const("Loud", loud)
     deep = []
@@ -279,7 +278,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(ran).to include(*values.keys - [:deep])
   end
 
-  it "fails nothing because of what is no StandardError" do
+  it "fails nothing because of what is no StandardError", executor: :in_process do
     stub_const("Hard", Class.new { def marshal_dump = raise(NotImplementedError, "not this one") })
     stub_const("Gone", Struct.new(:x))
     p = pipeline do |d|
@@ -404,18 +403,19 @@ RSpec.describe "What a resumed run takes up" do
   end
 
   it "is not superseded while it is alive" do
-    at = Queue.new
-    go = Queue.new
+    gate = Gate.new
+    waiting = true
     p = Flowline.define(name: "live") do |d|
       d.step(:a) { 1 }
-      d.step(:b, depends_on: :a) { |a| Thread.current[:wait] && (at << 1) && go.pop && a }
+      d.step(:b, depends_on: :a) { |a| waiting ? gate.pass(a) : a }
     end
-    thread = Thread.new { (Thread.current[:wait] = true) && p.run(keep_checkpoint: true) }
-    at.pop
+    thread = Thread.new { p.run(keep_checkpoint: true) }
+    gate.wait
+    waiting = false
     expect(p.run).to be_success
     expect(Flowline::Checkpoint.list.map(&:status)).to eq([:running])
     expect { Flowline::Checkpoint.latest("live").delete }.to raise_error(Flowline::LockedError, /process #{Process.pid}/)
-    go << 1
+    gate.release
     expect(thread.value[:b].output).to eq(1)
     expect(Flowline::Checkpoint.latest("live").output(:b)).to eq(1)
   end
@@ -463,7 +463,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :succeeded)
   end
 
-  it "is two thousand steps long without being noticed" do
+  it "is two thousand steps long without being noticed", executor: :in_process do
     p = Flowline.define(name: "long") do |d|
       d.step(:s0) { 0 }
       (1...2000).each { |n| d.step(:"s#{n}", depends_on: :"s#{n - 1}") { |m| n == 1999 && state[:broken] ? raise("down") : m + 1 } }
@@ -474,7 +474,7 @@ RSpec.describe "What a resumed run takes up" do
     expect([result[:s1998].status, result[:s1999].output]).to eq([:restored, 1999])
   end
 
-  it "is by reference for pipelines without a name" do
+  it "is by reference for pipelines without a name", executor: :in_process do
     object = Object.new
     p = Flowline.define do |d|
       d.step(:a) { [object, -> { 1 }] }

@@ -4,7 +4,7 @@ require "timeout"
 
 # What may leave a step, other than by returning. What every executor does with exceptions that are not
 # StandardErrors is in the executors' contract; here is what holds in the caller's thread.
-RSpec.describe "Interruption" do
+RSpec.describe "Interruption", executor: :sequential do
   it "tells what stopped the run" do
     error = nil
     pipeline = Flowline.define do

@@ -240,7 +240,16 @@ RSpec.describe "Steps in a process of their own" do
     expect(pipeline.run[:apart].status).to eq(:cached)
   end
 
-  it "say so where there is no fork" do
+  it "are not answered for by a process that they forked and that leaves through them" do
+    pipeline = Flowline.define do |p|
+      p.step(:exits, isolate: :process) { (pid = fork) ? Process.wait2(pid).last.exitstatus : exit(3) }
+      p.step(:raises, isolate: :process) { (pid = fork) ? Process.wait2(pid).last.exitstatus : raise("elsewhere") }
+      p.step(:returns, isolate: :process) { (pid = fork) ? Process.wait2(pid).last.exitstatus : :elsewhere }
+    end
+    expect(pipeline.run!.outputs).to eq(exits: 3, raises: 1, returns: 0)
+  end
+
+  it "say so where there is no fork", executor: :in_process do
     allow(Process).to receive(:respond_to?).and_call_original
     allow(Process).to receive(:respond_to?).with(:fork).and_return(false)
     expect(isolated { 1 }.error.message).to include("isolate: :process needs fork")

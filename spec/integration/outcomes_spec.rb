@@ -3,7 +3,7 @@
 RSpec.describe "The outcomes of a run" do
   no = ->(_) { false }
 
-  describe "order" do
+  describe "order", executor: :sequential do
     def order(**options, &definition)
       called = []
       pipeline = Flowline.define(&definition)
@@ -133,7 +133,7 @@ RSpec.describe "The outcomes of a run" do
   end
 
   describe "failures" do
-    it "stop what has not started, by default" do
+    it "stop what has not started, by default", executor: :sequential do
       result = run do
         step(:bad) { raise "bad" }
         step(:rest) { 1 }
@@ -148,13 +148,15 @@ RSpec.describe "The outcomes of a run" do
         step(:bad) { raise "first" }
         step(:worse) { raise "second" }
         step(:rest) { 1 }
+        step(:after, depends_on: :bad) { |_| 1 }
       end
       [run(on_error: :continue, &definition), run(define: { on_error: :continue }, &definition)].each do |result|
-        expect(outcomes(result)).to eq(bad: :failed, worse: :failed, rest: :succeeded)
-        expect(result).to have_attributes(status: :failed, failed_step: :bad, failed_steps: %i[bad worse], error: result[:bad].error)
+        expect(outcomes(result)).to eq(bad: :failed, worse: :failed, rest: :succeeded, after: %i[cancelled upstream_failed])
+        expect(result).to have_attributes(status: :failed, failed_steps: contain_exactly(:bad, :worse), failed_step: result.failed_steps.first,
+                                          error: result[result.failed_step].error)
       end
       stopped = run(define: { on_error: :continue }, on_error: :stop, &definition)
-      expect(outcomes(stopped)[:rest]).to eq(%i[cancelled run_failed])
+      expect(outcomes(stopped)[:after]).to eq(%i[cancelled run_failed])
     end
 
     it "of optional steps are warnings, and skips for dependents" do

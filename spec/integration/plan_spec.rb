@@ -37,7 +37,7 @@ RSpec.describe "A plan" do
     end
   end
 
-  it "calls nothing of the user's and leaves every byte of the store as it is, whatever is asked" do
+  it "calls nothing of the user's and leaves every byte of the store as it is, whatever is asked", executor: :in_process do
     log = (Flowline::Hooks::NAMES + %w[a key keyed when retry held]).to_h { |name| [name, 0] }
     pipeline = loud(log, [1])
     pipeline.run
@@ -108,7 +108,7 @@ RSpec.describe "A plan" do
 
     it "expects what steps took, on the longest path, and as many at a time as the executor takes" do
       pipeline.run
-      plan = pipeline.run(dry_run: true)
+      plan = pipeline.run(dry_run: true, executor: :sequential)
       expect(plan.critical_path).to eq(%i[a slow last])
       expect(plan.expected).to be_between(0.06, 0.5)
       expect(plan[:slow].expected).to be > plan[:quick].expected

@@ -286,7 +286,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "is a step's own, and holds neither a worker nor a pool" do
+    it "is a step's own, and holds neither a worker nor a pool", executor: :in_process do
       log = Queue.new
       run = Flowline.define do |p|
         p.pool :db, 1
@@ -301,7 +301,7 @@ RSpec.describe "Pools and rates" do
     end
 
     it "ends with the run's time limit" do
-      result = run(timeout: 0.05) do
+      result = run(timeout: 0.5) do
         step(:rows) { [1, 2] }
         step(:map, each: :rows, rate: "1/d") { |n| n }
       end

@@ -27,7 +27,7 @@ RSpec.describe Flowline::Reporter do
   end
 
   describe "Console" do
-    it "draws the picture" do
+    it "draws the picture", executor: :sequential do
       expect(console(define: { name: "data_import" }, &mixed)).to eq(<<~TEXT)
         Pipeline: data_import
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -156,8 +156,8 @@ RSpec.describe Flowline::Reporter do
       lines = json(define: { name: "j" }, on_error: :continue, p: 1) do
         param :p
         step(:ok) { 1 }
-        step(:skip, when: ->(_) { false }) { 1 }
-        step(:bad) { raise "two\nlines" }
+        step(:skip, depends_on: :ok, when: ->(_) { false }) { |_| 1 }
+        step(:bad, depends_on: :skip, run_if: :always) { |_| raise "two\nlines" }
       end
       every = %w[event time run_id pipeline]
       finished = %w[step status reason attempts started_at duration error]

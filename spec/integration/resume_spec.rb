@@ -3,7 +3,7 @@
 require "flowline/cli"
 require "json"
 
-RSpec.describe "Recording and resuming" do
+RSpec.describe "Recording and resuming", executor: :in_process do
   let(:log) { [] }
   let(:root) { ENV.fetch("FLOWLINE_ROOT") }
 

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "Retries" do
+RSpec.describe "Retries", executor: :in_process do
   # Fails so many times, then returns :done.
   def flaky(failures, error: IOError, **options)
     tries = 0

@@ -3,7 +3,7 @@
 require "json"
 require "stringio"
 
-RSpec.describe "Robustness" do
+RSpec.describe "Robustness", executor: :in_process do
   # Everything that could trip over a value: reporters, hooks, a dependent that fails, the result.
   def through_everything(value)
     out = StringIO.new

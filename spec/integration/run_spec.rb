@@ -182,7 +182,7 @@ RSpec.describe Flowline::Result do
   end
 
   describe "the context" do
-    it "is a read-only view of the run" do
+    it "is a read-only view of the run", executor: :in_process do
       seen = nil
       result = run(define: { name: "seen" }, p: 1, context: { "c" => 2, 3 => 4 }) do
         param :p

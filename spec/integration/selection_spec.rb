@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "Selecting steps" do
+RSpec.describe "Selecting steps", executor: :in_process do
   let(:log) { [] }
 
   def ran

@@ -40,7 +40,7 @@ class Greedy
 end
 
 RSpec.describe Flowline::Executor do
-  describe Flowline::Executor::Sequential do
+  describe Flowline::Executor::Sequential, executor: :sequential do
     it_behaves_like("an executor") { let(:executor) { :sequential } }
 
     it "calls every step in the caller's thread and fiber" do

@@ -36,7 +36,7 @@ RSpec.describe "The store" do
     end
   end
 
-  it "is off with FLOWLINE_STORE=off: nothing is written, and resuming works in memory" do
+  it "is off with FLOWLINE_STORE=off: nothing is written, and resuming works in memory", executor: :in_process do
     _, status = ruby(<<~RUBY, FLOWLINE_STORE: "off", FLOWLINE_ROOT: root)
       broken = [1]
       ran = []
@@ -157,7 +157,7 @@ RSpec.describe "The store" do
     Flowline.config.root = nil
   end
 
-  it "is for its owner alone, also in a directory that was there" do
+  it "is for its owner alone, also in a directory that was there", executor: :in_process do
     modes = -> { Dir.glob(["#{database}*", "#{root}/lock"]).map { |file| File.stat(file).mode & 0o777 }.uniq }
     Dir.mkdir(root, 0o755)
     ruby(script = "Flowline.define(name: 'p') { step(:a) { 1 }; step(:b, depends_on: :a) { |_| exit!(1) } }.run", FLOWLINE_ROOT: root)
@@ -181,7 +181,7 @@ RSpec.describe "The store" do
     expect { pipeline.run }.to raise_error(Flowline::StoreError, /belongs to another user; choose another directory, or chown it/)
   end
 
-  it "acknowledges nothing on a full disk that is not there, and goes on once there is room", if: Process.uid.zero? do
+  it "acknowledges nothing on a full disk that is not there, and goes on once there is room", if: Process.uid.zero?, executor: :in_process do
     mount = Dir.mktmpdir
     skip "cannot mount" unless system("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", mount, err: File::NULL)
     Flowline.config.root = "#{mount}/store"

@@ -1,5 +1,8 @@
 # frozen_string_literal: true
 
+require "open3"
+require "rbconfig"
+
 RSpec.describe "A pipeline run from several places at once" do
   it "gives each run its own results: 8 threads, 50 runs each" do
     pipeline = Flowline.define do
@@ -27,7 +30,7 @@ RSpec.describe "A pipeline run from several places at once" do
     expect([seen.size, seen.values.uniq]).to eq([40, [4]])
   end
 
-  it "is interrupted in one thread alone" do
+  it "is interrupted in one thread alone", executor: :in_process do
     reached = Queue.new
     go_on = Queue.new
     pipeline = Flowline.define do
@@ -40,7 +43,23 @@ RSpec.describe "A pipeline run from several places at once" do
     expect(other.value.outputs).to eq(a: :done)
   end
 
-  describe "with a fork in between" do
+  %i[sequential parallel process].each do |executor|
+    it "has its clean-up done when the program ends meanwhile: #{executor}" do
+      program = <<~RUBY
+        reached, reach = IO.pipe
+        pipeline = Flowline.define do
+          step(:a) { reach.syswrite("x") && sleep }
+          step(:clean, depends_on: :a, run_if: :always) { |_| reach && STDOUT.syswrite("cleaned") }
+        end
+        Thread.new { pipeline.run(executor: :#{executor}) }
+        reached.read(1)
+      RUBY
+      command = [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, "-rflowline", "-e", program]
+      expect(Open3.capture2e(*command)).to match(["cleaned", be_success])
+    end
+  end
+
+  describe "with a fork in between", executor: :in_process do
     # What the block returns in a child.
     def in_child
       reader, writer = IO.pipe

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "Time limits" do
+RSpec.describe "Time limits", executor: :in_process do
   let(:timer) { Flowline::Timer }
 
   def duration

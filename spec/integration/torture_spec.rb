@@ -3,7 +3,7 @@
 require_relative "../torture/kills"
 
 # The same with larger numbers: rake torture
-RSpec.describe "Runs that are killed" do
+RSpec.describe "Runs that are killed", executor: :in_process do
   let(:kills) { Torture::Kills.new }
 
   def expect_nothing_lost(tally, tries)

@@ -198,7 +198,7 @@ module SignatureTable
   end
 end
 
-RSpec.describe "What a callable receives" do
+RSpec.describe "What a callable receives", executor: :in_process do
   table = SignatureTable
 
   # Runs the step and says in the words of the table what it was given.

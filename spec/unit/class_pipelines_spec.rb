@@ -12,7 +12,7 @@ RSpec.describe "Pipelines as classes" do
     made
   end
 
-  it "have the words of a definition and the methods of a pipeline" do
+  it "have the words of a definition and the methods of a pipeline", executor: :in_process do
     import = declare(Flowline::Pipeline, "Import") do
       options description: "imports", on_error: :continue
       param :limit, type: :integer, default: 2

@@ -55,7 +55,7 @@ RSpec.describe Flowline::Context do
     expect(seen { |ctx| ctx.to_h.merge!(date: 1) && ctx[:date] }).to eq("today")
   end
 
-  it "has a logger: the one it is given, else one of its own" do
+  it "has a logger: the one it is given, else one of its own", executor: :in_process do
     logger = Logger.new(File::NULL)
 
     expect(seen(context: { logger: logger }, &:logger)).to be(logger)

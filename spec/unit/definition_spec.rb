@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 RSpec.describe "Flowline.define" do
-  describe "self" do
+  describe "self", executor: :in_process do
     # An object as users write them: with state, and private methods.
     surrounding = Class.new do
       attr_reader :seen

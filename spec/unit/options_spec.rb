@@ -61,11 +61,11 @@ RSpec.describe Flowline::Options do
   it "of run come before those of define" do
     pipeline = Flowline.define(on_error: :continue) do
       step(:bad) { raise "no" }
-      step(:good) { 1 }
+      step(:after, depends_on: :bad) { |_| 1 }
     end
 
-    expect(pipeline.run[:good].status).to eq(:succeeded)
-    expect(pipeline.run(on_error: :stop)[:good].status).to eq(:cancelled)
+    expect(pipeline.run[:after].reason).to eq(:upstream_failed)
+    expect(pipeline.run(on_error: :stop)[:after].reason).to eq(:run_failed)
   end
 
   it "given as defaults are those of the steps that follow, unless they say otherwise" do

@@ -49,7 +49,7 @@ RSpec.describe Flowline::Type do
         step(:value) { |ctx| ctx[:value] }
       end
 
-      it "takes #{taken.size} kinds of values, and loses nothing" do
+      it "takes #{taken.size} kinds of values, and loses nothing", executor: :in_process do
         taken.each do |given, expected|
           value = output_of(pipeline, :value, value: given)
           expect([given, value, value.class]).to eq([given, expected, expected.class])

@@ -30,7 +30,8 @@ module Flowline
       # @return [void]
       # @raise [Exception] what ended a thread of it. The death of one is that of the caller's thread.
       def work
-        hire { @runner.next }
+        return alone unless hired?
+
         until @threads.empty?
           thread, failure = @left.pop
           next unless @guard.synchronize { @threads.delete(thread) } # It had been replaced.
@@ -66,6 +67,20 @@ module Flowline
       end
 
       private
+
+      # @return [Boolean] false: there are no threads to be had, as when the program is ending
+      def hired?
+        hire { @runner.next }
+        true
+      rescue ThreadError
+        false
+      end
+
+      # Steps that run always do so all the same.
+      def alone
+        following = @runner.next
+        following = Integer === following ? @runner.perform(following, @place) : @runner.wait(following) while following
+      end
 
       def hire(&first)
         @guard.synchronize { @threads << start(first) if @threads.size < @size && !@retired }
