@@ -95,7 +95,7 @@ module Flowline
       return uncached(step, problem) if problem
 
       facts = if custom
-                [fingerprint.code, @limits.within_run { custom.call(outputs, context, item) }]
+                [fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
               else
                 [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context, item)]
               end

@@ -218,7 +218,7 @@ module Flowline
       Process.setpgid(0, 0)
       %w[INT TERM].each { |signal| trap(signal, "DEFAULT") }
       ENV["TMPDIR"] = folder
-      Thread.new { leave_with_parent(alive) }
+      Thread.new { leave_with_parent(alive) }.report_on_exception = false # A step may close what it likes.
       guard = Mutex.new
       # One that cannot be dumped must not have been sent in part.
       send = lambda do |*frame|

@@ -46,7 +46,14 @@ module Flowline
       end
     end
 
-    # Calls the block within the run's time: what the user's code is asked beside the call of a step.
+    # Asks the user's code beside the call of a step. A worker may be stopped there as in a call.
+    # @return [Object] what the block returns
+    # @raise [StandardError] what it raises; {TimeUp}
+    def ask(&block)
+      within_run { Thread.current[:flowline_worker] ? Thread.handle_interrupt(Object => :immediate, &block) : yield }
+    end
+
+    # Calls the block within the run's time.
     # @return [Object] what it returns
     # @raise [StandardError] what it raises; {TimeUp}
     def within_run(&block)

@@ -200,6 +200,18 @@ RSpec.describe Flowline::Run do
     expect(run.status).to eq(:failed)
   end
 
+  it "stops what the user's code is asked beside a step, in a worker, too" do
+    asked = Queue.new
+    waits = ->(*) { (asked << true) && sleep }
+    { when: waits, cache: { key: waits }, retry_if: waits, on_retry: waits }.each do |option, value|
+      pipeline = Flowline.define { |p| p.step(:a, retries: 1, option => value) { raise IOError } }
+      run = pipeline.start(executor: :parallel)
+      asked.pop
+      result = run.cancel(now: true).wait(10)
+      expect([result.status, result.warnings]).to eq([:cancelled, []]), option.to_s
+    end
+  end
+
   describe "under the command line" do
     let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
 

@@ -61,7 +61,7 @@ module Flowline
 
     def failed_attempt(id, step, error, outcome = :failed)
       attempt = @run.step(id)[2] + 1
-      wait = Retry.wait(step, error, attempt, @warnings) unless outcome == :timed_out && error.scope == :run
+      wait = @limits.ask { Retry.wait(step, error, attempt, @warnings) } unless outcome == :timed_out && error.scope == :run
       wait ? try_again(id, step, error, attempt, wait) : failed(id, error, outcome)
       self.next
     end
@@ -84,7 +84,7 @@ module Flowline
       conditions = @conditions[id]
       return true if conditions.nil?
 
-      @limits.within_run { conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted } }
+      @limits.ask { conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted } }
     end
 
     def skip(id)

@@ -72,7 +72,7 @@ module Flowline
       last ||= stopped_by_run?(limit) || mapping.failure
       attempt = @run.item_attempts(id, item.position) + 1
       error ||= TimeoutError.new(step.name, **limit, attempts: attempt)
-      wait = Retry.wait(step, error, attempt, @warnings) unless last
+      wait = @limits.ask { Retry.wait(step, error, attempt, @warnings) } unless last
       return try_item_again(id, mapping, item, Event::Retry.new(error, attempt, wait, item.position)) if wait
 
       failure = ItemError.new(step.name, error, position: item.position, item: item.value, attempts: attempt,
