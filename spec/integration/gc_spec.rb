@@ -55,12 +55,12 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
   let(:chain) { Flowline.define { |p| p.step(:a) { "1" }.then { p.step(:b, depends_on: :a) { |a| "#{a}2" } } } }
   let(:failing) { Flowline.define { |p| p.step(:a) { raise "x" } } }
 
-  it "survive full stress: a success" do
+  it "survive full stress: a success", executor: :sequential do
     chain.run
     expect(stressed(true) { chain.run }.outputs).to eq(a: "1", b: "12")
   end
 
-  it "survive full stress: a failure" do
+  it "survive full stress: a failure", executor: :sequential do
     failing.run
     result = stressed(true) { failing.run }
     expect([result.failed_step, result[:a].error.original.message]).to eq([:a, "x"])
@@ -105,7 +105,7 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
     expect(moving[1].run(input: [1])[:y].output).to eq(2)
   end
 
-  it "survive compaction at each collection" do
+  it "survive compaction at each collection", executor: :sequential do
     skip "this Ruby does not compact" unless GC.respond_to?(:auto_compact=)
     seen, pipeline = everything
     chain.run
