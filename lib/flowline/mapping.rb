@@ -70,7 +70,7 @@ module Flowline
       when ::Array then Listed.new(source)
       when ::Hash then Listed.new(source.to_a)
       when ::Enumerable then one_thread ? Pulled.new(source) : Fed.new(source)
-      else raise ::TypeError, "each: goes over the items of an Array or another Enumerable, not of a #{TypeHints.kind(source)}"
+      else raise ::TypeError, "each: goes over the items of an Array or another Enumerable, not of this: #{TypeHints.kind(source)}"
       end
     end
 

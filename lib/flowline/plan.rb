@@ -90,6 +90,11 @@ module Flowline
       [lengths.values.max&.first || 0.0, work / @request.workers].max
     end
 
+    # @return [String] without values: they may be anything, and secret
+    def inspect
+      "#<#{self.class} #{@pipeline.name || "unnamed"} #{@decisions.size} steps>"
+    end
+
     # @return [Hash{Symbol => Object}]
     def to_h
       { pipeline: @pipeline.name, resumes: @recording.resumed, expected: expected, critical_path: critical_path, steps: steps.map(&:to_h) }
@@ -173,8 +178,10 @@ module Flowline
 
     # Why a recorded step runs again, if it does.
     def stale(id, entry)
-      return "asked for" if @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
-
+      if @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
+        @again << id
+        return "asked for"
+      end
       if @selection.wanted?(id)
         why = changed(id, entry) if entry
         @again << id if why || !entry

@@ -122,6 +122,11 @@ module Flowline
     # Nothing more will be recorded.
     def close; end
 
+    # @return [String] without values, some of which are secret
+    def inspect
+      "#<#{self.class}>"
+    end
+
     private
 
     def records?(step)

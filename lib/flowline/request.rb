@@ -129,6 +129,11 @@ module Flowline
       @params.select { |name, _| @declared[name].secret? }
     end
 
+    # @return [String] without values, some of which are secret
+    def inspect
+      "#<#{self.class}>"
+    end
+
     private
 
     def gather(arguments)

@@ -145,6 +145,11 @@ module Flowline
       @run.state(id)
     end
 
+    # @return [String] without values, some of which are secret
+    def inspect
+      "#<#{self.class}>"
+    end
+
     private
 
     # What is there already, in caches and of earlier runs.

@@ -99,7 +99,7 @@ RSpec.describe "Choosing an executor" do
     expect(chosen(define: { executor: :looks, max_threads: 3 }, max_threads: 5)).to eq(5)
   end
 
-  it "is left to a nested run: it does not inherit that of the run around it" do
+  it "is left to a nested run: it does not inherit that of the run around it", executor: :sequential do
     inner = Flowline.define { step(:i) { Thread.current } }
     result = run(executor: :parallel) { step(:o) { [Thread.current, inner.run[:i].output] } }
     expect(result[:o].output.uniq.size).to eq(1)

@@ -78,7 +78,7 @@ RSpec.describe "A step for each item", executor: :in_process do
       { nil => "NilClass", 3 => "Integer", "text" => "String" }.each do |source, kind|
         result = mapping(source, retries: 2) { |_| raise "must not be called" }.run
         expect(result[:map]).to have_attributes(status: :failed, error: Flowline::StepError)
-        expect(result.error.message).to include("each: goes over the items of an Array or another Enumerable, not of a #{kind}")
+        expect(result.error.message).to include("each: goes over the items of an Array or another Enumerable, not of this: #{kind}")
       end
     end
   end

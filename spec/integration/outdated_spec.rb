@@ -178,4 +178,19 @@ RSpec.describe "What a resumed run does not restore" do
       expect(outcomes(resume(pipeline))).to eq(a: :succeeded, b: :restored, last: :succeeded)
     end
   end
+
+  it "runs what runs always again, too, if what it depends on is asked for with from: and only:" do
+    broken = true
+    pipeline = Flowline.define(name: "always") do |d|
+      d.step(:a) { 1 }
+      d.step(:b, depends_on: :a) { |a| broken ? raise("down") : a }
+      d.step(:c, depends_on: :b) { |b| b }
+      d.step(:d, depends_on: :c) { |c| c }
+      d.step(:z, depends_on: :d, run_if: :always) { 9 }
+    end
+    pipeline.run
+    broken = false
+    plan = pipeline.run(resume: true, from: :b, only: :c, dry_run: true)
+    expect(%i[d z].map { |name| plan[name].action }).to eq(%i[run run])
+  end
 end

@@ -79,4 +79,9 @@ RSpec.describe "Secrets" do
     expect(result.warnings).to include("on_retry: of step a failed: RuntimeError: bad [secret]")
     expect(result.warnings.join + result.to_json + out.string).not_to include("hunter2")
   end
+
+  it "are not in what a plan says of itself" do
+    pipeline = Flowline.define(name: "inspected") { param(:token, secret: true) && step(:a) { |token:| token.size } }
+    expect(pipeline.run(dry_run: true, token: "TOPSECRET").inspect).to eq("#<Flowline::Plan inspected 1 steps>")
+  end
 end

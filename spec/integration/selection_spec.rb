@@ -214,7 +214,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(p.run(resume: true).failed_step).to eq(:a)
   end
 
-  it "means steps whose names hold what selectors are made of" do
+  it "means steps whose names hold what selectors are made of", executor: :sequential do
     odd = [:"+", :"a+", :"+a", :"tag:x", :"a b", :"é,🙂"]
     p = pipeline(odd.to_h { |name| [name, []] }.merge(a: [], x: []), x: { tags: :x })
     odd.each { |name| expect([p.run!(only: name.to_s, keep_checkpoint: true), ran].last).to eq([name]) }

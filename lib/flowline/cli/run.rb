@@ -37,7 +37,7 @@ module Flowline
 
       def work(file)
         name, pipeline = file.choose(@options[:pipeline])
-        @command = "flowline run #{file.path} --resume#{" --pipeline #{name}" if @options[:pipeline]}#{secrets(pipeline)}" if Flowline.config.store
+        @command = ["flowline run #{file.path} --resume", *again(name), *secrets(pipeline)].join(" ") if Flowline.config.store
         file.guard { start(pipeline, name, { params: @params, **@options.slice(:executor, :max_threads, :max_processes, :resume, :from, :only) }) }
       rescue Usage => e
         raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
@@ -45,9 +45,15 @@ module Flowline
         raise Usage, "#{e.message}#{e.cause.problems.one? ? "; " : "\n"}params are given as --param NAME=VALUE"
       end
 
-      # They are not recorded, so they must be given again.
+      # What is not recorded.
+      def again(name)
+        given = { pipeline: (name if @options[:pipeline]), **@options.slice(:executor, :max_threads, :max_processes) }.compact
+        given.map { |option, value| "--#{option.to_s.tr("_", "-")} #{value}" }
+      end
+
+      # They are not recorded, either.
       def secrets(pipeline)
-        pipeline.params.values.select { |param| param.secret? && @params.key?(param.name.name) }.map { |param| " --param #{param.name}=…" }.join
+        pipeline.params.values.select { |param| param.secret? && @params.key?(param.name.name) }.map { |param| "--param #{param.name}=…" }
       end
 
       def start(pipeline, name, options)

@@ -111,9 +111,18 @@ module Flowline
       self.next
     end
 
+    # They fail nothing, but somebody should know.
+    def tell_collected(id, results)
+      failed = results.grep(ItemError)
+      return if failed.empty?
+
+      @warnings << "#{failed.size} of #{results.size} items of step #{Name.show(@dag.steps[id].name)} failed; the first: #{failed.first.message}"
+    end
+
     # Every item has ended, or one of them the step.
     def close(id)
       mapping = @mappings[id]
+      tell_collected(id, mapping.results) if @dag.steps[id].options[:on_item_error] == :collect && !mapping.failure
       mapping.failure ? end_badly(id, *mapping.failure) : complete(id, @dag.steps[id], mapping.results)
     end
   end
