@@ -184,6 +184,15 @@ module Flowline
       end
     end
 
+    # What a thread computes that was given up may be computed by others.
+    # @api private
+    def self.give_up(thread)
+      GUARD.synchronize do
+        TURNS.delete_if { |_, turn| turn == thread }
+        FREED.broadcast
+      end
+    end
+
     # Nobody else shares it.
     # @api private
     def lock(_key)

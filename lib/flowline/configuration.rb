@@ -19,7 +19,7 @@ module Flowline
 
     # @return [Symbol, String, #execute]
     def executor
-      @executor || ENV.fetch("FLOWLINE_EXECUTOR", :sequential)
+      @executor || (ENV["FLOWLINE_EXECUTOR"] unless ENV["FLOWLINE_EXECUTOR"] == "") || :sequential
     end
 
     # Called before a child is forked for a step, in the thread that does it.

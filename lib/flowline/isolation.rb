@@ -25,6 +25,11 @@ module Flowline
       end
     end
 
+    # A signal that somebody sent to the child.
+    class Killed < SignalException
+    end
+    private_constant :Killed
+
     # An exception that cannot come over as it is.
     class RemoteError < StandardError
     end
@@ -216,7 +221,7 @@ module Flowline
 
     def child(folder, writer, alive, block)
       Process.setpgid(0, 0)
-      %w[INT TERM].each { |signal| trap(signal, "DEFAULT") }
+      %w[INT TERM].each { |signal| trap(signal) { raise Killed, signal } }
       ENV["TMPDIR"] = folder
       Thread.new { leave_with_parent(alive) }.report_on_exception = false # A step may close what it likes.
       guard = Mutex.new
@@ -257,6 +262,8 @@ module Flowline
     # What the parent can make of it: words in any case, the exception itself where it means the step and not its process.
     def portable(error)
       words = "#{TypeHints.kind(error)}: #{Error.words(error)}"
+      return ["the step's process was killed by #{error.message}"] if Killed === error
+
       if @contain
         return ["the step called exit", error.backtrace] if SystemExit === error
         return [words, error.backtrace] if SignalException === error || NoMemoryError === error

@@ -30,6 +30,17 @@ module Flowline
       @guard ? @guard.synchronize(&block) : yield
     end
 
+    # The same, unless somebody is being told something: then nothing.
+    def if_free
+      return unless @guard&.try_enter
+
+      begin
+        yield
+      ensure
+        @guard.exit
+      end
+    end
+
     # @param name [Symbol]
     # @param step [Step, nil]
     # @param result [Object, nil]

@@ -34,9 +34,10 @@ module Flowline
 
     # @return [Symbol] +:running+, or how it ended: +:succeeded :failed :timed_out :cancelled+
     def status
+      alive = @thread.alive? # First: it may end meanwhile.
       return @runner.result.status if @runner.result
 
-      @thread.alive? ? :running : :failed
+      alive ? :running : :failed
     end
 
     # @return [Hash{Symbol => Symbol}] where each step stands: +:pending :ready :running :waiting+, or how it ended

@@ -67,7 +67,7 @@ module Flowline
     # @return [Integer, Float, nil] a step to {#perform}, seconds to {#wait}, or nothing more
     def next
       following = @run.next
-      tell_passed_over if @timeout # It may have been up.
+      tell_passed_over if @timeout || @cancelled # Its time may have been up.
       following
     end
 
@@ -107,7 +107,7 @@ module Flowline
     def wait(_seconds = nil)
       @idle ||= Idle.new # In one thread there may be nothing to wait for.
       following = @idle.wait { @run.next unless block_given? && yield }
-      tell_passed_over if @timeout
+      tell_passed_over if @timeout || @cancelled
       pass_on(following)
     end
 
@@ -120,6 +120,8 @@ module Flowline
     # @return [void]
     def rouse
       @idle&.wake_all
+    rescue ThreadError # In a trap no lock may be taken.
+      Thread.new { @idle.wake_all }
     end
 
     # Starts nothing more, steps that run always excepted. What runs goes on.
@@ -129,8 +131,9 @@ module Flowline
       return unless @started && @run.ended < @dag.size
 
       @error ||= CancelledError.new(:interrupted)
-      stop(:cancelled, entirely: false)
+      @run.stop(:cancelled, false)
       rouse
+      @observers.if_free { finished(passed_over) } # Else whoever is told something goes on with it.
     end
 
     # An executor could not stop so many of its threads.
@@ -143,11 +146,6 @@ module Flowline
     # @return [Array(Symbol, Object)] where a step stands, and what it waits for, if it does
     def state(id)
       @run.state(id)
-    end
-
-    # @return [String] without values, some of which are secret
-    def inspect
-      "#<#{self.class}>"
     end
 
     private
@@ -211,8 +209,8 @@ module Flowline
 
     # Those whose items had not all started are not among those that the core tells of.
     def passed_over
-      cut = @mappings.select { |id, mapping| !mapping.ended && ended?(id) }.each_value { |mapping| mapping.ended = true }
-      (cut.keys | @run.take_passed_over).sort
+      cut = @mappings.to_a.select { |id, mapping| !mapping.ended && ended?(id) }.each { |_, mapping| mapping.ended = true }
+      (cut.map(&:first) | @run.take_passed_over).sort
     end
 
     def finished(ids)

@@ -212,6 +212,37 @@ RSpec.describe Flowline::Run do
     end
   end
 
+  it "is cancelled at once while a hook waits, and in a trap" do
+    told = Queue.new
+    go_on = Queue.new
+    pipeline = Flowline.define do |p|
+      p.before_step { |step| (told << step.name) && go_on.pop }
+      p.step(:a) { 1 }
+      p.step(:b, depends_on: :a) { |a| a }
+    end
+    run = pipeline.start
+    told.pop
+    before = trap("USR1") { run.cancel }
+    Process.kill(:USR1, Process.pid)
+    Thread.pass until run.steps[:b] == :cancelled
+    expect(run.cancel.status).to eq(:running)
+    go_on << true
+    expect(outcomes(run.wait)).to eq(a: :succeeded, b: %i[cancelled interrupted])
+  ensure
+    trap("USR1", before || "DEFAULT")
+  end
+
+  it "says of a run that succeeds never that it failed" do
+    pipeline = Flowline.define { |p| p.step(:a) { 50_000.times { |i| i } } }
+    seen = Array.new(30) do
+      run = pipeline.start
+      status = run.status
+      status = run.status while status == :running
+      status
+    end
+    expect(seen.uniq).to eq([:succeeded])
+  end
+
   describe "under the command line" do
     let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
 

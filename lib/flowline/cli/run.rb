@@ -58,9 +58,9 @@ module Flowline
 
       def start(pipeline, name, options)
         result, signal = Signals.wait(pipeline.start(reporter: reporters(name), **options), @err)
-        return result.success? ? 0 : 1 unless signal && result.status == :cancelled
+        return result.success? ? 0 : 1 if signal.nil? || result.success?
 
-        @err.puts("flowline: stopped by SIG#{signal}")
+        Signals.say(@err, "flowline: stopped by SIG#{signal}")
         128 + Signal.list.fetch(signal)
       end
 

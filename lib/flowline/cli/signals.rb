@@ -17,14 +17,22 @@ module Flowline
         before = NAMES.to_h { |name| [name, trap(name) { queue << name }] }
         watcher = Thread.new do
           first = queue.pop
-          err.puts("flowline: SIG#{first}: finishing what runs; once more to stop now")
           run.cancel
+          say(err, "flowline: SIG#{first}: finishing what runs; once more to stop now")
           run.cancel(now: true) while queue.pop
         end
         [run.wait, first]
       ensure
         before&.each { |name, handler| trap(name, handler || "DEFAULT") }
         watcher&.kill
+      end
+
+      # Whoever reads it may have gone.
+      # @return [void]
+      def self.say(err, text)
+        err.puts(text)
+      rescue IOError, SystemCallError
+        nil
       end
     end
   end

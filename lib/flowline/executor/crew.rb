@@ -63,6 +63,7 @@ module Flowline
           @threads << start(first) unless @retired
           @threads.delete(thread)
         end
+        Cache.give_up(thread)
         thread.kill
       end
 
