@@ -143,6 +143,14 @@ module Flowline
       group.leaves.transform_values { |leaf| source(leaf) }
     end
 
+    # @param name [Symbol] a step or a nested pipeline
+    # @param outputs [Array] of the steps
+    # @return [Object] its output
+    # @api private
+    def output(name, outputs)
+      pick(source(name), outputs)
+    end
+
     # The steps that a step or group name stands for.
     # @return [Array<Symbol>]
     # @api private
@@ -186,6 +194,10 @@ module Flowline
     end
 
     private
+
+    def pick(source, outputs)
+      source.is_a?(Hash) ? source.transform_values { |inner| pick(inner, outputs) } : outputs[source]
+    end
 
     def outermost(name)
       name = groups[name].parent while name && groups[name].parent

@@ -10,10 +10,6 @@ module Flowline
     attr_reader :results
     # @return [Array(StepError, Symbol), nil] the failure that is the step's, and its outcome
     attr_accessor :failure
-    # @return [Integer] how often the item was tried in vain that was so most often
-    attr_accessor :retries
-    # @return [Boolean] whether its step has ended, and those who want to know that do
-    attr_accessor :ended
 
     # @param source [Enumerable]
     # @param one_thread [Boolean] whether the same thread takes them all
@@ -23,7 +19,6 @@ module Flowline
       @next = 0
       @kept = {}
       @results = []
-      @retries = 0
     end
 
     # @param position [Integer, nil] of an item that was kept; nil: the next item

@@ -52,7 +52,7 @@ module Flowline
       id = @dag.index[name]
       return at(id) if id
 
-      StepResult.of_group(name, @dag.ends(name).map { |leaf| self[leaf] }, output_of(@dag.source(name))) if @dag.groups.key?(name)
+      StepResult.of_group(name, @dag.ends(name).map { |leaf| self[leaf] }, @dag.output(name, @outputs)) if @dag.groups.key?(name)
     end
 
     # @param id [Integer] where the step stands
@@ -112,10 +112,6 @@ module Flowline
       return status unless status == :succeeded
 
       error.is_a?(CancelledError) ? :cancelled : :failed
-    end
-
-    def output_of(source)
-      source.is_a?(Hash) ? source.transform_values { |inner| output_of(inner) } : @outputs[source]
     end
   end
 end

@@ -133,7 +133,7 @@ module Flowline
       @error ||= CancelledError.new(:interrupted)
       @run.stop(:cancelled, false)
       rouse
-      @observers.if_free { finished(passed_over) } # Else whoever is told something goes on with it.
+      @observers.if_free { finished(@run.take_passed_over.sort) } # Else whoever is told something goes on with it.
     end
 
     # An executor could not stop so many of its threads.
@@ -193,24 +193,17 @@ module Flowline
 
     # With nobody to tell it is one call. Else what depends on the step is not told of before it.
     def settle(id, outcome, reason = nil)
-      @mappings[id]&.ended = true
       return @run.report(id, outcome, reason) if @observers.empty?
 
       @observers.in_order do
         @run.report(id, outcome, reason)
-        finished([id, *passed_over])
+        finished([id, *@run.take_passed_over.sort])
       end
     end
 
     # Steps that ended without being performed.
     def tell_passed_over
-      @observers.in_order { finished(passed_over) } unless @observers.empty?
-    end
-
-    # Those whose items had not all started are not among those that the core tells of.
-    def passed_over
-      cut = @mappings.to_a.select { |id, mapping| !mapping.ended && ended?(id) }.each { |_, mapping| mapping.ended = true }
-      (cut.map(&:first) | @run.take_passed_over).sort
+      @observers.in_order { finished(@run.take_passed_over.sort) } unless @observers.empty?
     end
 
     def finished(ids)
@@ -268,7 +261,7 @@ module Flowline
       @observers.in_order do
         @run.stop(:cancelled, entirely) # First, so that dependents of what was running count as interrupted, too.
         running = @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
-        finished(running | passed_over)
+        finished(running + @run.take_passed_over.sort)
       end
     end
 

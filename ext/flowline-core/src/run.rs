@@ -255,8 +255,7 @@ impl Run {
         match report {
             Report::Ended(outcome) => {
                 if outcome == Outcome::Succeeded || outcome.is_failure() {
-                    let of_items = self.items.get(&step).map_or(0, Items::most_attempts);
-                    state.attempts += 1 + of_items;
+                    state.attempts += 1;
                 }
                 self.end(step, outcome, now);
             }
@@ -337,9 +336,10 @@ impl Run {
         self.steps.get(step as usize)?.started
     }
 
-    /// How often the step's callable was called to an end.
+    /// How often the step's callable was called to an end; of items, for the one that was tried most often.
     pub fn attempts(&self, step: StepId) -> u32 {
-        self.steps.get(step as usize).map_or(0, |state| state.attempts)
+        let of_items = self.items.get(&step).map_or(0, Items::most_attempts);
+        self.steps.get(step as usize).map_or(0, |state| state.attempts + of_items)
     }
 
     /// The steps whose failure fails the run, in the order in which they failed.
@@ -353,7 +353,8 @@ impl Run {
         (0..).zip(&self.steps).filter(running).map(|(step, _)| step).collect()
     }
 
-    /// The steps that ended while not in flight, so without a report, since this was last asked.
+    /// The steps that ended without a report on them since this was last asked: while not in flight, or with
+    /// the last of their items in flight when the run was stopped.
     pub fn take_passed_over(&mut self) -> Vec<StepId> {
         std::mem::take(&mut self.passed_over)
     }
@@ -481,7 +482,10 @@ impl Run {
             self.unfinished -= 1;
         }
         self.resources.release_all(step);
-        if self.items.remove(&step).is_some() {
+        if let Some(items) = self.items.remove(&step) {
+            if let Some(state) = self.steps.get_mut(step as usize) {
+                state.attempts += items.most_attempts();
+            }
             self.resources.stir(step);
         }
     }

@@ -341,7 +341,7 @@ mod retries_of_items {
              exhausts m
              item m done more
              item m done nothing
-             attempts m 0
+             attempts m 2
              m ok
              attempts m 3
              item_attempts m 0 0",
@@ -349,8 +349,8 @@ mod retries_of_items {
     }
 
     #[test]
-    fn count_before_a_failure_too_but_not_for_what_was_not_called_to_an_end() {
-        for (ending, attempts) in [("fails", 2), ("times_out", 2), ("interrupted", 0), ("cached", 0)] {
+    fn count_whatever_comes_after_them_as_those_of_other_steps_do() {
+        for (ending, attempts) in [("fails", 2), ("times_out", 2), ("interrupted", 1), ("cached", 1)] {
             let lines = format!(
                 "starts m\n opens m 1\n starts m\n item m 7 retries 0 more\n starts m\n m {ending}\n attempts m {attempts}"
             );
@@ -559,7 +559,7 @@ mod a_stop {
                      running m
                      at 6
                      item m done stopped
-                     passed_over
+                     passed_over m
                      timing m 0 6
                      attempts m 0
                      outcomes m=interrupted after=interrupted
@@ -797,6 +797,7 @@ mod a_stop {
         assert_eq!(run.next(10), Next::Wait(None));
         assert_eq!(run.take_passed_over(), [1]);
         assert_eq!(run.report_item(0, ItemReport::Done, 11), Ok(Left::Stopped));
+        assert_eq!(run.take_passed_over(), [0]);
         assert_eq!(run.next(11), Next::Done);
     }
 }

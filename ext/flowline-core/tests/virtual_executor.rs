@@ -621,12 +621,8 @@ impl<'a> Execution<'a> {
         };
         let left = self.run.report_item(id, report, self.now).unwrap();
         assert_eq!(left, expected, "what is left of {step} after {report:?}");
-        match left {
-            Left::Stopped => self.live[step].told += 1,
-            Left::Nothing => {
-                self.workers[worker] = Worker::Busy(step, Job::Close, self.now + random.below(3) as Nanos);
-            }
-            Left::More => {}
+        if left == Left::Nothing {
+            self.workers[worker] = Worker::Busy(step, Job::Close, self.now + random.below(3) as Nanos);
         }
         self.changed(Event::Item { step: id, report, at: self.now });
     }

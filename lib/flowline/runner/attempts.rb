@@ -41,8 +41,7 @@ module Flowline
       @outputs[id] = output
       yield output if block_given?
       _, _, attempts, *times = @run.step(id)
-      attempts += 1 + (@mappings[id]&.retries || 0)
-      @recording.complete(id, step, [attempts, *times], output) if @recording.stored?
+      @recording.complete(id, step, [attempts + 1, *times], output) if @recording.stored?
       settle(id, :succeeded)
     end
 
@@ -117,11 +116,7 @@ module Flowline
     end
 
     def inputs(step)
-      step.labels.zip(step.depends_on).to_h { |label, name| [label, output_of(@dag.source(name))] }
-    end
-
-    def output_of(source)
-      source.is_a?(Hash) ? source.transform_values { |inner| output_of(inner) } : @outputs[source]
+      step.labels.zip(step.depends_on).to_h { |label, name| [label, @dag.output(name, @outputs)] }
     end
   end
 end

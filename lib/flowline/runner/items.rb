@@ -14,7 +14,7 @@ module Flowline
       @observers.tell(:step_started, step)
       @hints&.check_input(step, inputs(step))
       @run.begin(id)
-      @mappings[id] = Mapping.new(output_of(@dag.source(step.depends_on[step.labels.index(step.each)])), @one_thread)
+      @mappings[id] = Mapping.new(@dag.output(step.depends_on[step.labels.index(step.each)], @outputs), @one_thread)
       # Without a limit, one that takes all there is to do before it does it would never be done.
       @run.open(id, [step.options[:concurrency], @workers].compact.min&.clamp(1, Resources::MOST) || 1)
       tell_passed_over # The run may have been stopped meanwhile.
@@ -98,7 +98,6 @@ module Flowline
 
     def try_item_again(id, mapping, item, again)
       mapping.keep(item.position, item.value)
-      mapping.retries = [mapping.retries, again.attempt].max
       @observers.tell(:step_retried, @dag.steps[id], again)
       end_item(id, :retry, item.position, again.wait)
     end

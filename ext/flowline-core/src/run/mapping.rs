@@ -66,6 +66,7 @@ impl Run {
         }
         match stop {
             Some(stop) if cut => {
+                self.passed_over.push(step);
                 self.end(step, Outcome::Cancelled(stop.reason()), now);
                 Ok(Left::Stopped)
             }
