@@ -4,19 +4,19 @@
 //! steps may be in flight. Time is an argument, so schedules are tested without sleeping; every change
 //! is an [`Event`], so a run can be [replayed](Run::replay) from what was recorded of it.
 
+mod ending;
 mod mapping;
+mod schedule;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use crate::event::{
-    CancelReason, Event, Nanos, Next, OnError, Outcome, Report, RunError, SkipReason, Status, Stop,
-};
+use crate::event::{Event, Nanos, OnError, Outcome, Report, RunError, Status, Stop};
 use crate::graph::{Graph, RunIf, StepId};
 use crate::items::Items;
 use crate::ranking::Ranking;
-use crate::resources::{Needs, Obstacle, Resources};
+use crate::resources::{Needs, Resources};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -182,50 +182,6 @@ impl Run {
         }
     }
 
-    /// What to do at this time. A step that is to start counts as running from now on.
-    pub fn next(&mut self, now: Nanos) -> Next {
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.deadline = None;
-            self.stop(Stop::TimedOut, false, now);
-        }
-        self.wake(now);
-        while let Some(step) = self.first_ready() {
-            let rank = self.rank(step);
-            let can = self.can_start(step, now);
-            match self.resources.obstacle(step, rank, now).filter(|_| can) {
-                None if self.start(step, now).is_ok() => {
-                    self.resources.pass_on(rank, None);
-                    return Next::Start(step);
-                }
-                Some(Obstacle::Pool(pool)) => self.resources.park(rank, pool),
-                Some(Obstacle::Rate(until)) => {
-                    self.resources.pass_on(rank, None);
-                    self.wait(step, until);
-                }
-                None => {
-                    self.resources.pass_on(rank, None);
-                    self.unqueue(step);
-                }
-            }
-        }
-        if self.unfinished == 0 {
-            return Next::Done;
-        }
-        while let Some(&Reverse((until, step))) = self.waiting.peek() {
-            let of_items = self.items.get_mut(&step).is_some_and(|items| items.awaits(until));
-            if of_items || self.phase(step) == Some(Phase::Waiting(until)) {
-                return Next::Wait(Some(self.deadline.map_or(until, |deadline| deadline.min(until))));
-            }
-            self.waiting.pop();
-        }
-        Next::Wait(self.deadline)
-    }
-
-    /// Whether [`next`](Self::next) might start something at once.
-    pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || self.resources.is_stirred()
-    }
-
     /// Takes note that a started step's callable is called only now: the conditions and hooks before it
     /// are not part of its time.
     ///
@@ -271,28 +227,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// Ends the run early: what has not started is cancelled, except steps that run always, unless it
-    /// is to stop `entirely`. Running steps are still reported on. The first reason given stands.
-    pub fn stop(&mut self, stop: Stop, entirely: bool, now: Nanos) {
-        if self.unfinished == 0 || (self.stopped.is_some() && !entirely) {
-            return; // Nothing is left that this could cancel.
-        }
-        (self.entirely, self.stopped_at) = (entirely, now);
-        let outcome = Outcome::Cancelled(self.stopped.get_or_insert(stop).reason());
-        let graph = Arc::clone(&self.graph);
-        for &step in graph.order() {
-            let spared = !entirely && graph.rule(step).run_if == RunIf::Always;
-            match self.phase(step) {
-                _ if spared => {}
-                Some(Phase::Pending | Phase::Ready | Phase::Waiting(_)) => self.end(step, outcome, now),
-                Some(Phase::Running) => self.close(step, outcome, now),
-                _ => {}
-            }
-        }
-        // What is left of those that wait for a pool must not wait for what has been cancelled.
-        self.ready.extend(self.resources.unpark().into_iter().map(Reverse));
     }
 
     /// The state of the run as a whole.
@@ -371,157 +305,5 @@ impl Run {
 
     fn phase(&self, step: StepId) -> Option<Phase> {
         self.steps.get(step as usize).map(|state| state.phase)
-    }
-
-    fn rank(&self, step: StepId) -> u32 {
-        self.ranking.as_ref().map_or_else(|| self.graph.rank(step), |ranking| ranking.rank(step))
-    }
-
-    fn of_rank(&self, rank: u32) -> Option<StepId> {
-        self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
-    }
-
-    fn first_ready(&mut self) -> Option<StepId> {
-        while let Some(rank) = self.resources.wake() {
-            self.ready.push(Reverse(rank));
-        }
-        let Reverse(rank) = self.ready.pop()?;
-        self.of_rank(rank)
-    }
-
-    fn wait(&mut self, step: StepId, until: Nanos) {
-        self.waiting.push(Reverse((until, step)));
-        match (self.items.get_mut(&step), self.steps.get_mut(step as usize)) {
-            (Some(items), _) => items.kept = Some(until),
-            (None, Some(state)) => state.phase = Phase::Waiting(until),
-            (None, None) => {}
-        }
-    }
-
-    fn wake(&mut self, now: Nanos) {
-        while let Some(&Reverse((until, step))) = self.waiting.peek() {
-            if until > now {
-                break;
-            }
-            self.waiting.pop();
-            if self.phase(step) == Some(Phase::Waiting(until)) {
-                self.make_ready(step);
-            }
-            self.wake_items(step, now);
-        }
-    }
-
-    fn make_ready(&mut self, step: StepId) {
-        if let Some(state) = self.steps.get_mut(step as usize) {
-            state.phase = Phase::Ready;
-            self.ready.push(Reverse(self.rank(step)));
-        }
-    }
-
-    fn can_start(&mut self, step: StepId, now: Nanos) -> bool {
-        match self.phase(step) {
-            Some(Phase::Ready) => true,
-            Some(Phase::Waiting(until)) => until <= now,
-            Some(Phase::Running) => self.items.get_mut(&step).is_some_and(|items| {
-                items.wake(now);
-                items.wants()
-            }),
-            _ => false,
-        }
-    }
-
-    fn start(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
-        if step as usize >= self.steps.len() {
-            return Err(RunError::UnknownStep(step));
-        }
-        if !self.can_start(step, now) {
-            return Err(RunError::NotReady(step));
-        }
-        self.resources.take(step, now);
-        self.start_item(step);
-        if let Some(state) = self.steps.get_mut(step as usize) {
-            state.phase = Phase::Running;
-            state.started.get_or_insert(now);
-        }
-        Ok(())
-    }
-
-    /// Ends a step and, without recursion, every step that this decides.
-    fn end(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
-        let graph = Arc::clone(&self.graph);
-        let mut decided = VecDeque::new();
-        let mut next = Some((step, outcome));
-        while let Some((step, outcome)) = next {
-            let rule = graph.rule(step);
-            self.settle(step, outcome, now);
-            if outcome.is_failure() && !rule.optional {
-                self.failures.push(step);
-                if self.on_error == OnError::Stop {
-                    self.stop(Stop::Failed, false, now);
-                }
-            }
-            for dependent in graph.dependents(step) {
-                if self.take_note(dependent, outcome, rule.optional) {
-                    match self.decide(dependent) {
-                        Some(outcome) => decided.push_back((dependent, outcome)),
-                        None => self.make_ready(dependent),
-                    }
-                }
-            }
-            next = decided.pop_front();
-        }
-    }
-
-    fn settle(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
-        if let Some(state) = self.steps.get_mut(step as usize) {
-            if state.phase != Phase::Running {
-                self.passed_over.push(step);
-            }
-            state.phase = Phase::Ended(outcome);
-            state.ended = now;
-            self.unfinished -= 1;
-        }
-        self.resources.release_all(step);
-        if let Some(items) = self.items.remove(&step) {
-            if let Some(state) = self.steps.get_mut(step as usize) {
-                state.attempts += items.most_attempts();
-            }
-            self.resources.stir(step);
-        }
-    }
-
-    /// Tells a step how one of its dependencies ended; true if it was the last one it waited for.
-    fn take_note(&mut self, step: StepId, outcome: Outcome, optional: bool) -> bool {
-        let Some(state) = self.steps.get_mut(step as usize) else { return false };
-        state.open -= 1;
-        match outcome {
-            Outcome::Succeeded | Outcome::Cached | Outcome::Restored => {
-                state.upstream.some_output = true;
-            }
-            Outcome::Skipped(_) => state.upstream.some_skipped = true,
-            Outcome::Failed | Outcome::TimedOut if optional => state.upstream.some_skipped = true,
-            Outcome::Failed | Outcome::TimedOut | Outcome::Cancelled(_) => {
-                state.upstream.some_failed = true;
-            }
-        }
-        state.open == 0 && state.phase == Phase::Pending
-    }
-
-    /// How a step ends whose dependencies all have, or nothing if it is to run.
-    fn decide(&self, step: StepId) -> Option<Outcome> {
-        let run_if = self.graph.rule(step).run_if;
-        if run_if == RunIf::Always {
-            return None;
-        }
-        if let Some(stop) = self.stopped {
-            return Some(Outcome::Cancelled(stop.reason()));
-        }
-        let upstream = self.steps.get(step as usize)?.upstream;
-        match run_if {
-            RunIf::Any if upstream.some_output => None,
-            RunIf::Success if !upstream.some_skipped && !upstream.some_failed => None,
-            _ if upstream.some_failed => Some(Outcome::Cancelled(CancelReason::UpstreamFailed)),
-            _ => Some(Outcome::Skipped(SkipReason::UpstreamSkipped)),
-        }
     }
 }
