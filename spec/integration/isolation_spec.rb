@@ -60,22 +60,8 @@ RSpec.describe "Steps in a process of their own" do
       -> { Process.kill(:SEGV, Process.pid) && sleep } => /was killed by SIG(SEGV|ABRT)/,
       -> { exit(4) } => /the step called exit/
     }.each do |block, message|
-      error = capture_stderr { isolated(&block) }.error
+      error = without_stderr { isolated(&block) }.error
       expect(error.message).to match(message)
-    end
-  end
-
-  # A crash of Ruby writes pages to the descriptor itself.
-  def capture_stderr
-    Tempfile.create("stderr") do |file|
-      saved = $stderr.dup
-      $stderr.reopen(file)
-      begin
-        yield
-      ensure
-        $stderr.reopen(saved)
-        saved.close
-      end
     end
   end
 

@@ -25,18 +25,6 @@ RSpec.describe Flowline::Executor::Process do
     false
   end
 
-  # A crash of Ruby writes pages to the descriptor itself.
-  def without_stderr
-    Tempfile.create("stderr") do |file|
-      saved = $stderr.dup
-      $stderr.reopen(file)
-      yield
-    ensure
-      $stderr.reopen(saved)
-      saved.close
-    end
-  end
-
   it "calls each step in a process of its own, with its inputs, and brings back its output" do
     rows = Array.new(3) { |n| { id: n, text: "ü#{n}", bytes: "\xFF".b } }
     result = processes do

@@ -45,21 +45,25 @@ RSpec.describe "A parallel run in a storm" do
     expect(left).to be_empty, "seed #{seed}: #{what}: in history for ever: #{left}"
   end
 
+  # Runs it in a thread, and lets the block blow at some moments.
+  def weather(storm, what, gusts)
+    thread = Thread.new { storm.run(executor: :parallel, max_threads: 4) }
+    thread.report_on_exception = false
+    gusts.times do
+      random.rand(200).times { Thread.pass }
+      yield thread
+    end
+    expect_end(thread, what)
+    expect_calm(what, store)
+  end
+
   { kill: ->(thread) { thread.kill }, raise: ->(thread) { thread.raise(Gust, "gust") },
     "raise of a StandardError": ->(thread) { thread.raise(IOError, "gust") } }.each do |how, blow|
     it "against the thread that called it always ends, and is recorded as ended: Thread##{how}" do
       storm = pipeline
       storm.run # What is made once is there.
       25.times do |round|
-        what = "round #{round} of #{how}"
-        thread = Thread.new { storm.run(executor: :parallel, max_threads: 4) }
-        thread.report_on_exception = false
-        random.rand(1..3).times do
-          random.rand(200).times { Thread.pass }
-          blow.call(thread)
-        end
-        expect_end(thread, what)
-        expect_calm(what, store)
+        weather(storm, "round #{round} of #{how}", random.rand(1..3)) { |thread| blow.call(thread) }
       end
       expect(storm.run(executor: :parallel)[:join].output).to eq(24 + (2 * (0..11).sum))
     end
@@ -68,15 +72,7 @@ RSpec.describe "A parallel run in a storm" do
       storm = pipeline
       storm.run
       25.times do |round|
-        what = "round #{round} of #{how}"
-        thread = Thread.new { storm.run(executor: :parallel, max_threads: 4) }
-        thread.report_on_exception = false
-        random.rand(1..4).times do
-          random.rand(200).times { Thread.pass }
-          workers.sample(random: random)&.then(&blow)
-        end
-        expect_end(thread, what)
-        expect_calm(what, store)
+        weather(storm, "round #{round} of #{how}", random.rand(1..4)) { workers.sample(random: random)&.then(&blow) }
       end
       expect(storm.run(executor: :parallel)[:join].output).to eq(24 + (2 * (0..11).sum))
     end

@@ -60,6 +60,18 @@ struct Mix {
     rates: usize,
 }
 
+impl Mix {
+    fn of_everything(random: &mut Random) -> Self {
+        Self {
+            troubles: random.pick(&[0, 10, 30]),
+            special: random.pick(&[0, 20, 50]),
+            maps: random.pick(&[0, 30, 60]),
+            pools: random.pick(&[0, 30, 60]),
+            rates: random.pick(&[0, 20]),
+        }
+    }
+}
+
 fn case(random: &mut Random, mix: &Mix) -> Case {
     let count = 1 + random.below(9);
     let density = random.pick(&[0, 10, 20, 40]);
@@ -722,7 +734,7 @@ impl<'a> Execution<'a> {
             }
             let called = matches!(live.reported, Some(Succeeded | Failed | TimedOut));
             let in_items = live.item_vain.iter().max().copied().unwrap_or(0);
-            let attempts = live.calls + if called { 1 + in_items } else { 0 };
+            let attempts = live.calls + in_items + u32::from(called);
             assert_eq!(self.run.attempts(step as StepId), attempts, "attempts of {step}");
         }
         assert_eq!(self.run.failures(), self.failures);
@@ -781,13 +793,7 @@ const SCHEDULES: usize = 4;
 #[test]
 fn outcomes_and_outputs_are_those_of_one_step_after_the_other_whatever_the_schedule() {
     for_each_seed(16_000, |random| {
-        let mix = Mix {
-            troubles: random.pick(&[0, 10, 30]),
-            special: random.pick(&[0, 20, 50]),
-            maps: random.pick(&[0, 30, 60]),
-            pools: random.pick(&[0, 30, 60]),
-            rates: random.pick(&[0, 20]),
-        };
+        let mix = Mix::of_everything(random);
         execute(random, &mix, OnError::Continue, 0, 25);
     });
 }
@@ -795,13 +801,7 @@ fn outcomes_and_outputs_are_those_of_one_step_after_the_other_whatever_the_sched
 #[test]
 fn failures_stops_and_deadlines_end_it_whatever_the_schedule() {
     for_each_seed(12_000, |random| {
-        let mix = Mix {
-            troubles: random.pick(&[0, 10, 30]),
-            special: random.pick(&[0, 20, 50]),
-            maps: random.pick(&[0, 30, 60]),
-            pools: random.pick(&[0, 30, 60]),
-            rates: random.pick(&[0, 20]),
-        };
+        let mix = Mix::of_everything(random);
         let on_error = random.pick(&[OnError::Stop, OnError::Continue]);
         let stops = random.pick(&[0, 5, 20, 50]);
         execute(random, &mix, on_error, stops, 25);

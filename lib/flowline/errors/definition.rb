@@ -1,0 +1,106 @@
+# frozen_string_literal: true
+
+module Flowline
+  # A pipeline that cannot be run as it is written. Everything wrong is in one error: see {#problems}.
+  class DefinitionError < Error
+    # How many problems a message lists; {#problems} has them all.
+    SHOWN = 20
+
+    # @return [String, nil] +file:line+ in the user's code
+    attr_reader :place
+
+    # @param sentence [String, nil] what is wrong and what to do
+    # @param place [String, nil] +file:line+
+    def initialize(sentence = nil, place: nil)
+      @place = place
+      super(place ? "#{sentence} (#{place})" : sentence)
+    end
+
+    # @return [Array<DefinitionError>] all that is wrong; just itself if there is nothing more
+    def problems
+      @problems || [self]
+    end
+
+    # @return [String] the sentence, or the list of them
+    def to_s
+      return super unless @problems
+
+      shown = @problems.first(SHOWN).map { |problem| "  - #{problem.message}" }
+      shown << "  … and #{@problems.size - SHOWN} more" if @problems.size > SHOWN
+      "#{@problems.size} problems:\n#{shown.join("\n")}"
+    end
+
+    # @param problems [Array<DefinitionError>]
+    # @return [DefinitionError] the one error for them all; of their class if they share one
+    # @api private
+    def self.of(problems)
+      return problems.first.dup if problems.one? # It may be raised again elsewhere.
+
+      error = problems.map(&:class).uniq.one? ? problems.first.dup : DefinitionError.new
+      error.tap { error.instance_variable_set(:@problems, problems) }
+    end
+
+    # Raises the one error for these problems, if there are any.
+    # @api private
+    def self.check(problems)
+      raise_at_caller(of(problems)) unless problems.empty?
+    end
+  end
+
+  # Steps that depend on each other in a circle.
+  class CycleError < DefinitionError
+    # How many steps of a long cycle its message names.
+    NAMED = 12
+
+    # @return [Array<Symbol>] the steps in the direction the data flows, the first one again at the end
+    attr_reader :path
+
+    # @param path [Array<Symbol>]
+    # @param place [String, nil]
+    def initialize(path, place: nil)
+      @path = path
+      names = path.map { |name| Name.show(name) }
+      names = [*names.first(NAMED / 2), "… (#{path.size - 1} steps)", *names.last(NAMED / 2)] if names.size > NAMED + 1
+      super("steps depend on each other in a cycle: #{names.join(" → ")}; take one of these dependencies out", place: place)
+    end
+  end
+
+  # A step that depends on one that doesn't exist.
+  class MissingDependencyError < DefinitionError
+    # @return [Symbol] the step that depends
+    attr_reader :step_name
+    # @return [Symbol] what it depends on
+    attr_reader :dependency
+    # @return [Symbol, nil] the step that was probably meant
+    attr_reader :suggestion
+
+    # @param step_name [Symbol]
+    # @param dependency [Symbol]
+    # @param suggestion [Symbol, nil]
+    # @param place [String, nil]
+    def initialize(step_name, dependency, suggestion: nil, place: nil)
+      @step_name = step_name
+      @dependency = dependency
+      @suggestion = suggestion
+      way_out = suggestion ? "did you mean #{Name.show(suggestion)}?" : "define it, or include a pipeline that has it"
+      super("step #{Name.show(step_name)} depends on #{Name.show(dependency)}, which doesn't exist; #{way_out}", place: place)
+    end
+  end
+
+  # Two steps of one name.
+  class DuplicateStepError < DefinitionError
+    # @return [Symbol] the name
+    attr_reader :step_name
+    # @return [Array<String, nil>] where the two are defined
+    attr_reader :places
+
+    # @param step_name [Symbol]
+    # @param places [Array<String, nil>] where the first and the second are defined
+    def initialize(step_name, places: [])
+      @step_name = step_name
+      @places = places
+      where = places.compact.empty? ? "" : ": #{places.map { |place| place || "?" }.join(" and ")}"
+      super("step #{Name.show(step_name)} is defined twice#{where}; rename one, or include the other pipeline with a prefix:")
+    end
+  end
+end

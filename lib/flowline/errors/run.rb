@@ -1,0 +1,236 @@
+# frozen_string_literal: true
+
+require "rbconfig"
+
+module Flowline
+  # Run options and params that are missing, unknown or of the wrong type: all of them, before anything runs.
+  class ParamError < Error
+    # @return [Array<String>] what is wrong, a sentence each
+    attr_reader :problems
+
+    # @param problems [Array<String>]
+    def initialize(problems)
+      @problems = problems
+      super(problems.one? ? problems.first : "#{problems.size} problems:\n#{problems.map { |p| "  - #{p}" }.join("\n")}")
+    end
+  end
+
+  # A step that failed. Its +cause+ is the exception that the step raised.
+  class StepError < Error
+    # Where code lies that is not the user's own.
+    LIBRARIES = [RbConfig::CONFIG["rubylibprefix"], *(Gem.path if defined?(Gem))].freeze
+    private_constant :LIBRARIES
+
+    # @return [Symbol] the step
+    attr_reader :step_name
+    # @return [Exception] what it raised
+    attr_reader :original
+    # @return [Integer] how often it was called
+    attr_reader :attempts
+    # @return [Hash{Symbol => String}] what kind of value each dependency gave it, never the value itself
+    attr_reader :inputs
+
+    # @param step_name [Symbol]
+    # @param original [Exception, nil]
+    # @param attempts [Integer]
+    # @param inputs [Hash{Symbol => String}]
+    # @param detail [String, nil] the original's message, if not as it is
+    def initialize(step_name, original = nil, attempts: 1, inputs: {}, detail: nil)
+      @step_name = step_name
+      @original = original
+      @attempts = attempts
+      @inputs = inputs
+      super(compose(detail || (original && Error.words(original))))
+      set_backtrace(original.backtrace) if original&.backtrace
+    end
+
+    # @return [Exception] the exception that the step raised
+    def cause
+      original || super
+    end
+
+    # @return [String, nil] +file:line+ of the user's own code that raised
+    def place
+      own = File.dirname(__dir__)
+      frames = (original&.backtrace || []).reject { |frame| frame.start_with?("<internal:") }
+      frames = frames.drop_while { |frame| frame.start_with?(own) }.take_while { |frame| !frame.start_with?(own) }
+      line = frames.find { |frame| !frame.start_with?(*LIBRARIES) } || frames.last
+      line && line[/\A.+?:\d+/]
+    end
+
+    private
+
+    def compose(detail)
+      text = +"step #{Name.show(step_name)} failed"
+      text << " after #{attempts} attempts" if attempts > 1
+      first, *others = detail.to_s.lines(chomp: true)
+      text << ": #{[TypeHints.kind(original), *first].join(": ")}" if original
+      text << " (#{place})" if place
+      text << others.map { |line| "\n#{line}" }.join
+      text << "; to leave a step's block early, use `next`" if LocalJumpError === original || UncaughtThrowError === original
+      text
+    end
+  end
+
+  # An item that failed, of a step that is called for each.
+  class ItemError < StepError
+    # @return [Integer] where it stands among the items, from 0
+    attr_reader :position
+    # @return [Object] the item
+    attr_reader :item
+
+    # @param step_name [Symbol]
+    # @param original [Exception]
+    # @param position [Integer]
+    # @param item [Object]
+    # @param facts [Hash] as for {StepError}
+    def initialize(step_name, original, position:, item:, **facts)
+      @position = position
+      @item = item
+      super(step_name, original, **facts)
+    end
+
+    private
+
+    def compose(detail)
+      super.sub(" failed", " failed at item #{position} (#{TypeHints.describe(item)})")
+    end
+  end
+
+  # A step or a run that took longer than it may.
+  class TimeoutError < StepError
+    # @return [Numeric] the limit in seconds
+    attr_reader :limit
+    # @return [Symbol] +:step+ or +:run+: whose limit it was
+    attr_reader :scope
+
+    # @param step_name [Symbol, nil] +nil+ if the run's time was up between steps
+    # @param limit [Numeric] seconds
+    # @param scope [Symbol] +:step+ or +:run+
+    # @param facts [Hash] as for {StepError}
+    def initialize(step_name, limit:, scope: :step, **facts)
+      @limit = limit
+      @scope = scope
+      super(step_name, **facts)
+    end
+
+    private
+
+    def compose(_detail)
+      what = step_name ? "step #{Name.show(step_name)} was stopped by the #{scope}'s" : "the run was stopped by its"
+      "#{what} time limit of #{limit} s; make it faster, or raise timeout:"
+    end
+  end
+
+  # A run that was stopped before its steps ended.
+  class CancelledError < Error
+    # @return [Symbol] +:interrupted+ or +:run_timed_out+
+    attr_reader :reason
+
+    # @return [Exception, nil] what stopped it; +nil+ for a +throw+ or the death of a thread
+    attr_reader :cause
+
+    # @param reason [Symbol]
+    # @param cause [Exception, nil]
+    def initialize(reason, cause = nil)
+      @reason = reason
+      @cause = cause
+      why = cause ? "#{reason}: #{TypeHints.kind(cause)}" : reason
+      super("the run was cancelled (#{why}) before every step had ended; run with resume: true to go on")
+    end
+  end
+
+  # A +before_run+ or +before_step+ hook that raised. Its +cause+ is what the hook raised.
+  class HookError < Error
+    # @return [Symbol] the hook
+    attr_reader :hook
+    # @return [Exception] what it raised
+    attr_reader :original
+
+    # @param hook [Symbol]
+    # @param original [Exception]
+    # @param detail [String, nil] the original's message, if not as it is
+    def initialize(hook, original, detail: nil)
+      @hook = hook
+      @original = original
+      super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; " \
+            "mend the hook, or take it out")
+      set_backtrace(original.backtrace) if original.backtrace
+    end
+
+    # @return [Exception] what the hook raised
+    def cause
+      original
+    end
+  end
+
+  # A checkpoint that does not hold what is needed.
+  class CheckpointError < Error
+    # @return [Array<Symbol>] the steps whose outputs are not in it
+    attr_reader :step_names
+
+    # @param step_names [Array<Symbol>]
+    # @param pipeline_name [String, nil]
+    def initialize(step_names, pipeline_name: nil)
+      @step_names = step_names
+      super("no recorded output of #{step_names.map { |name| Name.show(name) }.join(", ")}#{" of #{pipeline_name}" if pipeline_name}; " \
+            "run the whole pipeline, with keep_checkpoint: true to keep outputs after a success")
+    end
+  end
+
+  # A run that somebody else is working on.
+  class LockedError < CheckpointError
+    # @return [Integer] the process that holds it
+    attr_reader :pid
+
+    # @param pid [Integer]
+    # @param pipeline_name [String]
+    def initialize(pid, pipeline_name)
+      @pid = pid
+      super([], pipeline_name: pipeline_name)
+      @text = "the latest run of #{pipeline_name} is alive in process #{pid}; wait for it, or stop that process"
+    end
+
+    # @return [String]
+    def to_s
+      @text
+    end
+  end
+
+  # A store that cannot be used.
+  class StoreError < Error
+    # @return [String] the file
+    attr_reader :path
+
+    # @return [String] what is wrong and what to do
+    # @api private
+    attr_reader :what
+
+    # @return [Boolean] whether its file makes no sense
+    # @api private
+    def damaged?
+      what.start_with?("is damaged")
+    end
+
+    # @param path [String]
+    # @param what [String] what is wrong and what to do
+    def initialize(path, what)
+      @path = path
+      @what = what
+      super("store #{path}: #{what}; or run without it: FLOWLINE_STORE=off")
+    end
+  end
+
+  # A cache that cannot be used.
+  class CacheError < Error
+    # @return [Object] the cache
+    attr_reader :cache
+
+    # @param cache [Object]
+    # @param what [String] what is wrong and what to do
+    def initialize(cache, what)
+      @cache = cache
+      super("cache #{cache.class}: #{what}")
+    end
+  end
+end
