@@ -259,6 +259,14 @@ module Flowline
       send.call(:error, "it left its block by return, break or throw; use `next`") unless returned || e || Process.pid != own
     end
 
+    # The result of a run within the step holds all of that run.
+    def lighten(error)
+      while error
+        error.result = nil if Error === error
+        error = error.cause
+      end
+    end
+
     # What the parent can make of it: words in any case, the exception itself where it means the step and not its process.
     def portable(error)
       words = "#{TypeHints.kind(error)}: #{Error.words(error)}"
@@ -268,7 +276,7 @@ module Flowline
         return ["the step called exit", error.backtrace] if SystemExit === error
         return [words, error.backtrace] if SignalException === error || NoMemoryError === error
       end
-      error.result = nil if Error === error # It holds the whole run.
+      lighten(error)
       [words, error.backtrace, Marshal.dump(error)]
     rescue StandardError
       [words, error.backtrace, nil, (portable(error.cause) if error.cause)]

@@ -511,6 +511,20 @@ RSpec.shared_examples "an executor" do
       expect(result[:inner].output).to eq(6)
     end
 
+    it "brings out the errors of a pipeline within a step also as causes of others" do
+      inner = Flowline.define { step(:a) { raise "inner" } }
+      given = executor
+      result = execute do
+        step(:wrap) do
+          inner.run!(executor: given)
+        rescue Flowline::StepError
+          raise ArgumentError, "outer"
+        end
+      end
+      expect(result.error.original).to be_an_instance_of(ArgumentError)
+      expect(result.error.original.cause).to be_a(Flowline::StepError).and have_attributes(step_name: :a)
+    end
+
     it "runs a pipeline within a step" do
       inner = Flowline.define { step(:a) { raise "inner" } }
       given = executor
