@@ -118,6 +118,7 @@ module Flowline
     end
 
     # Declares a pool: something that only so many can use at a time, as connections. Steps take of it with +uses:+.
+    # Declared again, it has the new size.
     # @param name [Symbol]
     # @param size [Integer] from 1 up
     # @return [Symbol] the name
@@ -128,10 +129,11 @@ module Flowline
       sound = (name.is_a?(Symbol) || name.is_a?(String)) && size.is_a?(Integer) && size.positive?
       return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], Definition.place)
 
-      problems.delete(@clashes.delete(name.to_sym))
-      @adopted.delete(name.to_sym)
-      pools[name.to_sym] = size
-      name.to_sym
+      name = name.to_sym
+      problems.delete(@clashes.delete(name))
+      @adopted.delete(name)
+      pools[name] = size
+      name
     end
 
     # Copies another pipeline's steps, params and pools, not its hooks.

@@ -67,6 +67,30 @@ module Flowline
         raise ParamError, ["run: unknown executor #{name.inspect}#{suggestion}"]
       end
 
+      # @return [Integer, nil] the number, if it is one of workers
+      # @raise [ArgumentError] it is not
+      # @api private
+      def workers(name, count)
+        return count if count.nil? || (count.is_a?(Integer) && count.positive?)
+
+        raise ArgumentError, "#{name}: must be a whole number from 1 up, not #{count.inspect}"
+      end
+
+      # Calls the block as Rails wants it in threads of others, if it is there.
+      # @return [Object] what the block returns
+      # @api private
+      def within_rails(&block)
+        rails = ::Rails.application if defined?(::Rails.application)
+        rails ? rails.executor.wrap(&block) : yield
+      end
+
+      # Gives back what a thread of ours that ends has of its own, and others may need.
+      # @return [void]
+      # @api private
+      def release
+        ::ActiveRecord::Base.connection_handler.clear_active_connections! if defined?(::ActiveRecord::Base)
+      end
+
       private
 
       def maker(given)

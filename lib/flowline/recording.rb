@@ -69,6 +69,7 @@ module Flowline
       @request = request
       @entries = {}
       @outcomes = {}
+      @turn = Mutex.new
       recall if request.continues?
     end
 
@@ -101,7 +102,7 @@ module Flowline
     # @return [void]
     def complete_item(step, position, item, output)
       digest = Digest.try(item) if records?(step)
-      items_of(step).put(position, digest, output) if digest
+      @turn.synchronize { items_of(step).put(position, digest, output) } if digest
     end
 
     # The run has ended.

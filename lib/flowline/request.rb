@@ -27,7 +27,7 @@ module Flowline
       @root = Flowline.config.root if pipeline.name
       @params = @options.fetch(:params, {}).is_a?(Hash) ? coerce(adopt(gather(arguments))) : {}
       @values = values_beside
-      @executor = resolve { Executor.resolve(@settings[:executor], @settings) }
+      @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
       @reporters = resolve { Reporter.resolve(@options[:reporter]) }
       Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
       freeze

@@ -258,7 +258,7 @@ RSpec.shared_examples "an executor" do
     end
 
     it "ends the run while it waits for a retry" do
-      result = execute(timeout: 0.1) { step(:bad, retries: 1, retry_delay: 60) { raise IOError } }
+      result = execute(timeout: 0.5) { step(:bad, retries: 1, retry_delay: 60) { raise IOError } }
       expect([outcomes(result), result.status]).to eq([{ bad: %i[cancelled run_timed_out] }, :timed_out])
     end
   end

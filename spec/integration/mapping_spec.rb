@@ -101,7 +101,7 @@ RSpec.describe "A step for each item", executor: :in_process do
       end
     end
 
-    it "asks for one when somebody can take it" do
+    it "asks for one when somebody can take it", executor: :sequential do
       log = []
       mapping(Enumerator.new { |items| 3.times { |n| items << log.push([:made, n]).last.last } }) { |n| log << [:called, n] }.run!
       expect(log).to eq([[:made, 0], [:called, 0], [:made, 1], [:called, 1], [:made, 2], [:called, 2]])
@@ -156,19 +156,88 @@ RSpec.describe "A step for each item", executor: :in_process do
     it "stops a source that takes too long with the run's time limit" do
       [:sequential, :parallel].each do |executor|
         result = mapping(Enumerator.new { |items| items << sleep }) { |n| n }.run(executor: executor, timeout: 0.05)
-        expect([result.status, result[:map].status]).to eq(%i[timed_out timed_out])
+        expect([result.status, outcomes(result)[:map]]).to eq([:timed_out, %i[cancelled run_timed_out]])
       end
     end
 
-    it "lets a source that was not used up clean up" do
-      cleaned = Queue.new
-      source = Enumerator.new do |items|
-        loop { items << 1 }
-      ensure
-        cleaned << :cleaned
+    it "lets a source that was not used up clean up, whatever comes of that" do
+      [:sequential, :parallel].each do |executor|
+        cleaned = Queue.new
+        source = Enumerator.new do |items|
+          loop { items << 1 }
+        rescue StandardError
+          raise "must not be rescued"
+        ensure
+          cleaned << Thread.current.name
+          raise "no matter" if cleaned.empty?
+        end
+        result = mapping(source) { |_| raise "no" }.run(executor: executor)
+        expect([result.error.message, Timeout.timeout(10) { cleaned.pop }]).to match([/no/, executor == :parallel ? "flowline items" : Thread.current.name])
       end
-      parallel(mapping(source) { |_| raise "no" })
-      expect(Timeout.timeout(10) { cleaned.pop }).to eq(:cleaned)
+    end
+
+    # An Enumerator whose second item comes when it is told to.
+    def slow(go)
+      Enumerator.new do |items|
+        items << 1
+        items << go.pop
+      end
+    end
+
+    it "holds nothing that others need while it makes an item" do
+      go = Queue.new
+      log = Queue.new
+      run = Flowline.define do |p|
+        p.pool :db, 1
+        p.step(:rows) { slow(go) }
+        p.step(:map, each: :rows, uses: :db, concurrency: 8) { |n| (log << :item) && n }
+        p.step(:first, depends_on: :rows, uses: :db) { |_| log << :first }
+        p.step(:second, depends_on: :first, uses: :db) { |_| log << :second }
+      end.start(executor: :parallel, max_threads: 1)
+      expect(Timeout.timeout(10) { Array.new(3) { log.pop } }).to match_array(%i[item first second])
+      expect([run.steps[:map], run.waits]).to eq([:running, {}])
+      go << 2
+      expect(run.wait(10)[:map].output).to eq([1, 2])
+    end
+
+    it "ends at once when the run is cancelled, or out of time, although it is still at an item" do
+      run = mapping(slow(Queue.new)) { |n| n }.start(executor: :parallel)
+      Thread.pass until run.steps[:map] == :running
+      expect(run.cancel.wait(10).status).to eq(:cancelled)
+      expect(outcomes(mapping(slow(Queue.new)) { |n| n }.run(executor: :parallel, timeout: 0.1))[:map]).to eq(%i[cancelled run_timed_out])
+    end
+
+    it "fails if the thread is killed that makes the items" do
+      go = Queue.new
+      run = mapping(slow(go)) { |n| n }.start(executor: :parallel)
+      Thread.pass until go.num_waiting == 1
+      Thread.list.find { |thread| thread.name == "flowline items" }.kill
+      expect(run.wait(10).error.message).to include("step map failed: ThreadError: the thread that made the items was killed")
+    end
+
+    it "ends the run in good order with an exception of its source that ends programs" do
+      [:sequential, :parallel].each do |executor|
+        [NotImplementedError.new("not here"), SystemExit.new(3)].each do |error|
+          ended = nil
+          source = Enumerator.new { |items| (items << 1) && raise(error) }
+          pipeline = Flowline.define do |p|
+            p.after_run { |result| ended = outcomes(result)[:map] }
+            p.step(:source) { source }
+            p.step(:map, each: :source) { |n| n }
+          end
+          expect { pipeline.run(executor: executor) }.to raise_error(equal(error))
+          expect(ended).to eq(SystemExit === error ? %i[cancelled interrupted] : :failed)
+        end
+      end
+    end
+
+    it "has each item made once, however often it is tried" do
+      [:sequential, :parallel].each do |executor|
+        made = []
+        tried = Hash.new(0)
+        result = mapping(counting(made, 30), retries: 2) { |n| (tried[n] += 1) < 3 && n.odd? ? raise("again") : n }.run(executor: executor)
+        expect([result[:map].output, made]).to eq([(0..29).to_a] * 2)
+      end
     end
   end
 

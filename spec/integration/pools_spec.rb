@@ -254,10 +254,10 @@ RSpec.describe "Pools and rates" do
   end
 
   describe "A rate" do
-    # At most +count+ starts in any +seconds+: the start after so many comes no sooner. The core measures when it hands a
-    # step out, which is a little before it is called.
+    # At most +count+ calls in any +seconds+: the call after so many comes no sooner, but for the moment that it takes to
+    # call something.
     def keeps_to(moments, count, seconds)
-      moments.each_cons(count + 1) { |first, *, last| expect(last - first).to be > seconds * 0.8 }
+      moments.each_cons(count + 1) { |first, *, last| expect(last - first).to be > seconds * 0.9 }
     end
 
     it "limits how often items start, at once as many as it allows" do
@@ -298,6 +298,64 @@ RSpec.describe "Pools and rates" do
       Thread.pass until run.waits == { map: "rate" }
       expect(run.steps).to eq(rows: :succeeded, map: :waiting, free: :succeeded)
       expect(run.cancel.wait(10)).to have_attributes(status: :cancelled)
+    end
+
+    it "counts calls, however an Enumerator makes its items" do
+      [:sequential, :parallel].each do |executor|
+        starts = Queue.new
+        clock = -> { starts << now }
+        bursts = Enumerator.new do |items|
+          8.times do |n|
+            sleep 0.6 if n == 2
+            items << n
+          end
+        end
+        result = run(executor: executor) do
+          step(:rows) { bursts }
+          step(:map, each: :rows, rate: "3/s") { |n| clock.call && n }
+        end
+        expect(result[:map].output).to eq((0..7).to_a)
+        keeps_to(moments(starts), 3, 1.0)
+      end
+    end
+
+    it "does not keep a step of which all items have ended" do
+      [:sequential, :parallel].each do |executor|
+        result = run(executor: executor) do
+          step(:rows) { [1].each }
+          step(:map, each: :rows, rate: "1/h") { |n| n }
+        end
+        expect(result[:map].output).to eq([1])
+      end
+    end
+
+    it "is not used up by items that are recorded" do
+      [:sequential, :parallel].each do |executor|
+        state = { bad: 2 }
+        pipeline = Flowline.define(name: "rated") do |p|
+          p.step(:rows) { [0, 1, 2, 3] }
+          p.step(:map, each: :rows, concurrency: 1, rate: "3/h") { |n| n == state[:bad] ? raise("no") : n }
+        end
+        expect(pipeline.run(executor: executor)).to be_failed
+        state.clear
+        expect(pipeline.run!(resume: true, executor: executor, timeout: 10)[:map].output).to eq([0, 1, 2, 3])
+      end
+    end
+
+    it "is not used up by what is cached, or fails before its call", executor: :in_process do
+      pipeline = lambda do |rate|
+        Flowline.define(name: "rated") do |p|
+          p.step(:rows) { [0, 1, 2] }
+          p.step(:map, each: :rows, rate: rate, cache: true, version: 1) { |n| n }
+          p.step(:keyed, each: :rows, rate: "1/h", on_item_error: :collect, cache: { key: ->(*) { raise "no key" } }) { |n| n }
+          p.step(:step, depends_on: :rows, rate: rate, cache: true) { |rows| rows }
+        end
+      end
+      %i[parallel sequential].each_with_index do |executor, index|
+        result = pipeline.call(index.zero? ? "3/h" : "1/h").run!(executor: executor, timeout: 10)
+        expect(result[:map].output).to eq([0, 1, 2])
+        expect(result[:keyed].item_errors.size).to eq(3)
+      end
     end
 
     it "ends with the run's time limit" do

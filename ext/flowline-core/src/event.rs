@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::graph::StepId;
-use crate::items::ItemReport;
-use crate::resources::Obstacle;
 
 /// Nanoseconds on the caller's monotonic clock, counted from a moment of its choice.
 pub type Nanos = u64;
@@ -67,6 +65,20 @@ pub enum Report {
     RetryAt(Nanos),
 }
 
+/// The position of an item among those of its step.
+pub type Position = u64;
+
+/// What became of an item that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ItemReport {
+    /// It ended, well or not.
+    Done,
+    /// It failed, and its step with it: none is taken any more.
+    Failed,
+    /// An attempt was made; the item at that position asks to be taken again at that time.
+    RetryAt(Position, Nanos),
+}
+
 /// Why a run ends before its steps do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stop {
@@ -111,6 +123,18 @@ pub enum Status {
     TimedOut,
     /// It was stopped.
     Cancelled,
+}
+
+/// The position of a pool among those of the run.
+pub type PoolId = u32;
+
+/// Why a step cannot start now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Too little is left in that pool.
+    Pool(PoolId),
+    /// It started often enough until that time.
+    Rate(Nanos),
 }
 
 /// Where a step stands: what it waits for, or how it ended.
@@ -160,19 +184,35 @@ pub enum Event {
         /// When.
         at: Nanos,
     },
-    /// The items of a started step can be taken.
+    /// The callable of a started step was called.
+    Began {
+        /// Which one.
+        step: StepId,
+        /// When.
+        at: Nanos,
+    },
+    /// A started step is one that is started for each of its items.
     Opened {
         /// Which one.
         step: StepId,
         /// How many may be in flight.
         most: u32,
+        /// When.
+        at: Nanos,
+    },
+    /// Items of a step are there.
+    Supplied {
+        /// Of which step.
+        step: StepId,
+        /// How many.
+        count: u64,
     },
     /// An item of a step was taken for a start of it.
     Taken {
         /// Which step.
         step: StepId,
     },
-    /// A step has no more items but those that were taken.
+    /// No more items of a step are to come.
     Exhausted {
         /// Which one.
         step: StepId,
@@ -183,6 +223,8 @@ pub enum Event {
         step: StepId,
         /// What became of it.
         report: ItemReport,
+        /// Whether the callable was called for it.
+        called: bool,
         /// When.
         at: Nanos,
     },

@@ -4,53 +4,30 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use serde::{Deserialize, Serialize};
-
-use crate::event::Nanos;
-
-/// The position of an item among those of its step.
-pub type Position = u64;
-
-/// What became of an item that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ItemReport {
-    /// It ended, well or not.
-    Done,
-    /// There was none: all have been taken.
-    None,
-    /// It failed, and its step with it: none is taken any more.
-    Failed,
-    /// An attempt was made; the item at that position asks to be taken again at that time.
-    RetryAt(Position, Nanos),
-}
-
-/// What is left of a step whose item was reported on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// Items to come, or in flight.
-    More,
-    /// Nothing: the step itself is to be reported on.
-    Nothing,
-    /// Nothing that may still start: the run has been stopped, and this has ended the step.
-    Stopped,
-}
+use crate::event::{ItemReport, Nanos, Position};
 
 #[derive(Debug)]
 pub(crate) struct Items {
     /// How many may be in flight.
     most: u32,
     in_flight: u32,
-    /// No item is left that was never taken.
+    /// How many are there that were never taken.
+    supplied: u64,
+    /// The position of the first of those.
+    fresh: Position,
+    /// No more are to come.
     exhausted: bool,
     /// One failed for good: no other is tried again.
     failed: bool,
     retries: BinaryHeap<Reverse<(Nanos, Position)>>,
     due: VecDeque<Position>,
-    /// Starts that nobody has taken an item for.
-    handed: VecDeque<Option<Position>>,
+    /// Those that were started and not taken yet.
+    handed: VecDeque<Position>,
     attempts: HashMap<Position, u32>,
     /// Whether items were left when the run was stopped.
     cut: bool,
+    /// The step was started to be reported on, all items having ended.
+    closing: bool,
     /// Whether it is in the queue of steps that could start, or waits to be.
     pub(crate) queued: bool,
     /// Until when its rate keeps it.
@@ -62,6 +39,8 @@ impl Items {
         Self {
             most,
             in_flight: 0,
+            supplied: 0,
+            fresh: 0,
             exhausted: false,
             failed: false,
             retries: BinaryHeap::new(),
@@ -69,33 +48,60 @@ impl Items {
             handed: VecDeque::new(),
             attempts: HashMap::new(),
             cut: false,
+            closing: false,
             queued: false,
             kept: None,
         }
     }
 
     /// Whether another item may start.
-    pub(crate) fn wants(&self) -> bool {
-        self.in_flight < self.most && (!self.exhausted || !self.due.is_empty())
+    pub(crate) fn has_next(&self) -> bool {
+        self.in_flight < self.most && (self.supplied > 0 || !self.due.is_empty())
     }
 
-    /// Whether every item has ended.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.in_flight == 0 && self.exhausted && self.due.is_empty() && self.retries.is_empty()
+    /// Whether every item has ended and nobody was told.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.closing && self.in_flight == 0 && !self.has_left()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight == 0
     }
 
-    pub(crate) fn start(&mut self) {
-        self.in_flight += 1;
-        self.handed.push_back(self.due.pop_front());
+    pub(crate) fn has_retries(&self) -> bool {
+        !self.retries.is_empty()
     }
 
-    /// The item that a start was for: one to be tried again, or the next that was never taken.
+    /// Whether items are left that nothing was started for, or may be to come.
+    fn has_left(&self) -> bool {
+        !self.exhausted || self.supplied > 0 || !self.retries.is_empty() || !self.due.is_empty()
+    }
+
+    /// An item starts: one to be tried again, or the next that was never taken.
+    pub(crate) fn start(&mut self) {
+        self.in_flight += 1;
+        let position = self.due.pop_front().unwrap_or_else(|| {
+            self.supplied -= 1;
+            self.fresh += 1;
+            self.fresh - 1
+        });
+        self.handed.push_back(position);
+    }
+
+    /// Nothing is left but to report on the step.
+    pub(crate) fn start_closing(&mut self) {
+        self.closing = true;
+    }
+
+    /// The item that a start was for.
     pub(crate) fn take(&mut self) -> Option<Position> {
-        self.handed.pop_front().flatten()
+        self.handed.pop_front()
+    }
+
+    pub(crate) fn supply(&mut self, count: u64) {
+        if !self.exhausted {
+            self.supplied = self.supplied.saturating_add(count);
+        }
     }
 
     pub(crate) fn exhaust(&mut self) {
@@ -106,7 +112,6 @@ impl Items {
         self.in_flight = self.in_flight.saturating_sub(1);
         match report {
             ItemReport::Done => {}
-            ItemReport::None => self.exhaust(),
             ItemReport::Failed => {
                 self.failed = true;
                 self.cut = false;
@@ -123,21 +128,21 @@ impl Items {
 
     /// The run has been stopped. True if that ends the step: nothing is in flight, but items are left.
     pub(crate) fn cut(&mut self) -> bool {
-        self.cut |= !(self.exhausted && self.retries.is_empty() && self.due.is_empty());
+        self.cut |= self.has_left();
         self.close();
         self.cut && self.is_idle()
     }
 
     fn close(&mut self) {
         self.exhaust();
+        self.supplied = 0;
         self.retries.clear();
         self.due.clear();
     }
 
     pub(crate) fn wake(&mut self, now: Nanos) {
         if self.kept.is_some_and(|until| until <= now) {
-            self.kept = None;
-            self.queued = false;
+            self.unkeep();
         }
         while let Some(&Reverse((until, position))) = self.retries.peek() {
             if until > now {
@@ -148,11 +153,17 @@ impl Items {
         }
     }
 
+    /// Its rate may let it start again.
+    pub(crate) fn unkeep(&mut self) {
+        if self.kept.take().is_some() {
+            self.queued = false;
+        }
+    }
+
     /// Whether something still waits until that time, the earliest of all: a retry, or the rate.
     pub(crate) fn awaits(&mut self, until: Nanos) -> bool {
-        if self.kept == Some(until) && !self.wants() {
-            self.kept = None;
-            self.queued = false;
+        if self.kept == Some(until) && !self.has_next() {
+            self.unkeep();
         }
         self.kept == Some(until) || self.retries.peek().is_some_and(|&Reverse((first, _))| first == until)
     }

@@ -9,11 +9,8 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use crate::event::Nanos;
+use crate::event::{Nanos, Obstacle, PoolId};
 use crate::graph::StepId;
-
-/// The position of a pool among those of the run.
-pub type PoolId = u32;
 
 /// What each start of a step takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,15 +19,6 @@ pub struct Needs {
     pub pools: Vec<(PoolId, u32)>,
     /// How often it may start within how long.
     pub rate: Option<(u32, Nanos)>,
-}
-
-/// Why a step cannot start now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Too little is left in that pool.
-    Pool(PoolId),
-    /// It started often enough until that time.
-    Rate(Nanos),
 }
 
 #[derive(Debug, Default)]
@@ -42,13 +30,22 @@ struct Pool {
     stirred: bool,
 }
 
+/// How often a step with a rate was called.
+#[derive(Debug, Default)]
+struct Calls {
+    /// When the last ones began, the latest last.
+    begun: VecDeque<Nanos>,
+    /// How many starts may yet lead to one.
+    expected: u32,
+}
+
 /// The state of all pools and rates.
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
     pools: Vec<Pool>,
     needs: HashMap<StepId, Needs>,
-    /// When the steps with a rate last started, the latest last.
-    starts: HashMap<StepId, VecDeque<Nanos>>,
+    /// Of the steps with a rate.
+    calls: HashMap<StepId, Calls>,
     /// How many starts of a step hold what they took.
     held: HashMap<StepId, u32>,
     /// From which pools steps have been woken whose turn has not come, by rank.
@@ -75,24 +72,23 @@ impl Resources {
         Some(Obstacle::Pool(*pool))
     }
 
-    /// Until when its rate keeps a step from starting, if it does.
+    /// Until when its rate keeps a step from starting, if it does. What is expected begins now at the earliest.
     pub(crate) fn kept(&self, step: StepId, now: Nanos) -> Option<Nanos> {
         let (most, period) = self.needs.get(&step)?.rate?;
-        let starts = self.starts.get(&step)?;
-        let first = *starts.get(starts.len().checked_sub(most as usize)?)?;
+        let calls = self.calls.get(&step)?;
+        let first = match most.checked_sub(calls.expected).filter(|&most| most > 0) {
+            Some(most) => *calls.begun.get(calls.begun.len().checked_sub(most as usize)?)?,
+            None => now,
+        };
         let again = first.saturating_add(period);
         (again > now).then_some(again)
     }
 
     /// The step starts.
-    pub(crate) fn take(&mut self, step: StepId, now: Nanos) {
+    pub(crate) fn take(&mut self, step: StepId) {
         let Some(needs) = self.needs.get(&step) else { return };
-        if let Some((most, _)) = needs.rate {
-            let starts = self.starts.entry(step).or_default();
-            starts.push_back(now);
-            if starts.len() > most as usize {
-                starts.pop_front();
-            }
+        if needs.rate.is_some() {
+            self.calls.entry(step).or_default().expected += 1;
         }
         if needs.pools.is_empty() {
             return;
@@ -105,12 +101,22 @@ impl Resources {
         }
     }
 
-    /// The step's last start was none.
-    pub(crate) fn untake(&mut self, step: StepId) {
-        if let Some(starts) = self.starts.get_mut(&step) {
-            starts.pop_back();
+    /// A start of the step leads to a call.
+    pub(crate) fn begin(&mut self, step: StepId, now: Nanos) {
+        let Some((most, _)) = self.needs.get(&step).and_then(|needs| needs.rate) else { return };
+        let calls = self.calls.entry(step).or_default();
+        calls.expected = calls.expected.saturating_sub(1);
+        calls.begun.push_back(now);
+        if calls.begun.len() > most as usize {
+            calls.begun.pop_front();
         }
-        self.release(step);
+    }
+
+    /// A start of the step leads to none.
+    pub(crate) fn spare(&mut self, step: StepId) {
+        if let Some(calls) = self.calls.get_mut(&step) {
+            calls.expected = calls.expected.saturating_sub(1);
+        }
     }
 
     /// One start of the step has ended.

@@ -133,7 +133,12 @@ impl Run {
         match event {
             Event::Started { step, at } => self.start(step, at),
             Event::Reported { step, report, at } => self.report(step, report, at),
-            Event::Opened { step, most } => self.open(step, most),
+            Event::Began { step, at } => self.begin(step, at),
+            Event::Opened { step, most, at } => self.open(step, most, at),
+            Event::Supplied { step, count } => {
+                self.supply(step, count);
+                Ok(())
+            }
             Event::Taken { step } => {
                 self.take(step);
                 Ok(())
@@ -142,7 +147,7 @@ impl Run {
                 self.exhaust(step);
                 Ok(())
             }
-            Event::Item { step, report, at } => self.report_item(step, report, at).map(|_| ()),
+            Event::Item { step, report, called, at } => self.report_item(step, report, called, at),
             Event::Stopped { stop, entirely, at } => {
                 self.stop(stop, entirely, at);
                 Ok(())
@@ -182,19 +187,16 @@ impl Run {
         }
     }
 
-    /// Takes note that a started step's callable is called only now: the conditions and hooks before it
-    /// are not part of its time.
+    /// Takes note that a started step's callable, or that of an item, is called only now: the conditions and hooks
+    /// before it are not part of its time, nor of its rate.
     ///
     /// # Errors
     /// The step is not running.
     pub fn begin(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
-        let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
-        if state.phase != Phase::Running {
-            return Err(RunError::NotRunning(step));
+        if !self.items.contains_key(&step) {
+            self.set_off(step, now)?;
         }
-        if state.attempts == 0 {
-            state.started = Some(now);
-        }
+        self.resources.begin(step, now);
         Ok(())
     }
 
@@ -207,6 +209,9 @@ impl Run {
         let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
         if state.phase != Phase::Running {
             return Err(RunError::NotRunning(step));
+        }
+        if !self.items.contains_key(&step) {
+            self.resources.spare(step); // Unless it was called.
         }
         match report {
             Report::Ended(outcome) => {
@@ -301,6 +306,18 @@ impl Run {
     /// Why nothing of the step may start any more, if that is so.
     fn stop_of(&self, step: StepId) -> Option<Stop> {
         self.stopped.filter(|_| self.entirely || self.graph.rule(step).run_if != RunIf::Always)
+    }
+
+    /// The time of a running step counts from now on, unless this is another attempt.
+    fn set_off(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
+        let state = self.steps.get_mut(step as usize).ok_or(RunError::UnknownStep(step))?;
+        if state.phase != Phase::Running {
+            return Err(RunError::NotRunning(step));
+        }
+        if state.attempts == 0 {
+            state.started = Some(now);
+        }
+        Ok(())
     }
 
     fn phase(&self, step: StepId) -> Option<Phase> {

@@ -391,15 +391,17 @@ mod a_rate {
     use super::*;
 
     #[test]
-    fn lets_a_step_start_so_often_within_so_long() {
+    fn lets_a_step_be_called_so_often_within_so_long() {
         check(
             "",
             STOP,
             "a | rate=2/10",
             "starts a
+             begins a
              at 4
              a retries 4
              starts a
+             begins a
              at 5
              a retries 5
              waits 10
@@ -408,14 +410,17 @@ mod a_rate {
              waits 10
              at 10
              starts a
+             begins a
              a retries 10
              waits 14
              at 14
              starts a
+             begins a
              a retries 14
              waits 20
              at 20
              starts a
+             begins a
              a ok
              attempts a 5
              done succeeded",
@@ -430,15 +435,19 @@ mod a_rate {
             "a | rate=2/10",
             "at 9
              starts a
+             begins a
              a retries 9
              starts a
+             begins a
              at 11
              a retries 11
              waits 19
              at 19
              starts a
+             begins a
              a retries 19
              starts a
+             begins a
              a retries 20
              waits 20
              at 20
@@ -453,6 +462,7 @@ mod a_rate {
             STOP,
             "a | rate=1/10; b | rate=1/10; c",
             "starts a b c
+             begins a b
              a retries 0
              c retries 0
              starts c
@@ -462,6 +472,7 @@ mod a_rate {
              waits 10
              at 10
              starts a b
+             begins a b
              waits",
         );
     }
@@ -472,13 +483,13 @@ mod a_rate {
             "",
             STOP,
             "a | rate=1/10",
-            "starts a\n a retries 25\n waits 25\n state a retry\n at 12\n state a retry\n at 25\n starts a\n a ok",
+            "starts a\n begins a\n a retries 25\n waits 25\n state a retry\n at 12\n state a retry\n at 25\n starts a\n begins a\n a ok",
         );
         check(
             "",
             STOP,
             "a | rate=1/10",
-            "starts a\n a retries 5\n state a rate:10\n waits 5\n at 5\n waits 10\n state a rate:10\n at 10\n starts a",
+            "starts a\n begins a\n a retries 5\n state a rate:10\n waits 5\n at 5\n waits 10\n state a rate:10\n at 10\n starts a\n begins a",
         );
     }
 
@@ -489,6 +500,7 @@ mod a_rate {
             STOP,
             "a | uses=db rate=1/10; b | uses=db",
             "starts a
+             begins a
              waits
              a retries 0
              starts b
@@ -500,6 +512,7 @@ mod a_rate {
              state a rate:10
              at 10
              starts a
+             begins a
              a ok
              done succeeded",
         );
@@ -512,6 +525,7 @@ mod a_rate {
             STOP,
             "a | uses=db rate=1/100; holder | uses=db; c | uses=db",
             "starts a
+             begins a
              a retries 50
              starts holder
              waits 50
@@ -524,7 +538,8 @@ mod a_rate {
              waits 100
              c ok
              at 100
-             starts a",
+             starts a
+             begins a",
         );
     }
 
@@ -536,6 +551,7 @@ mod a_rate {
             STOP,
             "a | uses=db:2 rate=1/100; c | uses=db:2; b | uses=db",
             "starts a
+             begins a
              waits
              a retries 0
              starts c b
@@ -548,6 +564,7 @@ mod a_rate {
              waits
              c ok
              starts a
+             begins a
              waits",
         );
     }
@@ -559,6 +576,7 @@ mod a_rate {
             STOP,
             "tidy | always rate=1/10; a | rate=1/10",
             "starts tidy a
+             begins tidy a
              a retries 0
              tidy retries 0
              waits 10
@@ -568,6 +586,7 @@ mod a_rate {
              waits 10
              at 10
              starts tidy
+             begins tidy
              tidy ok
              outcomes tidy=ok a=interrupted
              done cancelled",
@@ -580,20 +599,22 @@ mod a_rate {
             "",
             STOP,
             "a | rate=1/10; b",
-            "starts a b\n a retries 0\n waits 10\n stop interrupted\n waits\n b ok\n done cancelled",
+            "starts a b\n begins a\n a retries 0\n waits 10\n stop interrupted\n waits\n b ok\n done cancelled",
         );
     }
 
     #[test]
-    fn of_a_long_run_remembers_only_the_starts_that_count() {
+    fn of_a_long_run_is_kept_by_the_last_calls_only() {
         let mut run = Run::new(graph("a").graph, STOP);
         run.share(&[], [(0, Needs { pools: vec![], rate: Some((3, 10)) })].into());
-        let mut starts = vec![];
+        let mut calls = vec![];
         let mut now = 0;
-        while starts.len() < 300_000 {
+        while calls.len() < 300_000 {
             match run.next(now) {
                 Next::Start(0) => {
-                    starts.push(now);
+                    now += calls.len() as u64 % 2;
+                    run.begin(0, now).unwrap();
+                    calls.push(now);
                     run.report(0, flowline_core::event::Report::RetryAt(now + now % 3), now).unwrap();
                 }
                 Next::Wait(Some(until)) => {
@@ -603,8 +624,340 @@ mod a_rate {
                 other => panic!("{other:?}"),
             }
         }
-        assert!(starts.windows(4).all(|w| w[3] - w[0] >= 10), "never more than three in ten");
-        assert!(starts.windows(4).all(|w| w[3] - w[0] <= 13), "and no fewer than can be");
+        assert!(calls.windows(4).all(|w| w[3] - w[0] >= 10), "never more than three in ten");
+        assert!(calls.windows(4).all(|w| w[3] - w[0] <= 14), "and no fewer than can be");
+    }
+}
+
+mod a_call {
+    use super::*;
+
+    #[test]
+    fn counts_from_when_it_begins_not_from_its_start() {
+        check(
+            "",
+            STOP,
+            "a | rate=1/10",
+            "starts a
+             at 4
+             begins a
+             at 6
+             a retries 6
+             waits 14
+             state a rate:14
+             at 14
+             starts a",
+        );
+        check(
+            "",
+            STOP,
+            "m | rate=2/10",
+            "starts m
+             opens m 5
+             supplies m 5
+             starts m m
+             waits 10
+             at 4
+             begins m
+             waits 10
+             at 5
+             begins m
+             waits 10
+             at 10
+             waits 14
+             at 14
+             starts m
+             waits 15
+             at 15
+             starts m
+             waits 25",
+        );
+    }
+
+    #[test]
+    fn that_is_expected_keeps_other_items_from_starting() {
+        check(
+            "",
+            STOP,
+            "m | rate=2/10",
+            "starts m
+             opens m 5
+             supplies m 5
+             starts m
+             begins m
+             at 3
+             starts m
+             waits 10
+             at 10
+             starts m
+             waits 20
+             at 17
+             begins m
+             waits 20
+             at 20
+             waits 27
+             at 27
+             starts m
+             begins m
+             waits 37",
+        );
+    }
+
+    #[test]
+    fn that_is_expected_for_long_is_asked_for_again_and_again() {
+        check(
+            "",
+            STOP,
+            "m | rate=1/10",
+            "starts m
+             opens m 2
+             supplies m 2
+             at 1
+             starts m
+             waits 11
+             at 11
+             waits 21
+             at 25
+             waits 35
+             begins m
+             waits 35
+             item m done
+             waits 35
+             state m rate:35
+             at 35
+             starts m",
+        );
+    }
+
+    #[test]
+    fn that_is_expected_does_not_hold_what_waits_longer() {
+        // Two of three are expected; the third began, and is what it waits for.
+        check(
+            "",
+            STOP,
+            "m | rate=3/10",
+            "starts m
+             opens m 9
+             supplies m 9
+             starts m
+             begins m
+             at 2
+             starts m m
+             waits 10
+             at 9
+             begins m m
+             waits 10
+             at 10
+             starts m
+             waits 19",
+        );
+    }
+
+    #[test]
+    fn that_a_step_does_not_make_is_none() {
+        check(
+            "",
+            STOP,
+            "a | rate=1/10",
+            "starts a
+             a retries 0
+             starts a
+             a retries 1
+             waits 1
+             state a retry
+             at 1
+             state a ready
+             starts a
+             begins a
+             a retries 2
+             state a rate:11
+             at 2
+             waits 11",
+        );
+    }
+
+    #[test]
+    fn that_was_made_still_counts_when_another_is_not() {
+        check(
+            "",
+            STOP,
+            "a | rate=2/10",
+            "starts a
+             begins a
+             a retries 1
+             at 1
+             starts a
+             a retries 1
+             starts a
+             begins a
+             a retries 1
+             waits 10
+             at 10
+             starts a
+             a retries 10
+             starts a
+             begins a
+             a retries 10
+             waits 11",
+        );
+    }
+
+    #[test]
+    fn that_an_item_does_not_make_lets_the_next_start_at_once() {
+        for end in ["done uncalled", "0 retries 50 uncalled"] {
+            check(
+                "",
+                STOP,
+                "m | rate=1/10",
+                &format!(
+                    "starts m
+                     opens m 2
+                     supplies m 9
+                     starts m
+                     waits 10
+                     ready nothing
+                     at 3
+                     item m {end}
+                     ready at_once
+                     state m ready
+                     starts m
+                     takes m 0 1
+                     waits 13
+                     begins m
+                     item m done
+                     state m rate:13
+                     waits 13
+                     at 13
+                     starts m"
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn that_an_item_does_not_make_leaves_those_that_were_made() {
+        check(
+            "",
+            STOP,
+            "m | rate=2/10",
+            "starts m
+             opens m 5
+             supplies m 9
+             starts m m
+             at 2
+             begins m
+             waits 12
+             item m done
+             waits 12
+             at 5
+             item m done uncalled
+             starts m
+             waits 12
+             item m done uncalled
+             ready at_once
+             starts m
+             begins m
+             waits 12
+             at 12
+             starts m
+             waits 15",
+        );
+    }
+
+    #[test]
+    fn that_an_item_does_not_make_gives_back_one_place() {
+        check(
+            "",
+            STOP,
+            "m | rate=2/10",
+            "starts m
+             opens m 5
+             supplies m 9
+             starts m m
+             waits 10
+             at 1
+             item m done uncalled
+             starts m
+             waits 11
+             at 2
+             item m done uncalled
+             item m done uncalled
+             starts m m
+             waits 12",
+        );
+    }
+
+    #[test]
+    fn that_an_item_does_not_make_frees_a_pool_too() {
+        check(
+            "db=1",
+            STOP,
+            "m | uses=db rate=1/10; a | uses=db",
+            "starts m
+             opens m 2
+             supplies m 3
+             starts m
+             waits 10
+             state a pool:db
+             item m done uncalled
+             starts m
+             waits 10
+             begins m
+             item m done
+             starts a
+             waits 10
+             at 10
+             waits
+             state m pool:db
+             a ok
+             starts m",
+        );
+    }
+
+    #[test]
+    fn of_a_step_that_turns_out_to_have_items_is_not_expected() {
+        check(
+            "",
+            STOP,
+            "m | rate=2/10",
+            "starts m
+             at 1
+             m retries 1
+             starts m
+             begins m
+             m retries 1
+             starts m
+             opens m 3
+             supplies m 3
+             starts m
+             begins m
+             waits 11
+             at 11
+             starts m",
+        );
+    }
+
+    #[test]
+    fn of_one_step_is_none_of_another() {
+        check(
+            "",
+            STOP,
+            "m | rate=1/10; n | rate=1/10; free",
+            "starts m n free
+             opens m 5
+             opens n 5
+             supplies m 5
+             supplies n 5
+             starts m n
+             begins n free
+             at 1
+             waits 10
+             item m done uncalled
+             starts m
+             waits 10
+             item n done
+             state n rate:10",
+        );
     }
 }
 
@@ -624,6 +977,7 @@ mod a_state {
              state b pool:db
              state c running
              starts e
+             begins e
              e retries 0
              state e rate:10
              waits 10
@@ -696,9 +1050,11 @@ mod has_ready {
              a ok
              ready at_once
              starts c
+             at 52
+             begins c
              ready nothing
-             c retries 50
-             waits 60
+             c retries 52
+             waits 62
              ready nothing",
         );
     }

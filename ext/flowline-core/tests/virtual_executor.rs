@@ -1,5 +1,5 @@
 //! Workers that take their next step themselves, in virtual time and random order: random graphs, pools,
-//! rates, items, retries, failures, stops and deadlines against a naive reading of the contract.
+//! rates, items that come bit by bit, retries, failures, stops and deadlines against a naive reading of the contract.
 //!
 //! A failure prints its seed; `FLOWLINE_SEED=<seed> cargo test --test virtual_executor` repeats that case alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use common::{Random, for_each_seed};
 use flowline_core::event::Outcome::{Cached, Cancelled, Failed, Restored, Skipped, Succeeded, TimedOut};
-use flowline_core::event::{CancelReason, Event, Nanos, Next, OnError, Outcome, Report, SkipReason, Stop};
+use flowline_core::event::{
+    CancelReason, Event, ItemReport, Nanos, Next, OnError, Outcome, Position, Report, SkipReason, Stop,
+};
 use flowline_core::graph::{Graph, Rule, RunIf, StepId};
-use flowline_core::items::{ItemReport, Left, Position};
 use flowline_core::ranking::Ranking;
 use flowline_core::resources::Needs;
 use flowline_core::run::Run;
@@ -23,8 +24,10 @@ struct Map {
     retries: Vec<u32>,
     failing: Option<Position>,
     most: u32,
-    /// Whether the caller knows which item is the last when it takes it.
-    known: bool,
+    /// How many come at a time, at most.
+    portion: usize,
+    /// How long it may take until the next ones come, or until it is known that there are no more.
+    pause: usize,
 }
 
 impl Map {
@@ -125,7 +128,7 @@ fn map(random: &mut Random, troubles: usize) -> Map {
     let retries = (0..len).map(|_| if random.percent(25) { 1 + random.below(3) as u32 } else { 0 }).collect();
     let failing = (len > 0 && random.percent(troubles)).then(|| random.below(len) as Position);
     let most = if random.percent(20) { u32::MAX } else { 1 + random.below(4) as u32 };
-    Map { retries, failing, most, known: len > 0 && random.percent(50) }
+    Map { retries, failing, most, portion: random.pick(&[1, 3, 7]), pause: random.pick(&[1, 4, 15]) }
 }
 
 fn mix(seed: u64, value: u64) -> u64 {
@@ -186,20 +189,31 @@ struct Live {
     starts: u32,
     /// Starts that hold what they took of the pools.
     holding: u32,
-    /// When it started, without the starts that opened it.
-    rated: Vec<Nanos>,
+    /// When it counts as started.
+    started: Option<Nanos>,
+    /// When it was called, or its items.
+    begun: Vec<Nanos>,
+    /// How many starts may yet lead to a call.
+    expected: usize,
+    /// Until when, at most, the run may take it for kept because of calls that were expected when it was asked.
+    guessed: Nanos,
     open: bool,
+    /// When the next items come, unless all have.
+    feeding: Option<Nanos>,
+    supplied: Position,
     in_flight: u32,
     fresh: Position,
     exhausted: bool,
+    /// It was started to be reported on.
+    closing: bool,
     failed: bool,
     left_over: bool,
     /// Items to be tried again, until they are taken.
     retries: Vec<(Nanos, Position)>,
     /// Those are not tried again after all, except where a start was made for them.
     given_up: bool,
-    /// For each start that no item was taken for: whether it is for one to be tried again.
-    handed: VecDeque<bool>,
+    /// What those starts were for that nothing was taken for.
+    handed: VecDeque<Handed>,
     item_starts: Vec<u32>,
     item_vain: Vec<u32>,
     results: Vec<Option<u64>>,
@@ -214,7 +228,7 @@ impl Live {
     fn retries(&self) -> Vec<Nanos> {
         let mut times: Vec<Nanos> = self.retries.iter().map(|&(until, _)| until).collect();
         times.sort_unstable();
-        let started = self.handed.iter().filter(|again| **again).count();
+        let started = self.handed.iter().filter(|handed| **handed == Handed::Again).count();
         times.split_off(if self.given_up { times.len() } else { started })
     }
 
@@ -222,11 +236,42 @@ impl Live {
         self.retries().first().is_some_and(|&until| until <= now)
     }
 
+    /// Whether an item could start, but for how many are in flight.
+    fn has_next(&self, now: Nanos) -> bool {
+        self.has_retry(now) || self.fresh < self.supplied
+    }
+
+    /// Whether items are left that nothing was started for, or may be to come.
+    fn has_left(&self) -> bool {
+        !self.exhausted || self.fresh < self.supplied || !self.retries().is_empty()
+    }
+
+    /// Whether nothing is left of the open step but to report on it.
+    fn is_over(&self) -> bool {
+        self.open && !self.closing && self.in_flight == 0 && !self.has_left()
+    }
+
+    /// Whether a stop has ended the open step.
+    fn is_cut(&self) -> bool {
+        self.open && self.left_over && self.in_flight == 0
+    }
+
     /// No item is taken any more but those that were started.
     fn close(&mut self) {
         self.exhausted = true;
+        self.supplied = self.fresh;
         self.given_up = true;
     }
+}
+
+/// What a start of an open step is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handed {
+    /// An item to be tried again.
+    Again,
+    Fresh(Position),
+    /// The report on the step.
+    Close,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -245,8 +290,18 @@ enum Worker {
     Asleep(Option<Nanos>),
     /// It was given a start of an open step, and has not taken its item.
     Handed(usize),
-    Busy(usize, Job, Nanos),
+    /// It makes ready for a call, which begins at that time.
+    Preparing(usize, Job, Nanos),
+    /// Until that time; whether it has called something.
+    Busy(usize, Job, bool, Nanos),
     Gone,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Actor {
+    Worker(usize),
+    /// What supplies the items of that step.
+    Feeder(usize),
 }
 
 struct Execution<'a> {
@@ -311,11 +366,16 @@ impl<'a> Execution<'a> {
                     random.percent(30),
                 );
             }
-            let able: Vec<usize> = (0..self.workers.len()).filter(|&worker| self.can_act(worker)).collect();
-            if able.is_empty() {
-                self.pass_time();
-            } else {
-                self.act(random.pick(&able), random);
+            let workers = (0..self.workers.len()).filter(|&worker| self.can_act(worker)).map(Actor::Worker);
+            let is_due = |&step: &usize| self.live[step].feeding.is_some_and(|at| at <= self.now);
+            let feeders = (0..self.live.len()).filter(is_due).map(Actor::Feeder);
+            let able: Vec<Actor> = workers.chain(feeders).collect();
+            match able.is_empty() {
+                true => self.pass_time(),
+                false => match random.pick(&able) {
+                    Actor::Worker(worker) => self.act(worker, random),
+                    Actor::Feeder(step) => self.feed(step, random),
+                },
             }
             self.note_passed_over();
         }
@@ -326,7 +386,7 @@ impl<'a> Execution<'a> {
         match self.workers[worker] {
             Worker::Idle | Worker::Handed(_) => true,
             Worker::Asleep(until) => until.is_some_and(|until| until <= self.now),
-            Worker::Busy(_, _, end) => end <= self.now,
+            Worker::Preparing(_, _, until) | Worker::Busy(_, _, _, until) => until <= self.now,
             Worker::Gone => false,
         }
     }
@@ -334,15 +394,16 @@ impl<'a> Execution<'a> {
     /// Nobody can do anything now.
     fn pass_time(&mut self) {
         if self.workers.iter().any(|worker| matches!(worker, Worker::Asleep(_))) {
-            let idle = self.due().into_iter().find(|&step| self.may_start(step));
+            let idle = self.idle();
             assert_eq!(idle, None, "a worker is idle, and this step could start");
         }
         let next = self.workers.iter().filter_map(|worker| match worker {
             Worker::Asleep(until) => *until,
-            Worker::Busy(_, _, end) => Some(*end),
+            Worker::Preparing(_, _, until) | Worker::Busy(_, _, _, until) => Some(*until),
             _ => None,
         });
-        self.now = next.min().expect("everybody waits for nothing: a deadlock");
+        let feeders = self.live.iter().filter_map(|live| live.feeding);
+        self.now = next.chain(feeders).min().expect("everybody waits for nothing: a deadlock");
     }
 
     /// Something was told to the run: whoever sleeps asks again.
@@ -365,25 +426,34 @@ impl<'a> Execution<'a> {
         match state {
             Worker::Idle | Worker::Asleep(_) => self.ask(worker, random),
             Worker::Handed(step) => self.take(worker, step, random),
-            Worker::Busy(step, Job::Step, _) if self.live[step].calls < self.case.steps[step].retries => {
-                self.retry(step, random);
+            Worker::Preparing(step, job, _) => self.begin(worker, step, job, random),
+            Worker::Busy(step, Job::Step, ..) if self.is_to_retry(step) => self.retry(step, random),
+            Worker::Busy(step, Job::Step, ..) if self.case.steps[step].map.is_some() => {
+                self.open(step, random);
             }
-            Worker::Busy(step, Job::Step, _) if self.case.steps[step].map.is_some() => self.open(step),
-            Worker::Busy(step, Job::Step | Job::Close, _) => self.report(step),
-            Worker::Busy(step, Job::Item(position), _) => {
+            Worker::Busy(step, Job::Step | Job::Close, ..) => self.report(step),
+            Worker::Busy(step, Job::Item(position), called, _) => {
                 let map = self.case.steps[step].map.as_ref().unwrap();
-                let report = if self.live[step].item_vain[position as usize] < map.retries[position as usize]
-                {
+                let report = if self.is_item_to_retry(step, position) {
                     ItemReport::RetryAt(position, self.now + random.below(8) as Nanos)
                 } else if map.failing == Some(position) {
                     ItemReport::Failed
                 } else {
                     ItemReport::Done
                 };
-                self.report_item(worker, step, Some(position), report, random);
+                self.report_item(step, position, report, called);
             }
             Worker::Gone => panic!("it is gone"),
         }
+    }
+
+    fn is_to_retry(&self, step: usize) -> bool {
+        self.live[step].calls < self.case.steps[step].retries
+    }
+
+    fn is_item_to_retry(&self, step: usize, position: Position) -> bool {
+        let map = self.case.steps[step].map.as_ref().unwrap();
+        self.live[step].item_vain[position as usize] < map.retries[position as usize]
     }
 
     fn ask(&mut self, worker: usize, random: &mut Random) {
@@ -394,10 +464,13 @@ impl<'a> Execution<'a> {
                 self.note_stop(Stop::TimedOut, false);
             }
         }
+        self.note_guesses();
         let has_ready = self.run.has_ready();
         let next = self.run.next(self.now);
         assert_eq!(self.run.is_stopped(), self.stopped.is_some(), "nothing else stops it");
         self.note_passed_over();
+        let cut = |step: &usize| self.is_stopped(*step) && !self.ended(*step) && self.live[*step].is_cut();
+        assert_eq!((0..self.live.len()).find(cut), None, "a stop has ended this step");
         match next {
             Next::Start(step) => {
                 assert!(has_ready || self.waited != Some(self.now), "there was nothing ready: {step}");
@@ -405,9 +478,9 @@ impl<'a> Execution<'a> {
                 self.start(worker, step as usize, random);
             }
             Next::Wait(until) => {
-                let idle = self.due().into_iter().find(|&step| self.may_start(step));
+                let idle = self.idle();
                 assert_eq!(idle, None, "this step could start");
-                assert_eq!(until, self.next_time(), "the next time at which something could change");
+                self.check_wait(until);
                 assert!(!self.run.has_ready(), "so that nobody asks in vain");
                 assert!(until.is_none_or(|until| until > self.now));
                 self.workers[worker] = Worker::Asleep(until);
@@ -429,7 +502,7 @@ impl<'a> Execution<'a> {
         self.stopped.is_some_and(|(_, entirely)| entirely || !self.case.always(step))
     }
 
-    /// The steps that could start or start another item, but for what they share; the first in rank first.
+    /// The steps that could start, start another item, or be reported on, but for what they share; the first in rank first.
     fn due(&self) -> Vec<usize> {
         let due = |&step: &usize| {
             let live = &self.live[step];
@@ -437,7 +510,7 @@ impl<'a> Execution<'a> {
                 return false;
             }
             if live.open {
-                return live.in_flight < self.most(step) && (live.has_retry(self.now) || !live.exhausted);
+                return live.is_over() || (live.in_flight < self.most(step) && live.has_next(self.now));
             }
             !live.running
                 && live.waiting.is_none_or(|until| until <= self.now)
@@ -461,34 +534,68 @@ impl<'a> Execution<'a> {
         self.case.pools[pool as usize].checked_sub(used).expect("more is used than there is")
     }
 
-    /// Until when its rate keeps the step.
+    /// Until when, at most, its rate keeps the step: what is expected begins now at the earliest.
     fn kept(&self, step: usize) -> Option<Nanos> {
         let (count, period) = self.case.steps[step].needs.rate?;
-        let rated = &self.live[step].rated;
-        let first = rated.len().checked_sub(count as usize)?;
-        Some(rated[first] + period).filter(|&until| until > self.now)
+        let live = &self.live[step];
+        if live.is_over() {
+            return None;
+        }
+        let ends = live.begun.iter().map(|at| at + period);
+        let room =
+            |now: Nanos| ends.clone().filter(|&end| end > now).count() + live.expected < count as usize;
+        if room(self.now) {
+            return None;
+        }
+        Some(ends.clone().find(|&end| room(end)).unwrap_or(self.now + period))
+    }
+
+    /// Whether its rate keeps the step, whatever becomes of the calls that have begun.
+    fn is_kept_by_expected(&self, step: usize) -> bool {
+        let rate = self.case.steps[step].needs.rate;
+        rate.is_some_and(|(count, _)| self.live[step].expected >= count as usize)
+    }
+
+    /// The run is asked: of those steps it can only guess until when they are kept.
+    fn note_guesses(&mut self) {
+        for step in 0..self.live.len() {
+            if self.is_kept_by_expected(step) {
+                let (_, period) = self.case.steps[step].needs.rate.unwrap();
+                self.live[step].guessed = self.now + period;
+            }
+        }
     }
 
     /// The pools in which too little is left for the step.
     fn short(&self, step: usize) -> Vec<u32> {
-        let needs = self.case.steps[step].needs.pools.iter();
+        let over = self.live[step].is_over();
+        let needs = self.case.steps[step].needs.pools.iter().filter(|_| !over);
         needs.filter(|&&(pool, amount)| self.free(pool) < amount).map(|&(pool, _)| pool).collect()
     }
 
     fn uses(&self, step: usize, pool: u32) -> bool {
-        self.case.steps[step].needs.pools.iter().any(|&(needed, _)| needed == pool)
+        !self.live[step].is_over()
+            && self.case.steps[step].needs.pools.iter().any(|&(needed, _)| needed == pool)
     }
 
     /// Those that come before the step in rank and wait for pools only, and for which.
-    fn before(&self, step: usize) -> Vec<(usize, Vec<u32>)> {
-        let first = self.due().into_iter().take_while(|&other| other != step);
+    fn before(&self, step: usize, due: &[usize]) -> Vec<(usize, Vec<u32>)> {
+        let first = due.iter().copied().take_while(|&other| other != step);
         first.filter(|&other| self.kept(other).is_none()).map(|other| (other, self.short(other))).collect()
     }
 
-    /// Whether nothing keeps the step from starting, and nothing before it waits for the same pool.
-    fn may_start(&self, step: usize) -> bool {
+    /// Whether nothing keeps the step from starting, and nothing that is due before it waits for the same pool.
+    fn may_start(&self, step: usize, due: &[usize]) -> bool {
         let blocked = |(_, short): &(usize, Vec<u32>)| short.iter().any(|&pool| self.uses(step, pool));
-        self.kept(step).is_none() && self.short(step).is_empty() && !self.before(step).iter().any(blocked)
+        self.kept(step).is_none()
+            && self.short(step).is_empty()
+            && !self.before(step, due).iter().any(blocked)
+    }
+
+    /// A step that could start.
+    fn idle(&self) -> Option<usize> {
+        let due = self.due();
+        due.iter().copied().find(|&step| self.may_start(step, &due))
     }
 
     /// The next time at which something could start that cannot now, or the time is up.
@@ -504,109 +611,179 @@ impl<'a> Execution<'a> {
         going_on.filter_map(of).chain(self.deadline).min()
     }
 
+    /// It is that next time exactly, unless a step was found kept by calls that were expected only: it may be
+    /// asked for sooner.
+    fn check_wait(&self, until: Option<Nanos>) {
+        let next = self.next_time();
+        let guessed = |&step: &usize| self.kept(step).is_some() && self.live[step].guessed > self.now;
+        if until.is_some() && self.due().iter().any(guessed) {
+            assert!(until <= next, "no later than something could change: {until:?} {next:?}");
+        } else {
+            assert_eq!(until, next, "the next time at which something could change");
+        }
+    }
+
     fn check_start(&self, step: usize) {
         let due = self.due();
         assert!(due.contains(&step), "{step} can start");
-        assert!(!self.is_stopped(step), "{step} has been stopped");
+        assert!(!self.is_stopped(step) || self.live[step].is_over(), "{step} has been stopped");
         assert_eq!(self.kept(step), None, "{step} is not kept by its rate");
         assert_eq!(self.short(step), [0; 0], "there is room for {step}");
-        for (other, short) in self.before(step) {
-            assert!(!self.may_start(other), "{other} comes before {step}");
+        for (other, short) in self.before(step, &due) {
+            assert!(!self.may_start(other, &due), "{other} comes before {step}");
             // What waits for one pool only waits there, whatever it waited for before.
-            let overtaken =
-                matches!(short[..], [pool] if self.uses(step, pool) && !self.may_be_behind(other, pool));
+            let overtaken = matches!(short[..], [pool] if self.uses(step, pool) && !self.may_be_behind(other, pool, &due));
             assert!(!overtaken, "{step} overtakes {other}");
         }
     }
 
     /// Whether another that comes before the step may wait for a pool that the step needs, too, besides that one.
-    fn may_be_behind(&self, step: usize, besides: u32) -> bool {
+    fn may_be_behind(&self, step: usize, besides: u32, due: &[usize]) -> bool {
         let needs = &self.case.steps[step].needs.pools;
         let shared = |other| needs.iter().any(|&(pool, _)| pool != besides && self.uses(other, pool));
-        self.before(step).iter().any(|(other, short)| !short.is_empty() && shared(*other))
+        self.before(step, due).iter().any(|(other, short)| !short.is_empty() && shared(*other))
     }
 
     fn start(&mut self, worker: usize, step: usize, random: &mut Random) {
         self.events.push(Event::Started { step: step as StepId, at: self.now });
         let now = self.now;
+        let rated = self.case.steps[step].needs.rate.is_some();
         let live = &mut self.live[step];
+        if live.is_over() {
+            live.closing = true;
+            live.handed.push_back(Handed::Close);
+            self.workers[worker] = Worker::Handed(step);
+            return;
+        }
         live.holding += 1;
-        live.rated.push(now);
-        self.workers[worker] = if live.open {
+        live.expected += usize::from(rated);
+        live.guessed = 0;
+        if live.open {
             live.in_flight += 1;
-            live.handed.push_back(live.has_retry(now));
-            Worker::Handed(step)
+            let handed = if live.has_retry(now) { Handed::Again } else { Handed::Fresh(live.fresh) };
+            live.fresh += u64::from(handed != Handed::Again);
+            live.handed.push_back(handed);
+            self.workers[worker] = Worker::Handed(step);
         } else {
             live.running = true;
             live.waiting = None;
             live.starts += 1;
-            Worker::Busy(step, Job::Step, now + random.below(6) as Nanos)
-        };
+            live.started.get_or_insert(now);
+            let called = match self.case.steps[step].ending {
+                _ if self.is_to_retry(step) => random.percent(80),
+                _ if self.case.steps[step].map.is_some() => false,
+                Succeeded => true,
+                Failed | TimedOut => random.percent(80),
+                _ => false,
+            };
+            self.set_to_work(worker, step, Job::Step, called, random);
+        }
         for (pool, _) in (0..).zip(&self.case.pools) {
             self.free(pool);
         }
     }
 
+    /// The worker does something for which it calls something, or not.
+    fn set_to_work(&mut self, worker: usize, step: usize, job: Job, called: bool, random: &mut Random) {
+        let until = self.now + random.below(5) as Nanos;
+        self.workers[worker] = match called {
+            true => Worker::Preparing(step, job, until),
+            false => Worker::Busy(step, job, false, until),
+        };
+    }
+
+    fn begin(&mut self, worker: usize, step: usize, job: Job, random: &mut Random) {
+        self.run.begin(step as StepId, self.now).unwrap();
+        self.events.push(Event::Began { step: step as StepId, at: self.now });
+        let live = &mut self.live[step];
+        live.begun.push(self.now);
+        live.expected = live.expected.saturating_sub(1);
+        if matches!(job, Job::Step) && live.calls == 0 {
+            live.started = Some(self.now);
+        }
+        self.workers[worker] = Worker::Busy(step, job, true, self.now + random.below(6) as Nanos);
+    }
+
     fn take(&mut self, worker: usize, step: usize, random: &mut Random) {
         let taken = self.run.take(step as StepId);
         self.events.push(Event::Taken { step: step as StepId });
-        let map = self.case.steps[step].map.as_ref().unwrap();
         let live = &mut self.live[step];
-        assert_eq!(live.handed.pop_front(), Some(taken.is_some()), "what is to be tried again comes first");
-        let position = match taken {
-            Some(position) => {
+        let position = match live.handed.pop_front().expect("something was started") {
+            Handed::Again => {
+                let position = taken.expect("what is to be tried again comes first");
                 let known = live.retries.iter().position(|&(_, other)| other == position);
                 let (until, _) = live.retries.swap_remove(known.expect("it was to be tried again"));
                 assert!(until <= self.now, "not before its time");
                 position
             }
-            None => {
-                live.fresh += 1;
-                live.fresh - 1
+            Handed::Fresh(position) => {
+                assert_eq!(taken, Some(position), "the next of {step} that was never taken");
+                position
+            }
+            Handed::Close => {
+                assert_eq!(taken, None, "{step} is to be reported on");
+                return self.set_to_work(worker, step, Job::Close, false, random);
             }
         };
-        if position >= map.len() {
-            return self.report_item(worker, step, None, ItemReport::None, random);
-        }
         live.item_starts[position as usize] += 1;
         assert_eq!(self.run.item_attempts(step as StepId, position), live.item_vain[position as usize]);
         assert_eq!(live.item_starts[position as usize], live.item_vain[position as usize] + 1);
-        if map.known && position + 1 == map.len() && taken.is_none() {
-            live.exhausted = true;
-            self.run.exhaust(step as StepId);
-            self.changed(Event::Exhausted { step: step as StepId });
-        }
-        self.workers[worker] = Worker::Busy(step, Job::Item(position), self.now + random.below(6) as Nanos);
+        let called = self.is_item_to_retry(step, position) || random.percent(75);
+        self.set_to_work(worker, step, Job::Item(position), called, random);
     }
 
-    fn open(&mut self, step: usize) {
+    fn open(&mut self, step: usize, random: &mut Random) {
         let id = step as StepId;
         let most = self.most(step);
-        self.run.open(id, most).unwrap();
+        self.run.open(id, most, self.now).unwrap();
+        let map = self.case.steps[step].map.as_ref().unwrap();
         let live = &mut self.live[step];
         live.holding -= 1;
-        live.rated.pop();
+        live.expected = live.expected.saturating_sub(1);
         live.open = true;
+        live.feeding = Some(self.now + random.below(map.pause) as Nanos);
+        if live.calls == 0 {
+            live.started = Some(self.now);
+        }
         assert_eq!(self.ended(step), self.is_stopped(step), "{step} ends if the run has been stopped");
-        self.changed(Event::Opened { step: id, most });
+        self.changed(Event::Opened { step: id, most, at: self.now });
     }
 
-    fn report_item(
-        &mut self,
-        worker: usize,
-        step: usize,
-        position: Option<Position>,
-        report: ItemReport,
-        random: &mut Random,
-    ) {
+    /// Further items of the step are there, or it is known that no more are to come.
+    fn feed(&mut self, step: usize, random: &mut Random) {
+        let id = step as StepId;
+        let map = self.case.steps[step].map.as_ref().unwrap();
+        let over = self.ended(step) || self.live[step].exhausted;
+        let live = &mut self.live[step];
+        let left = map.len() - live.supplied;
+        if left > 0 {
+            let count = left.min(random.below(map.portion + 1) as Position);
+            self.run.supply(id, count);
+            live.supplied += if over { 0 } else { count };
+            live.feeding = Some(self.now + random.below(map.pause) as Nanos).filter(|_| !over);
+            self.changed(Event::Supplied { step: id, count });
+        }
+        let live = &mut self.live[step];
+        if over || (live.supplied == map.len() && random.percent(50)) {
+            live.feeding = None;
+            live.exhausted = true;
+            self.run.exhaust(id);
+            self.changed(Event::Exhausted { step: id });
+        }
+    }
+
+    fn report_item(&mut self, step: usize, position: Position, report: ItemReport, called: bool) {
         let id = step as StepId;
         let stopped = self.is_stopped(step);
         let input = input(&self.case.steps[step], |dependency| self.live[dependency].output);
         let live = &mut self.live[step];
         live.in_flight -= 1;
         live.holding -= 1;
+        if !called {
+            live.expected = live.expected.saturating_sub(1);
+            live.guessed = 0;
+        }
         match report {
-            ItemReport::None => live.exhausted = true,
             ItemReport::Failed => {
                 live.close();
                 live.left_over = false;
@@ -621,22 +798,14 @@ impl<'a> Execution<'a> {
                 }
             }
             ItemReport::Done => {
-                let position = position.unwrap();
                 let before = live.results[position as usize].replace(mix(input, position));
                 assert_eq!(before, None, "item {position} of {step} is done once");
             }
         }
-        let expected = match live.in_flight {
-            0 if live.left_over => Left::Stopped,
-            0 if live.exhausted && live.retries().is_empty() => Left::Nothing,
-            _ => Left::More,
-        };
-        let left = self.run.report_item(id, report, self.now).unwrap();
-        assert_eq!(left, expected, "what is left of {step} after {report:?}");
-        if left == Left::Nothing {
-            self.workers[worker] = Worker::Busy(step, Job::Close, self.now + random.below(3) as Nanos);
-        }
-        self.changed(Event::Item { step: id, report, at: self.now });
+        let is_cut = live.is_cut();
+        self.run.report_item(id, report, called, self.now).unwrap();
+        assert_eq!(self.ended(step), is_cut, "whether {step} ends after {report:?}");
+        self.changed(Event::Item { step: id, report, called, at: self.now });
     }
 
     fn retry(&mut self, step: usize, random: &mut Random) {
@@ -647,6 +816,7 @@ impl<'a> Execution<'a> {
         let live = &mut self.live[step];
         live.calls += 1;
         live.holding -= 1;
+        live.expected = 0;
         live.running = false;
         live.waiting = Some(until);
         live.told += u32::from(stopped);
@@ -658,7 +828,9 @@ impl<'a> Execution<'a> {
         let Step { ending, map, rule, .. } = &self.case.steps[step];
         let input = input(&self.case.steps[step], |dependency| self.live[dependency].output);
         let live = &mut self.live[step];
+        assert_eq!(live.closing, map.is_some(), "{step} is reported on when its items have ended");
         live.holding -= u32::from(!live.open);
+        live.expected = 0;
         live.running = false;
         live.open = false;
         live.told += 1;
@@ -690,7 +862,7 @@ impl<'a> Execution<'a> {
         for step in 0..self.live.len() {
             if self.is_stopped(step) && self.live[step].open {
                 let live = &mut self.live[step];
-                live.left_over |= !live.exhausted || !live.retries().is_empty();
+                live.left_over |= live.has_left();
                 live.close();
             }
         }
@@ -729,13 +901,14 @@ impl<'a> Execution<'a> {
             let always = self.case.always(step) && !self.is_stopped(step);
             assert!(!always || live.reported.is_some(), "{step} runs always");
             if let Some((count, period)) = self.case.steps[step].needs.rate {
-                let early = |starts: &[Nanos]| starts[count as usize] - starts[0] < period;
-                assert!(!live.rated.windows(count as usize + 1).any(early), "{step}: {:?}", live.rated);
+                let early = |begun: &[Nanos]| begun[count as usize] - begun[0] < period;
+                assert!(!live.begun.windows(count as usize + 1).any(early), "{step}: {:?}", live.begun);
             }
-            let called = matches!(live.reported, Some(Succeeded | Failed | TimedOut));
+            let tried = matches!(live.reported, Some(Succeeded | Failed | TimedOut));
             let in_items = live.item_vain.iter().max().copied().unwrap_or(0);
-            let attempts = live.calls + in_items + u32::from(called);
+            let attempts = live.calls + in_items + u32::from(tried);
             assert_eq!(self.run.attempts(step as StepId), attempts, "attempts of {step}");
+            assert_eq!(self.run.started(step as StepId), live.started, "when {step} started");
         }
         assert_eq!(self.run.failures(), self.failures);
     }

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use flowline_core::event::{CancelReason, Next, OnError, Outcome, Report, SkipReason, State, Status, Stop};
+use flowline_core::event::{
+    CancelReason, ItemReport, Next, Obstacle, OnError, Outcome, PoolId, Position, Report, SkipReason, State,
+    Status, Stop,
+};
 use flowline_core::graph::StepId;
-use flowline_core::items::{ItemReport, Left, Position};
-use flowline_core::resources::{Needs, Obstacle, PoolId};
+use flowline_core::resources::Needs;
 use flowline_core::run::Run as Core;
 use magnus::{
     Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TypedData, Value, function,
@@ -40,9 +42,10 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("ready?", method!(Run::is_ready, 0))?;
     class.define_method("state", method!(Run::state, 1))?;
     class.define_method("open", method!(Run::open, 2))?;
+    class.define_method("supply", method!(Run::supply, 2))?;
     class.define_method("take", method!(Run::take, 1))?;
     class.define_method("exhaust", method!(Run::exhaust, 1))?;
-    class.define_method("item", method!(Run::item, 4))?;
+    class.define_method("item", method!(Run::item, 5))?;
     class.define_method("item_attempts", method!(Run::item_attempts, 2))?;
     class.define_method("preset", method!(Run::preset, 2))?;
     class.define_method("retry", method!(Run::retry, 2))?;
@@ -121,47 +124,49 @@ impl Run {
         Ok(facts)
     }
 
-    /// `open(step, most or nil)`: the step is started again for each of its items, that many at a time.
-    fn open(ruby: &Ruby, rb_self: &Self, step: StepId, most: Option<u32>) -> Result<(), Error> {
-        rb_self.core(ruby)?.open(step, most.unwrap_or(u32::MAX)).map_err(|e| error::raise(ruby, &e))
+    /// `open(step, most)`: the step is started again for each of its items, that many at a time.
+    fn open(ruby: &Ruby, rb_self: &Self, step: StepId, most: u32) -> Result<(), Error> {
+        let now = rb_self.now();
+        rb_self.core(ruby)?.open(step, most, now).map_err(|e| error::raise(ruby, &e))
     }
 
-    /// `take(step) -> Integer or nil`: the position of an item to be tried again; nil: the next one.
-    fn take(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<Position>, Error> {
-        Ok(rb_self.core(ruby)?.take(step))
+    /// `supply(step, count)`: so many further items are there.
+    fn supply(ruby: &Ruby, rb_self: &Self, step: StepId, count: u64) -> Result<(), Error> {
+        rb_self.core(ruby)?.supply(step, count);
+        Ok(())
     }
 
-    /// `exhaust(step)`: every item has been taken.
+    /// `exhaust(step)`: no more items are to come.
     fn exhaust(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<(), Error> {
         rb_self.core(ruby)?.exhaust(step);
         Ok(())
     }
 
-    /// `item(step, :done, :none, :failed or :retry, position, seconds) -> :more, :nothing or :stopped`: what
-    /// became of an item, and whether items are left.
+    /// `take(step) -> Integer or nil`: the position of the item it was started for; nil: all have ended.
+    fn take(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<Option<Position>, Error> {
+        Ok(rb_self.core(ruby)?.take(step))
+    }
+
+    /// `item(step, position, :done, :failed or :retry, called, seconds or nil)`: what became of an item, and whether
+    /// the callable was called for it.
     fn item(
         ruby: &Ruby,
         rb_self: &Self,
         step: StepId,
+        position: Position,
         name: Symbol,
-        position: Option<Position>,
+        called: bool,
         wait: Option<f64>,
-    ) -> Result<Symbol, Error> {
+    ) -> Result<(), Error> {
         let now = rb_self.now();
-        let report = match (name.name()?.as_ref(), position) {
-            ("retry", Some(position)) => {
-                ItemReport::RetryAt(position, now.saturating_add(nanos(wait.unwrap_or_default())))
-            }
-            ("none", _) => ItemReport::None,
-            ("failed", _) => ItemReport::Failed,
+        let report = match name.name()?.as_ref() {
+            "retry" => ItemReport::RetryAt(position, now.saturating_add(nanos(wait.unwrap_or_default()))),
+            "failed" => ItemReport::Failed,
             _ => ItemReport::Done,
         };
         // Of a step that has ended meanwhile nothing is left to say.
-        Ok(ruby.to_symbol(match rb_self.core(ruby)?.report_item(step, report, now) {
-            Ok(Left::Nothing) => "nothing",
-            Ok(Left::Stopped) => "stopped",
-            Ok(Left::More) | Err(_) => "more",
-        }))
+        let _ = rb_self.core(ruby)?.report_item(step, report, called, now);
+        Ok(())
     }
 
     /// `item_attempts(step, position) -> Integer`: how often that item was tried in vain.

@@ -48,10 +48,7 @@ module Flowline
       # @param callable [#call]
       # @return [Object] what it returns
       def call(callable)
-        Thread.handle_interrupt(ANYTIME) do
-          rails = ::Rails.application if defined?(::Rails.application)
-          rails ? rails.executor.wrap { callable.call } : callable.call
-        end
+        Thread.handle_interrupt(ANYTIME) { Executor.within_rails { callable.call } }
       end
 
       # Another thread takes the place of this one, which does not come back.
@@ -105,7 +102,7 @@ module Flowline
         failure = e
       ensure
         @left << [Thread.current, failure]
-        release
+        Executor.release
       end
 
       # @return [Integer, Float, nil] what is next
@@ -119,11 +116,6 @@ module Flowline
         @runner.perform(following, @place)
       ensure
         @busy.delete(Thread.current)
-      end
-
-      # What a thread has of its own and others may need.
-      def release
-        ActiveRecord::Base.connection_handler.clear_active_connections! if defined?(ActiveRecord::Base)
       end
 
       # Those who still work are stopped, but at steps that run always.

@@ -14,9 +14,10 @@ module Flowline
 
       # @param dag [DAG, nil] what {#run} runs
       # @param max_threads [Integer, nil] how many steps at a time; nil: twice the processors, but 16 at most
+      # @raise [ArgumentError] that is no whole number from 1 up
       def initialize(dag = nil, max_threads: nil)
         super(dag)
-        @workers = max_threads || [16, 2 * Etc.nprocessors].min
+        @workers = Executor.workers(:max_threads, max_threads) || [16, 2 * Etc.nprocessors].min
       end
 
       # @param runner [Runner]

@@ -19,9 +19,10 @@ module Flowline
 
       # @param dag [DAG, nil] what {#run} runs
       # @param max_processes [Integer, nil] how many steps at a time; nil: as many as there are processors
+      # @raise [ArgumentError] that is no whole number from 1 up
       def initialize(dag = nil, max_processes: nil)
         super(dag)
-        @workers = max_processes || Etc.nprocessors
+        @workers = Executor.workers(:max_processes, max_processes) || Etc.nprocessors
       end
 
       # @param runner [Runner]

@@ -13,22 +13,58 @@ module Flowline
       step = @dag.steps[id]
       @observers.tell(:step_started, step)
       @hints&.check_input(step, inputs(step))
-      @run.begin(id)
-      @mappings[id] = Mapping.new(@dag.output(step.depends_on[step.labels.index(step.each)], @outputs), @one_thread)
+      @mappings[id] = mapping = Mapping.new(@dag.output(step.depends_on[step.labels.index(step.each)], @outputs))
       # Without a limit, one that takes all there is to do before it does it would never be done.
-      @run.open(id, [step.options[:concurrency], @workers].compact.min&.clamp(1, Resources::MOST) || 1)
+      most = [step.options[:concurrency], @workers].compact.min&.clamp(1, Resources::MOST) || 1
+      @run.open(id, most)
+      feed(id, mapping, most)
       tell_passed_over # The run may have been stopped meanwhile.
       self.next
     end
 
-    def perform_item(id, mapping, place)
-      taken, error, limit = @limits.call(NO_LIMITS) { mapping.take(@run.take(id)) }
-      return source_failed(id, mapping, error, limit) if error || limit
-      return end_item(id, :none) unless taken
+    # A list is there at once. Other items are made while there is somebody to work on them.
+    def feed(id, mapping, most)
+      return supply(id, mapping) if mapping.list?
 
+      mapping.feeder = if @one_thread
+                         Mapping::Feeder::Here.new(mapping) { supply(id, mapping) }
+                       else
+                         Mapping::Feeder.new(mapping, most, ->(error) { source_failed(id, mapping, error) }) { supply(id, mapping) }
+                       end
+      mapping.feeder.start # Others may know of it now.
+    end
+
+    # Makes an item.
+    # @return [Boolean] whether there may be more
+    def supply(id, mapping)
+      return false if mapping.failure || (@run.stopped? && ended?(id))
+
+      count, error, limit = @limits.call(NO_LIMITS) { mapping.more }
+      return source_failed(id, mapping, error) if error
+      return false if stopped_by_run?(limit)
+
+      @run.supply(id, count)
       @run.exhaust(id) if mapping.exhausted?
-      item = Item.new(*taken)
-      recorded = @plan&.items(id)&.find(*taken)
+      call_worker
+      !mapping.exhausted?
+    end
+
+    # There is no item to blame.
+    def source_failed(id, mapping, error)
+      mapping.failure ||= StandardError === error ? [step_error(id, error), :failed] : error
+      @run.exhaust(id)
+      call_worker
+      false
+    end
+
+    def call_worker
+      @idle.wake if idle.positive? && @run.ready?
+    end
+
+    def perform_item(id, mapping, place)
+      position = @run.take(id) or return close(id, mapping)
+      item = Item.new(position, mapping[position], @run.item_attempts(id, position))
+      recorded = @plan&.items(id)&.find(position, item.value)
       return put(id, mapping, item, recorded.first) if recorded
 
       keyed = false # A key: may raise.
@@ -40,13 +76,15 @@ module Flowline
       item.nil? || keyed ? raise : item_failed(id, mapping, item, e, nil, last: true)
     end
 
-    # An item, and where it stands among them.
-    Item = Struct.new(:position, :value)
+    # An item, where it stands among them, how often it was tried in vain, and whether it is being tried.
+    Item = Struct.new(:position, :value, :attempts, :called)
     private_constant :Item
 
     def attempt_item(id, mapping, item, place)
       step = @dag.steps[id]
       overdue = ->(thread, limit) { place.replace(thread) { give_up_item(id, mapping, item, limit) } }
+      @run.begin(id)
+      item.called = true
       outcome = @limits.call(step.options, place, overdue) { @calls[id].call(@outputs, @context, item.value) } or return
       output, error, limit = outcome
       return item_failed(id, mapping, item, error, limit) if error || limit
@@ -58,7 +96,7 @@ module Flowline
 
     def put(id, mapping, item, output)
       mapping.put(item.position, output)
-      end_item(id, :done)
+      end_item(id, mapping, item, :done)
     end
 
     def give_up_item(id, mapping, item, limit)
@@ -70,7 +108,7 @@ module Flowline
     def item_failed(id, mapping, item, error, limit, last: false)
       step = @dag.steps[id]
       last ||= stopped_by_run?(limit) || mapping.failure
-      attempt = @run.item_attempts(id, item.position) + 1
+      attempt = item.attempts + 1
       error ||= TimeoutError.new(step.name, **limit, attempts: attempt)
       wait = @limits.ask { Retry.wait(step, error, attempt, @warnings) } unless last
       return try_item_again(id, mapping, item, Event::Retry.new(error, attempt, wait, item.position)) if wait
@@ -80,13 +118,7 @@ module Flowline
       return put(id, mapping, item, failure) if step.options[:on_item_error] == :collect && !stopped_by_run?(limit)
 
       mapping.failure ||= limit ? [error, :timed_out] : [failure, :failed]
-      end_item(id, :failed)
-    end
-
-    # There is no item to blame.
-    def source_failed(id, mapping, error, limit)
-      mapping.failure ||= stopped_by_run?(limit) ? [TimeoutError.new(@dag.steps[id].name, **limit), :timed_out] : [step_error(id, error), :failed]
-      end_item(id, :failed)
+      end_item(id, mapping, item, :failed)
     end
 
     def stopped_by_run?(limit)
@@ -97,16 +129,14 @@ module Flowline
     end
 
     def try_item_again(id, mapping, item, again)
-      mapping.keep(item.position, item.value)
       @observers.tell(:step_retried, @dag.steps[id], again)
-      end_item(id, :retry, item.position, again.wait)
+      end_item(id, mapping, item, :retry, again.wait)
     end
 
-    def end_item(id, report, position = nil, wait = nil)
-      case @run.item(id, report, position, wait)
-      when :nothing then close(id)
-      when :stopped then tell_passed_over
-      end
+    def end_item(id, mapping, item, report, wait = nil)
+      @run.item(id, item.position, report, item.called == true, wait)
+      tell_passed_over if @run.stopped?
+      mapping.want if item.attempts.zero? # Else another has been made in its place.
       self.next
     end
 
@@ -119,10 +149,15 @@ module Flowline
     end
 
     # Every item has ended, or one of them the step.
-    def close(id)
-      mapping = @mappings[id]
+    def close(id, mapping)
+      return self.next if ended?(id) # Its time was up meanwhile.
+
+      mapping.close
+      raise mapping.failure if Exception === mapping.failure
+
       tell_collected(id, mapping.results) if @dag.steps[id].options[:on_item_error] == :collect && !mapping.failure
       mapping.failure ? end_badly(id, *mapping.failure) : complete(id, @dag.steps[id], mapping.results)
+      self.next
     end
   end
 end

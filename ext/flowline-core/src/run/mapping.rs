@@ -4,44 +4,52 @@
 use std::cmp::Reverse;
 
 use super::{Phase, Run};
-use crate::event::{Nanos, Outcome, RunError, State};
+use crate::event::{ItemReport, Nanos, Obstacle, Outcome, Position, RunError, State};
 use crate::graph::StepId;
-use crate::items::{ItemReport, Items, Left, Position};
-use crate::resources::Obstacle;
+use crate::items::Items;
 
 impl Run {
-    /// The items of a started step can be taken, that many at a time: it is started for each of them. What its
-    /// own start took is given back. If the run has been stopped meanwhile, none is, and this ends the step.
+    /// The step is started again for each of its items, once they are [supplied](Self::supply), that many at a time.
+    /// What its own start took is given back. If the run has been stopped meanwhile, this ends the step.
     ///
     /// # Errors
     /// The step is not running.
-    pub fn open(&mut self, step: StepId, most: u32) -> Result<(), RunError> {
-        if self.phase(step) != Some(Phase::Running) || self.items.contains_key(&step) {
+    pub fn open(&mut self, step: StepId, most: u32, now: Nanos) -> Result<(), RunError> {
+        if self.items.contains_key(&step) {
             return Err(RunError::NotRunning(step));
         }
-        self.resources.untake(step);
+        self.set_off(step, now)?;
+        self.resources.spare(step);
+        self.resources.release(step);
         self.items.insert(step, Items::new(most.max(1)));
-        match self.stop_of(step) {
-            Some(stop) => {
-                let started = self.started(step).unwrap_or_default();
-                self.close(step, Outcome::Cancelled(stop.reason()), self.stopped_at.max(started));
-            }
-            None => self.offer(step),
+        if let Some(stop) = self.stop_of(step) {
+            let started = self.started(step).unwrap_or_default();
+            self.close(step, Outcome::Cancelled(stop.reason()), self.stopped_at.max(started));
         }
         Ok(())
     }
 
-    /// For a start of an open step: the item that is to be tried again, or none: the next that was never taken.
-    pub fn take(&mut self, step: StepId) -> Option<Position> {
-        self.items.get_mut(&step)?.take()
+    /// So many further items of an open step are there.
+    pub fn supply(&mut self, step: StepId, count: u64) {
+        if let Some(items) = self.items.get_mut(&step) {
+            items.supply(count);
+        }
+        self.offer(step);
     }
 
-    /// Every item of the step has been taken.
+    /// No more items of an open step are to come. When all have ended, the step is started once more, to be
+    /// reported on.
     pub fn exhaust(&mut self, step: StepId) {
         if let Some(items) = self.items.get_mut(&step) {
             items.exhaust();
-            self.resources.stir(step);
         }
+        self.offer(step);
+    }
+
+    /// For a start of an open step: the position of the item that was started. None: the step itself is to be
+    /// reported on.
+    pub fn take(&mut self, step: StepId) -> Option<Position> {
+        self.items.get_mut(&step)?.take()
     }
 
     /// How often an item of an open step was tried in vain.
@@ -49,33 +57,38 @@ impl Run {
         self.items.get(&step).map_or(0, |items| items.attempts(position))
     }
 
-    /// Takes note of what became of an item.
+    /// Takes note of what became of an item, and whether it was [called](Self::begin) for that.
     ///
     /// # Errors
     /// The step is not open, or none of its items is in flight.
-    pub fn report_item(&mut self, step: StepId, report: ItemReport, now: Nanos) -> Result<Left, RunError> {
+    pub fn report_item(
+        &mut self,
+        step: StepId,
+        report: ItemReport,
+        called: bool,
+        now: Nanos,
+    ) -> Result<(), RunError> {
         let stop = self.stop_of(step);
         let items = self.items.get_mut(&step).filter(|items| !items.is_idle());
         let items = items.ok_or(RunError::NotRunning(step))?;
         items.report(report);
-        let cut = stop.is_some() && items.cut();
-        let empty = items.is_empty();
+        if !called {
+            self.resources.spare(step);
+            items.unkeep();
+        }
+        let cut = stop.filter(|_| items.cut());
         self.resources.release(step);
         if let ItemReport::RetryAt(_, until) = report {
             self.waiting.push(Reverse((until, step)));
         }
-        match stop {
-            Some(stop) if cut => {
+        match cut {
+            Some(stop) => {
                 self.passed_over.push(step);
                 self.end(step, Outcome::Cancelled(stop.reason()), now);
-                Ok(Left::Stopped)
             }
-            _ if empty => Ok(Left::Nothing),
-            _ => {
-                self.offer(step);
-                Ok(Left::More)
-            }
+            None => self.offer(step),
         }
+        Ok(())
     }
 
     /// Where the step stands.
@@ -90,19 +103,25 @@ impl Run {
                 _ => State::Retry,
             },
             Phase::Running => match self.items.get(&step).filter(|items| items.is_idle()) {
-                Some(items) if items.wants() => obstacle.unwrap_or(State::Ready),
-                Some(items) if !items.is_empty() => State::Retry,
+                Some(items) if items.has_next() => obstacle.unwrap_or(State::Ready),
+                Some(items) if items.has_retries() => State::Retry,
                 _ => State::Running,
             },
             Phase::Ended(outcome) => State::Ended(outcome),
         })
     }
 
+    /// An open step starts: for an item, which takes what there is to share, or to be reported on.
     pub(super) fn start_item(&mut self, step: StepId) {
-        if let Some(items) = self.items.get_mut(&step) {
-            items.start();
-            items.queued = false;
+        match self.items.get_mut(&step) {
+            Some(items) if items.is_over() => return items.start_closing(),
+            Some(items) => {
+                items.start();
+                items.queued = false;
+            }
+            None => {}
         }
+        self.resources.take(step);
         self.offer(step);
     }
 
@@ -120,6 +139,11 @@ impl Run {
         }
     }
 
+    /// Whether a step of which all items have ended is still to be reported on.
+    pub(super) fn is_over(&self, step: StepId) -> bool {
+        self.items.get(&step).is_some_and(Items::is_over)
+    }
+
     /// No further item of the step is taken, which ends it unless one is in flight.
     pub(super) fn close(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
         if self.items.get_mut(&step).is_some_and(Items::cut) {
@@ -128,11 +152,11 @@ impl Run {
         }
     }
 
-    /// Queues the step for its next item.
+    /// Queues the step for its next item, or its end, which waits for nothing.
     fn offer(&mut self, step: StepId) {
         let rank = self.rank(step);
         if let Some(items) = self.items.get_mut(&step) {
-            if !items.queued && items.wants() {
+            if items.is_over() || (!items.queued && items.has_next()) {
                 items.queued = true;
                 self.ready.push(Reverse(rank));
             }

@@ -3,9 +3,8 @@
 use std::cmp::Reverse;
 
 use super::{Phase, Run};
-use crate::event::{Nanos, Next, RunError, Stop};
+use crate::event::{Nanos, Next, Obstacle, RunError, Stop};
 use crate::graph::StepId;
-use crate::resources::Obstacle;
 
 impl Run {
     /// What to do at this time. A step that is to start counts as running from now on.
@@ -17,8 +16,8 @@ impl Run {
         self.wake(now);
         while let Some(step) = self.first_ready() {
             let rank = self.rank(step);
-            let can = self.can_start(step, now);
-            match self.resources.obstacle(step, rank, now).filter(|_| can) {
+            let needs = self.can_start(step, now) && !self.is_over(step);
+            match self.resources.obstacle(step, rank, now).filter(|_| needs) {
                 None if self.start(step, now).is_ok() => {
                     self.resources.pass_on(rank, None);
                     return Next::Start(step);
@@ -103,7 +102,7 @@ impl Run {
             Some(Phase::Waiting(until)) => until <= now,
             Some(Phase::Running) => self.items.get_mut(&step).is_some_and(|items| {
                 items.wake(now);
-                items.wants()
+                items.has_next() || items.is_over()
             }),
             _ => false,
         }
@@ -116,7 +115,6 @@ impl Run {
         if !self.can_start(step, now) {
             return Err(RunError::NotReady(step));
         }
-        self.resources.take(step, now);
         self.start_item(step);
         if let Some(state) = self.steps.get_mut(step as usize) {
             state.phase = Phase::Running;

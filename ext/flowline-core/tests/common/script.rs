@@ -9,10 +9,11 @@ use flowline_core::event::Outcome::{
 };
 use flowline_core::event::Report::{Ended, RetryAt};
 use flowline_core::event::SkipReason::{Condition, NotSelected, UpstreamSkipped};
-use flowline_core::event::{Event, Nanos, Next, OnError, RunError, State, Status, Stop};
+use flowline_core::event::{
+    Event, ItemReport, Nanos, Next, Obstacle, OnError, PoolId, RunError, State, Status, Stop,
+};
 use flowline_core::graph::StepId;
-use flowline_core::items::{ItemReport, Left};
-use flowline_core::resources::{Needs, Obstacle, PoolId};
+use flowline_core::resources::Needs;
 use flowline_core::run::Run;
 
 use super::{Named, graph};
@@ -43,11 +44,23 @@ fn word(outcome: Outcome) -> &'static str {
     OUTCOMES.iter().find(|(_, known)| *known == outcome).unwrap().0
 }
 
+fn item_report(words: &[&str]) -> ItemReport {
+    match words {
+        ["done"] => ItemReport::Done,
+        ["fails"] => ItemReport::Failed,
+        [position, "retries", until] => {
+            ItemReport::RetryAt(position.parse().unwrap(), until.parse().unwrap())
+        }
+        _ => panic!("no such report: {words:?}"),
+    }
+}
+
 /// Everything a caller can see of a run without changing it.
 #[derive(Debug, PartialEq)]
 pub struct View {
     status: Status,
     outcomes: Vec<Option<Outcome>>,
+    started: Vec<Option<Nanos>>,
     timing: Vec<Option<(Nanos, Nanos)>>,
     attempts: Vec<u32>,
     failures: Vec<StepId>,
@@ -60,6 +73,7 @@ pub fn view(run: &Run, steps: usize) -> View {
     View {
         status: run.status(),
         outcomes: steps.clone().map(|step| run.outcome(step)).collect(),
+        started: steps.clone().map(|step| run.started(step)).collect(),
         timing: steps.clone().map(|step| run.timing(step)).collect(),
         attempts: steps.map(|step| run.attempts(step)).collect(),
         failures: run.failures().to_vec(),
@@ -184,40 +198,31 @@ impl Script<'_> {
             ["ready", "at_once"] => assert!(self.run.has_ready(), "{line}"),
             ["ready", "nothing"] => assert!(!self.run.has_ready(), "{line}"),
             ["state", name, expected] => assert_eq!(self.state(name), *expected, "{line}"),
+            ["begins", names @ ..] => names.iter().for_each(|name| {
+                self.apply(Event::Began { step: self.named.id(name), at: self.now });
+            }),
             ["opens", name, most] => {
-                self.apply(Event::Opened { step: self.named.id(name), most: most.parse().unwrap() });
+                let step = self.named.id(name);
+                self.apply(Event::Opened { step, most: most.parse().unwrap(), at: self.now });
             }
-            // The positions of those to be tried again; `fresh`: the next that was never taken.
+            ["supplies", name, count] => {
+                self.apply(Event::Supplied { step: self.named.id(name), count: count.parse().unwrap() });
+            }
+            ["exhausts", name] => self.apply(Event::Exhausted { step: self.named.id(name) }),
+            // The positions of the items; `nothing`: the step itself is to be reported on.
             ["takes", name, positions @ ..] => positions.iter().for_each(|position| {
                 let step = self.named.id(name);
-                let taken = self.run.take(step).map_or("fresh".into(), |position| position.to_string());
+                let taken = self.run.take(step).map_or("nothing".into(), |position| position.to_string());
                 assert_eq!(taken, *position, "{line}");
                 self.events.push(Event::Taken { step });
             }),
-            ["exhausts", name] => self.apply(Event::Exhausted { step: self.named.id(name) }),
-            ["item", name, report @ .., left] => {
-                let report = match report {
-                    ["done"] => ItemReport::Done,
-                    ["none"] => ItemReport::None,
-                    ["fails"] => ItemReport::Failed,
-                    [position, "retries", until] => {
-                        ItemReport::RetryAt(position.parse().unwrap(), until.parse().unwrap())
-                    }
-                    _ => panic!("no such report: {line}"),
-                };
-                let step = self.named.id(name);
-                let expected = match *left {
-                    "more" => Ok(Left::More),
-                    "nothing" => Ok(Left::Nothing),
-                    "stopped" => Ok(Left::Stopped),
-                    "refused" => Err(RunError::NotRunning(step)),
-                    _ => panic!("what is left: {line}"),
-                };
-                assert_eq!(self.run.report_item(step, report, self.now), expected, "{line}");
-                if expected.is_ok() {
-                    self.events.push(Event::Item { step, report, at: self.now });
-                }
+            ["item", name, report @ .., "refused"] => {
+                let (step, report) = (self.named.id(name), item_report(report));
+                let refused = self.run.report_item(step, report, true, self.now);
+                assert_eq!(refused, Err(RunError::NotRunning(step)), "{line}");
             }
+            ["item", name, report @ .., "uncalled"] => self.report_item(name, report, false),
+            ["item", name, report @ ..] => self.report_item(name, report, true),
             ["item_attempts", name, position, count] => {
                 let attempts = self.run.item_attempts(self.named.id(name), position.parse().unwrap());
                 assert_eq!(attempts.to_string(), *count, "{line}");
@@ -230,6 +235,11 @@ impl Script<'_> {
 
     fn report(&mut self, name: &str, report: flowline_core::event::Report) {
         self.apply(Event::Reported { step: self.named.id(name), report, at: self.now });
+    }
+
+    fn report_item(&mut self, name: &str, report: &[&str], called: bool) {
+        let (step, report) = (self.named.id(name), item_report(report));
+        self.apply(Event::Item { step, report, called, at: self.now });
     }
 
     fn apply(&mut self, event: Event) {
