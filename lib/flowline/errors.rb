@@ -24,6 +24,20 @@ module Flowline
       "(a message that cannot be read: #{TypeHints.kind(e)})"
     end
 
+    # Marks exceptions of ours whose class is of no interest to anybody.
+    # @api private
+    module Plain
+    end
+
+    # @param words [String] its message, if not as it is
+    # @return [String] its class and what it says
+    # @api private
+    def self.account(exception, words = self.words(exception))
+      return words if Plain === exception
+
+      words.empty? ? TypeHints.kind(exception) : "#{TypeHints.kind(exception)}: #{words}"
+    end
+
     # @return [String] what an object says of itself, in UTF-8
     # @api private
     def self.text(object)

@@ -2,7 +2,6 @@
 
 require "fileutils"
 require "io/wait"
-require "stringio"
 require "tmpdir"
 
 module Flowline
@@ -12,6 +11,8 @@ module Flowline
   class Isolation
     # A child that ended without an answer.
     class Died < StandardError
+      include Error::Plain
+
       # @param status [Process::Status, nil] nil: somebody else has waited for it
       # @api private
       def initialize(status)
@@ -25,51 +26,18 @@ module Flowline
       end
     end
 
-    # A signal that somebody sent to the child.
-    class Killed < SignalException
-    end
-    private_constant :Killed
-
     # An exception that cannot come over as it is.
     class RemoteError < StandardError
+      include Error::Plain
     end
 
-    # What +$stdout+ and +$stderr+ are in the child: what is written goes to the parent, in order.
-    class Stream < StringIO
-      # @param name [Symbol]
-      # @param send [#call]
-      def initialize(name, send)
-        super()
-        @name = name
-        @send = send
-      end
-
-      # @return [Integer] bytes
-      def write(*texts)
-        text = texts.join
-        @send.call(@name, text)
-        text.bytesize
-      end
-
-      # What was written before comes first.
-      def flush
-        @send.call(:flush)
-        self
-      end
-
-      # StringIO's own does not write.
-      # @return [Object] what it was given
-      def putc(given)
-        write(Integer === given ? [given].pack("C") : given[0])
-        given
-      end
-    end
-
-    # Held while a child is forked, so that no other inherits what is its own alone.
+    # Held while a child is forked.
     FORKING = Mutex.new
+    # The ends of pipes that children hang on. A child closes those of others.
+    LEASHES = {}.compare_by_identity
     # How often it looks whether a silent child is there at all.
     PAUSE = 0.05
-    private_constant :FORKING, :PAUSE
+    private_constant :FORKING, :LEASHES, :PAUSE
 
     # @param grace [Numeric] seconds from TERM to KILL
     # @param contain [Boolean] whether what would end a whole process ends just the child
@@ -107,22 +75,30 @@ module Flowline
       kind == :value ? value : raise(value)
     ensure
       kill(pid) if pid
+      LEASHES.delete(leash)
       [reader, leash].each { |io| io&.close }
     end
 
-    # What the child writes to, and whose end it waits for, are closed here.
+    # In the child it does not return.
+    # @return [Array(IO, IO, Integer)] what the child sends, whose end it waits for, and its process
     def start(folder, block)
       flush
       Flowline.config.forking(:before)
-      FORKING.synchronize do
+      child = FORKING.synchronize do
         reader, writer = IO.pipe(binmode: true)
         alive, leash = IO.pipe
-        pid = fork or next [folder, writer, alive, block]
+        pid = fork
+        (pid ? [writer, alive] : [reader, leash, *LEASHES.keys]).each(&:close)
+        next Child.new(folder, writer, alive, @contain) unless pid
+
         lead(pid)
+        LEASHES[leash] = true
         return [reader, leash, pid]
-      ensure
-        (pid ? [writer, alive] : [reader, leash]).each { |io| io&.close }
-      end.then { |given| child(*given) }
+      rescue SystemCallError # There are no more processes, or descriptors.
+        [reader, writer, alive, leash].each { |io| io&.close }
+        raise
+      end
+      child.work(block)
     end
 
     # What was written to the descriptors themselves and waits: a child would write it again.
@@ -151,11 +127,11 @@ module Flowline
         when :err then $stderr.write(*facts)
         when :flush then $stdout.flush
         when :value then return [kind, *facts]
-        else return [kind, restore(*facts)]
+        else return [kind, Portable.restore(*facts)]
         end
       end
     rescue TypeError, ArgumentError, NameError => e
-      [:error, restore("the step's answer cannot be read: #{e.message}")]
+      [:error, Portable.restore("the step's answer cannot be read: #{e.message}")]
     end
 
     # What the child has started may hold its end of the pipe for long: what is there when the child is gone is all.
@@ -183,17 +159,6 @@ module Flowline
       true
     end
 
-    # Its class may be one that only the child has loaded.
-    def restore(words, backtrace = nil, bytes = nil, cause = nil)
-      return Marshal.load(bytes) if bytes # rubocop:disable Security/MarshalLoad
-
-      raise RemoteError, words, backtrace || [], cause: cause && restore(*cause)
-    rescue RemoteError => e
-      e
-    rescue StandardError
-      restore(words, backtrace)
-    end
-
     # @return [Process::Status, nil] nil: somebody else was quicker
     def reap(pid)
       Thread.handle_interrupt(Object => :immediate) { Process.wait2(pid).last }
@@ -218,68 +183,9 @@ module Flowline
     rescue SystemCallError
       nil # There is nobody left.
     end
-
-    def child(folder, writer, alive, block)
-      Process.setpgid(0, 0)
-      %w[INT TERM].each { |signal| trap(signal) { raise Killed, signal } }
-      ENV["TMPDIR"] = folder
-      Thread.new { leave_with_parent(alive) }.report_on_exception = false # A step may close what it likes.
-      guard = Mutex.new
-      # One that cannot be dumped must not have been sent in part.
-      send = lambda do |*frame|
-        bytes = Marshal.dump(frame)
-        guard.synchronize { writer.write([bytes.bytesize].pack("Q"), bytes) && writer.flush }
-      end
-      $stdout = Stream.new(:out, send)
-      $stderr = Stream.new(:err, send)
-      Thread.handle_interrupt(Object => :immediate) { respond(send, block) }
-      flush
-    ensure
-      exit!(0)
-    end
-
-    # When the parent is gone, so is its end of this pipe.
-    def leave_with_parent(alive)
-      alive.read
-      Process.kill(:KILL, 0)
-    end
-
-    # A process that the step forks may leave through here as well, and answers nothing.
-    def respond(send, block)
-      Flowline.config.forking(:after)
-      own = Process.pid
-      value = block.call
-      returned = true
-      send.call(:value, value) if Process.pid == own
-    rescue Exception => e # rubocop:disable Lint/RescueException -- the parent gets to know
-      exit!(SystemExit === e ? e.status : 1) unless [nil, Process.pid].include?(own)
-
-      send.call(:error, *(returned ? ["its output cannot leave its process: #{Error.words(e)}"] : portable(e)))
-    ensure
-      send.call(:error, "it left its block by return, break or throw; use `next`") unless returned || e || Process.pid != own
-    end
-
-    # The result of a run within the step holds all of that run.
-    def lighten(error)
-      while error
-        error.result = nil if Error === error
-        error = error.cause
-      end
-    end
-
-    # What the parent can make of it: words in any case, the exception itself where it means the step and not its process.
-    def portable(error)
-      words = "#{TypeHints.kind(error)}: #{Error.words(error)}"
-      return ["the step's process was killed by #{error.message}"] if Killed === error
-
-      if @contain
-        return ["the step called exit", error.backtrace] if SystemExit === error
-        return [words, error.backtrace] if SignalException === error || NoMemoryError === error
-      end
-      lighten(error)
-      [words, error.backtrace, Marshal.dump(error)]
-    rescue StandardError
-      [words, error.backtrace, nil, (portable(error.cause) if error.cause)]
-    end
   end
 end
+
+# Before there are children, each of which would have to load them.
+require_relative "isolation/portable"
+require_relative "isolation/child"

@@ -1,12 +1,14 @@
 # frozen_string_literal: true
 
 require "openssl"
+require "pty"
 require "stringio"
 require "tempfile"
+require "timeout"
 
 RSpec.describe "Steps in a process of their own" do
-  def isolated(timeout: nil, &block)
-    Flowline.define { |p| p.step(:apart, isolate: :process, timeout: timeout, &block) }.run
+  def isolated(**options, &block)
+    Flowline.define { |p| p.step(:apart, isolate: :process, **options, &block) }.run
   end
 
   def descriptors
@@ -43,6 +45,54 @@ RSpec.describe "Steps in a process of their own" do
     error = result.error.cause
     expect([error.class, error.message, error.cause.class]).to eq([ArgumentError, "outer", KeyError])
     expect(result.error.place).to start_with(__FILE__)
+  end
+
+  it "fail with the exception they raised without what of it cannot leave the process" do
+    stub_const("Holder", Class.new(StandardError) { def initialize(io, count) = super("holds an IO") && ((@io = io) && @count = count) })
+    stub_const("Odd", Class.new(StandardError) { def initialize(io) = (@io = io) && super() })
+    Odd.class_eval { def message = @io.class.name }
+    asked = []
+    result = isolated(retries: 1, retry_if: ->(error) { asked.push(error).nil? }) do
+      raise Odd, $stdin
+    rescue Odd
+      raise Holder.new($stdin, 3)
+    end
+    error = result.error.original
+    expect([error.class, error.message, error.instance_variables, error.cause.message, asked]).to eq([Holder, "holds an IO", [:@count], "Odd: IO", [error]])
+    expect(result.error.place).to start_with(__FILE__)
+    expect(isolated { raise Odd, $stdin }.error.message).to match(/\Astep apart failed: Odd: IO \(/)
+  end
+
+  it "lose nothing that they wrote to files, whether or not these are closed" do
+    path = "#{ENV.fetch("FLOWLINE_ROOT")}.txt"
+    mine = File.open("#{path}.mine", "w")
+    mine.write("once")
+    [-> { :fine }, -> { raise "not so" }].each do |ending|
+      result = Flowline.define do |p|
+        p.step(:apart, isolate: :process) { @kept = File.open(path, "w") and (@kept.write("written") && ending.call) }
+        p.step(:next, depends_on: :apart, run_if: :always) { |_| File.read(path) }
+      end.run
+      expect(result[:next].output).to eq("written")
+    end
+    mine.close
+    expect(File.read("#{path}.mine")).to eq("once")
+    expect(isolated { @full = File.open("/dev/full", "w") and @full.write("x") }.error.original).to be_a(Errno::ENOSPC)
+  end
+
+  it "are refused the terminal, which is their parent's" do
+    PTY.spawn(RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-rflowline", "-e", <<~RUBY) do |output, _, pid|
+      puts Flowline.define { |p| p.step(:ask, isolate: :process) { $stdin.gets } }.run.error.message
+    RUBY
+      expect(Timeout.timeout(20) { output.gets }).to include("step ask failed: Errno::EIO")
+      Process.wait(pid)
+    end
+  end
+
+  it "leave nothing open if there are no more processes" do
+    before = descriptors
+    allow_any_instance_of(Flowline::Isolation).to receive(:fork).and_raise(Errno::EAGAIN)
+    expect(isolated { 1 }.error.original).to be_a(Errno::EAGAIN)
+    expect(descriptors).to eq(before)
   end
 
   it "fail in words if the exception cannot leave the process" do
@@ -91,21 +141,31 @@ RSpec.describe "Steps in a process of their own" do
     expect(File.exist?("/proc/#{child}/stat") && File.read("/proc/#{child}/stat").split[2] != "Z").to be(false)
   end
 
-  it "end when the process that wants them is gone" do
-    reader, writer = IO.pipe
-    parent = fork do
-      Flowline.define do |p|
-        p.step(:apart, isolate: :process) do
-          writer.write("#{Process.pid}\n")
-          sleep
-        end
-      end.run
+  {
+    "sleeping" => -> { sleep },
+    "in native code that holds the lock" => -> { OpenSSL::KDF.pbkdf2_hmac("a", salt: "b", iterations: 2**29, length: 32, hash: "sha256") },
+    "while another has what they hang on" => -> { sleep }
+  }.each do |what, block|
+    it "end when the process that wants them is gone, and their temporary files with them: #{what}" do
+      reader, writer = IO.pipe
+      apart = what.include?("another")
+      parent = fork do
+        Flowline.define do |p|
+          p.step(:apart, isolate: :process) do
+            writer.write("#{Process.pid} #{Dir.mktmpdir}\n")
+            block.call
+          end
+          p.step(:other, isolate: :process, when: ->(_) { apart }) { fork { Process.setsid && sleep(3) } && sleep }
+        end.run(executor: :parallel, max_threads: 2)
+      end
+      child, folder = reader.gets.split
+      sleep(0.2) if apart # So that the other is there.
+      Process.kill(:KILL, parent)
+      Process.wait(parent)
+      alive = -> { File.exist?("/proc/#{child}") && File.read("/proc/#{child}/stat").split[2] != "Z" }
+      40.times { alive.call ? sleep(0.05) : break }
+      expect([alive.call, Dir.exist?(folder)]).to eq([false, false])
     end
-    child = Integer(reader.gets)
-    Process.kill(:KILL, parent)
-    Process.wait(parent)
-    40.times { File.exist?("/proc/#{child}") && File.read("/proc/#{child}/stat").split[2] != "Z" ? sleep(0.05) : break }
-    expect(File.exist?("/proc/#{child}") && File.read("/proc/#{child}/stat").split[2] != "Z").to be(false)
   end
 
   it "write where the others write, in order" do

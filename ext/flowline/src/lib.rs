@@ -11,6 +11,7 @@ mod diagram;
 mod digest;
 mod error;
 mod graph;
+mod leash;
 mod raw;
 mod run;
 mod store;
@@ -22,6 +23,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     native.define_singleton_method("retry_wait", function!(retry_wait, 6))?;
     digest::init(native)?;
     graph::init(ruby, native)?;
+    leash::init(native)?;
     run::init(ruby, native)?;
     store::init(ruby, native)?;
     diagram::init(native)

@@ -64,7 +64,7 @@ module Flowline
       text = +"step #{Name.show(step_name)} failed"
       text << " after #{attempts} attempts" if attempts > 1
       first, *others = detail.to_s.lines(chomp: true)
-      text << ": #{[TypeHints.kind(original), *first].join(": ")}" if original
+      text << ": #{Error.account(original, first.to_s)}" if original
       text << " (#{place})" if place
       text << others.map { |line| "\n#{line}" }.join
       text << "; to leave a step's block early, use `next`" if LocalJumpError === original || UncaughtThrowError === original
@@ -130,13 +130,22 @@ module Flowline
     # @return [Exception, nil] what stopped it; +nil+ for a +throw+ or the death of a thread
     attr_reader :cause
 
+    # @return [Array<Symbol>] the steps that ran then
+    attr_reader :running
+
+    # What to do about it.
+    ADVICE = "; run with resume: true to go on"
+
     # @param reason [Symbol]
     # @param cause [Exception, nil]
-    def initialize(reason, cause = nil)
+    # @param running [Array<Symbol>]
+    def initialize(reason, cause = nil, running: [])
       @reason = reason
       @cause = cause
-      why = cause ? "#{reason}: #{TypeHints.kind(cause)}" : reason
-      super("the run was cancelled (#{why}) before every step had ended; run with resume: true to go on")
+      @running = running
+      why = cause ? "#{reason}: #{TypeHints.kind(cause)}" : reason.to_s
+      why += " while #{running.map { |name| Name.show(name) }.join(", ")} ran" if running.any?
+      super("the run was cancelled (#{why}) before every step had ended#{ADVICE}")
     end
   end
 

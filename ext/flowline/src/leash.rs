@@ -1,0 +1,38 @@
+//! What ends a forked child when its parent is gone, whatever Ruby is doing there: also in native code that
+//! keeps Ruby's global lock.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::PathBuf;
+
+use magnus::{Error, Object, RModule, Ruby, function};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error;
+
+pub fn init(native: RModule) -> Result<(), Error> {
+    native.define_singleton_method("leash", function!(leash, 2))
+}
+
+/// `leash(descriptor: Integer, folder: String)`: when the other end of that pipe is closed, as it is when its process
+/// ends, removes that directory, and kills this process and its group.
+fn leash(ruby: &Ruby, descriptor: u32, folder: PathBuf) -> Result<(), Error> {
+    let pipe = File::open(format!("/dev/fd/{descriptor}")).map_err(|e| error::raise(ruby, &e))?;
+    let wait = move || {
+        await_end(pipe);
+        let _ = fs::remove_dir_all(folder);
+        let _ = kill(Pid::from_raw(0), Signal::SIGKILL);
+    };
+    std::thread::Builder::new().spawn(wait).map(|_| ()).map_err(|e| error::raise(ruby, &e))
+}
+
+fn await_end(mut pipe: File) {
+    loop {
+        match pipe.read(&mut [0]) {
+            Ok(0) => return,
+            Err(error) if error.kind() != ErrorKind::Interrupted => return,
+            _ => {}
+        }
+    }
+}
