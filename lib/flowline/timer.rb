@@ -6,6 +6,14 @@ module Flowline
   module Timer
     # What ends a block whose time is up. No +rescue => e+ catches it.
     class Expired < Exception # rubocop:disable Lint/InheritException
+      # @return [Object, nil] whose it is, if not a thread's
+      attr_reader :mark
+
+      # @param mark [Object, nil]
+      def initialize(mark = nil)
+        @mark = mark
+        super("its time is up")
+      end
     end
 
     # A limit under way.
@@ -24,8 +32,11 @@ module Flowline
       # @param give_up [#call, nil] called with the thread, in another one, if the block has not ended some time later
       # @return [Array(Object, Symbol)] what the block returned, and +:stopped+; or +nil+, whatever the block made of
       #   the interruption, and +:expired+, or +:given_up+ if that was called
-      def limit(seconds, give_up = nil)
-        entry = Entry.new(now + seconds, Thread.current, :running, Expired.new("its time is up"), give_up)
+      def limit(seconds, give_up = nil, &block)
+        scheduler = Fiber.current_scheduler
+        return limit_fiber(scheduler, seconds, &block) if scheduler.respond_to?(:timeout_after)
+
+        entry = Entry.new(now + seconds, Thread.current, :running, Expired.new, give_up)
         Thread.handle_interrupt(Expired => :never) do
           begin
             start(entry)
@@ -42,6 +53,18 @@ module Flowline
       end
 
       private
+
+      # Others have fibers in the same thread, so only the scheduler may interrupt this one: where it waits.
+      def limit_fiber(scheduler, seconds, &block)
+        deadline = now + seconds
+        mark = Object.new
+        value = scheduler.timeout_after(seconds, Expired, mark, &block)
+        now < deadline ? [value, :stopped] : [nil, :expired]
+      rescue Expired => e
+        e.mark.equal?(mark) ? [nil, :expired] : raise
+      rescue StandardError
+        now < deadline ? raise : [nil, :expired] # What the block made of the interruption.
+      end
 
       def now
         Process.clock_gettime(Process::CLOCK_MONOTONIC)

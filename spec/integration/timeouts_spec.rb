@@ -128,6 +128,28 @@ RSpec.describe "Time limits", executor: :in_process do
     expect(result.duration).to be < 30
   end
 
+  %i[sequential parallel process].each do |executor|
+    it "end steps of fibers that share their thread with others, under :#{executor}" do
+      log = []
+      pipeline = Flowline.define do |p|
+        p.step(:slow, timeout: 0.1) { sleep }
+        p.step(:cleans_up, timeout: 0.1) do
+          sleep
+        ensure
+          raise IOError, "no matter"
+        end
+        p.step(:fails, timeout: 5) { sleep(0.01) && raise(IOError, "own") }
+        p.step(:quick, timeout: 5) { sleep(0.01) && 1 }
+      end
+      Thread.new do
+        Fiber.set_scheduler(FiberLoop.new)
+        Fiber.schedule { log << outcomes(pipeline.run(executor: executor, on_error: :continue, timeout: 10)) }
+        Fiber.schedule { sleep(0.02) && log.push(:other) }
+      end.join
+      expect(log).to eq([:other, { slow: :timed_out, cleans_up: :timed_out, fails: :failed, quick: :succeeded }])
+    end
+  end
+
   it "of a run that is up between attempts tell of every step once, as any end does" do
     log = []
     Flowline.define do |p|
