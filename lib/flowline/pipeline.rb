@@ -19,7 +19,7 @@ module Flowline
     extend ClassForm
 
     # Options that make more of a step than a call.
-    CARE = %i[cache each timeout isolate retries].freeze
+    CARE = %i[cache each timeout isolate retries run_if].freeze
     private_constant :CARE
 
     # @return [String, nil]

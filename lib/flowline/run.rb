@@ -8,10 +8,24 @@ module Flowline
   #   run.cancel # finishes what runs, starts nothing more
   #   run.wait   # => #<Flowline::Result cancelled …>
   class Run
-    # What ends the thread of a run that is to stop now.
+    # What ends the thread of a run that is to stop now; and, if asked again, even while it cleans up.
     class Stopped < Exception # rubocop:disable Lint/InheritException -- no step may rescue it
     end
-    private_constant :Stopped
+
+    # The same asked again.
+    class StoppedAgain < Exception # rubocop:disable Lint/InheritException
+    end
+
+    MASKED = { Stopped => :never, StoppedAgain => :never }.freeze
+    OPEN = { Stopped => :immediate, StoppedAgain => :immediate }.freeze
+    private_constant :Stopped, :StoppedAgain, :MASKED, :OPEN
+
+    # Calls the block, a step that runs always, which only who asks again can stop.
+    # @return [Object] what the block returns
+    # @api private
+    def self.spare(&block)
+      Thread.handle_interrupt(Stopped => :never, &block)
+    end
 
     # @param runner [Runner]
     # @param dag [DAG]
@@ -23,7 +37,7 @@ module Flowline
       @dag = dag
       @pools = pools
       @executor = executor
-      @thread = Thread.handle_interrupt(Stopped => :never) { Thread.new { work } } # It inherits that.
+      @thread = Thread.handle_interrupt(MASKED) { Thread.new { work } } # It inherits that.
       @thread.name = "flowline run #{run_id}"
     end
 
@@ -62,11 +76,14 @@ module Flowline
 
     # Starts nothing more, steps that run always excepted. What runs is finished, and recorded; then the run ends as
     # +:cancelled+. It returns at once. A run that has ended stays as it is.
-    # @param now [Boolean] whether to stop what runs, too, in the middle
+    # @param now [Boolean] whether to stop what runs, too, in the middle: but steps that run always only if asked again
     # @return [self]
     def cancel(now: false)
       @runner.cancel
-      @thread.raise(Stopped) if now && @thread.alive?
+      return self unless now && @thread.alive?
+
+      @thread.raise(@stopped ? StoppedAgain : Stopped)
+      @stopped = true
       self
     end
 
@@ -79,7 +96,7 @@ module Flowline
     # @param runner [Runner]
     # @api private
     def execute(runner)
-      Thread.handle_interrupt(Stopped => :immediate) { @executor.execute(runner) }
+      Thread.handle_interrupt(OPEN) { @executor.execute(runner) }
     end
 
     # @return [Integer] how many steps run at a time
@@ -99,7 +116,7 @@ module Flowline
     # SystemExit would go on to the main thread.
     def work
       @runner.call(self)
-    rescue Stopped
+    rescue Stopped, StoppedAgain
       nil
     rescue Exception => e # rubocop:disable Lint/RescueException -- whoever waits gets it
       @failure = e

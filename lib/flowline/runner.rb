@@ -31,6 +31,7 @@ module Flowline
       @hints = TypeHints if request.check_types?
       @outputs = Array.new(@dag.size)
       @mappings = {}
+      @told = {}
       @errors = {}
       @warnings = []
       @timeout = request.timeout
@@ -80,7 +81,7 @@ module Flowline
                     @outputs[id] = place ? place.call(-> { @calls[id].call(@outputs, @context) }) : @calls[id].call(@outputs, @context)
                     @run.succeed(id)
                   else
-                    perform_observed(id, place)
+                    @one_thread && always?(id) ? Run.spare { perform_observed(id, place) } : perform_observed(id, place)
                   end
       @idle ? pass_on(following) : following
     rescue Limits::TimeUp => e
@@ -167,7 +168,7 @@ module Flowline
     end
 
     def wind_up(executor, well)
-      @error ||= CancelledError.new(:interrupted, $!) unless well
+      @error ||= CancelledError.new(:interrupted, $!, running: @run.running.map { |id| @dag.steps[id].name }) unless well
       interrupt(executor) unless well
     ensure
       finish
@@ -210,7 +211,12 @@ module Flowline
       return if ids.empty? || @observers.empty?
 
       @so_far ||= ended # Asked of a step, it knows how that stands now.
-      ids.each { |id| @observers.tell(:step_finished, @dag.steps[id], @so_far.at(id)) }
+      ids.each do |id|
+        next if @told[id]
+
+        @told[id] = true
+        @observers.tell(:step_finished, @dag.steps[id], @so_far.at(id))
+      end
     end
 
     def start(executor)
@@ -240,7 +246,7 @@ module Flowline
       @run.preset(@plan.restored.keys, @plan.unselected)
       @recording.forget(@plan.outdated)
       @warnings.concat(@plan.warnings)
-      @unobserved && @plan.unselected.empty? ? @run.take_passed_over : tell_passed_over
+      @unobserved && @plan.unselected.empty? ? @run.take_passed_over.each { |id| @told[id] = true } : tell_passed_over
     end
 
     def stop(status, entirely:)
@@ -260,8 +266,9 @@ module Flowline
     def break_off(entirely:)
       @observers.in_order do
         @run.stop(:cancelled, entirely) # First, so that dependents of what was running count as interrupted, too.
-        running = @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
-        finished(running + @run.take_passed_over.sort)
+        @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
+        @run.take_passed_over
+        finished(@dag.size.times.select { |id| ended?(id) }) # Those, too, of whom a hook that was interrupted kept others from hearing.
       end
     end
 

@@ -90,6 +90,23 @@ RSpec.describe Flowline::Run do
         expect(outcomes(run.wait)).to eq(busy: %i[cancelled interrupted], clean: %i[cancelled interrupted])
       end
 
+      it "lets what cleans up come to its end when it is cancelled now, and stops it when asked again" do
+        pipeline = Flowline.define do |p|
+          p.step(:clean, run_if: :always) { (arrive && hold) || 1 }
+          p.step(:after, depends_on: :clean) { |_| 1 }
+          p.step(:last, depends_on: :after, run_if: :always) { |_| 1 }
+        end
+        [1, 2].each do |times|
+          run = pipeline.start(executor: executor)
+          arrived
+          times.times { run.cancel(now: true) }
+          expect(run.wait(0.1)).to be_nil if times == 1
+          let_go if times == 1
+          clean = times == 1 ? :succeeded : %i[cancelled interrupted]
+          expect(outcomes(run.wait)).to include(clean: clean, after: %i[cancelled interrupted])
+        end
+      end
+
       it "does not wait for a retry when it is cancelled" do
         pipeline = Flowline.define do |p|
           p.on_step_retry { arrive }
@@ -153,6 +170,22 @@ RSpec.describe Flowline::Run do
       expect(early.wait.status).to eq(:cancelled).or eq(:succeeded)
       expect([early.status, stored_status("early")].uniq(&:to_s).size).to eq(1)
     end
+  end
+
+  it "tells of every step, also if it is stopped while one is told of" do
+    told = []
+    pipeline = Flowline.define do |p|
+      p.after_step { |step| step.name == :a ? arrive && hold : nil }
+      p.step(:a) { raise "no" }
+      p.step(:b, depends_on: :a) { |_| 1 }
+      p.step(:c, depends_on: :b, run_if: :always) { |_| 1 }
+    end
+    run = pipeline.start(reporter: ->(event) { told << [event.step.name, event.result.status] if event.name == :step_finished })
+    arrived
+    run.cancel(now: true)
+    run.wait
+    expect(told.map(&:first)).to match_array(run.steps.keys - [:a]) # Of that its hooks were told, and interrupted.
+    expect(told.to_h).to include(b: :cancelled, c: :succeeded)
   end
 
   it "stays as it is when it is cancelled after its end, or in the hooks of its last step" do
