@@ -3,6 +3,10 @@
 module Flowline
   # Settings for the whole process; see {Flowline.configure}.
   class Configuration
+    # What switches something off in the environment.
+    OFF = %w[off no false 0].freeze
+    private_constant :OFF
+
     # @return [Boolean] whether runs of pipelines with a name are recorded: unless +FLOWLINE_STORE=off+
     attr_accessor :store
     # @return [Object, nil] where steps are cached that don't say it themselves; +nil+: in memory
@@ -13,7 +17,7 @@ module Flowline
     attr_writer :root
 
     def initialize
-      @store = ENV["FLOWLINE_STORE"] != "off"
+      @store = !OFF.include?(ENV["FLOWLINE_STORE"]&.downcase)
       @forks = { before: [], after: [] }
     end
 

@@ -82,9 +82,9 @@ module Flowline
       path
     end
 
-    # @return [Float, nil] the seconds the run will take; nil where nothing is known
+    # @return [Float, nil] the seconds the run will take, as far as is known; nil where nothing is
     def expected
-      return if timings.empty?
+      return if timings.empty? || (steps.any? { |step| RUNS.include?(step.action) } && steps.none?(&:expected))
 
       work = steps.sum { |step| step.expected || 0.0 }
       [lengths.values.max&.first || 0.0, work / @request.workers].max
@@ -107,7 +107,8 @@ module Flowline
         time = format("%.2fs", step.expected) if step.expected
         "  #{[Name.show(step.name).ljust(width), step.action.to_s.ljust(8), (time || "").rjust(8), step.reason].join("  ").rstrip}\n"
       end
-      total = "Expected: #{format("%.2fs", expected)} (#{critical_path.map { |name| Name.show(name) }.join(" → ")})\n" if expected
+      least = "at least " if steps.any? { |step| RUNS.include?(step.action) && step.expected.nil? }
+      total = "Expected: #{least}#{format("%.2fs", expected)} (#{critical_path.map { |name| Name.show(name) }.join(" → ")})\n" if expected
       "Plan: #{@pipeline.name || "unnamed"}\n#{rows.join}#{total}"
     end
 

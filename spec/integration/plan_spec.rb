@@ -115,6 +115,12 @@ RSpec.describe "A plan" do
       expect(plan.to_s.lines.last).to match(/\AExpected: \d\.\d\ds \(a → slow → last\)\n\z/)
     end
 
+    it "says that it will take longer if some steps have never run" do
+      pipeline.run
+      more = Flowline.define(name: "timed") { |p| p.include(pipeline) && p.step(:new, depends_on: :last) { |_| 1 } }
+      expect(more.run(dry_run: true).to_s.lines.last).to match(/\AExpected: at least \d\.\d\ds \(a → slow → last → new\)\n\z/)
+    end
+
     it "expects nothing of steps that do not run" do
       pipeline.run(keep_checkpoint: true)
       plan = pipeline.run(dry_run: true, only: :quick)
@@ -142,11 +148,11 @@ RSpec.describe "A plan" do
       status, out, err = flowline("plan", "#{folder}/p.rb", "--resume", "--json")
       expect([status, err, listing]).to eq([0, "", before])
       expect(JSON.parse(out)).to match(
-        "pipeline" => "p", "resumes" => run[:run_id], "expected" => be_a(Float), "critical_path" => ["b\n"],
+        "pipeline" => "p", "resumes" => run[:run_id], "expected" => nil, "critical_path" => ["b\n"],
         "steps" => [{ "name" => "a", "action" => "restore", "reason" => "recorded in run #{run[:run_id]}", "expected" => nil },
                     { "name" => "b\n", "action" => "run", "reason" => nil, "expected" => nil }]
       )
-      expect(flowline("plan", "#{folder}/p.rb", "--resume")[1]).to match(/\APlan: p\n  a    restore             recorded in run \S+\n  b\\n  run\nExpected: 0\.00s \(b\\n\)\n\z/)
+      expect(flowline("plan", "#{folder}/p.rb", "--resume")[1]).to match(/\APlan: p\n  a    restore             recorded in run \S+\n  b\\n  run\n\z/)
       expect(flowline("plan", "#{folder}/p.rb", "--from", "zz")).to match([2, "", /there is no step zz; there are a, b\\n/])
       expect(flowline("plan", "#{folder}/p.rb", "--only", "a", "--param", "x=1")).to match([2, "", /unknown param x/])
     end

@@ -49,6 +49,31 @@ RSpec.describe Flowline::Reporter do
       expect(text.lines.grep(/✓/).map { |line| line.index("0.00s") }.uniq).to eq([2 + 30 + 3])
     end
 
+    it "says beside the time what came of a step, and how often it was tried" do
+      tries = 0
+      text = console do
+        step(:rows, retries: 1) { (tries += 1) > 1 ? [1, 2] : raise(IOError) }
+        step(:slow, timeout: 0.01, optional: true) { sleep }
+      end
+      expect(text).to match(/^✓ rows +0\.00s   2 records, 2 attempts$/).and match(/^✗ slow +0\.00s   timed out$/)
+    end
+
+    it "says what else failed" do
+      text = console(on_error: :continue) { 6.times { |n| step(:"bad#{n}") { raise "no #{n}" } } }
+      block = text[/^$.*?(?=^━)/m]
+      expect(block).to include("✗ step bad0 failed: RuntimeError: no 0", "  also: step bad1 failed: RuntimeError: no 1", "  also: step bad2 failed", "  also: 3 more\n")
+      expect(block.lines.size).to be <= 12
+      expect(console(StringIO.new, on_error: :continue) { 4.times { |n| step(:"bad#{n}") { raise "no #{n}" } } }.scan("also: step").size).to eq(3)
+    end
+
+    it "says of an item which it was, and of a run that was left which step did it, and how to go on once" do
+      expect(console { step(:rows) { [7] } and step(:map, each: :rows) { |_| raise "no" } }).to match(/✗ step map failed at item 0 \(Integer\).*\n.*\n  attempts: 1$/)
+      left = StringIO.new
+      expect { console(left, define: { name: "left" }) { step(:leave) { exit(3) } } }.to raise_error(SystemExit)
+      expect(left.string).to include("✗ the run was cancelled (interrupted: SystemExit while leave ran) before every step had ended\n")
+      expect(left.string.scan("resume: true").size).to eq(1)
+    end
+
     it "only ever appends lines" do
       seen = []
       io = StringIO.new

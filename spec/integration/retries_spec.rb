@@ -111,7 +111,7 @@ RSpec.describe "Retries", executor: :in_process do
     end
     pipeline.run(reporter: Flowline::Reporter::Console.new(out))
     expect(seen).to eq([[:retry, :flaky, IOError, 1], %i[success flaky]])
-    expect(out.string).to match(/↻ flaky +attempt 1 failed: IOError: down; again in 0\.00s\n✓ flaky +\d\.\d\ds   2 attempts/)
+    expect(out.string).to match(/↻ flaky +attempt 1 failed: IOError: down; again at once\n✓ flaky +\d\.\d\ds   2 attempts/)
 
     json = StringIO.new
     pipeline.run(reporter: Flowline::Reporter::JSON.new(json))

@@ -52,10 +52,13 @@ module Flowline
 
       def file(paths)
         raise Usage, "#{label}: name the file with the pipeline, as in: #{self.class::EXAMPLE}" if paths.empty?
-        raise Usage, "#{label}: one file at a time; #{paths[1]} is one too many" if paths.size > 1
+        raise Usage, "#{label}: one file at a time; #{paths[1]} is one too many#{hint(paths[1])}" if paths.size > 1
 
         PipelineFile.load(paths.first)
       end
+
+      # What was meant, perhaps.
+      def hint(_argument); end
 
       # Declares the command's own options.
       def declare(parser); end

@@ -21,7 +21,7 @@ module Flowline
         found = facts
         return @out.puts(json(found)) || 0 if @options[:json]
 
-        @err.puts("#{label}: #{nothing}") if found.empty?
+        @err.puts("#{label}: #{nothing}") if found.empty? && !@cleared
         found.each { |fact| show(fact) }
         0
       end
@@ -134,11 +134,16 @@ module Flowline
       end
 
       def clear(cache, name)
-        return cache.clear if name == "all"
-
         keys = cache.entries.map { |entry| entry[:key] }
-        return cache.clear("#{name}/") if keys.any? { |key| key.start_with?("#{name}/") }
+        old = name == "all" ? keys : keys.select { |key| key.start_with?("#{name}/") }
+        return missing(name, keys) if old.empty? && name != "all"
 
+        cache.clear(*("#{name}/" unless name == "all"))
+        @cleared = true
+        @err.puts("cache: forgot #{old.size} #{old.size == 1 ? "entry" : "entries"}")
+      end
+
+      def missing(name, keys)
         steps = keys.map { |key| key.rpartition("/").first }.uniq
         known = steps.map { |step| step.rpartition("/").first }.uniq + steps
         @err.puts("cache: nothing of #{Name.show(name)} in #{path}#{Name.suggest(name, known, known: "there are")}")

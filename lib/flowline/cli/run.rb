@@ -27,6 +27,10 @@ module Flowline
         parser.on("--quiet", "say only what failed") { @options[:quiet] = true }
       end
 
+      def hint(argument)
+        "; a param is given as --param #{argument}" if argument.match?(/\A\w+=/)
+      end
+
       def param(pair)
         name, value = pair.split("=", 2)
         raise Usage, "run: --param #{pair} has no value; write --param #{pair}=VALUE" if value.nil?
@@ -57,6 +61,7 @@ module Flowline
       end
 
       def start(pipeline, name, options)
+        $stdout.sync = true # What steps write stands between our own lines, wherever it goes.
         result, signal = Signals.wait(pipeline.start(reporter: reporters(name), **options), @err)
         return result.success? ? 0 : 1 if signal.nil? || result.success?
 

@@ -73,10 +73,9 @@ module Flowline
 
       def retried(event)
         error, attempt, wait, item = event.result.to_a
-        text = event.context.mask("#{if item
-                                       "item #{item}, "
-                                     end}attempt #{attempt} failed: #{TypeHints.kind(error)}: #{Error.words(error).lines.first.to_s.chomp}")
-        line("↻ #{Name.show(event.step.name).ljust(@width)}   #{text}; again in #{format("%.2fs", wait)}")
+        text = event.context.mask("attempt #{attempt} failed: #{Error.account(error, Error.words(error).lines.first.to_s.chomp)}")
+        again = wait.zero? ? "again at once" : format("again in %.2fs", wait)
+        line("↻ #{Name.show(event.step.name).ljust(@width)}   #{"item #{item}, " if item}#{text}; #{again}")
       end
 
       def finished(event)
@@ -94,25 +93,41 @@ module Flowline
         result = event.result
         error = result.error
         line("")
-        line("#{mark("✗")} #{event.context.mask(error.message).gsub(@here, "").lines.first(4).map(&:chomp).join("\n  ")}") if error
+        line("#{mark("✗")} #{words(event, error).first(4).join("\n  ")}") if error
         line("    #{source(error.place)}") if error.respond_to?(:place) && error.place
-        line("  attempts: #{error.attempts}, inputs: #{inputs(error)}") if error.is_a?(StepError)
+        line("  #{facts(error)}") if error.is_a?(StepError)
+        others(event)
         counts = result.steps.group_by(&:status).transform_values(&:size)
         line("  steps: #{counts.map { |status, count| "#{count} #{status}" }.join(", ")}")
-        advise(event.context)
+        line("  to go on: #{@resume}") if resumable?(event)
         backtrace(error) if @verbose && error
       end
 
-      def advise(context)
-        line("  to go on: #{@resume}") if @resume && context.pipeline_name
+      # What else failed.
+      def others(event)
+        errors = event.result.failed_steps.map { |name| event.result[name].error }.reject { |error| error.equal?(event.result.error) }
+        errors.first(errors.size > 3 ? 2 : 3).each { |error| line("  also: #{words(event, error).first}") }
+        line("  also: #{errors.size - 2} more") if errors.size > 3
+      end
+
+      # @return [Array<String>] lines
+      def words(event, error)
+        text = event.context.mask(error.message).gsub(@here, "")
+        text = text.delete_suffix(CancelledError::ADVICE) if resumable?(event) # Which is said below.
+        text.lines(chomp: true)
+      end
+
+      def resumable?(event)
+        @resume && event.context.pipeline_name
+      end
+
+      def facts(error)
+        inputs = error.inputs.map { |name, kind| "#{Name.show(name)}: #{kind}" }
+        ["attempts: #{error.attempts}", *("inputs: #{inputs.join(", ")}" if inputs.any?)].join(", ")
       end
 
       def backtrace(error)
         error.backtrace&.each { |frame| line("    #{frame}") unless frame.start_with?(OWN) }
-      end
-
-      def inputs(error)
-        error.inputs.empty? ? "none" : error.inputs.map { |name, kind| "#{Name.show(name)}: #{kind}" }.join(", ")
       end
 
       # The user's own line.
@@ -121,10 +136,13 @@ module Flowline
         File.foreach(path).first(number.to_i).last.to_s.strip[0, 100] if path && File.file?(path)
       end
 
-      # Outputs may be anything, even objects without methods: only what is surely countable is counted.
       def remark(result)
-        output = result.output
-        return "#{result.attempts} attempts" if result.attempts > 1
+        words = [records(result.output), ("timed out" if result.status == :timed_out), ("#{result.attempts} attempts" if result.attempts > 1)].compact
+        words.join(", ") unless words.empty?
+      end
+
+      # Outputs may be anything, even objects without methods: only what is surely countable is counted.
+      def records(output)
         return unless ::Array === output || ::Hash === output
 
         size = TypeHints.size(output)
