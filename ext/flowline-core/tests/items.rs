@@ -1210,7 +1210,6 @@ mod a_stop {
                      supplies m 9
                      starts m m
                      stop {stop}
-                     passed_over after
                      waits
                      ready nothing
                      at 4
@@ -1219,7 +1218,7 @@ mod a_stop {
                      running m
                      at 6
                      item m done
-                     passed_over m
+                     passed_over m after
                      timing m 0 6
                      attempts m 0
                      outcomes m=interrupted after=interrupted
@@ -1431,11 +1430,10 @@ mod a_stop {
             "starts m
              at 3
              stop interrupted
-             passed_over after
              running m
              at 5
              opens m 2
-             passed_over m
+             passed_over m after
              timing m 5 5
              outcomes m=interrupted after=interrupted
              supplies m 2

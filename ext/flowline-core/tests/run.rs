@@ -484,11 +484,12 @@ mod on_error_stop {
              bad fails
              starts free
              waits
-             outcomes bad=fails work=run_failed not=run_failed
+             outcomes bad=fails work=run_failed
              slow ok
              starts tidy
              waits
              tidy ok
+             outcomes bad=fails slow=ok work=run_failed tidy=ok not=run_failed
              starts tell
              free ok
              tell ok
@@ -620,8 +621,9 @@ mod stop {
                  stop {reason}
                  status running
                  waits
-                 passed_over b a2 a3
+                 passed_over b
                  a ok
+                 passed_over a2 a3
                  starts tidy
                  tidy ok
                  outcomes a=ok b={outcome} a2={outcome} a3={outcome} tidy=ok
@@ -629,6 +631,28 @@ mod stop {
             );
             check(CONTINUE, "a; b; a2: a; a3: a2; tidy: a a3 | always", &lines);
         }
+    }
+
+    #[test]
+    fn lets_nothing_clean_up_before_all_has_ended_that_comes_before_it() {
+        check(
+            STOP,
+            "connect; fetch: connect; load: fetch; bad; close: connect load | always; other: bad | always",
+            "starts connect bad
+             connect ok
+             starts fetch
+             bad fails
+             starts other
+             waits
+             outcomes connect=ok bad=fails
+             other ok
+             waits
+             fetch ok
+             outcomes connect=ok fetch=ok load=run_failed bad=fails other=ok
+             starts close
+             close ok
+             done failed",
+        );
     }
 
     #[test]

@@ -629,12 +629,19 @@ impl<'a> Execution<'a> {
         assert!(!self.is_stopped(step) || self.live[step].is_over(), "{step} has been stopped");
         assert_eq!(self.kept(step), None, "{step} is not kept by its rate");
         assert_eq!(self.short(step), [0; 0], "there is room for {step}");
+        assert!(self.all_before_have_ended(step), "{step} starts while something runs that comes before it");
         for (other, short) in self.before(step, &due) {
             assert!(!self.may_start(other, &due), "{other} comes before {step}");
             // What waits for one pool only waits there, whatever it waited for before.
             let overtaken = matches!(short[..], [pool] if self.uses(step, pool) && !self.may_be_behind(other, pool, &due));
             assert!(!overtaken, "{step} overtakes {other}");
         }
+    }
+
+    /// Whether its dependencies have ended, and theirs, however far away.
+    fn all_before_have_ended(&self, step: usize) -> bool {
+        let mut dependencies = self.case.steps[step].dependencies.iter();
+        dependencies.all(|&before| self.ended(before) && self.all_before_have_ended(before))
     }
 
     /// Whether another that comes before the step may wait for a pool that the step needs, too, besides that one.

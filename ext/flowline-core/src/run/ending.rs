@@ -9,8 +9,9 @@ use crate::event::{CancelReason, Nanos, OnError, Outcome, SkipReason, Stop};
 use crate::graph::{RunIf, StepId};
 
 impl Run {
-    /// Ends the run early: what has not started is cancelled, except steps that run always, unless it
-    /// is to stop `entirely`. Running steps are still reported on. The first reason given stands.
+    /// Ends the run early: what could start is cancelled, except steps that run always, unless it is to stop
+    /// `entirely`. Running steps are still reported on, and what depends on them is cancelled then: so what cleans up
+    /// comes after all that still runs before it. The first reason given stands.
     pub fn stop(&mut self, stop: Stop, entirely: bool, now: Nanos) {
         if self.unfinished == 0 || (self.stopped.is_some() && !entirely) {
             return; // Nothing is left that this could cancel.
@@ -19,10 +20,9 @@ impl Run {
         let outcome = Outcome::Cancelled(self.stopped.get_or_insert(stop).reason());
         let graph = Arc::clone(&self.graph);
         for &step in graph.order() {
-            let spared = !entirely && graph.rule(step).run_if == RunIf::Always;
             match self.phase(step) {
-                _ if spared => {}
-                Some(Phase::Pending | Phase::Ready | Phase::Waiting(_)) => self.end(step, outcome, now),
+                _ if self.stop_of(step).is_none() => {}
+                Some(Phase::Ready | Phase::Waiting(_)) => self.end(step, outcome, now),
                 Some(Phase::Running) => self.close(step, outcome, now),
                 _ => {}
             }
@@ -94,15 +94,13 @@ impl Run {
 
     /// How a step ends whose dependencies all have, or nothing if it is to run.
     fn decide(&self, step: StepId) -> Option<Outcome> {
-        let run_if = self.graph.rule(step).run_if;
-        if run_if == RunIf::Always {
-            return None;
-        }
-        if let Some(stop) = self.stopped {
+        if let Some(stop) = self.stop_of(step) {
             return Some(Outcome::Cancelled(stop.reason()));
         }
+        let run_if = self.graph.rule(step).run_if;
         let upstream = self.steps.get(step as usize)?.upstream;
         match run_if {
+            RunIf::Always => None,
             RunIf::Any if upstream.some_output => None,
             RunIf::Success if !upstream.some_skipped && !upstream.some_failed => None,
             _ if upstream.some_failed => Some(Outcome::Cancelled(CancelReason::UpstreamFailed)),
