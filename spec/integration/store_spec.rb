@@ -36,6 +36,20 @@ RSpec.describe "The store" do
     end
   end
 
+  it "opens, or is left alone, when the thread that opens it first is interrupted", executor: :in_process do
+    statuses = Array.new(8) do |n|
+      ruby(<<~RUBY, FLOWLINE_ROOT: "#{root}.#{n}").last.exitstatus
+        p = Flowline.define(name: "first") { |d| d.step(:a) { 1 } }.tap(&:validate!)
+        thread = Thread.new { Thread.current.report_on_exception = false; p.run }
+        sleep(0.001 * #{n + 1})
+        thread.raise(IOError, "from outside")
+        begin thread.join; rescue IOError; end
+        exit(p.run.success? ? 0 : 1)
+      RUBY
+    end
+    expect(statuses).to eq([0] * 8)
+  end
+
   it "is off with FLOWLINE_STORE=off: nothing is written, and resuming works in memory", executor: :in_process do
     expect(%w[no FALSE 0 on].map { |word| ruby("exit(Flowline.config.store ? 1 : 0)", FLOWLINE_STORE: word).last.exitstatus }).to eq([0, 0, 0, 1])
     _, status = ruby(<<~RUBY, FLOWLINE_STORE: "off", FLOWLINE_ROOT: root)

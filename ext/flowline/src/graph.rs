@@ -17,6 +17,7 @@ impl magnus::DataTypeFunctions for Graph {}
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Graph", ruby.class_object())?;
     class.undef_default_alloc_func();
+    let _ = Graph::class(ruby); // Looked up now: later, an interruption might come in between.
     class.define_singleton_method("build", function!(Graph::build, 3))?;
     class.define_method("order", method!(Graph::order, 0))?;
     class.define_method("levels", method!(Graph::levels, 0))?;

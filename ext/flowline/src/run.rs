@@ -34,6 +34,7 @@ impl magnus::DataTypeFunctions for Run {}
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Run", ruby.class_object())?;
     class.undef_default_alloc_func();
+    let _ = Run::class(ruby); // Looked up now: later, an interruption might come in between.
     class.define_singleton_method("new", function!(Run::new, 2))?;
     class.define_method("next", method!(Run::next, 0))?;
     class.define_method("limit", method!(Run::limit, 1))?;

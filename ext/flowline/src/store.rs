@@ -36,6 +36,7 @@ impl Drop for Store {
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Store", ruby.class_object())?;
     class.undef_default_alloc_func();
+    let _ = Store::class(ruby); // Looked up now: later, an interruption might come in between.
     class.define_singleton_method("open", function!(Store::open, 1))?;
     class.define_method("call", method!(Store::call, 4))?;
     class.define_method("acquire", method!(Store::acquire, 1))?;
