@@ -35,6 +35,7 @@ module Flowline
   autoload :Fingerprint, "#{__dir__}/flowline/fingerprint"
   autoload :Isolation, "#{__dir__}/flowline/isolation"
   autoload :Retry, "#{__dir__}/flowline/retry"
+  autoload :Interruption, "#{__dir__}/flowline/interruption"
   autoload :Mapping, "#{__dir__}/flowline/mapping"
   autoload :Run, "#{__dir__}/flowline/run"
   autoload :Secrets, "#{__dir__}/flowline/secrets"

@@ -71,7 +71,7 @@ module Flowline
     # @return [Logger] the +context: { logger: }+ value, Rails' logger, or one that writes to standard error
     def logger
       return self[:logger] if self[:logger]
-      return ::Rails.logger if defined?(::Rails.logger) && ::Rails.logger
+      return ::Rails.logger if defined?(::Rails) && ::Rails.respond_to?(:logger) && ::Rails.logger
 
       require "logger"
       ::Logger.new($stderr, progname: pipeline_name)

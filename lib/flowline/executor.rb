@@ -80,7 +80,8 @@ module Flowline
       # @return [Object] what the block returns
       # @api private
       def within_rails(&block)
-        rails = ::Rails.application if defined?(::Rails.application)
+        # Not `defined?(::Rails.application)`: that swallows what is raised meanwhile from outside.
+        rails = ::Rails.application if defined?(::Rails) && ::Rails.respond_to?(:application)
         rails ? rails.executor.wrap(&block) : yield
       end
 

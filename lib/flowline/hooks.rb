@@ -47,40 +47,47 @@ module Flowline
 
     # One that was stopped while it ran neither succeeded, nor failed, nor was it skipped.
     def step_finished(step, result)
-      called = @called.delete(step)
-      case result.status
-      when :succeeded then after(:on_step_success, step, result)
-      when :failed, :timed_out then after(:on_step_failure, step, result.error)
-      else return after(:on_step_skip, step, result.reason || result.status) unless called
+      called = @called.delete(step) || %i[succeeded failed timed_out].include?(result.status)
+      return after(:on_step_skip, step, result.reason || result.status) unless called
+
+      begin
+        case result.status
+        when :succeeded then after(:on_step_success, step, result)
+        when :failed, :timed_out then after(:on_step_failure, step, result.error)
+        end
+      ensure
+        after(:after_step, step, result)
       end
-      after(:after_step, step, result)
     end
 
     def run_finished(result)
       result.success? ? after(:on_success, result, @context) : after(:on_failure, result.error, @context)
+    ensure
       after(:after_run, result, @context)
     end
 
     def before(name, *facts)
-      call_each(name, facts) { |error| raise HookError.new(name, error, detail: words(error)) }
+      @declared[name]&.each { |hook| Hooks.offer(hook, facts) }
+    rescue StandardError => e
+      raise HookError.new(name, e, detail: words(e))
     end
 
     def after(name, *facts)
-      call_each(name, facts) do |error|
-        @warnings << "hook #{name} failed: #{TypeHints.kind(error)}: #{words(error)} (#{error.backtrace&.first})"
-      end
+      call_all(name, @declared[name], facts) if @declared[name]&.any?
+    end
+
+    # One that is interrupted keeps none of the others from being called.
+    def call_all(name, hooks, facts)
+      hook, *others = hooks
+      Hooks.offer(hook, facts)
+    rescue StandardError => e
+      @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{e.backtrace&.first})"
+    ensure
+      call_all(name, others, facts) unless others.empty?
     end
 
     def words(error)
       @context.mask(Error.words(error))
-    end
-
-    def call_each(name, facts)
-      @declared[name]&.each do |hook|
-        Hooks.offer(hook, facts)
-      rescue StandardError => e
-        yield e
-      end
     end
   end
 end

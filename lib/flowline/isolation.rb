@@ -57,20 +57,22 @@ module Flowline
     # @return [Object]
     def call(&block)
       folder = Dir.mktmpdir("flowline")
-      Thread.handle_interrupt(Object => :never) { run(folder, block) }
+      value = Thread.handle_interrupt(Interruption::NEVER) { run(folder, block) }
+      left = Dir.children(folder).any? # On purpose: others may be told of it.
+      value
     ensure
-      FileUtils.rm_rf(folder) if folder
+      FileUtils.rm_rf(folder) if folder && !left
     end
 
     private
 
     def run(folder, block)
       reader, leash, pid = start(folder, block)
-      kind, value = Thread.handle_interrupt(Object => :immediate) { answer(reader, pid) }
+      kind, value = Interruption.anytime { answer(reader, pid) }
       status = @status || reap(pid)
       signal(:KILL, pid) unless kind
       pid = nil
-      raise Died, status, [] unless kind # It says nothing of where.
+      raise Died, status, [] unless kind # No backtrace: ours would say nothing.
 
       kind == :value ? value : raise(value)
     ensure
@@ -161,7 +163,7 @@ module Flowline
 
     # @return [Process::Status, nil] nil: somebody else was quicker
     def reap(pid)
-      Thread.handle_interrupt(Object => :immediate) { Process.wait2(pid).last }
+      Interruption.anytime { Process.wait2(pid).last }
     rescue Errno::ECHILD
       nil
     end

@@ -50,7 +50,7 @@ module Flowline
     # @return [Object] what the block returns
     # @raise [StandardError] what it raises; {TimeUp}
     def ask(&block)
-      within_run { Thread.current[:flowline_worker] ? Thread.handle_interrupt(Object => :immediate, &block) : yield }
+      within_run { Interruption.worker? ? Interruption.anytime(&block) : yield }
     end
 
     # Calls the block within the run's time.
@@ -83,7 +83,7 @@ module Flowline
     # The step's limit, or what is left of the run's. What runs after the run's time is up has its own alone.
     def limit_of(options)
       own = options[:timeout]
-      left = [@timeout - @run.elapsed, 0.001].max if @timeout && !@run.stopped?
+      left = [@timeout - @run.elapsed, 0.001].max if @timeout && !@run.stopped? && !options[:endless]
       left && (own.nil? || left < own) ? [left, :run] : [own, :step]
     end
   end

@@ -5,6 +5,7 @@ module Flowline
   # @api private
   class Mapping
     autoload :Feeder, "#{__dir__}/mapping/feeder"
+    autoload :ThreadedFeeder, "#{__dir__}/mapping/feeder"
     autoload :Stream, "#{__dir__}/mapping/stream"
 
     # What became of the items, in their order.
@@ -14,12 +15,14 @@ module Flowline
     # @return [Array(StepError, Symbol), Exception, nil]
     attr_accessor :failure
     # Who sees to it that items are made; nobody, if they are all there.
-    # @return [#want, #close, nil]
+    # @return [Feeder, nil]
     attr_accessor :feeder
 
     # @param source [Enumerable]
-    def initialize(source)
-      @items = items(source)
+    # @param name [Symbol] the step it is from
+    # @raise [TypeError] it is something else
+    def initialize(source, name)
+      @items = items(source, name)
       @results = []
     end
 
@@ -55,16 +58,22 @@ module Flowline
       @results[position] = result
     end
 
-    # Another item may be made.
+    # An item was worked on; another may be made.
+    # @param first [Boolean] whether that was its first attempt
     # @return [void]
-    def want
-      @feeder&.want
+    def worked_on(first)
+      @feeder&.worked_on(first)
     end
 
-    # Nothing more will be made.
-    # @return [void]
+    # @return [Integer] how many items are there that were made and have not ended
+    def kept
+      @items.kept
+    end
+
+    # Makes nothing more.
+    # @return [Boolean] whether nothing is being made any more
     def close
-      @feeder&.close
+      @feeder.nil? || @feeder.close
     end
 
     # The source is not gone through any further.
@@ -75,12 +84,13 @@ module Flowline
 
     private
 
-    def items(source)
+    def items(source, name)
       case source
       when ::Array then List.new(source)
       when ::Hash then List.new(source.to_a)
       when ::Enumerable then Stream.new(source)
-      else raise ::TypeError, "each: goes over the items of an Array or another Enumerable, not of this: #{TypeHints.kind(source)}"
+      else
+        raise ::TypeError, "each: goes over the items of an Array or another Enumerable; step #{Name.show(name)} gave #{TypeHints.kind(source)}", []
       end
     end
 

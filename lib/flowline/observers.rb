@@ -4,10 +4,6 @@ module Flowline
   # Those who are told of a run's events, in this order. One event is told at a time, whoever performs the steps.
   # @api private
   class Observers
-    # A worker puts off whatever would stop it, but where an observer waits, all would wait with it.
-    WAITING = { Object => :on_blocking }.freeze
-    private_constant :WAITING
-
     # @param list [Array<#call>]
     # @param context [Context]
     # @param steps [Array<Step>]
@@ -49,21 +45,25 @@ module Flowline
     def tell(name, step = nil, result = nil)
       return if @list.empty?
 
-      refusal = nil
-      in_order do
-        event = Event.new(name, @context, @steps, step, result) # Whose time is not before that of the last one.
-        @list.each do |observer|
-          Thread.current[:flowline_worker] ? Thread.handle_interrupt(WAITING) { observer.call(event) } : observer.call(event)
-        rescue HookError, StoreError => e
-          refusal ||= e
-        rescue StandardError => e
-          leave_out(observer, e)
-        end
-      end
-      raise refusal if refusal
+      refusals = []
+      in_order { tell_each(@list, Event.new(name, @context, @steps, step, result), refusals) } # No event has an earlier time than the last.
+      raise refusals.first if refusals.any?
     end
 
     private
+
+    # One that is interrupted keeps none of the others from hearing.
+    def tell_each(observers, event, refusals)
+      observer, *others = observers
+      # A worker puts off whatever would stop it, but where an observer waits, all would wait with it.
+      Interruption.worker? ? Interruption.waiting { observer.call(event) } : observer.call(event)
+    rescue HookError, StoreError => e
+      refusals << e
+    rescue StandardError => e
+      leave_out(observer, e)
+    ensure
+      tell_each(others, event, refusals) unless others.empty?
+    end
 
     def leave_out(observer, error)
       @list = @list.reject { |other| other.equal?(observer) }

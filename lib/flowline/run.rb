@@ -8,24 +8,13 @@ module Flowline
   #   run.cancel # finishes what runs, starts nothing more
   #   run.wait   # => #<Flowline::Result cancelled …>
   class Run
-    # What ends the thread of a run that is to stop now; and, if asked again, even while it cleans up.
-    class Stopped < Exception # rubocop:disable Lint/InheritException -- no step may rescue it
+    # A request to stop that is made again: even while the run cleans up.
+    class StoppedAgain < Exception # rubocop:disable Lint/InheritException -- no step may rescue it
     end
 
-    # The same asked again.
-    class StoppedAgain < Exception # rubocop:disable Lint/InheritException
-    end
-
-    MASKED = { Stopped => :never, StoppedAgain => :never }.freeze
-    OPEN = { Stopped => :immediate, StoppedAgain => :immediate }.freeze
-    private_constant :Stopped, :StoppedAgain, :MASKED, :OPEN
-
-    # Calls the block, a step that runs always, which only who asks again can stop.
-    # @return [Object] what the block returns
-    # @api private
-    def self.spare(&block)
-      Thread.handle_interrupt(Stopped => :never, &block)
-    end
+    MASKED = { Interruption::Stopped => :never, StoppedAgain => :never }.freeze
+    OPEN = MASKED.transform_values { :immediate }.freeze
+    private_constant :StoppedAgain, :MASKED, :OPEN
 
     # @param runner [Runner]
     # @param dag [DAG]
@@ -82,7 +71,7 @@ module Flowline
       @runner.cancel
       return self unless now && @thread.alive?
 
-      @thread.raise(@stopped ? StoppedAgain : Stopped)
+      @thread.raise(@stopped ? StoppedAgain : Interruption::Stopped)
       @stopped = true
       self
     end
@@ -92,11 +81,19 @@ module Flowline
       "#<#{self.class} #{run_id} #{status}>"
     end
 
-    # Calls the executor where the run may be stopped, and nowhere else.
+    # Calls the executor. If that performs the steps in this thread, the run may be stopped only in those.
     # @param runner [Runner]
     # @api private
     def execute(runner)
+      return Interruption.worker { @executor.execute(runner) } if one_thread?
+
       Thread.handle_interrupt(OPEN) { @executor.execute(runner) }
+    end
+
+    # @return [#call, nil] where callables are called, if in this thread: it may be stopped there
+    # @api private
+    def here
+      ->(callable) { Interruption.anytime { callable.call } } if one_thread?
     end
 
     # @return [Integer] how many steps run at a time
@@ -116,7 +113,7 @@ module Flowline
     # SystemExit would go on to the main thread.
     def work
       @runner.call(self)
-    rescue Stopped, StoppedAgain
+    rescue Interruption::Stopped, StoppedAgain
       nil
     rescue Exception => e # rubocop:disable Lint/RescueException -- whoever waits gets it
       @failure = e

@@ -74,14 +74,14 @@ module Flowline
 
     # Calls a step and reports what became of it.
     # @param id [Integer]
-    # @param place [#call, nil] where its callable is called; see {Executor}
+    # @param place [#call, nil] where its callable is called, if not just here; see {Executor}
     # @return [Integer, Float, nil] what is {#next}; +nil+, too, if the step was given up
-    def perform(id, place = nil)
+    def perform(id, place = @here)
       following = if @plain
                     @outputs[id] = place ? place.call(-> { @calls[id].call(@outputs, @context) }) : @calls[id].call(@outputs, @context)
                     @run.succeed(id)
                   else
-                    @one_thread && always?(id) ? Run.spare { perform_observed(id, place) } : perform_observed(id, place)
+                    always?(id) ? Interruption.spare { perform_observed(id, place) } : perform_observed(id, place)
                   end
       @idle ? pass_on(following) : following
     rescue Limits::TimeUp => e
@@ -96,33 +96,9 @@ module Flowline
       raise # The step's failure, but too bad a one to go on.
     end
 
-    # @return [Boolean] whether it is a step that runs whatever happened; but for what happens while it is run after that
+    # @return [Boolean] whether it is a step that runs always; none is any more when the run is interrupted once again
     def always?(id)
       !id.nil? && !@last && @dag.steps[id].options[:run_if] == :always
-    end
-
-    # Waits for something to do.
-    # @param _seconds [Float] at most; what {#next} said
-    # @yieldreturn [Boolean] whether to take nothing more; asked again whenever somebody {#rouse}s
-    # @return [Integer, Float, nil] what is {#next}
-    def wait(_seconds = nil)
-      @idle ||= Idle.new # In one thread there may be nothing to wait for.
-      following = @idle.wait { @run.next unless block_given? && yield }
-      tell_passed_over if @timeout || @cancelled
-      pass_on(following)
-    end
-
-    # @return [Integer] how many {#wait}
-    def idle
-      @idle ? @idle.count : 0
-    end
-
-    # Lets all who {#wait} look again.
-    # @return [void]
-    def rouse
-      @idle&.wake_all
-    rescue ThreadError # In a trap no lock may be taken.
-      Thread.new { @idle.wake_all }
     end
 
     # Starts nothing more, steps that run always excepted. What runs goes on.
@@ -180,14 +156,6 @@ module Flowline
       raise Error, "executor #{TypeHints.kind(executor)} returned before every step had ended; it must go on until `next` is nil"
     end
 
-    # Whoever waits has his part of what there is to do.
-    def pass_on(following)
-      return following if @idle.nil? || @idle.count.zero?
-
-      following.nil? ? @idle.wake_all : (@idle.wake if @run.ready?)
-      following
-    end
-
     def ended?(id)
       !@run.step(id).first.nil?
     end
@@ -222,6 +190,7 @@ module Flowline
     def start(executor)
       @run.limit(@timeout) if @timeout
       @one_thread = executor.respond_to?(:one_thread?) && executor.one_thread?
+      @here = executor.here if executor.respond_to?(:here)
       @workers = executor.workers if executor.respond_to?(:workers)
       work_together unless @one_thread
       @context.run_id unless @plain && @one_thread # A forked child has it from here.
@@ -272,12 +241,15 @@ module Flowline
       end
     end
 
+    # Whatever interrupts that, all is recorded and told.
     def finish
-      @error ||= TimeoutError.new(nil, limit: @timeout, scope: :run) if @run.status == :timed_out && @run.failures.empty?
-      @mappings.each_value(&:close)
-      @result = ended
-      @recording.finish(@result) unless StoreError === $! # It would fail again.
-      @observers.tell(:run_finished, nil, @result)
+      Thread.handle_interrupt(Interruption::NEVER) do
+        @error ||= TimeoutError.new(nil, limit: @timeout, scope: :run) if @run.status == :timed_out && @run.failures.empty?
+        close_sources(@mappings.keys)
+        @result = ended
+        @recording.finish(@result) unless StoreError === $! # It would fail again.
+        Interruption.spare { Interruption.waiting { @observers.tell(:run_finished, nil, @result) } }
+      end
     end
 
     def ended
@@ -288,3 +260,4 @@ end
 
 require_relative "runner/attempts"
 require_relative "runner/items"
+require_relative "runner/waiting"

@@ -10,10 +10,27 @@ RSpec.describe "Hooks" do
 
   it "do not count as the time of the step" do
     pipeline = Flowline.define do
-      before_step { sleep 0.1 }
+      before_step { sleep 0.5 }
       step(:quick) { 1 }
     end
-    expect(pipeline.run[:quick].duration).to be < 0.1
+    expect(pipeline.run[:quick].duration).to be < 0.5
+  end
+
+  it "are all called, and reporters as well, when one is interrupted" do
+    [:sequential, :parallel].each do |executor|
+      told = []
+      inside = Queue.new
+      pipeline = Flowline.define do |p|
+        p.on_success { (inside << 1) && sleep }
+        p.on_success { told << :second }
+        p.after_run { told << :after_run }
+        p.step(:a) { 1 }
+      end
+      thread = Thread.new { pipeline.run(executor: executor, reporter: ->(event) { told << event.name if event.name == :run_finished }) }
+      inside.pop
+      thread.kill.join
+      expect(told).to eq(%i[second after_run run_finished])
+    end
   end
 
   it "see a run that succeeds" do

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "open3"
 require "openssl"
 require "pty"
 require "stringio"
@@ -198,6 +199,31 @@ RSpec.describe "Steps in a process of their own" do
     folder, file = result[:apart].output
     expect(file).to start_with(folder)
     expect([File.exist?(folder), File.exist?(file)]).to eq([false, false])
+  end
+
+  it "leave the temporary files that were to stay, for the steps that come after them" do
+    result = Flowline.define do |p|
+      p.step(:file, isolate: :process) { Tempfile.create("stays").tap { |file| file.write("data") && file.close }.path }
+      p.step(:folder, isolate: :process) { Dir.mktmpdir.tap { |folder| File.write("#{folder}/x", "more") } }
+      p.step(:read, depends_on: %i[file folder]) { |file, folder| [File.read(file), File.read("#{folder}/x")] }
+    end.run
+    expect(result[:read].output).to eq(%w[data more])
+  ensure
+    result&.outputs&.values_at(:file, :folder)&.each { |path| FileUtils.rm_rf(File.dirname(path)) }
+  end
+
+  it "may wait for good, until their time is up" do
+    expect(isolated(timeout: 0.3) { Thread::Queue.new.pop }[:apart].status).to eq(:timed_out)
+  end
+
+  it "give other processes their outputs, and take text in all encodings" do
+    out, err, status = Open3.capture3(RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-rflowline", "-e", <<~'RUBY')
+      Flowline.define do |p|
+        p.step(:a, isolate: :process) { system("echo out", out: $stdout) && system("echo err", out: $stderr) }
+        p.step(:b, isolate: :process, depends_on: :a) { |_| $stdout.write("\xFF".b, "é\n") && $stdout.puts("x".encode("UTF-16LE")) }
+      end.run!
+    RUBY
+    expect([out.b, err, status.exitstatus]).to eq(["out\n\xFFé\nx\0\n".b, "err\n", 0])
   end
 
   it "give a logger and other writers what an IO has" do

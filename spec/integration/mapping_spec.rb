@@ -78,7 +78,7 @@ RSpec.describe "A step for each item", executor: :in_process do
       { nil => "NilClass", 3 => "Integer", "text" => "String" }.each do |source, kind|
         result = mapping(source, retries: 2) { |_| raise "must not be called" }.run
         expect(result[:map]).to have_attributes(status: :failed, error: Flowline::StepError)
-        expect(result.error.message).to include("each: goes over the items of an Array or another Enumerable, not of this: #{kind}")
+        expect(result.error.message).to include("each: goes over the items of an Array or another Enumerable; step source gave #{kind}")
       end
     end
   end
@@ -174,6 +174,78 @@ RSpec.describe "A step for each item", executor: :in_process do
         result = mapping(source) { |_| raise "no" }.run(executor: executor)
         expect([result.error.message, Timeout.timeout(10) { cleaned.pop }]).to match([/no/, executor == :parallel ? "flowline items" : Thread.current.name])
       end
+    end
+
+    it "lets it do so before others clean up, and before the run is over" do
+      [:sequential, :parallel].each do |executor|
+        { failed: -> { raise "no" }, cancelled: -> { @run.pop.tap { |run| @run << run }.cancel }, timed_out: -> { sleep 0.5 } }.each do |status, ending|
+          @run = Queue.new
+          log = Queue.new
+          source = Enumerator.new do |items|
+            loop { (items << 1) && sleep(0.01) }
+          ensure
+            log << (sleep(0.05) && :closed)
+          end
+          run = Flowline.define do |p|
+            p.step(:source) { source }
+            p.step(:map, each: :source) { |_| ending.call }
+            p.step(:clean, depends_on: :map, run_if: :always) { |_| log << :clean }
+          end.start(executor: executor, timeout: status == :timed_out ? 0.2 : 60)
+          @run << run
+          expect(run.wait(10).status).to eq(status)
+          expect(drain(log)).to eq(%i[closed clean])
+        end
+      end
+    end
+
+    it "goes on, if it runs always, when the run's time is up, and when it is cancelled now" do
+      [:sequential, :parallel].each do |executor|
+        source = Enumerator.new { |items| 4.times { |n| sleep(0.1) && items.yield(n) } }
+        result = mapping(source, run_if: :always) { |n| n }.run(executor: executor, timeout: 0.15)
+        expect([result.status, result[:map].output]).to eq([:timed_out, [0, 1, 2, 3]])
+      end
+      executors.each do |executor|
+        gate = Gate.new
+        run = mapping([0, 1, 2], concurrency: 1, run_if: :always) { |n| gate.pass(n) }.start(executor: executor)
+        gate.wait
+        run.cancel(now: true)
+        gate.release(3)
+        expect(run.wait(10)[:map].output).to eq([0, 1, 2])
+      end
+    end
+
+    it "makes few ahead of those that wait for a retry" do
+      stub_const("Flowline::Mapping::Feeder::KEPT", 5)
+      [:sequential, :parallel].each do |executor|
+        made = []
+        result = mapping(counting(made), concurrency: 2, retries: 1, retry_strategy: :linear, retry_delay: 60) { |_| raise "no" }.run(executor: executor, timeout: 0.3)
+        expect([result.status, made.size]).to eq([:timed_out, 7])
+      end
+    end
+
+    it "leaves the fibers that share its thread alone, under a Fiber scheduler" do
+      queue = Thread::Queue.new
+      output = nil
+      Thread.new do
+        Fiber.set_scheduler(FiberLoop.new)
+        Fiber.schedule { 3.times { |n| sleep(0.01) && queue.push(n) } && queue.close }
+        source = Enumerator.new { |items| while (n = queue.pop) do items << n end }
+        Fiber.schedule { output = mapping(source) { |n| n }.run(timeout: 10)[:map].output }
+      end.join
+      expect(output).to eq([0, 1, 2])
+    end
+
+    it "does not wait for ever for a source that goes on regardless, and says so" do
+      stub_const("Flowline::Executor::GRACE", 0.05)
+      go = Queue.new
+      source = Enumerator.new do |items|
+        loop { items << 1 }
+      ensure
+        go.pop
+      end
+      result = parallel(mapping(source) { |_| raise "no" })
+      expect(result.warnings).to eq(["the source of step map did not stop when told to, and may still run"])
+      go << :on
     end
 
     # An Enumerator whose second item comes when it is told to.
@@ -397,7 +469,7 @@ RSpec.describe "A step for each item", executor: :in_process do
 
     it "refuses options of items where there are none" do
       expect { Flowline.define { |p| p.step(:a, concurrency: 2, on_item_error: :fail) { 1 } } }
-        .to refuse(/\Astep a: concurrency and on_item_error need each:, the step whose items it is called for/)
+        .to refuse(/\Astep a: concurrency: and on_item_error: without each:, the step whose items it is called for/)
       {
         { concurrency: 0 } => /concurrency: must be a whole number from 1 up/, { concurrency: "2" } => /concurrency/, { each: 3 } => /each: must be the name of a step/,
         { each: %i[a b] } => /each: must be the name of a step, not \[:a, :b\]/, { on_item_error: :skip } => /on_item_error: must be :fail or :collect, not :skip/

@@ -6,11 +6,6 @@ module Flowline
     # needed: whoever takes a step sees to it that somebody else waits for the next one.
     # @api private
     class Crew
-      # Nothing stops a thread between two calls; a call itself may be stopped, and a hook that waits (see {Observers}).
-      NEVER = { Object => :never }.freeze
-      ANYTIME = { Object => :immediate }.freeze
-      private_constant :NEVER, :ANYTIME
-
       # @param runner [Runner]
       # @param size [Integer] how many at most
       # @param place [#call] where callables are called, if not in these threads
@@ -41,14 +36,14 @@ module Flowline
           break Thread.current.kill if failure # It may have been killed before, which is then nothing new.
         end
       ensure
-        Thread.handle_interrupt(NEVER) { dismiss } # Who was left would take steps from those that come after.
+        Thread.handle_interrupt(Interruption::NEVER) { dismiss } # Who was left would take steps from those that come after.
       end
 
       # Calls a step's callable in the thread that performs it.
       # @param callable [#call]
       # @return [Object] what it returns
       def call(callable)
-        Thread.handle_interrupt(ANYTIME) { Executor.within_rails { callable.call } }
+        Executor.within_rails { Interruption.anytime { callable.call } }
       end
 
       # Another thread takes the place of this one, which does not come back.
@@ -85,16 +80,18 @@ module Flowline
       end
 
       def start(first)
-        Thread.handle_interrupt(NEVER) { Thread.new { labour(first) } }.tap do |thread|
+        Thread.handle_interrupt(Interruption::NEVER) { Thread.new { labour(first) } }.tap do |thread|
           thread.name = "flowline worker #{@hired += 1}"
           thread.report_on_exception = false
         end
       end
 
       def labour(first)
-        Thread.current[:flowline_worker] = failure = true
-        following = first.call
-        following = step(following) while following
+        failure = true
+        Interruption.worker do
+          following = first.call
+          following = step(following) while following
+        end
         failure = nil
       rescue Exception => e # rubocop:disable Lint/RescueException -- the caller gets it
         raise unless ::Process.pid == @runner.pid # The child of a step that forked is on its own.
@@ -118,25 +115,37 @@ module Flowline
         @busy.delete(Thread.current)
       end
 
-      # Those who still work are stopped, but at steps that run always.
+      # Those who still work are asked to stop; those at steps that run always come to their end first.
       def dismiss
         @retired = true
-        return if @threads.empty?
-
-        cleaning, others = @guard.synchronize { @threads.dup }.partition { |thread| @runner.always?(@busy[thread]) }
-        stop(others)
-        Thread.handle_interrupt(ANYTIME) { cleaning.each(&:join).clear }
+        threads = @guard.synchronize { @threads.dup }
+        threads.each { |thread| thread.raise(Interruption::Stopped) }
+        @runner.rouse
+        stuck = those_left(threads)
+        @runner.leave_behind(stuck.size) unless stuck.empty?
+        cleaning = threads.select(&:alive?) - stuck
+        Interruption.anytime { cleaning.each(&:join).clear }
       ensure
         stop(cleaning) if cleaning
       end
 
-      # Those who don't stop are left behind.
+      # Those who clean up are stopped as well.
       def stop(threads)
-        threads.each { |thread| thread.kill if @busy[thread] }
-        @runner.rouse
-        deadline = now + GRACE + 1 # A process that is killed has its own grace.
+        threads.each(&:kill)
+        deadline = now + GRACE + 1
         stuck = threads.reject { |thread| thread.join([deadline - now, 0].max) }
         @runner.leave_behind(stuck.size) unless stuck.empty?
+      end
+
+      # @return [Array<Thread>] those that don't stop, although it is not for them to go on
+      def those_left(threads)
+        deadline = now + GRACE + 1 # A process that is killed has its own grace.
+        loop do
+          left = threads.select { |thread| thread.alive? && !@runner.always?(@busy[thread]) }
+          return left if left.empty? || now > deadline
+
+          left.first.join(0.02)
+        end
       end
 
       def now

@@ -19,9 +19,15 @@ module Flowline
 
         # @return [Integer] bytes
         def write(*texts)
-          text = texts.join
+          text = joined(texts)
           @send.call(@name, text)
           text.bytesize
+        end
+
+        # What other processes get in its place.
+        # @return [IO]
+        def to_io
+          @name == :out ? STDOUT : STDERR # rubocop:disable Style/GlobalStdStream
         end
 
         # What was written before comes first.
@@ -35,6 +41,14 @@ module Flowline
         def putc(given)
           write(Integer === given ? [given].pack("C") : given[0])
           given
+        end
+
+        private
+
+        def joined(texts)
+          texts.join
+        rescue ::EncodingError
+          texts.map { |text| text.to_s.b }.join
         end
       end
 
@@ -75,6 +89,7 @@ module Flowline
         @own = Process.pid
         @turn = Mutex.new
         Native.leash(@alive.fileno, @folder)
+        Thread.new { loop { sleep(3600) } } # Else Ruby takes a step that waits for good for a deadlock.
         $stdout = Stream.new(:out, method(:tell))
         $stderr = Stream.new(:err, method(:tell))
       end
@@ -92,12 +107,13 @@ module Flowline
         return unless own?
 
         flush_opened
+        remove_tempfiles
         returned = true
         tell(:value, value)
       rescue Exception => e # rubocop:disable Lint/RescueException -- the parent gets to know
         exit!(SystemExit === e ? e.status : 1) unless own?
 
-        tell(:error, *(returned ? ["its output cannot leave its process: #{Error.words(e)}"] : portable(e)))
+        tell(:error, *(returned ? ["its output cannot leave its process: #{Error.words(e)}; return data, or the path of a file"] : portable(e)))
       ensure
         tell(:error, "it left its block by return, break or throw; use `next`") if own? && !returned && e.nil?
       end
@@ -131,6 +147,13 @@ module Flowline
         ObjectSpace.each_object(IO) { |io| io.flush if opened.include?(descriptor(io)) } if opened.any?
       rescue IOError, SystemCallError
         raise unless quietly # The step has failed already.
+      end
+
+      # Those that go with their process. What `Tempfile.create` and `Dir.mktmpdir` made stays.
+      def remove_tempfiles
+        return if !defined?(::Tempfile) || Dir.empty?(@folder)
+
+        ObjectSpace.each_object(::Tempfile) { |file| file.close! if file.path&.start_with?(@folder) }
       end
 
       def descriptor(io)

@@ -39,13 +39,18 @@ module Flowline
         @items.fetch(position)
       end
 
+      # @return [Integer]
+      def kept
+        @items.size
+      end
+
       # @param position [Integer]
       # @return [void]
       def done(position)
         @items.delete(position)
       end
 
-      # In the thread that asked for items.
+      # Lets the source clean up, in the thread that asked for items.
       # @return [void]
       def close
         fiber.raise(Closed) if @made.positive? && fiber.alive?

@@ -9,6 +9,7 @@ module Flowline
       mapping = @mappings[id]
       return perform_item(id, mapping, place) if mapping
 
+      close_sources(@mappings.keys.select { |other| ended?(other) }) if @run.stopped?
       again = @run.step(id)[2].positive?
       return skip(id) unless again || wanted?(id)
       return start_items(id) if @dag.steps[id].each

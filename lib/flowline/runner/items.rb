@@ -5,7 +5,9 @@ module Flowline
   # once for every item.
   class Runner
     NO_LIMITS = {}.freeze
-    private_constant :NO_LIMITS
+    # What runs always goes on with its items when the run's time is up.
+    ENDLESS = { endless: true }.freeze
+    private_constant :NO_LIMITS, :ENDLESS
 
     private
 
@@ -13,8 +15,9 @@ module Flowline
       step = @dag.steps[id]
       @observers.tell(:step_started, step)
       @hints&.check_input(step, inputs(step))
-      @mappings[id] = mapping = Mapping.new(@dag.output(step.depends_on[step.labels.index(step.each)], @outputs))
-      # Without a limit, one that takes all there is to do before it does it would never be done.
+      source = step.depends_on[step.labels.index(step.each)]
+      @mappings[id] = mapping = Mapping.new(@dag.output(source, @outputs), source)
+      # There is a limit in any case: an executor may take all that it is given before it performs any of it.
       most = [step.options[:concurrency], @workers].compact.min&.clamp(1, Resources::MOST) || 1
       @run.open(id, most)
       feed(id, mapping, most)
@@ -22,16 +25,17 @@ module Flowline
       self.next
     end
 
-    # A list is there at once. Other items are made while there is somebody to work on them.
+    # A list is there at once. Other items are made one by one: in between if that holds up nobody else, else in a thread.
     def feed(id, mapping, most)
       return supply(id, mapping) if mapping.list?
 
-      mapping.feeder = if @one_thread
-                         Mapping::Feeder::Here.new(mapping) { supply(id, mapping) }
+      alone = @one_thread && Fiber.current_scheduler.nil?
+      mapping.feeder = if alone
+                         Mapping::Feeder.new(mapping, most) { supply_in_time(id, mapping) }
                        else
-                         Mapping::Feeder.new(mapping, most, ->(error) { source_failed(id, mapping, error) }) { supply(id, mapping) }
+                         Mapping::ThreadedFeeder.new(mapping, most, ->(error) { source_failed(id, mapping, error) }) { supply(id, mapping) }
                        end
-      mapping.feeder.start # Others may know of it now.
+      mapping.feeder.start # Items that end at once are told to it.
     end
 
     # Makes an item.
@@ -39,26 +43,29 @@ module Flowline
     def supply(id, mapping)
       return false if mapping.failure || (@run.stopped? && ended?(id))
 
-      count, error, limit = @limits.call(NO_LIMITS) { mapping.more }
-      return source_failed(id, mapping, error) if error
-      return false if stopped_by_run?(limit)
-
-      @run.supply(id, count)
+      @run.supply(id, mapping.more)
       @run.exhaust(id) if mapping.exhausted?
       call_worker
       !mapping.exhausted?
     end
 
+    def supply_in_time(id, mapping)
+      more, error, limit = @limits.call(always?(id) ? ENDLESS : NO_LIMITS, @here) { supply(id, mapping) }
+      stopped_by_run?(limit)
+      error ||= TimeoutError.new(@dag.steps[id].name, **limit) if limit
+      error ? source_failed(id, mapping, error) : more
+    end
+
     # There is no item to blame.
     def source_failed(id, mapping, error)
-      mapping.failure ||= StandardError === error ? [step_error(id, error), :failed] : error
+      mapping.failure ||= case error
+                          when TimeoutError then [error, :timed_out]
+                          when StandardError then [step_error(id, error), :failed]
+                          else error
+                          end
       @run.exhaust(id)
       call_worker
       false
-    end
-
-    def call_worker
-      @idle.wake if idle.positive? && @run.ready?
     end
 
     def perform_item(id, mapping, place)
@@ -67,7 +74,7 @@ module Flowline
       recorded = @plan&.items(id)&.find(position, item.value)
       return put(id, mapping, item, recorded.first) if recorded
 
-      keyed = false # A key: may raise.
+      keyed = false # Until then, what raises is the step's `key:`.
       @caching.with(id, @outputs, @context, item.value) do |found, output, keep|
         keyed = true
         found ? put(id, mapping, item, output) : attempt_item(id, mapping, item, place, &keep)
@@ -136,8 +143,16 @@ module Flowline
     def end_item(id, mapping, item, report, wait = nil)
       @run.item(id, item.position, report, item.called == true, wait)
       tell_passed_over if @run.stopped?
-      mapping.want if item.attempts.zero? # Else another has been made in its place.
+      mapping.worked_on(item.attempts.zero?)
       self.next
+    end
+
+    # What the sources of these steps have open is closed before others clean up.
+    def close_sources(ids)
+      ids.reject { |id| @mappings[id].close }.each do |id|
+        warning = "the source of step #{Name.show(@dag.steps[id].name)} did not stop when told to, and may still run"
+        @warnings << warning unless @warnings.include?(warning)
+      end
     end
 
     # They fail nothing, but somebody should know.
@@ -152,7 +167,7 @@ module Flowline
     def close(id, mapping)
       return self.next if ended?(id) # Its time was up meanwhile.
 
-      mapping.close
+      close_sources([id])
       raise mapping.failure if Exception === mapping.failure
 
       tell_collected(id, mapping.results) if @dag.steps[id].options[:on_item_error] == :collect && !mapping.failure
