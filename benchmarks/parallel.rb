@@ -27,12 +27,15 @@ Measure.row("all", times[:flowline] * MILLI, "ms", than: ["100 bare threads and 
                                                    ratio: times.ratio(:flowline, :floor), most_times: 1.1)
 
 # Like those people write: some steps depend on nothing, most on one or two defined not long before.
+# A step takes from SHORTEST milliseconds to forty times as long.
+SHORTEST = Float(ENV.fetch("SHORTEST", 5)) / MILLI
+
 def real_shaped(random, steps: 40)
   graph = {}
   steps.times do |n|
     on = n < 3 ? [] : Array.new(random.rand(0..2)) { graph.keys[random.rand([n - 20, 0].max...n)] }.uniq
-    seconds = 0.002 * ((1.0 - random.rand)**-0.8) # Pareto (1896): few take most of the time.
-    seconds = [seconds, 0.08].min
+    seconds = SHORTEST * ((1.0 - random.rand)**-0.8) # Pareto (1896): few take most of the time.
+    seconds = [seconds, 40 * SHORTEST].min
     graph[:"s#{n}"] = [proc { |*| sleep seconds }, on, seconds]
   end
   graph

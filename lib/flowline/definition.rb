@@ -125,7 +125,7 @@ module Flowline
     # @example
     #   pool :db, 4
     #   step(:load, depends_on: :fetch, uses: :db) { |rows| DB.insert(rows) }
-    def pool(name, size)
+    def pool(name = nil, size = nil)
       sound = (name.is_a?(Symbol) || name.is_a?(String)) && size.is_a?(Integer) && size.positive?
       return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], Definition.place)
 

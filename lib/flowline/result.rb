@@ -104,6 +104,7 @@ module Flowline
       failed = " (#{failed_steps.map { |name| Name.show(name) }.join(", ")})" if failed_step
       "#<#{self.class} #{status}#{failed} #{@dag.size} steps #{format("%.3f", duration)} s>"
     end
+    alias to_s inspect
 
     private
 

@@ -130,8 +130,8 @@ module Flowline
 
     def check(positional, block, options)
       sentences = Options.problems(Options::STEP, options) { owner }
-      needless = options[:each] ? [] : OF_ITEMS.select { |option| options.key?(option) }
-      sentences << "#{owner}: #{needless.join(" and ")} need each:, the step whose items it is called for" unless needless.empty?
+      needless = options[:each] ? [] : OF_ITEMS.select { |option| options.key?(option) }.map { |option| "#{option}:" }
+      sentences << "#{owner}: #{needless.join(" and ")} without each:, the step whose items it is called for" unless needless.empty?
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
       problem = callable_problem unless callable.is_a?(Proc) || callable.is_a?(Rebound)
       sentences << "#{owner} #{problem}" if problem

@@ -210,6 +210,7 @@ RSpec.describe "the command line" do
     expect(flowline("rnu")).to eq([2, "", "flowline: unknown command rnu; did you mean run?\n"])
     expect(flowline("run")).to eq([2, "", "flowline: run: name the file with the pipeline, as in: #{Flowline::CLI::Run::EXAMPLE}\n"])
     expect(flowline("run", import, "more.rb").last).to eq("flowline: run: one file at a time; more.rb is one too many\n")
+    expect(flowline("run", import, "--executor", "sequential", "--max-threads", "2").last).to include("flowline: --max-threads is for --executor parallel; this run has sequential\n")
     expect(flowline("run", import, "limit=3").last).to end_with("limit=3 is one too many; a param is given as --param limit=3\n")
     expect(flowline("run", import, "--prams", "x=1").last).to eq("flowline: run: unknown option --prams; did you mean --param?; flowline run --help lists them\n")
     expect(flowline("run", ".").last).to eq("flowline: . is a directory; name the file with the pipeline\n")

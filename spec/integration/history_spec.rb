@@ -64,7 +64,8 @@ RSpec.describe "History" do
                                                /\Amixed {15}  failed     \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  +\d\.\d\ds  \d{8}T\d{6}-\h{8}\z/,
                                                /\A  ✓ ok {19} succeeded  \d\.\d\ds\z/, /\A  ⏸ off +skipped +condition\z/, /\A  ⏸ after_off +skipped +upstream_skipped\z/,
                                                /\A  ✗ bad\\n +failed +\d\.\d\ds\z/, /\A  ⏸ never +cancelled  upstream_failed\z/, /\A  ✗ maybe +failed +\d\.\d\ds\z/,
-                                               /\A  step bad\\n failed after 2 attempts: RuntimeError: first line \(.*\)\z/, /\A  second line\z/
+                                               /\A  step bad\\n failed after 2 attempts: RuntimeError: first line \(.*\)\z/, /\A  second line\z/,
+                                               /\A  step maybe failed: RuntimeError: perhaps \(.*\)\z/
                                              ])
     expect(flowline("history")[1]).to match(/\Amixed  +failed  .*\n\z/)
   end

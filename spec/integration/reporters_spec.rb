@@ -49,7 +49,7 @@ RSpec.describe Flowline::Reporter do
       expect(text.lines.grep(/✓/).map { |line| line.index("0.00s") }.uniq).to eq([2 + 30 + 3])
     end
 
-    it "says beside the time what came of a step, and how often it was tried" do
+    it "says beside the time what came of a step, and how often it was tried", executor: :sequential do
       tries = 0
       text = console do
         step(:rows, retries: 1) { (tries += 1) > 1 ? [1, 2] : raise(IOError) }
@@ -58,7 +58,7 @@ RSpec.describe Flowline::Reporter do
       expect(text).to match(/^✓ rows +0\.00s   2 records, 2 attempts$/).and match(/^✗ slow +0\.00s   timed out$/)
     end
 
-    it "says what else failed" do
+    it "says what else failed", executor: :sequential do
       text = console(on_error: :continue) { 6.times { |n| step(:"bad#{n}") { raise "no #{n}" } } }
       block = text[/^$.*?(?=^━)/m]
       expect(block).to include("✗ step bad0 failed: RuntimeError: no 0", "  also: step bad1 failed: RuntimeError: no 1", "  also: step bad2 failed", "  also: 3 more\n")

@@ -74,7 +74,9 @@ module Flowline
           mark = Reporter::Console::MARKS.fetch(step[:status].to_sym)
           @out.puts("  #{mark} #{Name.show(step[:name]).ljust(20)}  #{step[:status].ljust(9)}  #{time}".rstrip)
         end
+        errors = run[:steps].map { |step| step[:error] } - [run[:error]]
         run[:error]&.lines(chomp: true)&.first(3)&.each { |line| @out.puts("  #{Name.show(line)}") unless line.empty? }
+        errors.compact.each { |error| @out.puts("  #{Name.show(error.lines.first.chomp)}") }
       end
     end
 

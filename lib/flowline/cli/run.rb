@@ -60,7 +60,19 @@ module Flowline
         pipeline.params.values.select { |param| param.secret? && @params.key?(param.name.name) }.map { |param| "--param #{param.name}=…" }
       end
 
+      # What was asked for, and has no effect.
+      def misunderstood(pipeline)
+        executor = (@options[:executor] || pipeline.settings[:executor] || Flowline.config.executor).to_s
+        { max_threads: "parallel", max_processes: "process" }.each do |option, whose|
+          next if @options[option].nil? || executor == whose
+
+          @err.puts("flowline: --#{option.to_s.tr("_", "-")} is for --executor #{whose}; this run has #{executor}")
+        end
+        @err.puts("flowline: --resume: the pipeline has no name:, so nothing of it was recorded") if @options[:resume] && pipeline.name.nil?
+      end
+
       def start(pipeline, name, options)
+        misunderstood(pipeline)
         $stdout.sync = true # What steps write stands between our own lines, wherever it goes.
         result, signal = Signals.wait(pipeline.start(reporter: reporters(name), **options), @err)
         return result.success? ? 0 : 1 if signal.nil? || result.success?

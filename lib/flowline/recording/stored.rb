@@ -236,11 +236,11 @@ module Flowline
 
         unrecorded(step, "holds a secret")
       rescue *Cache::TROUBLE => e
-        unrecorded(step, "cannot be serialised: #{@context.mask(Error.words(e))}")
+        unrecorded(step, "cannot be serialised: #{@context.mask(Error.words(e))}", "; checkpoint: false says that it need not be")
       end
 
-      def unrecorded(step, why)
-        warning = "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume"
+      def unrecorded(step, why, way_out = "")
+        warning = "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume#{way_out}"
         @warnings << warning unless @warnings.include?(warning) # Every item would repeat it.
         +""
       end

@@ -34,7 +34,7 @@ module Flowline
         @steps = steps
         @resume = resume
         @here = "#{Dir.pwd}/"
-        @colour = out.respond_to?(:tty?) && out.tty? && ENV.fetch("NO_COLOR", "").empty?
+        @colour = out.respond_to?(:tty?) && out.tty? && ENV.fetch("NO_COLOR", "").empty? && ENV["TERM"] != "dumb"
       end
 
       # @param event [Event]
@@ -93,14 +93,20 @@ module Flowline
         result = event.result
         error = result.error
         line("")
-        line("#{mark("✗")} #{words(event, error).first(4).join("\n  ")}") if error
-        line("    #{source(error.place)}") if error.respond_to?(:place) && error.place
-        line("  #{facts(error)}") if error.is_a?(StepError)
+        describe(event, error) if error
         others(event)
         counts = result.steps.group_by(&:status).transform_values(&:size)
         line("  steps: #{counts.map { |status, count| "#{count} #{status}" }.join(", ")}")
         line("  to go on: #{@resume}") if resumable?(event)
         backtrace(error) if @verbose && error
+      end
+
+      def describe(event, error)
+        words = words(event, error).first(4)
+        line("#{mark("✗")} #{words.join("\n  ")}")
+        source = source(error.place) if error.respond_to?(:place) && error.place
+        line("    #{source}") unless source.nil? || words.any? { |text| text.strip == source } # Ruby itself may have shown it.
+        line("  #{facts(error)}") if error.is_a?(StepError)
       end
 
       # What else failed.
@@ -114,7 +120,7 @@ module Flowline
       def words(event, error)
         text = event.context.mask(error.message).gsub(@here, "")
         text = text.delete_suffix(CancelledError::ADVICE) if resumable?(event) # Which is said below.
-        text.lines(chomp: true)
+        text.lines(chomp: true).reject(&:empty?)
       end
 
       def resumable?(event)
