@@ -51,18 +51,15 @@ module Flowline
 
     def supply_in_time(id, mapping)
       more, error, limit = @limits.call(always?(id) ? ENDLESS : NO_LIMITS, @here) { supply(id, mapping) }
-      stopped_by_run?(limit)
-      error ||= TimeoutError.new(@dag.steps[id].name, **limit) if limit
-      error ? source_failed(id, mapping, error) : more
+      return more unless error || limit
+
+      mapping.failure ||= [TimeoutError.new(@dag.steps[id].name, **limit), :timed_out] if stopped_by_run?(limit)
+      source_failed(id, mapping, error)
     end
 
     # There is no item to blame.
     def source_failed(id, mapping, error)
-      mapping.failure ||= case error
-                          when TimeoutError then [error, :timed_out]
-                          when StandardError then [step_error(id, error), :failed]
-                          else error
-                          end
+      mapping.failure ||= StandardError === error ? [step_error(id, error), :failed] : error
       @run.exhaust(id)
       call_worker
       false
