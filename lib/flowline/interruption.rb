@@ -24,6 +24,14 @@ module Flowline
         with(:flowline_worker, &block)
       end
 
+      # Asks another thread to stop. One that is spared is left in peace: some calls, as +sysread+, end for nothing when
+      # something is put off that they wait through.
+      # @param thread [Thread]
+      # @return [void]
+      def stop(thread)
+        thread.raise(Stopped) unless thread[:flowline_spared]
+      end
+
       # Calls the block, a step that runs always, which a first request does not stop.
       # @return [Object] what the block returns
       def spare(&block)

@@ -71,7 +71,7 @@ module Flowline
       @runner.cancel
       return self unless now && @thread.alive?
 
-      @thread.raise(@stopped ? StoppedAgain : Interruption::Stopped)
+      @stopped ? @thread.raise(StoppedAgain) : Interruption.stop(@thread)
       @stopped = true
       self
     end

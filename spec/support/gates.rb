@@ -13,7 +13,7 @@ class Gate
   # @return [Object] what it is given
   def pass(value = nil)
     @come.syswrite("x")
-    @goes.sysread(1)
+    @goes.readpartial(1)
     value
   end
 

@@ -119,7 +119,7 @@ module Flowline
       def dismiss
         @retired = true
         threads = @guard.synchronize { @threads.dup }
-        threads.each { |thread| thread.raise(Interruption::Stopped) }
+        threads.each { |thread| Interruption.stop(thread) }
         @runner.rouse
         stuck = those_left(threads)
         @runner.leave_behind(stuck.size) unless stuck.empty?
