@@ -232,7 +232,7 @@ RSpec.describe "the command line" do
         Open3.popen3(*command, "run", "slow.rb") do |input, out, err, process|
           expect(out.gets).to eq("started\n")
           Process.kill(signal, process.pid)
-          nil until err.gets.include?("⏸ more") # So it has been cancelled.
+          nil until err.gets.include?("finishing what runs") # So it has been cancelled.
           input.puts
           expect([process.value.exitstatus, out.read]).to eq([expected, "finished\ncleaned\n"])
           expect(err.read).to include("✓ slow", "flowline: stopped by SIG#{signal}")
