@@ -31,6 +31,7 @@ module Flowline
           thread, failure = @left.pop
           next unless @guard.synchronize { @threads.delete(thread) } # It had been replaced.
 
+          thread.join # What is left of it is to give back what it has.
           raise failure if Exception === failure
 
           break Thread.current.kill if failure # It may have been killed before, which is then nothing new.
