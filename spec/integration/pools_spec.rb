@@ -260,17 +260,22 @@ RSpec.describe "Pools and rates" do
       moments.each_cons(count + 1) { |first, *, last| expect(last - first).to be > seconds * 0.9 }
     end
 
-    it "limits how often items start, at once as many as it allows" do
+    # A map over those items, three a second, keeps to that.
+    def expect_three_a_second(items)
       [:sequential, :parallel].each do |executor|
         starts = Queue.new
         clock = -> { starts << now }
         result = run(executor: executor) do
-          step(:rows) { (1..7).to_a }
+          step(:rows) { items }
           step(:map, each: :rows, rate: "3/s") { |n| clock.call && n }
         end
-        expect(result[:map].output).to eq((1..7).to_a)
+        expect(result[:map].output).to eq(items.to_a)
         keeps_to(moments(starts), 3, 1.0)
       end
+    end
+
+    it "limits how often items start, at once as many as it allows" do
+      expect_three_a_second((1..7).to_a)
     end
 
     it "counts further attempts, of steps and of items" do
@@ -301,22 +306,13 @@ RSpec.describe "Pools and rates" do
     end
 
     it "counts calls, however an Enumerator makes its items" do
-      [:sequential, :parallel].each do |executor|
-        starts = Queue.new
-        clock = -> { starts << now }
-        bursts = Enumerator.new do |items|
-          8.times do |n|
-            sleep 0.6 if n == 2
-            items << n
-          end
+      bursts = Enumerator.new do |items|
+        8.times do |n|
+          sleep 0.6 if n == 2
+          items << n
         end
-        result = run(executor: executor) do
-          step(:rows) { bursts }
-          step(:map, each: :rows, rate: "3/s") { |n| clock.call && n }
-        end
-        expect(result[:map].output).to eq((0..7).to_a)
-        keeps_to(moments(starts), 3, 1.0)
       end
+      expect_three_a_second(bursts)
     end
 
     it "does not keep a step of which all items have ended" do

@@ -12,6 +12,7 @@ mod digest;
 mod error;
 mod graph;
 mod leash;
+mod outcome;
 mod raw;
 mod run;
 mod store;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flowline_core::event::{
-    CancelReason, ItemReport, Next, Obstacle, OnError, Outcome, PoolId, Position, Report, SkipReason, State,
-    Status, Stop,
+    ItemReport, Next, Obstacle, OnError, Outcome, PoolId, Position, Report, SkipReason, State, Status, Stop,
 };
 use flowline_core::graph::StepId;
 use flowline_core::resources::Needs;
@@ -18,6 +17,7 @@ use magnus::{
 
 use crate::error;
 use crate::graph::Graph;
+use crate::outcome;
 
 /// What a step takes of which pools; how often it may start, in how many seconds.
 type Need = (StepId, Vec<(PoolId, u32)>, Option<u32>, Option<f64>);
@@ -116,7 +116,7 @@ impl Run {
             Some(State::Retry) => waiting(ruby.to_symbol("retry").into_value_with(ruby)),
             Some(State::Resource(Obstacle::Rate(_))) => waiting(ruby.to_symbol("rate").into_value_with(ruby)),
             Some(State::Resource(Obstacle::Pool(pool))) => waiting(pool.into_value_with(ruby)),
-            Some(State::Ended(outcome)) => (ruby.to_symbol(name(outcome).0), None),
+            Some(State::Ended(outcome)) => (ruby.to_symbol(outcome::name(outcome).0), None),
             Some(State::Pending) | None => (ruby.to_symbol("pending"), None),
         };
         let facts = ruby.ary_new_capa(2);
@@ -217,7 +217,7 @@ impl Run {
         name: Symbol,
         reason: Option<Symbol>,
     ) -> Result<(), Error> {
-        let outcome = outcome_named(ruby, &name.name()?, reason)?;
+        let outcome = outcome::named(ruby, &name.name()?, reason)?;
         let now = rb_self.now();
         let mut core = rb_self.core(ruby)?;
         core.report(step, Report::Ended(outcome), now).map_err(|e| error::raise(ruby, &e))
@@ -253,7 +253,7 @@ impl Run {
     /// duration: Float or nil]`, times in seconds, from the run's start; of a running step, so far.
     fn step(ruby: &Ruby, rb_self: &Self, step: StepId) -> Result<RArray, Error> {
         let core = rb_self.core(ruby)?;
-        let (outcome, reason) = core.outcome(step).map(name).unzip();
+        let (outcome, reason) = core.outcome(step).map(outcome::name).unzip();
         let (started, duration) = core
             .timing(step)
             .or_else(|| core.started(step).map(|start| (start, rb_self.now())))
@@ -314,40 +314,4 @@ fn seconds(nanos: u64) -> f64 {
 /// As many as there are; Infinity is never.
 fn nanos(seconds: f64) -> u64 {
     (seconds * 1e9) as u64
-}
-
-fn name(outcome: Outcome) -> (&'static str, Option<&'static str>) {
-    match outcome {
-        Outcome::Succeeded => ("succeeded", None),
-        Outcome::Cached => ("cached", None),
-        Outcome::Restored => ("restored", None),
-        Outcome::Failed => ("failed", None),
-        Outcome::TimedOut => ("timed_out", None),
-        Outcome::Skipped(SkipReason::Condition) => ("skipped", Some("condition")),
-        Outcome::Skipped(SkipReason::UpstreamSkipped) => ("skipped", Some("upstream_skipped")),
-        Outcome::Skipped(SkipReason::NotSelected) => ("skipped", Some("not_selected")),
-        Outcome::Cancelled(CancelReason::UpstreamFailed) => ("cancelled", Some("upstream_failed")),
-        Outcome::Cancelled(CancelReason::RunFailed) => ("cancelled", Some("run_failed")),
-        Outcome::Cancelled(CancelReason::Interrupted) => ("cancelled", Some("interrupted")),
-        Outcome::Cancelled(CancelReason::RunTimedOut) => ("cancelled", Some("run_timed_out")),
-    }
-}
-
-/// The outcomes Ruby may report; the others are the core's own decisions.
-const REPORTED: [Outcome; 8] = [
-    Outcome::Succeeded,
-    Outcome::Cached,
-    Outcome::Restored,
-    Outcome::Failed,
-    Outcome::TimedOut,
-    Outcome::Skipped(SkipReason::Condition),
-    Outcome::Skipped(SkipReason::NotSelected),
-    Outcome::Cancelled(CancelReason::Interrupted),
-];
-
-fn outcome_named(ruby: &Ruby, wanted: &str, reason: Option<Symbol>) -> Result<Outcome, Error> {
-    let reason = reason.map(|symbol| symbol.name().map(|name| name.into_owned())).transpose()?;
-    REPORTED.into_iter().find(|&outcome| name(outcome) == (wanted, reason.as_deref())).ok_or_else(|| {
-        Error::new(ruby.exception_arg_error(), format!("no step can be reported as {wanted} {reason:?}"))
-    })
 }
