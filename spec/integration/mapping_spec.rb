@@ -281,9 +281,10 @@ RSpec.describe "A step for each item", executor: :in_process do
 
     it "fails if the thread is killed that makes the items" do
       go = Queue.new
+      before = Thread.list # Those of other examples may be about to end.
       run = mapping(slow(go)) { |n| n }.start(executor: :parallel)
       Thread.pass until go.num_waiting == 1
-      Thread.list.find { |thread| thread.name == "flowline items" }.kill
+      (Thread.list - before).find { |thread| thread.name == "flowline items" }.kill
       expect(run.wait(10).error.message).to include("step map failed: ThreadError: the thread that made the items was killed")
     end
 
