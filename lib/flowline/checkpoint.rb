@@ -25,7 +25,7 @@ module Flowline
       # @raise [StoreError] the store cannot be used
       def list(pipeline_name = nil, root: Flowline.config.root)
         store = Store.existing(root) or return []
-        runs = store.runs(pipeline_name&.to_s, -1).uniq { |run| run[:checkpoint] }
+        runs = store.runs(pipeline_name&.to_s).reject(&:damaged?).uniq(&:checkpoint)
         runs.map { |run| new(store, run) }.reject { |checkpoint| checkpoint.step_names.empty? }
       end
 
@@ -41,9 +41,11 @@ module Flowline
     # @api private
     def initialize(store, run)
       @store = store
-      @id = run[:checkpoint]
-      @run_id, @pipeline_name, @started_at = run.values_at(:run_id, :pipeline, :started_at)
-      @status = run[:status].to_sym
+      @id = run.checkpoint
+      @run_id = run.run_id
+      @pipeline_name = run.pipeline
+      @started_at = run.started_at
+      @status = run.status.to_sym
     end
 
     # @return [Array<Symbol>] the steps whose outputs it has
@@ -53,15 +55,14 @@ module Flowline
 
     # @return [Hash{Symbol => Integer}] how many bytes each output takes
     def sizes
-      @store.call(:recorded, @id).to_h.transform_keys(&:to_sym).select { |_, size| size.positive? } # Of others just their code is known.
+      @store.sizes(@id).transform_keys(&:to_sym)
     end
 
     # @param name [Symbol, String] a step
     # @return [Object] a copy of its output
     # @raise [CheckpointError] it is not there, or cannot be read
     def output(name)
-      rows = @store.call(:output, @id, name.to_s)
-      output, problem = Recording.restore(rows.dig(0, 0))
+      output, problem = Recording.restore(@store.output(@id, name.to_s))
       problem ? raise(CheckpointError.new([name.to_sym], pipeline_name: pipeline_name)) : output
     end
 
@@ -69,13 +70,8 @@ module Flowline
     # @return [void]
     # @raise [LockedError] the run is alive
     def delete
-      pid = @store.acquire(@id)
-      raise LockedError.new(pid, pipeline_name) if pid
-
-      @store.call(:clear, @id)
-      @store.call(:collect)
-    ensure
-      @store.release(@id) unless pid
+      alive = @store.clear(@id)
+      raise LockedError, alive if alive
     end
 
     # @return [String]

@@ -50,7 +50,7 @@ module Flowline
 
     # @return [String]
     def root
-      @root || ENV["FLOWLINE_ROOT"] || ".flowline"
+      @root || (ENV["FLOWLINE_ROOT"] unless ENV["FLOWLINE_ROOT"] == "") || ".flowline"
     end
   end
 

@@ -51,6 +51,7 @@ module Flowline
     # @param executor [#execute]
     # @return [Result]
     def call(executor)
+      @recording.forget(@plan.outdated) if @plan
       @recording.start(@context, @warnings)
       begin
         start(executor)
@@ -213,7 +214,6 @@ module Flowline
     def preset
       @plan.restored.each { |id, output| @outputs[id] = output }
       @run.preset(@plan.restored.keys, @plan.unselected)
-      @recording.forget(@plan.outdated)
       @warnings.concat(@plan.warnings)
       @unobserved && @plan.unselected.empty? ? @run.take_passed_over.each { |id| @told[id] = true } : tell_passed_over
     end

@@ -14,6 +14,7 @@ mod graph;
 mod leash;
 mod outcome;
 mod raw;
+mod rows;
 mod run;
 mod store;
 

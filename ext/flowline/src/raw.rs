@@ -1,11 +1,13 @@
-//! What cannot be done in safe Rust: working while other Ruby threads run, and looking at a String's bytes
-//! and at what every object begins with.
+//! What cannot be done in safe Rust: working while other Ruby threads run, being called at a fork, and looking at
+//! a String's bytes and at what every object begins with.
 //! The only file with `unsafe`.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use flowline_core::store::fork;
 use magnus::rb_sys::AsRawValue;
 use magnus::value::ReprValue;
 use magnus::{Error, RString, Ruby, Value};
@@ -62,6 +64,28 @@ unsafe extern "C" fn carry_out<T, F: FnMut() -> Option<T>>(job: *mut c_void) -> 
 unsafe extern "C" fn cancel(cancelled: *mut c_void) {
     // SAFETY: see `without_gvl`.
     unsafe { &*cancelled.cast::<AtomicBool>() }.store(true, Ordering::Relaxed);
+}
+
+/// From now on stores are closed before every fork of this process, and opened again when they are needed.
+pub fn close_before_fork() {
+    static REGISTERED: Once = Once::new();
+    // SAFETY: the handlers are functions of this library, which Ruby never unloads, and no panic leaves them. It
+    // fails for want of memory alone; a store is then refused to nobody, but not safe in a child.
+    REGISTERED.call_once(|| unsafe {
+        nix::libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
+    });
+}
+
+unsafe extern "C" fn before_fork() {
+    let _ = catch_unwind(fork::prepare);
+}
+
+unsafe extern "C" fn after_fork_in_parent() {
+    let _ = catch_unwind(fork::parent);
+}
+
+unsafe extern "C" fn after_fork_in_child() {
+    let _ = catch_unwind(fork::child);
 }
 
 /// The bytes of a String that nothing changes as long as they are looked at: it is frozen.

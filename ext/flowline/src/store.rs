@@ -1,143 +1,384 @@
-//! `Flowline::Native::Store`: see the core's `store`. Waiting for the disk and for other processes is done
-//! without Ruby's global lock.
-use std::cell::RefCell;
-use std::path::PathBuf;
+//! `Flowline::Native::Store` and `Flowline::Native::Lock`: see the core's `store`. Waiting for the disk and for
+//! other processes is done without Ruby's global lock.
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use flowline_core::store::{Locks, Request, Rows, Store as Core, StoreError, Value};
-use magnus::encoding::EncodingCapable;
+use flowline_core::store::{Claim, Entry, Lock as Id, Store as Core, StoreError, Wait};
 use magnus::{
-    Class, Error, Float, Integer, IntoValue, Module, Object, RArray, RModule, RString, Ruby, Symbol,
-    TypedData, Value as Any, function, method, value::ReprValue,
+    Class, Error, Module, Object, RArray, RHash, RModule, RString, Ruby, TypedData, Value, function, method,
 };
 
-use crate::{error, raw};
+use crate::{error, raw, rows};
 
 #[derive(TypedData)]
 #[magnus(class = "Flowline::Native::Store", free_immediately)]
-pub struct Store {
-    core: Option<Mutex<Core>>,
-    locks: RefCell<Locks>,
-    pid: u32,
-}
+pub struct Store(Core);
 
 impl magnus::DataTypeFunctions for Store {}
 
-impl Drop for Store {
+/// At most one lock of a store. It is given back when nobody has the object any more: a thread that is killed
+/// between two of its calls leaves nothing locked for good.
+#[derive(TypedData)]
+#[magnus(class = "Flowline::Native::Lock", free_immediately)]
+pub struct Lock {
+    store: Core,
+    held: Cell<Option<Id>>,
+    /// The process that has it: a forked child has a copy of this, and no lock.
+    pid: Cell<u32>,
+}
+
+impl magnus::DataTypeFunctions for Lock {}
+
+impl Drop for Lock {
     fn drop(&mut self) {
-        if self.pid != std::process::id() {
-            // Inherited through a fork: closing it would run SQLite's shutdown in the child.
-            std::mem::forget(self.core.take());
-        }
+        self.release();
     }
 }
 
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let lock = native.define_class("Lock", ruby.class_object())?;
+    lock.undef_default_alloc_func();
+    let _ = Lock::class(ruby); // Looked up now: later, an interruption might come in between.
+    lock.define_method("acquire", method!(Lock::acquire, 1))?;
+    lock.define_method("release", method!(Lock::release, 0))?;
+    lock.define_method("held?", method!(Lock::is_held, 0))?;
+
     let class = native.define_class("Store", ruby.class_object())?;
     class.undef_default_alloc_func();
-    let _ = Store::class(ruby); // Looked up now: later, an interruption might come in between.
-    class.define_singleton_method("open", function!(Store::open, 1))?;
-    class.define_method("call", method!(Store::call, 4))?;
-    class.define_method("acquire", method!(Store::acquire, 1))?;
-    class.define_method("holder", method!(Store::holder, 1))?;
-    class.define_method("release", method!(Store::release, 1))
+    let _ = Store::class(ruby);
+    class.define_singleton_method("open", function!(Store::open, 2))?;
+    class.define_singleton_method("existing", function!(Store::existing, 2))?;
+    class.define_method("there?", method!(Store::is_there, 0))?;
+    class.define_method("lock", method!(Store::lock, 0))?;
+    class.define_method("begin", method!(Store::begin, 6))?;
+    class.define_method("claim", method!(Store::claim, 3))?;
+    class.define_method("record", method!(Store::record, 4))?;
+    class.define_method("finish", method!(Store::finish, 5))?;
+    class.define_method("latest", method!(Store::latest, 3))?;
+    class.define_method("runs", method!(Store::runs, 3))?;
+    class.define_method("last_runs", method!(Store::last_runs, 1))?;
+    class.define_method("steps", method!(Store::steps, 2))?;
+    class.define_method("records", method!(Store::records, 2))?;
+    class.define_method("output", method!(Store::output, 3))?;
+    class.define_method("outcomes", method!(Store::outcomes, 2))?;
+    class.define_method("sizes", method!(Store::sizes, 2))?;
+    class.define_method("clear", method!(Store::clear, 2))?;
+    class.define_method("timings", method!(Store::timings, 2))?;
+    class.define_method("entry", method!(Store::entry, 3))?;
+    class.define_method("touch", method!(Store::touch, 3))?;
+    class.define_method("put", method!(Store::put, 6))?;
+    class.define_method("drop_entries", method!(Store::drop_entries, 3))?;
+    class.define_method("entries", method!(Store::entries, 2))
 }
 
+// Every `patience` is how many seconds to wait for other processes. Every method may raise a `Flowline::StoreError`.
 impl Store {
-    /// `open(directory: String) -> Store`
-    fn open(ruby: &Ruby, root: PathBuf) -> Result<Self, Error> {
-        let core = patiently(ruby, |cancelled| Core::open(&root, cancelled))?;
-        let locks = Locks::open(&root).map_err(|e| error::raise(ruby, &e))?;
-        Ok(Self { core: Some(Mutex::new(core)), locks: RefCell::new(locks), pid: std::process::id() })
+    /// `open(directory: String, patience: Float) -> Store`
+    fn open(ruby: &Ruby, root: PathBuf, patience: f64) -> Result<Self, Error> {
+        raw::close_before_fork();
+        patiently(ruby, &root, patience, |wait| Core::open(&root, wait)).map(Self)
     }
 
-    /// `call(operation: Symbol, arguments: Array<Array>, payload: String or nil, durable) -> Array<Array>`:
-    /// Strings in binary are bytes, others text. The payload is frozen.
-    fn call(
+    /// `existing(directory: String, patience: Float) -> Store or nil`
+    fn existing(ruby: &Ruby, root: PathBuf, patience: f64) -> Result<Option<Self>, Error> {
+        raw::close_before_fork();
+        Ok(patiently(ruby, &root, patience, |wait| Core::existing(&root, wait))?.map(Self))
+    }
+
+    /// `there?() -> true or false`: whether its files are still those that were opened.
+    fn is_there(&self) -> bool {
+        self.0.is_there()
+    }
+
+    /// `lock() -> Lock`, which holds none yet.
+    fn lock(&self) -> Lock {
+        Lock { store: self.0.clone(), held: Cell::new(None), pid: Cell::new(0) }
+    }
+
+    /// `begin(run: Array, resumes, outdated: Array<[String, Integer or nil]>, lock: Lock, durable, patience) -> Array`:
+    /// the run with its number and its checkpoint. The lock has the checkpoint then.
+    fn begin(
         ruby: &Ruby,
         rb_self: &Self,
-        operation: Symbol,
-        arguments: RArray,
-        payload: Option<RString>,
+        run: Value,
+        resumes: bool,
+        outdated: RArray,
+        lock: &Lock,
         durable: bool,
+        patience: f64,
     ) -> Result<RArray, Error> {
-        let operation = operation.name()?.into_owned();
-        let arguments =
-            arguments.into_iter().map(|list| values(ruby, list)).collect::<Result<Vec<_>, _>>()?;
-        let payload = payload.as_ref().map(raw::frozen_bytes);
-        let request = Request { operation: &operation, arguments: &arguments, payload, durable };
-        let rows = patiently(ruby, |cancelled| match &rb_self.core {
-            Some(core) => core.lock().unwrap_or_else(PoisonError::into_inner).call(request, cancelled),
-            None => Err(StoreError::Cancelled),
-        })?;
-        answer(ruby, rows)
+        let start = rows::start(run, resumes, outdated)?;
+        let run = rb_self.ask(ruby, patience, |store, wait| store.begin(&start, durable, wait))?;
+        lock.set(Id::Checkpoint(run.checkpoint));
+        rows::from_run(ruby, run)
     }
 
-    /// `acquire(id: Integer) -> Integer or nil`: the process that has the lock, `nil` if it is ours now.
-    fn acquire(ruby: &Ruby, rb_self: &Self, id: i64) -> Result<Option<i32>, Error> {
-        rb_self.locks.borrow_mut().acquire(id).map_err(|e| error::raise(ruby, &e))
+    /// `claim(run: Array, lock: Lock, patience) -> true, nil or Array`: `true`: the lock has its checkpoint; `nil`: it is
+    /// no longer the latest run; or the run that is alive and has it.
+    fn claim(
+        ruby: &Ruby,
+        rb_self: &Self,
+        run: Value,
+        lock: &Lock,
+        patience: f64,
+    ) -> Result<Option<Value>, Error> {
+        use magnus::value::ReprValue;
+        let run = rows::run(run)?;
+        match rb_self.ask(ruby, patience, |store, wait| store.claim(&run, wait))? {
+            Claim::Claimed => {
+                lock.set(Id::Checkpoint(run.checkpoint));
+                Ok(Some(ruby.qtrue().as_value()))
+            }
+            Claim::Held(run) => Ok(Some(rows::from_run(ruby, *run)?.as_value())),
+            Claim::Changed => Ok(None),
+        }
     }
 
-    /// `holder(id: Integer) -> Integer or nil`: the process that has the lock.
-    fn holder(ruby: &Ruby, rb_self: &Self, id: i64) -> Result<Option<i32>, Error> {
-        rb_self.locks.borrow().holder(id).map_err(|e| error::raise(ruby, &e))
+    /// `record(completions: Array<[Array or nil, Array or nil]>, output: String, durable, patience)`: the output is that of
+    /// the last one; it is frozen.
+    fn record(
+        ruby: &Ruby,
+        rb_self: &Self,
+        completions: RArray,
+        output: RString,
+        durable: bool,
+        patience: f64,
+    ) -> Result<(), Error> {
+        let completions = rows::completions(completions)?;
+        let output = raw::frozen_bytes(&output);
+        rb_self.ask(ruby, patience, |store, wait| store.record(&completions, output, durable, wait))
     }
 
-    fn release(ruby: &Ruby, rb_self: &Self, id: i64) -> Result<(), Error> {
-        rb_self.locks.borrow_mut().release(id).map_err(|e| error::raise(ruby, &e))
+    /// `finish(end: Array, completions, lock: Lock, durable, patience)`: the lock is given back.
+    fn finish(
+        ruby: &Ruby,
+        rb_self: &Self,
+        end: Value,
+        completions: RArray,
+        lock: &Lock,
+        durable: bool,
+        patience: f64,
+    ) -> Result<(), Error> {
+        let end = rows::end(end)?;
+        let completions = rows::completions(completions)?;
+        rb_self.ask(ruby, patience, |store, wait| store.finish(&end, &completions, durable, wait))?;
+        lock.held.set(None);
+        Ok(())
+    }
+
+    /// `latest(pipeline: String, identity: String or nil, patience) -> Array or nil`: its latest run.
+    fn latest(
+        ruby: &Ruby,
+        rb_self: &Self,
+        pipeline: String,
+        identity: Option<String>,
+        patience: f64,
+    ) -> Result<Option<RArray>, Error> {
+        let run =
+            rb_self.ask(ruby, patience, |store, wait| store.latest(&pipeline, identity.as_deref(), wait))?;
+        run.map(|run| rows::from_run(ruby, run)).transpose()
+    }
+
+    /// `runs(pipeline: String or nil, most: Integer, patience) -> Array<Array>`: the latest first.
+    fn runs(
+        ruby: &Ruby,
+        rb_self: &Self,
+        pipeline: Option<String>,
+        most: i64,
+        patience: f64,
+    ) -> Result<RArray, Error> {
+        let runs = rb_self.ask(ruby, patience, |store, wait| store.runs(pipeline.as_deref(), most, wait))?;
+        list(ruby, runs, rows::from_run)
+    }
+
+    /// `last_runs(patience) -> Array<Array>`: of every pipeline.
+    fn last_runs(ruby: &Ruby, rb_self: &Self, patience: f64) -> Result<RArray, Error> {
+        let runs = rb_self.ask(ruby, patience, |store, wait| store.last_runs(wait))?;
+        list(ruby, runs, rows::from_run)
+    }
+
+    /// `steps(run: Integer, patience) -> Array<Array>`: those that have ended.
+    fn steps(ruby: &Ruby, rb_self: &Self, run: i64, patience: f64) -> Result<RArray, Error> {
+        let steps = rb_self.ask(ruby, patience, |store, wait| store.steps(run, wait))?;
+        list(ruby, steps, rows::from_step)
+    }
+
+    /// `records(checkpoint: Integer, patience) -> Array<Array>`
+    fn records(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<RArray, Error> {
+        let records = rb_self.ask(ruby, patience, |store, wait| store.records(checkpoint, wait))?;
+        list(ruby, records, rows::from_record)
+    }
+
+    /// `output(checkpoint: Integer, step: String, patience) -> String or nil`: bytes.
+    fn output(
+        ruby: &Ruby,
+        rb_self: &Self,
+        checkpoint: i64,
+        step: String,
+        patience: f64,
+    ) -> Result<Value, Error> {
+        let output = rb_self.ask(ruby, patience, |store, wait| store.output(checkpoint, &step, wait))?;
+        Ok(rows::bytes(ruby, output))
+    }
+
+    /// `outcomes(checkpoint: Integer, patience) -> Hash{String => String}`: by step, how it ended.
+    fn outcomes(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<RHash, Error> {
+        let outcomes = rb_self.ask(ruby, patience, |store, wait| store.outcomes(checkpoint, wait))?;
+        Ok(ruby.hash_from_iter(outcomes))
+    }
+
+    /// `sizes(checkpoint: Integer, patience) -> Hash{String => Integer}`: by step, how many bytes its output takes.
+    fn sizes(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<RHash, Error> {
+        let sizes = rb_self.ask(ruby, patience, |store, wait| store.sizes(checkpoint, wait))?;
+        Ok(ruby.hash_from_iter(sizes))
+    }
+
+    /// `clear(checkpoint: Integer, patience) -> nil or Array`: the run that is alive and needs it.
+    fn clear(
+        ruby: &Ruby,
+        rb_self: &Self,
+        checkpoint: i64,
+        patience: f64,
+    ) -> Result<Option<RArray>, Error> {
+        match rb_self.ask(ruby, patience, |store, wait| store.clear(checkpoint, wait))? {
+            Claim::Held(run) => rows::from_run(ruby, *run).map(Some),
+            Claim::Claimed | Claim::Changed => Ok(None),
+        }
+    }
+
+    /// `timings(pipeline: String, patience) -> Hash{String => Float}`
+    fn timings(ruby: &Ruby, rb_self: &Self, pipeline: String, patience: f64) -> Result<RHash, Error> {
+        let timings = rb_self.ask(ruby, patience, |store, wait| store.timings(&pipeline, wait))?;
+        Ok(ruby.hash_from_iter(timings))
+    }
+
+    /// `entry(key: String, now: Float, patience) -> Array or nil`
+    fn entry(
+        ruby: &Ruby,
+        rb_self: &Self,
+        key: RString,
+        now: f64,
+        patience: f64,
+    ) -> Result<Option<RArray>, Error> {
+        let key = rows::key(ruby, key)?;
+        let entry = rb_self.ask(ruby, patience, |store, wait| store.entry(&key, now, wait))?;
+        entry.map(|entry| rows::from_entry(ruby, entry)).transpose()
+    }
+
+    /// `touch(key: String, now: Float, patience)`
+    fn touch(ruby: &Ruby, rb_self: &Self, key: RString, now: f64, patience: f64) -> Result<(), Error> {
+        let key = rows::key(ruby, key)?;
+        rb_self.ask(ruby, patience, |store, wait| store.touch(&key, now, wait))
+    }
+
+    /// `put(key: String, expires: Float or nil, now: Float, value: String, most: Integer, patience)`: the value is frozen.
+    fn put(
+        ruby: &Ruby,
+        rb_self: &Self,
+        key: RString,
+        expires: Option<f64>,
+        now: f64,
+        value: RString,
+        most: i64,
+        patience: f64,
+    ) -> Result<(), Error> {
+        let key = rows::key(ruby, key)?;
+        let entry = Entry { key, expires, written: now, used: now, ..Entry::default() };
+        let value = raw::frozen_bytes(&value);
+        rb_self.ask(ruby, patience, |store, wait| store.put(&entry, value, most, wait))
+    }
+
+    /// `drop_entries(key: String or nil, prefix, patience) -> Integer`: how many.
+    fn drop_entries(
+        ruby: &Ruby,
+        rb_self: &Self,
+        key: Option<RString>,
+        prefix: bool,
+        patience: f64,
+    ) -> Result<usize, Error> {
+        let key = key.map(|key| rows::key(ruby, key)).transpose()?;
+        rb_self.ask(ruby, patience, |store, wait| store.drop_entries(key.as_ref(), prefix, wait))
+    }
+
+    /// `entries(now: Float, patience) -> Array<Array>`: without their values.
+    fn entries(ruby: &Ruby, rb_self: &Self, now: f64, patience: f64) -> Result<RArray, Error> {
+        let entries = rb_self.ask(ruby, patience, |store, wait| store.entries(now, wait))?;
+        list(ruby, entries, rows::from_entry)
+    }
+
+    fn ask<T>(
+        &self,
+        ruby: &Ruby,
+        patience: f64,
+        mut work: impl FnMut(&Core, Wait) -> Result<T, StoreError>,
+    ) -> Result<T, Error> {
+        patiently(ruby, self.0.root(), patience, |wait| work(&self.0, wait))
     }
 }
 
-/// Without the global lock, until it is done or Ruby wants the thread for something else.
-fn patiently<T>(ruby: &Ruby, mut work: impl FnMut(&AtomicBool) -> Result<T, StoreError>) -> Result<T, Error> {
+impl Lock {
+    /// `acquire(digest: String) -> true or false`: takes the lock of a cache key, given by hexadecimal digits, if nobody
+    /// has it.
+    fn acquire(ruby: &Ruby, rb_self: &Self, digest: String) -> Result<bool, Error> {
+        let digits = digest.get(..15).unwrap_or(&digest);
+        let number = u64::from_str_radix(digits, 16)
+            .map_err(|_| Error::new(ruby.exception_arg_error(), "a digest has hexadecimal digits"))?;
+        let lock = Id::Key(number);
+        let failed = |error| error::store(ruby, rb_self.store.root(), &error);
+        let acquired = rb_self.store.acquire(lock).map_err(failed)?;
+        if acquired {
+            rb_self.set(lock);
+        }
+        Ok(acquired)
+    }
+
+    /// `release()`: gives it back, if it has one.
+    fn release(&self) {
+        if let Some(lock) = self.held.take() {
+            if self.pid.get() == std::process::id() {
+                self.store.release(lock);
+            }
+        }
+    }
+
+    /// `held?() -> true or false`
+    fn is_held(&self) -> bool {
+        self.held.get().is_some() && self.pid.get() == std::process::id()
+    }
+
+    fn set(&self, lock: Id) {
+        self.release();
+        self.pid.set(std::process::id());
+        self.held.set(Some(lock));
+    }
+}
+
+/// Without the global lock, until it is done, patience is at its end, or Ruby wants the thread for something else.
+fn patiently<T>(
+    ruby: &Ruby,
+    root: &Path,
+    patience: f64,
+    mut work: impl FnMut(Wait) -> Result<T, StoreError>,
+) -> Result<T, Error> {
     let cancelled = AtomicBool::new(false);
-    let answer = raw::without_gvl(ruby, &cancelled, || match work(&cancelled) {
+    let wait = Wait::new(Duration::try_from_secs_f64(patience).unwrap_or_default(), &cancelled);
+    let answer = raw::without_gvl(ruby, &cancelled, || match work(wait) {
         Err(StoreError::Cancelled) => None,
         answer => Some(answer),
     })?;
-    answer.map_err(|e| error::raise(ruby, &e))
+    answer.map_err(|error| error::store(ruby, root, &error))
 }
 
-fn values(ruby: &Ruby, list: Any) -> Result<Vec<Value>, Error> {
-    let list = RArray::to_ary(list)?;
-    list.into_iter().map(|value| stored(ruby, value)).collect()
-}
-
-fn stored(ruby: &Ruby, value: Any) -> Result<Value, Error> {
-    Ok(if let Some(text) = RString::from_value(value) {
-        if text.enc_get() == ruby.ascii8bit_encindex() {
-            Value::Blob(raw::frozen_bytes(&text).to_vec())
-        } else {
-            Value::Text(text.to_string()?)
-        }
-    } else if let Some(integer) = Integer::from_value(value) {
-        Value::Integer(integer.to_i64()?)
-    } else if let Some(float) = Float::from_value(value) {
-        Value::Real(float.to_f64())
-    } else if let Some(symbol) = Symbol::from_value(value) {
-        Value::Text(symbol.name()?.into_owned())
-    } else if value.to_bool() {
-        Value::Integer(1)
-    } else {
-        Value::Null
-    })
-}
-
-fn answer(ruby: &Ruby, rows: Rows) -> Result<RArray, Error> {
+fn list<T>(
+    ruby: &Ruby,
+    rows: Vec<T>,
+    convert: impl Fn(&Ruby, T) -> Result<RArray, Error>,
+) -> Result<RArray, Error> {
     let array = ruby.ary_new_capa(rows.len());
     for row in rows {
-        let columns = ruby.ary_new_capa(row.len());
-        for value in row {
-            columns.push(match value {
-                Value::Null => ruby.qnil().into_value_with(ruby),
-                Value::Integer(integer) => integer.into_value_with(ruby),
-                Value::Real(float) => float.into_value_with(ruby),
-                Value::Text(text) => text.into_value_with(ruby),
-                Value::Blob(bytes) => ruby.str_from_slice(&bytes).into_value_with(ruby),
-            })?;
-        }
-        array.push(columns)?;
+        array.push(convert(ruby, row)?)?;
     }
     Ok(array)
 }

@@ -7,13 +7,9 @@ module Flowline
     class File
       include Cache
 
-      # How many writes until it looks whether there is room.
-      TIDY = 100
       # How many seconds a use is not worth writing down again.
       RECENT = 60
-      # Kernel locks of keys are numbered from here.
-      LOCKS = 1 << 40
-      private_constant :TIDY, :RECENT, :LOCKS
+      private_constant :RECENT
 
       # @return [String] the directory
       attr_reader :path
@@ -24,80 +20,79 @@ module Flowline
         @root = ::File.expand_path(Flowline.config.root) unless path
         @path = ::File.expand_path(path || ::File.join(@root, "cache"))
         @max_bytes = max_bytes
-        @writes = 0
       end
 
       # @return [String, nil] bytes
       # @raise [Damaged] they are not those that were written
       # @api private
       def read(key)
-        row = call(:read, name(key), now).first or return
-        call(:used, name(key), now) if row.last && row.first < now - RECENT
-        row.last || raise(Damaged, "its bytes are gone or damaged")
+        entry = ask { |store| store.entry(name(key), now) } or return
+        raise Damaged, "its bytes are gone or damaged" unless entry.value
+
+        ask { |store| store.touch(name(key), now) } if entry.used < now - RECENT
+        entry.value
       end
 
       # @return [String, nil] bytes; nothing is made where there is nothing
       # @api private
       def look(key)
-        Store.existing(path)&.call(:read, name(key), now)&.first&.last
+        Store.existing(path)&.entry(name(key), now)&.value
       end
 
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
-        @database = nil unless @database&.there?
-        call(:write, name(key), (now + ttl if ttl), now, payload: bytes)
-        # The first one, too: many short processes would never come to the last.
-        tidy if (@writes % TIDY).zero? || bytes.bytesize > @max_bytes / TIDY
-        @writes += 1
+        ask { |store| store.put(name(key), bytes, now: now, most: @max_bytes, expires: (now + ttl if ttl)) }
       end
 
       # @param key [String]
       # @return [void]
       def delete(key)
-        call(:delete, name(key.to_s), false)
+        ask { |store| store.drop_entries(name(key.to_s)) }
       end
 
       # @param prefix [String, nil] only keys that begin like this
       # @return [void]
       def clear(prefix = nil)
-        (prefix ? [name(prefix), prefix.b] : [nil]).each { |start| call(:delete, start, true) }
-        call(:collect)
+        return ask(&:drop_entries) unless prefix
+
+        [name(prefix), prefix.b].each { |start| ask { |store| store.drop_entries(start, prefix: true) } }
       end
 
       # @return [Array<Hash{Symbol => Object}>] what it holds: +key+, +size+ in bytes, +used_at+, +expires_at+
       def entries
-        call(:entries, now).map do |key, size, used, expires|
-          { key: key, size: size, used_at: Time.at(used), expires_at: expires && Time.at(expires) }
+        ask { |store| store.entries(now) }.map do |entry|
+          { key: entry.key, size: entry.size, used_at: Time.at(entry.used), expires_at: entry.expires && Time.at(entry.expires) }
         end
       end
 
       # @api private
       alias identity path
 
-      # Excludes other processes, where a lock can be had.
+      # Excludes other processes, where a lock can be had. Whatever interrupts that, the lock is given back.
       # @api private
       def lock(key)
-        id = LOCKS + Native.digest(key)[0, 9].to_i(16)
-        store = acquire(id)
+        lock = begin
+          database.lock
+        rescue StoreError
+          nil
+        end
+        acquire(lock, Native.digest(key)) if lock
         yield
       ensure
-        store&.release(id)
+        lock&.release
       end
 
       private
 
-      # @return [Store, nil] that holds the lock
-      def acquire(id)
+      def acquire(lock, digest)
         pause = 0.001
-        store = database
-        while store.acquire(id)
+        until lock.acquire(digest)
           sleep(pause)
           pause = [pause * 2, 0.05].min
         end
-        store
       rescue StoreError
-        nil
+        nil # Then it is computed twice.
       end
 
       # SQLite has text in UTF-8, and bytes.
@@ -113,30 +108,34 @@ module Flowline
       end
 
       def database
-        return @database if @database && @pid == Process.pid
-
-        @pid = Process.pid
-        @database = Store.at(path, within: @root)
+        @database ||= Store.at(path, within: @root)
       end
 
-      def tidy
-        call(:evict, now, @max_bytes)
-        call(:collect)
-      end
-
-      # A database that is damaged as a whole is begun anew.
-      def call(...)
-        database.call(...)
+      # A database that was removed, or that is damaged as a whole, is begun anew.
+      def ask(&question)
+        yield database
       rescue StoreError => e
-        raise CacheError.new(self, "#{e.path} #{e.what}") unless e.damaged?
+        @database = nil
+        case e.kind
+        when :gone then nil
+        when :damaged then set_aside
+        else raise CacheError.new(self, "#{e.path} #{e.what}")
+        end
+        ask_again(&question)
+      end
 
-        warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::FILE}.damaged")
+      def ask_again
+        yield database
+      rescue StoreError => e
+        raise CacheError.new(self, "#{e.path} #{e.what}")
+      end
+
+      def set_aside
+        warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::SQLite::FILE}.damaged")
         ["", "-wal", "-shm"].each do |ending|
-          file = ::File.join(path, Store::FILE + ending)
+          file = ::File.join(path, Store::SQLite::FILE + ending)
           ::File.rename(file, "#{file}.damaged") if ::File.exist?(file)
         end
-        @database = nil
-        database.call(...)
       end
     end
   end

@@ -31,12 +31,20 @@ module Flowline
       end
 
       def runs(limit, name = @options[:pipeline])
-        Store.existing(root)&.runs(name, name && limit.nil? ? 1 : limit) || []
+        store = Store.existing(root) or return []
+        limit ||= 1 if name
+        limit ? store.runs(name, limit) : store.last_runs
+      end
+
+      # What is told of a run.
+      def facts_of(run)
+        { run_id: run.run_id, pipeline: run.pipeline, resumed: run.resumed, status: run.status, pid: run.pid,
+          elsewhere: run.alive && run.elsewhere?, started_at: run.started_at, duration: run.duration, error: run.error }
       end
 
       def nothing
         name = @options[:pipeline] or return "nothing in #{root}"
-        "nothing of pipeline #{Name.show(name)} in #{root}#{Name.suggest(name, runs(nil, nil).map { |run| run[:pipeline] }, known: "there are")}"
+        "nothing of pipeline #{Name.show(name)} in #{root}#{Name.suggest(name, runs(nil, nil).map(&:pipeline), known: "there are")}"
       end
 
       def json(found)
@@ -48,7 +56,8 @@ module Flowline
       def headline(run)
         time = run[:duration] ? format("%.2fs", run[:duration]) : ""
         started = run[:started_at].strftime("%Y-%m-%d %H:%M:%S")
-        [Name.show(run[:pipeline]).ljust(20), run[:status].ljust(9), started, time.rjust(8), run[:run_id]].join("  ")
+        status = run[:elsewhere] ? "#{run[:status]} elsewhere" : run[:status]
+        [Name.show(run[:pipeline]).ljust(20), status.ljust(9), started, time.rjust(8), run[:run_id]].join("  ")
       end
     end
 
@@ -63,7 +72,7 @@ module Flowline
 
       def facts
         runs(nil).map do |run|
-          run.except(:id, :checkpoint).merge(steps: Store.existing(root).steps(run[:id]))
+          facts_of(run).merge(steps: Store.existing(root).steps(run.id).map { |step| step.to_h.except(:run, :position) })
         end
       end
 
@@ -95,7 +104,7 @@ module Flowline
       end
 
       def facts
-        runs(@options[:limit] || 20).map { |run| run.except(:id, :checkpoint) }
+        runs(@options[:limit] || 20).map { |run| facts_of(run) }
       end
 
       def show(run)
@@ -119,7 +128,7 @@ module Flowline
       end
 
       def facts
-        return [] unless ::File.exist?(::File.join(path, Store::FILE))
+        return [] unless ::File.exist?(::File.join(path, Store::SQLite::FILE))
 
         cache = Flowline::Cache::File.new(path)
         clear(cache, @options[:clear]) if @options[:clear]

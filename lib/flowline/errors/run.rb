@@ -187,17 +187,16 @@ module Flowline
     end
   end
 
-  # A run that somebody else is working on.
+  # A run that another process is working on.
   class LockedError < CheckpointError
     # @return [Integer] the process that holds it
     attr_reader :pid
 
-    # @param pid [Integer]
-    # @param pipeline_name [String]
-    def initialize(pid, pipeline_name)
-      @pid = pid
-      super([], pipeline_name: pipeline_name)
-      @text = "the latest run of #{pipeline_name} is alive in process #{pid}; wait for it, or stop that process"
+    # @param run [Store::Run] the run that is alive
+    def initialize(run)
+      @pid = run.pid
+      super([], pipeline_name: run.pipeline)
+      @text = "the latest run of #{run.pipeline} is alive in #{run.place}; wait for it, or stop that process"
     end
 
     # @return [String]
@@ -208,24 +207,23 @@ module Flowline
 
   # A store that cannot be used.
   class StoreError < Error
-    # @return [String] the file
+    # @return [String] the directory
     attr_reader :path
-
+    # @return [Symbol] what kind of trouble it is: +:damaged+, +:gone+ (removed or replaced while in use), +:full+, +:denied+,
+    #   +:unsafe+ (others can write there), +:format+ (of another version or program), +:descriptors+ (too many open files),
+    #   +:device+, +:memory+, +:no_locks+ (the file system has none), +:busy+ (with another process) or +:other+
+    attr_reader :kind
     # @return [String] what is wrong and what to do
     # @api private
     attr_reader :what
 
-    # @return [Boolean] whether its file makes no sense
-    # @api private
-    def damaged?
-      what.start_with?("is damaged")
-    end
-
     # @param path [String]
     # @param what [String] what is wrong and what to do
-    def initialize(path, what)
+    # @param kind [Symbol]
+    def initialize(path, what, kind = :other)
       @path = path
       @what = what
+      @kind = kind
       super("store #{path}: #{what}; or run without it: FLOWLINE_STORE=off")
     end
   end

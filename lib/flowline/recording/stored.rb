@@ -2,36 +2,35 @@
 
 module Flowline
   class Recording
-    # What is kept of a run in a store: outputs as +Marshal+ data before any dependent starts, and the history,
+    # What is recorded of a run in a store: outputs as +Marshal+ data before any dependent starts, and the history,
     # for which it reads the run's events.
     class Stored < Recording
       # History is read by people: what an error says is cut at so many characters.
       TEXT = 2000
-      # How the output of an item is called.
-      ITEM = /\A(.+)\[(\d+)\]\z/m
-      private_constant :TEXT, :ITEM
+      # How steps ended that need not run again.
+      DONE = %w[succeeded cached skipped].freeze
+      # Seconds that are left to record the end of a run whose time is up.
+      LAST = 1.0
+      private_constant :TEXT, :DONE, :LAST
 
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
+      # @raise [StoreError] they are damaged
       def self.latest_params(root, pipeline)
         store = Store.existing(root) or return
-        _, run_id, _, status, params = store.call(:latest, pipeline.name, nil).first
-        Recording.restore(params).first unless done?(store, pipeline, run_id, status) # Nil if they are of classes that are gone.
+        run = store.latest(pipeline.name) or return
+        raise StoreError.new(root, "has a damaged record of run #{run.run_id}; give the params of the run to resume", :damaged) if run.damaged?
+
+        Recording.restore(run.params).first unless done?(store, pipeline, run) # Nil if they are of classes that are gone.
       end
 
       # @return [Boolean] whether nothing of a run is left to be done
-      def self.done?(store, pipeline, run_id, status)
-        status == "succeeded" && over?(pipeline, status, ended(store, pipeline, run_id))
-      end
-
-      # @return [Hash{Symbol => String}] how the steps of a run ended, and of those that it took up
-      def self.ended(store, pipeline, run_id, runs = store.runs(pipeline.name, -1))
-        run = runs.find { |other| other[:run_id] == run_id } or return {}
-        own = store.steps(run[:id]).to_h { |step| [step[:name].to_sym, Recording.outcome(step[:status], step[:reason])] }
-        Recording.outcomes(ended(store, pipeline, run[:resumed], runs), own)
+      def self.done?(store, pipeline, run)
+        run.status == "succeeded" && over?(pipeline, run.status, store.outcomes(run.checkpoint).transform_keys(&:to_sym))
       end
 
       def initialize(pipeline, request)
-        @checkpoint = nil
+        @outdated = []
+        @deadline = now + request.timeout if request.timeout
         super
         ready = true
       ensure
@@ -45,9 +44,10 @@ module Flowline
 
       # @return [Hash{Symbol => Float}]
       def timings
-        store&.call(:timings, @pipeline.name).to_h.transform_keys(&:to_sym)
+        store&.timings(@pipeline.name).to_h.transform_keys(&:to_sym)
       end
 
+      # Begins the run: from here on others see it.
       # @param context [Context]
       # @param warnings [Array<String>]
       # @return [void]
@@ -55,14 +55,11 @@ module Flowline
       def start(context, warnings)
         @context = context
         @warnings = warnings
+        @pid = Process.pid
+        @imprints = @pipeline.steps.map { |step| @pipeline.imprint(step) } # Before a step changes what its block has captured.
         @store ||= Store.at(@request.root)
-        lock(rand(1 << 40)) unless @checkpoint
-        # Before a step changes what its block has captured.
-        @imprints = @pipeline.steps.map { |step| @pipeline.imprint(step) }
-        bury
-        supersede unless @resumed
-        @run, = @store.call(:begin, context.run_id, @pipeline.name, identity, @checkpoint, @resumed, adoptable, Process.pid,
-                            context.started_at.to_f, durable: durable?).first
+        @lock ||= @store.lock
+        @run = @store.begin_run(beginning, @lock, resumes: !@resumed.nil?, outdated: @outdated, **care)
         @written = {}
         @passed = []
       end
@@ -71,8 +68,8 @@ module Flowline
       # @param names [Array<Symbol>]
       # @return [void]
       def forget(names)
-        gone = names.flat_map { |name| [name.name, *items.delete(name)&.range&.map { |position| "#{name}[#{position}]" }] }
-        @store.batch(:forget, (gone + outworn).map { |name| [@checkpoint, name] })
+        names.each { |name| items.delete(name) }
+        @outdated.concat(names.map { |name| [name.name, nil] })
       end
 
       # Records a step that succeeded: when this returns, it is there for good.
@@ -83,14 +80,12 @@ module Flowline
       # @return [void]
       # @raise [StoreError] it could not be recorded
       def complete(id, step, facts, output)
-        record_passed
-        row = [@run, id, step.name.name, :succeeded, nil, *facts, nil]
+        row = Store::Step.new(**position(id), status: "succeeded")
+        row.attempts, row.started, row.duration = facts
+        record = record(id, "succeeded") if @request.checkpoint?
+        bytes = record && step.options[:checkpoint] != false ? dump(step, output) : ""
         @written[id] = true
-        return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
-
-        bytes = step.options[:checkpoint] == false ? +"" : dump(step, output)
-        operation = step.each && !bytes.empty? ? :complete_each : :complete
-        @store.call(operation, *row, @checkpoint, @imprints[id], payload: bytes, durable: durable?)
+        write([*passed, [row, record]], bytes)
       end
 
       # Records an item that succeeded.
@@ -99,8 +94,9 @@ module Flowline
         bytes = dump(step, output) if digest
         return if bytes.nil? || bytes.empty?
 
-        mark = "#{items_of(step).imprint} #{digest}"
-        @store.call(:item, @checkpoint, "#{step.name}[#{position}]", mark, payload: bytes, durable: durable?)
+        record = Store::Record.new(checkpoint: @run.checkpoint, step: step.name.name, item: position, outcome: "succeeded",
+                                   imprint: items_of(step).imprint, token: digest, made_of: "")
+        write([[nil, record]], bytes)
       end
 
       # @param event [Event]
@@ -112,110 +108,107 @@ module Flowline
         result = event.result
         if result.failed?
           @written[id] = true
-          @store.call(:step, *row(id, result), durable: durable?)
+          write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
-          @passed << [*row(id, result), @checkpoint, @imprints[id]] # That it need not run, as long as it stays what it is.
+          @passed << [row(id, result), record(id, result.status.name)] # It need not run, as long as it stays what it is.
         end
       end
 
       # @param result [Result]
       # @return [void]
       def finish(result)
-        done = done?(result)
-        record_passed unless done # Else nobody will ask.
-        @store.batch(:step, result.steps.each_with_index.reject { |_, id| @written[id] }.map { |step, id| row(id, step) })
-        spent = @checkpoint if done
-        @store.call(:finish, @run, result.status, result.duration, text(result.error), @pipeline.name, spent, durable: durable?)
+        ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
+        left = result.steps.each_with_index.reject { |_, id| @written[id] }
+        rest = (ended.clear ? [] : passed) + left.map { |step, id| [row(id, step), left_out(id, step)] }
+        own_process
+        @store.finish_run(ended, rest, @lock, **care)
       end
 
       # @return [void]
       def close
-        @store.release(@checkpoint) if @checkpoint
-        @checkpoint = nil
+        @lock&.release
       end
 
       private
 
-      # Steps that need not run, before one that comes after them.
-      def record_passed
-        rows = @passed.shift(@passed.size)
-        rows.each { |_, id| @written[id] = true }
-        @store.batch(:passed, rows)
+      def beginning
+        Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: identity, checkpoint: @claimed&.checkpoint, resumed: @resumed,
+                       params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f)
       end
 
-      # Records of items that nothing can use.
-      def outworn
-        @outworn ||= []
+      # A process that a step forks has no part in the run.
+      def own_process
+        return if Process.pid == @pid
+
+        raise StoreError.new(@store.path, "the run is recorded by process #{@pid}; leave a forked child with exit!")
+      end
+
+      def write(completions, bytes = "")
+        own_process
+        @store.record(completions, bytes, **care)
+      end
+
+      # How sure a record is to be, and how long it may wait for other processes.
+      def care
+        { durable: @request.power?, patience: patience }
+      end
+
+      def patience
+        @deadline ? (@deadline - now).clamp(LAST, Store::PATIENCE) : Store::PATIENCE
+      end
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+
+      # Steps that need not run are recorded with the next one that does, which may depend on them.
+      def passed
+        @passed.shift(@passed.size).each { |row,| @written[row.position] = true }
       end
 
       def store
         @store ||= Store.existing(@request.root)
       end
 
-      def durable?
-        @request.power?
-      end
-
       # Finds the run to resume and takes hold of it; a dry run looks only whether it could.
       def recall
         while store
-          number, run_id, checkpoint, status, = latest
-          return if number.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run_id, status))
+          run = store.latest(@pipeline.name, identity)
+          return if run.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run))
 
-          lock(checkpoint)
-          return load(run_id, checkpoint) if @request.dry? || latest.first == number
-
-          close # Another process was quicker: it resumed the run, and has ended by now.
+          held = @request.dry? ? run.alive && run : claim(run)
+          raise LockedError, held if held.is_a?(Store::Run)
+          return load(run) if @request.dry? || held
         end
       end
 
-      def latest
-        store.call(:latest, @pipeline.name, identity).first || []
+      # @return [true, nil, Store::Run]
+      def claim(run)
+        @lock ||= store.lock
+        @claimed = run
+        store.claim(run, @lock, patience: patience)
       end
 
-      def lock(checkpoint)
-        pid = @request.dry? ? @store.holder(checkpoint) : @store.acquire(checkpoint)
-        raise LockedError.new(pid, @pipeline.name) if pid
-
-        @checkpoint = checkpoint unless @request.dry?
+      def load(run)
+        @resumed = run.run_id
+        store.records(run.checkpoint, patience: patience).each { |row| take(*row) }
       end
 
-      def load(run_id, checkpoint)
-        @resumed = run_id
-        @outcomes = Stored.ended(store, @pipeline, run_id)
-        store.call(:outputs, checkpoint).each do |name, imprint, bytes|
-          step, position = name.match(ITEM)&.captures unless @pipeline.dag.index.key?(name.to_sym)
-          if step
-            outworn << name if load_item(step.to_sym, position.to_i, imprint, bytes) == false
-            next
-          end
+      # What the checkpoint has of a step or an item.
+      def take(_checkpoint, step, item, outcome, imprint, token, _made_of, bytes)
+        step = step.to_sym
+        return take_item(step, item, imprint, token, bytes) if item
 
-          @entries[name.to_sym] = Entry.new(imprint, *Recording.restore(bytes))
-        end
+        @outcomes[step] = outcome
+        @entries[step] = Entry.new(imprint, *Recording.restore(bytes)) if DONE.include?(outcome)
       end
 
-      # @return [Boolean, nil] false: it is of other code, and of no use
-      def load_item(name, position, mark, bytes)
+      def take_item(name, item, imprint, token, bytes)
         step = @pipeline.dag[name] or return
-        imprint, digest = mark.split
-        return false if imprint != @pipeline.imprint(step)
+        return @outdated << [name.name, item] if imprint != @pipeline.imprint(step)
 
         output, problem = Recording.restore(bytes)
-        items_of(step).put(position, digest, output) unless problem
-        true
-      end
-
-      # Runs whose process is gone have crashed.
-      def bury
-        @store.call(:running, @pipeline.name).each do |run, checkpoint|
-          @store.call(:crashed, run) if checkpoint == @checkpoint || @store.holder(checkpoint).nil?
-        end
-      end
-
-      def supersede
-        @store.call(:checkpoints, @pipeline.name, identity).each do |checkpoint,|
-          @store.call(:clear, checkpoint) unless @store.holder(checkpoint)
-        end
+        items_of(step).put(item, token, output) unless problem
       end
 
       # No other process knows it.
@@ -245,8 +238,22 @@ module Flowline
         +""
       end
 
+      def position(id)
+        { run: @run.id, position: id, name: @pipeline.steps[id].name.name }
+      end
+
       def row(id, step)
-        [@run, id, step.name.name, step.status, step.reason, step.attempts, step.started_at&.-(@context.started_at), step.duration, text(step.error)]
+        Store::Step.new(**position(id), status: step.status.name, reason: step.reason&.name, attempts: step.attempts,
+                                        started: step.started_at&.-(@context.started_at), duration: step.duration, error: text(step.error))
+      end
+
+      def record(id, outcome)
+        Store::Record.new(checkpoint: @run.checkpoint, step: @pipeline.steps[id].name.name, outcome: outcome, imprint: @imprints[id], token: "", made_of: "")
+      end
+
+      # A step that was not selected is still to be done, unless an earlier run has done it.
+      def left_out(id, step)
+        record(id, LEFT_OUT) if step.reason == :not_selected && !@outcomes.key?(step.name)
       end
 
       def text(error)

@@ -1,7 +1,10 @@
 //! What can go wrong with a store, in words for a person.
 
+use std::io;
+
+use nix::errno::Errno;
 use rusqlite::ErrorCode;
-use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::ffi::{SQLITE_IOERR_NOMEM, SQLITE_IOERR_SHMSIZE};
 
 /// Why a store could not do what it was asked. Nothing of it was done.
 #[derive(Debug, thiserror::Error)]
@@ -16,57 +19,119 @@ pub enum StoreError {
         /// The newest format known.
         known: i64,
     },
+    /// An older version of Flowline is using it.
+    #[error("is in use by an older Flowline, and can be converted only when that has ended")]
+    Older,
     /// It is somebody else's database.
     #[error("is a database of another program; choose another directory")]
     Foreign,
+    /// Others could have put something into it.
+    #[error("{0}")]
+    Unsafe(String),
     /// Its bytes make no sense.
     #[error(
         "is damaged ({0}); move it away, and a new one is made: what it recorded is lost, pipelines run from the beginning"
     )]
     Damaged(String),
+    /// It is no longer where it was opened.
+    #[error("was removed, moved or replaced while it was in use; nothing more is recorded: run again")]
+    Gone,
     /// No room is left.
     #[error("the disk is full; nothing was recorded: make room and run again")]
     Full,
     /// It cannot be opened or written.
     #[error("cannot be written ({0}); check its permissions, or choose another directory")]
     Denied(String),
+    /// The process has no file descriptor left.
+    #[error("cannot be opened: too many files are open ({0}); raise the limit with ulimit -n, or close some")]
+    Descriptors(String),
+    /// The device failed.
+    #[error("cannot be read or written: the device failed ({0}); check the disk and the kernel's log")]
+    Device(String),
+    /// No memory is left.
+    #[error("cannot be read or written: no memory is left ({0})")]
+    Memory(String),
+    /// The file system has no locks.
+    #[error(
+        "is on a file system without record locks ({0}), so that two runs could not be kept apart; choose a directory on a local disk"
+    )]
+    NoLocks(String),
     /// Another process was writing all the time.
-    #[error("another process has been writing to it for a minute; see what that process does")]
-    Busy,
+    #[error("another process has been writing to it for {0:.1} seconds; see what that process does")]
+    Busy(f64),
     /// Somebody wanted the waiting thread for something else.
     #[error("the wait for another process was cancelled")]
     Cancelled,
-    /// There is no such operation.
-    #[error("knows no operation {0}")]
-    Unknown(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),
 }
 
+impl StoreError {
+    /// Another process has what is needed; to be tried again.
+    pub(crate) const TAKEN: Self = Self::Busy(0.0);
+
+    /// What kind of error it is, in a word that programs can compare.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } | Self::Older | Self::Foreign => "format",
+            Self::Unsafe(_) => "unsafe",
+            Self::Damaged(_) => "damaged",
+            Self::Gone => "gone",
+            Self::Full => "full",
+            Self::Denied(_) => "denied",
+            Self::Descriptors(_) => "descriptors",
+            Self::Device(_) => "device",
+            Self::Memory(_) => "memory",
+            Self::NoLocks(_) => "no_locks",
+            Self::Busy(_) => "busy",
+            Self::Cancelled | Self::Other(_) => "other",
+        }
+    }
+
+    /// The same, of a lock that the system refused.
+    pub(crate) fn of_lock(errno: Errno) -> Self {
+        match errno {
+            Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL => {
+                Self::NoLocks(format!("{errno:?}"))
+            }
+            errno => io::Error::from(errno).into(),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) {
-            return Self::Full; // No room for the index of the log.
+        match error.sqlite_error().map(|error| error.extended_code) {
+            Some(SQLITE_IOERR_SHMSIZE) => return Self::Full, // No room for the index of the log.
+            Some(SQLITE_IOERR_NOMEM) => return Self::Memory(error.to_string()),
+            _ => {}
         }
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::TAKEN,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
             Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::OutOfMemory) => Self::Memory(error.to_string()),
+            Some(ErrorCode::SystemIoFailure) => Self::Device(error.to_string()),
             Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
                 Self::Denied(error.to_string())
             }
+            None => Self::Damaged(error.to_string()), // A column is of another type, or a row is missing.
             _ => Self::Other(error.to_string()),
         }
     }
 }
 
-impl From<std::io::Error> for StoreError {
-    fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        match error.kind() {
-            StorageFull | QuotaExceeded => Self::Full,
-            _ => Self::Denied(error.to_string()),
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        let text = error.to_string();
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => Self::Full,
+            Some(Errno::EMFILE | Errno::ENFILE) => Self::Descriptors(text),
+            Some(Errno::EIO | Errno::ENXIO | Errno::ENODEV | Errno::ESTALE) => Self::Device(text),
+            Some(Errno::ENOMEM) => Self::Memory(text),
+            None if error.kind() == io::ErrorKind::OutOfMemory => Self::Memory(text),
+            _ => Self::Denied(text),
         }
     }
 }

@@ -1,91 +1,128 @@
 //! Locks that the kernel drops when their process ends, however it ends.
 //!
-//! They are POSIX record locks, a byte of one file each: a forked child does not inherit them, so an orphan
-//! never keeps what its owner had. Closing any descriptor of the file would drop them all, hence one
-//! descriptor a process; and since a process never excludes itself, what it holds is remembered here.
+//! They belong to an open file description of a file of our own: a byte of it for each. So closing some other
+//! descriptor of the file does not drop them (as it would POSIX record locks), nor does a thread's death. A
+//! forked child shares the description, and closes its copy at once (see [`fork`](super::fork)). Locks of one
+//! description never exclude each other, hence what this process holds is remembered here.
+//!
+//! Byte 0 is the store's own: shared around what reads, exclusive around what writes. The others are numbered
+//! by [`Lock`].
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::FcntlArg::{F_GETLK, F_SETLK};
-use nix::fcntl::fcntl;
-use nix::libc::{self, flock};
+use super::{StoreError, directory};
 
-use super::StoreError;
+mod kernel;
+
+/// The file that is locked.
+pub const FILE: &str = "flowline.lock";
+
+/// What can be locked, apart from the store as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lock {
+    /// A checkpoint, while a run that records into it is alive.
+    Checkpoint(i64),
+    /// A key of a cache, while its value is computed; by a digest of 40 bits.
+    Key(u64),
+    /// A file of a value that is being written.
+    Part(u64),
+}
+
+impl Lock {
+    /// Its byte.
+    fn offset(self) -> i64 {
+        const SPACE: i64 = 1 << 60;
+        const NUMBER: u64 = (1 << 59) - 1;
+        match self {
+            Self::Checkpoint(id) => 1 + (id & (SPACE - 1)),
+            Self::Key(digest) => SPACE + (digest & NUMBER) as i64,
+            Self::Part(number) => 2 * SPACE + (number & NUMBER) as i64,
+        }
+    }
+}
+
+/// What somebody is about to do with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
 
 /// The locks of one store that this process holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Locks {
-    file: File,
-    /// By the process: a forked child has this set, but not the locks.
-    held: HashSet<(u32, i64)>,
+    file: Option<File>,
+    held: HashSet<Lock>,
 }
 
 impl Locks {
-    /// The locks of the store in that directory.
-    ///
-    /// # Errors
-    /// The file cannot be opened.
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(root.join("lock"))?;
-        Ok(Self { file, held: HashSet::new() })
+    /// Opens the file of the store in that directory, unless it is open. `false`: it can't be written, nor
+    /// anything else there.
+    pub fn open(&mut self, root: &Path, create: bool) -> Result<bool, StoreError> {
+        if self.file.is_none() {
+            self.file = directory::open_private(&root.join(FILE), create)?;
+        }
+        Ok(self.file.is_some())
     }
 
-    /// Takes a lock if nobody has it, else says which process has.
-    ///
-    /// # Errors
-    /// The file system knows no locks.
-    pub fn acquire(&mut self, id: i64) -> Result<Option<i32>, StoreError> {
-        if let Some(pid) = self.holder(id)? {
-            return Ok(Some(pid));
-        }
-        match fcntl(&self.file, F_SETLK(&record(id, libc::F_WRLCK as libc::c_short))) {
-            Ok(_) => {
-                self.held.insert((std::process::id(), id));
-                Ok(None)
-            }
-            Err(Errno::EAGAIN | Errno::EACCES) => self.acquire(id), // Somebody was quicker just now.
-            Err(errno) => Err(std::io::Error::from(errno).into()),
+    /// The file.
+    pub fn file(&self) -> Option<&File> {
+        self.file.as_ref()
+    }
+
+    /// Takes the store as a whole, or changes how it is held. Answers [`Busy`](StoreError::Busy) if another
+    /// process has it.
+    pub fn hold(&self, access: Access) -> Result<(), StoreError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        if kernel::take(file, 0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
+    }
+
+    /// Gives the store as a whole back.
+    pub fn leave(&self) {
+        if let Some(file) = &self.file {
+            let _ = kernel::give_back(file, 0); // It cannot fail; closing the file would do it as well.
         }
     }
 
-    /// Which process has a lock, if any.
-    ///
-    /// # Errors
-    /// The file system knows no locks.
-    pub fn holder(&self, id: i64) -> Result<Option<i32>, StoreError> {
-        let own = std::process::id();
-        if self.held.contains(&(own, id)) {
-            return Ok(Some(own as i32));
+    /// Takes a lock if nobody has it.
+    pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
+        let Some(file) = &self.file else { return Err(read_only()) };
+        if self.held.contains(&lock) || !kernel::take(file, lock.offset(), Access::Write)? {
+            return Ok(false);
         }
-        let mut found = record(id, libc::F_WRLCK as libc::c_short);
-        fcntl(&self.file, F_GETLK(&mut found)).map_err(std::io::Error::from)?;
-        Ok((found.l_type != libc::F_UNLCK as libc::c_short).then_some(found.l_pid))
+        Ok(self.held.insert(lock))
     }
 
-    /// Gives a lock back.
-    ///
-    /// # Errors
-    /// The file system knows no locks.
-    pub fn release(&mut self, id: i64) -> Result<(), StoreError> {
-        if self.held.remove(&(std::process::id(), id)) {
-            fcntl(&self.file, F_SETLK(&record(id, libc::F_UNLCK as libc::c_short)))
-                .map_err(std::io::Error::from)?;
+    /// Whether anybody has a lock, this process included.
+    pub fn is_taken(&self, lock: Lock) -> Result<bool, StoreError> {
+        let Some(file) = &self.file else { return Ok(false) };
+        Ok(self.held.contains(&lock) || kernel::is_taken(file, lock.offset())?)
+    }
+
+    /// Gives a lock back that this process has.
+    pub fn release(&mut self, lock: Lock) -> Result<(), StoreError> {
+        match &self.file {
+            Some(file) if self.held.remove(&lock) => kernel::give_back(file, lock.offset()),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Closes the file unless it would drop a lock.
+    pub fn close_if_idle(&mut self) {
+        if self.held.is_empty() {
+            self.file = None;
+        }
+    }
+
+    /// Drops a copy of another process's locks; that process keeps them.
+    pub fn forget(&mut self) {
+        *self = Self::default();
     }
 }
 
-/// One byte of the file.
-fn record(id: i64, kind: libc::c_short) -> flock {
-    flock {
-        l_type: kind,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: id as libc::off_t,
-        l_len: 1,
-        l_pid: 0,
-    }
+/// What is said where a store can only be read.
+pub fn read_only() -> StoreError {
+    StoreError::Denied("Read-only".to_owned())
 }

@@ -1,0 +1,196 @@
+//! What a store keeps as a cache: values by key, until they expire, as many bytes as there is room for.
+//!
+//! How many bytes there are is a number in the database, and what was used longest ago is found by an index, so
+//! that a write takes as long with a million entries as with none.
+
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::params;
+
+use super::rows::{Columns, Entry, Found, Key, Payload};
+use super::blobs::Source;
+use super::session::Session;
+use super::{Store, StoreError, Wait};
+
+const COLUMNS: &str = "key, expires, written, used, digest, size, seal, bytes";
+
+impl Store {
+    /// The entry of a key. It has no value if that is gone or damaged. One that has expired is no entry; nor is one
+    /// that was written in the future, when some clock was ahead: nobody knows how old it is.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn entry(&self, key: &Key, now: f64, wait: Wait) -> Result<Option<Entry>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM cache WHERE key = ?1");
+        let found = self.read(wait, |session| {
+            let Some(found) = session.first(&sql, [key], read)? else { return Ok(None) };
+            found.map(|found| session.find(found)).transpose().map(Some)
+        })?;
+        match found {
+            None => Ok(None),
+            Some(None) => Ok(Some(Entry { key: key.clone(), ..Entry::default() })),
+            Some(Some(found)) => {
+                let entry = &found.row;
+                if entry.written > now || entry.expires.is_some_and(|end| end <= now) {
+                    return Ok(None);
+                }
+                let (mut entry, value) = found.read()?;
+                entry.value = value;
+                Ok(Some(entry))
+            }
+        }
+    }
+
+    /// Notes that an entry was used.
+    ///
+    /// # Errors
+    /// As for every change: it failed, and changed nothing; or it was cancelled while it waited.
+    pub fn touch(&self, key: &Key, now: f64, wait: Wait) -> Result<(), StoreError> {
+        self.write(wait, false, |session| {
+            session.execute("UPDATE cache SET used = ?2 WHERE key = ?1", params![key, now]).map(|_| ())
+        })
+    }
+
+    /// Stores a value, then drops what was used longest ago until no more than `most` bytes are left.
+    ///
+    /// # Errors
+    /// As for [`touch`](Self::touch).
+    pub fn put(&self, entry: &Entry, value: &[u8], most: i64, wait: Wait) -> Result<(), StoreError> {
+        self.with_prepared(value, false, |prepared| {
+            self.write(wait, false, |session| {
+                drop_where(session, "key = ?1", params![entry.key])?;
+                let payload = Payload::of(prepared);
+                session.execute(
+                    "INSERT INTO cache (key, expires, written, used, digest, size, seal, bytes) \
+                     VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7)",
+                    params![
+                        entry.key,
+                        entry.expires,
+                        entry.written,
+                        payload.digest,
+                        payload.size,
+                        entry.seal(&payload),
+                        (!prepared.is_file()).then_some(value)
+                    ],
+                )?;
+                session.execute("UPDATE totals SET cached = cached + ?1", [payload.size])?;
+                make_room(session, entry.written, most)?;
+                session.keep(prepared)
+            })
+        })
+    }
+
+    /// Drops an entry; or, if the key is only how they begin, all those; or all. How many.
+    ///
+    /// # Errors
+    /// As for [`touch`](Self::touch).
+    pub fn drop_entries(&self, key: Option<&Key>, prefix: bool, wait: Wait) -> Result<usize, StoreError> {
+        self.write(wait, false, |session| {
+            let dropped = match key {
+                None => drop_where(session, "true", [])?,
+                Some(key) if prefix => {
+                    drop_where(session, "substr(key, 1, length(?1)) = ?1", params![key])?
+                }
+                Some(key) => drop_where(session, "key = ?1", params![key])?,
+            };
+            session.shrink(key.is_none())?;
+            Ok(dropped)
+        })
+    }
+
+    /// All entries by their keys, without values.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn entries(&self, now: f64, wait: Wait) -> Result<Vec<Entry>, StoreError> {
+        let sql = "SELECT key, expires, written, used, size FROM cache \
+                   WHERE (expires IS NULL OR expires > ?1) AND written <= ?1 ORDER BY key";
+        self.read(wait, |session| {
+            session.rows(sql, [now], |row| {
+                let mut columns = Columns::of(row);
+                Ok(Entry {
+                    key: columns.next()?,
+                    expires: columns.next()?,
+                    written: columns.next()?,
+                    used: columns.next()?,
+                    size: columns.next()?,
+                    value: None,
+                })
+            })
+        })
+    }
+}
+
+/// The entry of a row; `None`: it does not have its seal.
+fn read(row: &rusqlite::Row) -> Result<Option<Found<Entry>>, StoreError> {
+    let mut columns = Columns::of(row);
+    let mut entry = Entry {
+        key: columns.next()?,
+        expires: columns.next()?,
+        written: columns.next()?,
+        used: columns.next()?,
+        ..Entry::default()
+    };
+    let payload = Payload { digest: columns.next()?, size: columns.next()? };
+    entry.size = payload.size;
+    let sound = columns.next::<Vec<u8>>()? == entry.seal(&payload);
+    let source = columns.next::<Option<Vec<u8>>>()?.map_or(Source::File(None), Source::Inline);
+    Ok(sound.then_some(Found { row: entry, payload, source }))
+}
+
+/// Drops what has expired, then what was used longest ago. A use in the future was none.
+fn make_room(session: &mut Session, now: f64, most: i64) -> Result<(), StoreError> {
+    drop_where(session, "expires <= ?1", [now])?;
+    let mut total: i64 = session
+        .first("SELECT cached FROM totals", [], |row| Ok(row.get(0)?))?
+        .unwrap_or_default();
+    if total <= most {
+        return Ok(());
+    }
+    session.execute("UPDATE cache SET used = 0 WHERE used > ?1", [now])?;
+    let mut oldest = Vec::new();
+    {
+        let mut statement = session.statement("SELECT rowid, size FROM cache ORDER BY used, rowid")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()?.filter(|_| total > most) {
+            oldest.push(row.get::<_, i64>(0)?);
+            total -= row.get::<_, i64>(1)?;
+        }
+    }
+    for entry in oldest {
+        drop_where(session, "rowid = ?1", [entry])?;
+    }
+    Ok(())
+}
+
+fn drop_where(
+    session: &mut Session,
+    which: &str,
+    parameters: impl rusqlite::Params + Clone,
+) -> Result<usize, StoreError> {
+    let sql = format!("SELECT coalesce(sum(size), 0) FROM cache WHERE {which}");
+    let size: i64 = session.first(&sql, parameters.clone(), |row| Ok(row.get(0)?))?.unwrap_or_default();
+    let sql = format!("DELETE FROM cache WHERE {which} RETURNING digest, bytes IS NULL");
+    let dropped = session.delete(&sql, parameters)?;
+    if dropped > 0 {
+        session.execute("UPDATE totals SET cached = cached - ?1", [size])?;
+    }
+    Ok(dropped)
+}
+
+impl ToSql for Key {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl FromSql for Key {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Blob(bytes) => Ok(Self::Bytes(bytes.to_owned())),
+            text => text.as_str().map(|text| Self::Text(text.to_owned())),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The directory of a store and the files in it, for their owner alone: what is in them is loaded as `Marshal`
+//! data, so whoever can write there can run code. Nothing but what the store made is ever touched.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::unistd::Uid;
+
+use super::StoreError;
+
+/// Which file this is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId(u64, u64);
+
+impl FileId {
+    pub fn of(data: &Metadata) -> Self {
+        Self(data.dev(), data.ino())
+    }
+
+    /// The file at a path, if there is one.
+    pub fn at(path: &Path) -> Result<Option<Self>, StoreError> {
+        Ok(metadata(path)?.map(|data| Self::of(&data)))
+    }
+}
+
+/// What is known of a file, if there is one.
+pub fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
+    match fs::metadata(path) {
+        Ok(data) => Ok(Some(data)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether there is no such file.
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// Makes a directory that only its owner may look into, and that version control leaves alone. One that is
+/// there stays as it is.
+pub fn make_private(folder: &Path) -> Result<(), StoreError> {
+    if let Some(above) = folder.parent() {
+        fs::create_dir_all(above)?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => Ok(fs::write(folder.join(".gitignore"), "*\n")?),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses a directory that others own or may write into.
+pub fn check(folder: &Path) -> Result<(), StoreError> {
+    let Some(data) = metadata(folder)? else { return Ok(()) };
+    if !data.is_dir() {
+        return Err(StoreError::Denied(format!("{} is no directory", folder.display())));
+    }
+    let refuse = |why: &str| Err(StoreError::Unsafe(why.to_owned()));
+    if data.uid() != Uid::effective().as_raw() && data.uid() != 0 {
+        return refuse("belongs to another user; choose another directory, or chown it");
+    }
+    if data.mode() & 0o022 != 0 {
+        return refuse("can be written by others, who could run code as you; chmod 700 it");
+    }
+    Ok(())
+}
+
+/// Opens a file for reading and writing, made if need be for its owner alone. Where nothing can be written it is
+/// opened for reading; `None`: it is not there.
+pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreError> {
+    let open = |create| OpenOptions::new().read(true).write(true).create(create).mode(0o600).open(path);
+    let opened = match open(create) {
+        Err(error) if is_refused(&error) => File::open(path),
+        opened => opened,
+    };
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_absent(&error) && (!create || is_read_only(path)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether nothing can be written in the directory of this file.
+fn is_read_only(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| {
+        nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK)
+            .is_err_and(|errno| matches!(errno, Errno::EROFS | Errno::EACCES | Errno::EPERM))
+    })
+}
+
+/// Whether a file could not be opened because it cannot be written.
+pub fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EROFS | Errno::EACCES | Errno::EPERM)
+    )
+}
+
+/// Takes from others what they may do with a file, if there is one.
+pub fn make_own(path: &Path) -> Result<(), StoreError> {
+    let Some(data) = metadata(path)? else { return Ok(()) };
+    if data.is_file() && data.mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}

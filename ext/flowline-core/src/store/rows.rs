@@ -1,0 +1,356 @@
+//! The rows of a store, a struct each. What is read back is checked by a seal: a digest of the row's columns,
+//! the digest of its value among them. Otherwise a flipped bit could make a run resume with another's params.
+
+use rusqlite::Row;
+use rusqlite::types::FromSql;
+
+use super::StoreError;
+use super::blobs::Source;
+
+/// Bytes of a digest of a value.
+pub const DIGEST: usize = 32;
+/// A BLAKE3 digest.
+pub type Digest = [u8; DIGEST];
+/// Bytes of a row's seal.
+const SEAL: usize = 16;
+
+/// How a run stands whose row does not have its seal.
+pub const DAMAGED: &str = "damaged";
+/// How a run stands that has not ended.
+pub const RUNNING: &str = "running";
+/// How a run stands whose process is gone.
+pub const CRASHED: &str = "crashed";
+
+/// A run of a pipeline. Times are seconds since 1970.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)] // They are named as in Ruby.
+pub struct Run {
+    pub id: i64,
+    pub run_id: String,
+    pub pipeline: String,
+    /// A digest of its params, input and context.
+    pub identity: String,
+    /// Shared by the runs that resumed each other: the number of the first of them.
+    pub checkpoint: i64,
+    /// The `run_id` of the run that it resumed.
+    pub resumed: Option<String>,
+    /// Its params as bytes, if they can be had again.
+    pub params: Option<Vec<u8>>,
+    pub status: String,
+    pub pid: i64,
+    /// The machine, or the container, in which it has that number.
+    pub host: String,
+    pub started: f64,
+    pub duration: Option<f64>,
+    pub error: Option<String>,
+    /// Whether its process holds its checkpoint's lock.
+    pub alive: bool,
+}
+
+/// How a step of a run ended. It started so many seconds after the run.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Step {
+    pub run: i64,
+    pub position: i64,
+    pub name: String,
+    pub status: String,
+    pub reason: Option<String>,
+    pub attempts: i64,
+    pub started: Option<f64>,
+    pub duration: Option<f64>,
+    pub error: Option<String>,
+}
+
+/// What a checkpoint has of a step, or of an item of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Record {
+    /// The checkpoint.
+    pub checkpoint: i64,
+    /// The name of the step.
+    pub step: String,
+    /// Where the item stands; `None`: it is the step itself.
+    pub item: Option<i64>,
+    /// How it ended.
+    pub outcome: String,
+    /// What the step was: its code and what decides over it.
+    pub imprint: String,
+    /// What names this very output.
+    pub token: String,
+    /// What it was made of.
+    pub made_of: String,
+    /// Its output: no bytes if it has none; `None`, when read: it is gone or damaged.
+    pub output: Option<Vec<u8>>,
+}
+
+/// An entry of a cache. Times are seconds since 1970.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Entry {
+    pub key: Key,
+    pub expires: Option<f64>,
+    pub written: f64,
+    pub used: f64,
+    pub size: i64,
+    /// When read: `None` if it is gone or damaged.
+    pub value: Option<Vec<u8>>,
+}
+
+/// The name of a cached value: text, or bytes that are none.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Key {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::Bytes(vec![])
+    }
+}
+
+/// What a row knows of a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payload {
+    pub digest: Digest,
+    pub size: i64,
+}
+
+/// Part of what is sealed. Each is written so that no two lists of parts are written alike.
+pub trait Part {
+    fn put(&self, hasher: &mut blake3::Hasher);
+}
+
+impl Part for i64 {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(b"i").update(&self.to_le_bytes());
+    }
+}
+
+impl Part for f64 {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(b"d").update(&self.to_bits().to_le_bytes());
+    }
+}
+
+impl Part for [u8] {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(b"b").update(&(self.len() as u64).to_le_bytes()).update(self);
+    }
+}
+
+impl Part for Vec<u8> {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        self.as_slice().put(hasher);
+    }
+}
+
+impl Part for Digest {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        self.as_slice().put(hasher);
+    }
+}
+
+impl Part for String {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        hasher.update(b"s");
+        self.as_bytes().put(hasher);
+    }
+}
+
+impl<T: Part> Part for Option<T> {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        match self {
+            Some(part) => part.put(hasher),
+            None => _ = hasher.update(b"n"),
+        }
+    }
+}
+
+impl Part for Key {
+    fn put(&self, hasher: &mut blake3::Hasher) {
+        match self {
+            Self::Text(text) => text.put(hasher),
+            Self::Bytes(bytes) => bytes.put(hasher),
+        }
+    }
+}
+
+/// The seal of a list of parts.
+pub fn seal(parts: &[&dyn Part]) -> [u8; SEAL] {
+    let mut hasher = blake3::Hasher::new();
+    parts.iter().for_each(|part| part.put(&mut hasher));
+    let mut seal = [0; SEAL];
+    hasher.finalize_xof().fill(&mut seal);
+    seal
+}
+
+/// Reads the columns of a row one after the other.
+pub struct Columns<'a> {
+    row: &'a Row<'a>,
+    next: usize,
+}
+
+impl<'a> Columns<'a> {
+    pub fn of(row: &'a Row<'a>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    /// The next column; a column of another type is damage.
+    pub fn next<T: FromSql>(&mut self) -> Result<T, StoreError> {
+        self.next += 1;
+        Ok(self.row.get(self.next - 1)?)
+    }
+}
+
+impl Run {
+    pub const COLUMNS: &'static str = "id, run_id, pipeline, identity, checkpoint, resumed, params, status, pid, host, started, duration, \
+         error, seal";
+
+    /// The run of a row. A row that does not have its seal is [`DAMAGED`].
+    pub fn read(row: &Row) -> Result<Self, StoreError> {
+        let mut columns = Columns::of(row);
+        let id = columns.next()?;
+        let damaged = || Self { id, status: DAMAGED.to_owned(), ..Self::default() };
+        let Ok(run) = Self::unsealed(id, &mut columns) else { return Ok(damaged()) };
+        let sound = columns.next::<[u8; SEAL]>().is_ok_and(|seal| seal == run.seal());
+        Ok(if sound { run } else { Self { run_id: run.run_id, pipeline: run.pipeline, ..damaged() } })
+    }
+
+    /// The run of a row, whatever its seal.
+    pub fn unsealed(id: i64, columns: &mut Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            id,
+            run_id: columns.next()?,
+            pipeline: columns.next()?,
+            identity: columns.next()?,
+            checkpoint: columns.next()?,
+            resumed: columns.next()?,
+            params: columns.next()?,
+            status: columns.next()?,
+            pid: columns.next()?,
+            host: columns.next()?,
+            started: columns.next()?,
+            duration: columns.next()?,
+            error: columns.next()?,
+            alive: false,
+        })
+    }
+
+    pub fn seal(&self) -> [u8; SEAL] {
+        seal(&[
+            &self.id,
+            &self.run_id,
+            &self.pipeline,
+            &self.identity,
+            &self.checkpoint,
+            &self.resumed,
+            &self.params,
+            &self.status,
+            &self.pid,
+            &self.host,
+            &self.started,
+            &self.duration,
+            &self.error,
+        ])
+    }
+}
+
+impl Step {
+    pub const COLUMNS: &'static str =
+        "run, position, name, status, reason, attempts, started, duration, error, seal";
+
+    /// The step of a row; `None`: it does not have its seal.
+    pub fn read(row: &Row) -> Result<Option<Self>, StoreError> {
+        let mut columns = Columns::of(row);
+        let Ok(step) = Self::unsealed(&mut columns) else { return Ok(None) };
+        let sound = columns.next::<[u8; SEAL]>().is_ok_and(|seal| seal == step.seal());
+        Ok(sound.then_some(step))
+    }
+
+    /// The step of a row, whatever its seal.
+    pub fn unsealed(columns: &mut Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            run: columns.next()?,
+            position: columns.next()?,
+            name: columns.next()?,
+            status: columns.next()?,
+            reason: columns.next()?,
+            attempts: columns.next()?,
+            started: columns.next()?,
+            duration: columns.next()?,
+            error: columns.next()?,
+        })
+    }
+
+    pub fn seal(&self) -> [u8; SEAL] {
+        seal(&[
+            &self.run,
+            &self.position,
+            &self.name,
+            &self.status,
+            &self.reason,
+            &self.attempts,
+            &self.started,
+            &self.duration,
+            &self.error,
+        ])
+    }
+}
+
+/// A record, and where its output is.
+pub struct Found<T> {
+    pub row: T,
+    pub payload: Payload,
+    pub source: Source,
+}
+
+impl Record {
+    pub const COLUMNS: &'static str =
+        "checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes";
+
+    /// The record of a row; `None`: it does not have its seal. The output is still to be read.
+    pub fn read(row: &Row) -> Result<Option<Found<Self>>, StoreError> {
+        let mut columns = Columns::of(row);
+        let record = Self {
+            checkpoint: columns.next()?,
+            step: columns.next()?,
+            item: Some(columns.next::<i64>()?).filter(|&item| item >= 0),
+            outcome: columns.next()?,
+            imprint: columns.next()?,
+            token: columns.next()?,
+            made_of: columns.next()?,
+            output: None,
+        };
+        let payload = Payload { digest: columns.next()?, size: columns.next()? };
+        let sound = columns.next::<[u8; SEAL]>()? == record.seal(&payload);
+        let source = columns.next::<Option<Vec<u8>>>()?.map_or(Source::File(None), Source::Inline);
+        Ok(sound.then_some(Found { row: record, payload, source }))
+    }
+
+    /// The item's number as it is stored.
+    pub fn number(&self) -> i64 {
+        self.item.unwrap_or(-1)
+    }
+
+    pub fn seal(&self, payload: &Payload) -> [u8; SEAL] {
+        seal(&[
+            &self.checkpoint,
+            &self.step,
+            &self.number(),
+            &self.outcome,
+            &self.imprint,
+            &self.token,
+            &self.made_of,
+            &payload.digest,
+            &payload.size,
+        ])
+    }
+}
+
+impl Entry {
+    pub fn seal(&self, payload: &Payload) -> [u8; SEAL] {
+        seal(&[&self.key, &self.expires, &self.written, &payload.digest, &payload.size])
+    }
+}

@@ -1,0 +1,196 @@
+//! Rows of a store as Ruby's Arrays and back: an element each, in the order of the members of
+//! `Flowline::Store`'s structs, which have the names.
+
+use flowline_core::store::{Completion, End, Entry, Key, Record, Run, Start, Step};
+use magnus::encoding::EncodingCapable;
+use magnus::value::ReprValue;
+use magnus::{Error, IntoValue, RArray, RString, Ruby, TryConvert, Value};
+
+use crate::raw;
+
+/// Reads the elements of an Array one after the other.
+struct Fields {
+    row: RArray,
+    next: isize,
+}
+
+impl Fields {
+    fn of(row: Value) -> Result<Self, Error> {
+        Ok(Self { row: RArray::try_convert(row)?, next: 0 })
+    }
+
+    fn next<T: TryConvert>(&mut self) -> Result<T, Error> {
+        self.next += 1;
+        self.row.entry(self.next - 1)
+    }
+
+    fn bytes(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let string: Option<RString> = self.next()?;
+        Ok(string.map(|string| raw::with_bytes(string, <[u8]>::to_vec)))
+    }
+}
+
+/// `[id, run_id, pipeline, identity, checkpoint, resumed, params, status, pid, host, started, duration, error, alive]`
+pub fn run(row: Value) -> Result<Run, Error> {
+    let mut fields = Fields::of(row)?;
+    Ok(Run {
+        id: fields.next::<Option<i64>>()?.unwrap_or_default(),
+        run_id: fields.next()?,
+        pipeline: fields.next()?,
+        identity: fields.next()?,
+        checkpoint: fields.next::<Option<i64>>()?.unwrap_or_default(),
+        resumed: fields.next()?,
+        params: fields.bytes()?,
+        status: fields.next::<Option<String>>()?.unwrap_or_default(),
+        pid: fields.next()?,
+        host: fields.next()?,
+        started: fields.next()?,
+        duration: fields.next()?,
+        error: fields.next()?,
+        alive: false,
+    })
+}
+
+/// The same of a run that was read.
+pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(14);
+    row.push(run.id)?;
+    row.push(run.run_id)?;
+    row.push(run.pipeline)?;
+    row.push(run.identity)?;
+    row.push(run.checkpoint)?;
+    row.push(run.resumed)?;
+    row.push(bytes(ruby, run.params))?;
+    row.push(run.status)?;
+    row.push(run.pid)?;
+    row.push(run.host)?;
+    row.push(run.started)?;
+    row.push(run.duration)?;
+    row.push(run.error)?;
+    row.push(run.alive)?;
+    Ok(row)
+}
+
+/// A run, whether it resumes one, and what of that is outdated: `[[step, item or nil], …]`.
+pub fn start(run_row: Value, resumes: bool, outdated: RArray) -> Result<Start, Error> {
+    let outdated = outdated.into_iter().map(|row| {
+        let mut fields = Fields::of(row)?;
+        Ok((fields.next()?, fields.next()?))
+    });
+    Ok(Start { run: run(run_row)?, resumes, outdated: outdated.collect::<Result<_, Error>>()? })
+}
+
+/// `[run, position, name, status, reason, attempts, started, duration, error]`
+fn step(row: Value) -> Result<Step, Error> {
+    let mut fields = Fields::of(row)?;
+    Ok(Step {
+        run: fields.next()?,
+        position: fields.next()?,
+        name: fields.next()?,
+        status: fields.next()?,
+        reason: fields.next()?,
+        attempts: fields.next()?,
+        started: fields.next()?,
+        duration: fields.next()?,
+        error: fields.next()?,
+    })
+}
+
+/// The same of a step that was read.
+pub fn from_step(ruby: &Ruby, step: Step) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(9);
+    row.push(step.run)?;
+    row.push(step.position)?;
+    row.push(step.name)?;
+    row.push(step.status)?;
+    row.push(step.reason)?;
+    row.push(step.attempts)?;
+    row.push(step.started)?;
+    row.push(step.duration)?;
+    row.push(step.error)?;
+    Ok(row)
+}
+
+/// `[checkpoint, step, item, outcome, imprint, token, made_of, output]`
+fn record(row: Value) -> Result<Record, Error> {
+    let mut fields = Fields::of(row)?;
+    Ok(Record {
+        checkpoint: fields.next()?,
+        step: fields.next()?,
+        item: fields.next()?,
+        outcome: fields.next()?,
+        imprint: fields.next()?,
+        token: fields.next()?,
+        made_of: fields.next()?,
+        output: None,
+    })
+}
+
+/// The same of a record that was read.
+pub fn from_record(ruby: &Ruby, record: Record) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(8);
+    row.push(record.checkpoint)?;
+    row.push(record.step)?;
+    row.push(record.item)?;
+    row.push(record.outcome)?;
+    row.push(record.imprint)?;
+    row.push(record.token)?;
+    row.push(record.made_of)?;
+    row.push(bytes(ruby, record.output))?;
+    Ok(row)
+}
+
+/// `[[step or nil, record or nil], …]`
+pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
+    list.into_iter()
+        .map(|pair| {
+            let mut fields = Fields::of(pair)?;
+            let step_row: Option<Value> = fields.next()?;
+            let record_row: Option<Value> = fields.next()?;
+            Ok(Completion { step: step_row.map(step).transpose()?, record: record_row.map(record).transpose()? })
+        })
+        .collect()
+}
+
+/// `[run, status, duration, error, clear]`
+pub fn end(row: Value) -> Result<End, Error> {
+    let mut fields = Fields::of(row)?;
+    Ok(End {
+        run: fields.next()?,
+        status: fields.next()?,
+        duration: fields.next()?,
+        error: fields.next()?,
+        clear: fields.next()?,
+    })
+}
+
+/// The name of a cached value: text, unless its bytes make none.
+pub fn key(ruby: &Ruby, key: RString) -> Result<Key, Error> {
+    if key.enc_get() == ruby.ascii8bit_encindex() {
+        return Ok(Key::Bytes(raw::with_bytes(key, <[u8]>::to_vec)));
+    }
+    key.to_string().map(Key::Text)
+}
+
+/// `[key, expires, written, used, size, value]`
+pub fn from_entry(ruby: &Ruby, entry: Entry) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(6);
+    match entry.key {
+        Key::Text(text) => row.push(text)?,
+        Key::Bytes(bytes) => row.push(ruby.str_from_slice(&bytes))?,
+    }
+    row.push(entry.expires)?;
+    row.push(entry.written)?;
+    row.push(entry.used)?;
+    row.push(entry.size)?;
+    row.push(bytes(ruby, entry.value))?;
+    Ok(row)
+}
+
+/// A binary String, or `nil`.
+pub fn bytes(ruby: &Ruby, bytes: Option<Vec<u8>>) -> Value {
+    match bytes {
+        Some(bytes) => ruby.str_from_slice(&bytes).into_value_with(ruby),
+        None => ruby.qnil().as_value(),
+    }
+}

@@ -1,0 +1,196 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Store
+    # A store in a directory: a SQLite database, files of large values, and a file of locks. A handle is for all
+    # threads of a process, and for its forked children.
+    # @api private
+    class SQLite
+      # The database within the directory.
+      FILE = "flowline.db"
+
+      # @return [String] the directory
+      attr_reader :path
+
+      # @param root [String] the directory, made if need be
+      # @return [SQLite]
+      # @raise [StoreError] it cannot be used
+      def self.open(root)
+        new(Native::Store.open(File.expand_path(root), PATIENCE), File.realpath(root))
+      rescue SystemCallError => e # It was removed at once.
+        raise StoreError.new(root, "cannot be opened (#{e.message})", :gone)
+      end
+
+      # @return [SQLite, nil] nil: there is none
+      # @raise [StoreError] it cannot be used
+      def self.existing(root)
+        native = Native::Store.existing(File.expand_path(root), PATIENCE)
+        native && new(native, File.realpath(root))
+      rescue SystemCallError
+        nil
+      end
+
+      def initialize(native, path)
+        @native = native
+        @path = path
+      end
+
+      # @return [Boolean] whether its files are still those that were opened
+      def there?
+        @native.there?
+      end
+
+      # @return [Native::Lock] that holds nothing yet
+      def lock
+        @native.lock
+      end
+
+      # Begins a run: it is there, and the lock holds its checkpoint; or nothing has happened. Runs of its pipeline
+      # whose process is gone have crashed. Unless it resumes one, older checkpoints of its identity are cleared.
+      # @param run [Run] without +id+ and, unless it resumes one, +checkpoint+
+      # @param lock [Native::Lock] the one that has claimed the checkpoint, or an empty one
+      # @param resumes [Boolean]
+      # @param outdated [Array<Array(String, Integer)>] steps of the checkpoint, or items of theirs, that are of no more
+      #   use; a step without a number is meant with its items
+      # @return [Run]
+      def begin_run(run, lock, resumes: false, outdated: [], durable: false, patience: PATIENCE)
+        run_of(@native.begin(run.to_a, resumes, outdated, lock, durable, patience))
+      end
+
+      # Takes the checkpoint of a run that is to be resumed.
+      # @param run [Run] which {#latest} gave
+      # @param lock [Native::Lock] an empty one
+      # @return [true, nil, Run] true: the lock has it; nil: there is a later run; a Run: that one is alive and has it
+      def claim(run, lock, patience: PATIENCE)
+        answer = @native.claim(run.to_a, lock, patience)
+        answer.is_a?(Array) ? run_of(answer) : answer
+      end
+
+      # Records what came of steps, and of items: when this returns, it is there for good.
+      # @param completions [Array<Array(Step, Record)>] either may be nil
+      # @param output [String] bytes, of the last of them; frozen
+      # @return [void]
+      def record(completions, output = "", durable: false, patience: PATIENCE)
+        @native.record(completions.map { |step, record| [step&.to_a, record&.to_a] }, output, durable, patience)
+      end
+
+      # Ends a run, and gives its lock back. Of each pipeline the last hundred runs stay, and those that are alive.
+      # @param ended [End]
+      # @param completions [Array<Array(Step, Record)>] what is not recorded yet
+      # @param lock [Native::Lock]
+      # @return [void]
+      def finish_run(ended, completions, lock, durable: false, patience: PATIENCE)
+        @native.finish(ended.to_a, completions.map { |step, record| [step&.to_a, record&.to_a] }, lock, durable, patience)
+      end
+
+      # @param pipeline [String]
+      # @param identity [String, nil] nil: any
+      # @return [Run, nil] its latest run. One whose record is damaged has no identity, and is passed over by it.
+      def latest(pipeline, identity = nil, patience: PATIENCE)
+        row = @native.latest(pipeline, identity, patience)
+        row && run_of(row)
+      end
+
+      # @param pipeline [String, nil] nil: of all
+      # @param limit [Integer, nil] nil: all of them
+      # @return [Array<Run>] the latest first
+      def runs(pipeline = nil, limit = nil)
+        @native.runs(pipeline, limit || -1, PATIENCE).map { |row| run_of(row) }
+      end
+
+      # @return [Array<Run>] the latest run of every pipeline
+      def last_runs
+        @native.last_runs(PATIENCE).map { |row| run_of(row) }
+      end
+
+      # @param run [Integer] its number
+      # @return [Array<Step>] its steps that have ended
+      def steps(run)
+        @native.steps(run, PATIENCE).map { |row| Step.new(**pairs(Step, row)) }
+      end
+
+      # @param checkpoint [Integer] one that is held
+      # @return [Array<Array>] a row each, in the order of {Record}'s members
+      def records(checkpoint, patience: PATIENCE)
+        @native.records(checkpoint, patience)
+      end
+
+      # @return [String, nil] the bytes of a step's output; nil: there is none, or it is gone or damaged
+      def output(checkpoint, step)
+        @native.output(checkpoint, step, PATIENCE)
+      end
+
+      # @return [Hash{String => String}] by step, how it ended
+      def outcomes(checkpoint)
+        @native.outcomes(checkpoint, PATIENCE)
+      end
+
+      # @return [Hash{String => Integer}] by step, how many bytes its output takes
+      def sizes(checkpoint)
+        @native.sizes(checkpoint, PATIENCE)
+      end
+
+      # Removes what a checkpoint has.
+      # @return [Run, nil] the run that is alive and needs it: nothing was removed
+      def clear(checkpoint)
+        row = @native.clear(checkpoint, PATIENCE)
+        row && run_of(row)
+      end
+
+      # @return [Hash{String => Float}] by step, the seconds it took on average in the latest runs
+      def timings(pipeline)
+        @native.timings(pipeline, PATIENCE)
+      end
+
+      # @param key [String]
+      # @param now [Float] seconds since 1970
+      # @return [Entry, nil] nil: there is none, it has expired, or was written in the future
+      def entry(key, now)
+        row = @native.entry(key, now, PATIENCE)
+        row && Entry.new(**pairs(Entry, row))
+      end
+
+      # Notes that an entry was used.
+      # @return [void]
+      def touch(key, now)
+        @native.touch(key, now, PATIENCE)
+      end
+
+      # Stores a value, then drops what was used longest ago until no more than so many bytes are left.
+      # @param expires [Float, nil]
+      # @param value [String] bytes; frozen
+      # @param most [Integer] bytes
+      # @return [void]
+      def put(key, value, now:, most:, expires: nil)
+        @native.put(key, expires, now, value, most, PATIENCE)
+      end
+
+      # @param key [String, nil] nil: all of them
+      # @param prefix [Boolean] whether the key is only how they begin
+      # @return [Integer] how many were dropped
+      def drop_entries(key = nil, prefix: false)
+        @native.drop_entries(key, prefix, PATIENCE)
+      end
+
+      # @return [Array<Entry>] by their keys, without values
+      def entries(now)
+        @native.entries(now, PATIENCE).map { |row| Entry.new(**pairs(Entry, row)) }
+      end
+
+      # @return [String]
+      def inspect
+        "#<#{self.class} #{path}>"
+      end
+
+      private
+
+      def run_of(row)
+        Run.new(**pairs(Run, row))
+      end
+
+      def pairs(struct, row)
+        struct.members.zip(row).to_h
+      end
+    end
+  end
+end
