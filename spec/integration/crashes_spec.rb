@@ -21,8 +21,8 @@ RSpec.describe "A run whose process ends at any moment" do
   # Runs the block in a child; it is killed before, or right after, it asks the store for the n-th time.
   def killed(number, moment)
     pid = fork do
-      Flowline::Store.prepend(Module.new do
-        %i[call batch].each do |name|
+      Flowline::Store::SQLite.prepend(Module.new do
+        %i[lock begin_run claim record finish_run latest records].each do |name|
           define_method(name) do |*arguments, **options|
             number -= 1
             Process.kill(:KILL, Process.pid) && sleep if number.negative? && moment == :before
@@ -108,7 +108,7 @@ RSpec.describe "A run whose process ends at any moment" do
         p.step(:a) { Process.wait2(fork { exit!(inner.run.success? ? 0 : 1) }).last.exitstatus }
       end
       expect(outer.run![:a].output).to eq(0)
-      expect(Flowline::Store.at(root).runs(nil, 5).map { |run| run.values_at(:pipeline, :status) }).to contain_exactly(%w[inner succeeded], %w[outer succeeded])
+      expect(Flowline::Store.at(root).runs(nil, 5).map { |run| [run.pipeline, run.status] }).to contain_exactly(%w[inner succeeded], %w[outer succeeded])
     end
   end
 end

@@ -21,7 +21,7 @@ RSpec.describe Flowline::Cache::File do
 
   large = "x" * 300_000 # In a file of its own.
 
-  def blobs = Dir[File.join(@path, "blobs", "*")]
+  def blobs = Dir[File.join(@path, "flowline.blobs", "*")]
 
   # Starts a process, which gets the pipes' ends that it reads and writes.
   def child(*pipes)
@@ -175,7 +175,7 @@ RSpec.describe Flowline::Cache::File do
 
   it "lets only its owner look into it" do
     cache.set("k", large)
-    expect([@path, File.join(@path, "blobs")].map { |folder| File.stat(folder).mode & 0o777 }).to eq([0o700, 0o700])
+    expect([@path, File.join(@path, "flowline.blobs")].map { |folder| File.stat(folder).mode & 0o777 }).to eq([0o700, 0o700])
   end
 
   describe "a dry run" do
@@ -227,10 +227,10 @@ RSpec.describe Flowline::Cache::File do
     expect { cache.set("k", 1) }.to raise_error(Flowline::CacheError, /#{@path} can be written by others.*chmod 700 it\z/)
     File.chmod(0o700, @path)
     cache.set("k", large)
-    File.chmod(0o777, File.join(@path, "blobs"))
+    File.chmod(0o777, File.join(@path, "flowline.blobs"))
     code = "require 'flowline'; Flowline::Cache::File.new(ARGV[0]).get('k')"
     output = IO.popen([RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-e", code, @path], err: %i[child out], &:read)
-    expect(output).to match(%r{/blobs can be written by others.*CacheError})
+    expect(output).to match(/flowline.blobs that can be written by others.*CacheError/)
   end
 
   it "holds no secret" do

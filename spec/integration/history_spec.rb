@@ -45,13 +45,13 @@ RSpec.describe "History" do
       { "name" => name, "status" => status, "reason" => reason, "attempts" => attempts, "started" => started, "duration" => started, "error" => error }
     end
     expect(mixed).to match(
-      "run_id" => id, "pipeline" => "mixed", "resumed" => first.run_id, "status" => "failed", "pid" => Process.pid, "started_at" => time,
+      "run_id" => id, "pipeline" => "mixed", "resumed" => first.run_id, "status" => "failed", "pid" => Process.pid, "elsewhere" => false, "started_at" => time,
       "duration" => be_a(Float), "error" => /\Astep bad\\n failed after 2 attempts: RuntimeError: first line .*\nsecond line/,
       "steps" => [step["ok", "restored", nil, 0], step["off", "skipped", "condition", 0], step["after_off", "skipped", "upstream_skipped", 0],
                   step["bad\n", "failed", nil, 2, error: /first line/], step["never", "cancelled", "upstream_failed", 0],
                   step["maybe", "failed", nil, 1, error: /perhaps/]]
     )
-    expect(json("history").map { |run| run.keys }).to all(eq(%w[run_id pipeline resumed status pid started_at duration error]))
+    expect(json("history").map { |run| run.keys }).to all(eq(%w[run_id pipeline resumed status pid elsewhere started_at duration error]))
     expect(json("history").map { |run| run.values_at("pipeline", "status") }).to eq([%w[another succeeded], %w[mixed failed], %w[mixed failed]])
     expect(json("status", "--pipeline", "mixed").map { |run| run["run_id"] }).to eq([mixed["run_id"]])
   end
@@ -104,7 +104,7 @@ RSpec.describe "History" do
       p.step(:b, depends_on: :a) { |_| raise "down" }
     end
     101.times { |n| pipeline.run(n: n) }
-    expect(Dir.glob("#{root}/blobs/*")).to be_empty
+    expect(Dir.glob("#{root}/flowline.blobs/*")).to be_empty
     expect(json("history", "--limit", "1000").size).to eq(100)
     expect(json("history").size).to eq(20)
     expect(Flowline::Checkpoint.list("often").size).to eq(100)

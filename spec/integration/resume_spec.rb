@@ -238,7 +238,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       p.step(:last, depends_on: %i[large gone]) { |large, _| state[:broken] ? raise("x") : large.size }
     end
     pipeline.run
-    blob = Dir.glob("#{root}/blobs/*").first
+    blob = Dir.glob("#{root}/flowline.blobs/*").first
     File.binwrite(blob, File.binread(blob).tap { |bytes| bytes.setbyte(1000, bytes.getbyte(1000) ^ 1) })
     hide_const("Gone")
     plan = pipeline.run(dry_run: true, resume: true)
@@ -246,7 +246,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     stub_const("Gone", Struct.new(:x))
     state[:broken] = false
     expect(outcomes(pipeline.run(resume: true))).to eq(large: :succeeded, gone: :restored, last: :succeeded)
-    expect(Dir.glob("#{root}/blobs/*")).to be_empty
+    expect(Dir.glob("#{root}/flowline.blobs/*")).to be_empty
   end
 
   it "lets a fresh run supersede what was recorded before" do

@@ -349,7 +349,9 @@ impl Lock {
     }
 
     fn set(&self, lock: Id) {
-        self.release();
+        if self.held.get() != Some(lock) {
+            self.release();
+        }
         self.pid.set(std::process::id());
         self.held.set(Some(lock));
     }

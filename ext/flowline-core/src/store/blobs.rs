@@ -57,12 +57,14 @@ impl Blobs {
         }
     }
 
-    fn check_folder(&self) -> Result<(), StoreError> {
-        if !fs::symlink_metadata(&self.folder)?.is_dir() {
-            let text = format!("has a {FOLDER} that is no directory of its own; remove it");
-            return Err(StoreError::Unsafe(text));
+    /// Refuses a directory that others could have put something into.
+    pub fn check_folder(&self) -> Result<(), StoreError> {
+        match fs::symlink_metadata(&self.folder) {
+            Ok(data) if data.is_dir() => directory::check(&self.folder),
+            Ok(_) => Err(StoreError::Unsafe(format!("has a {FOLDER} that is no directory of its own; remove it"))),
+            Err(error) if directory::is_absent(&error) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        directory::check(&self.folder)
     }
 
     /// Where a value is written at first.

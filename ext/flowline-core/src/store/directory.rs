@@ -59,7 +59,9 @@ pub fn check(folder: &Path) -> Result<(), StoreError> {
     if !data.is_dir() {
         return Err(StoreError::Denied(format!("{} is no directory", folder.display())));
     }
-    let refuse = |why: &str| Err(StoreError::Unsafe(why.to_owned()));
+    let part = folder.ends_with(super::blobs::FOLDER).then_some(super::blobs::FOLDER);
+    let whose = part.map_or_else(String::new, |name| format!("has a {name} that "));
+    let refuse = |why: &str| Err(StoreError::Unsafe(format!("{whose}{why}")));
     if data.uid() != Uid::effective().as_raw() && data.uid() != 0 {
         return refuse("belongs to another user; choose another directory, or chown it");
     }

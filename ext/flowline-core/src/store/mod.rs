@@ -252,6 +252,7 @@ impl Handle {
 
     /// Opens the database. The store is held for writing, because SQLite may make its files anew.
     fn connect(&self, locks: &Locks) -> Result<Link, StoreError> {
+        self.blobs.check_folder()?;
         fork::make_room(self);
         let link = match self.open_link(locks) {
             Err(StoreError::Descriptors(_)) => {
