@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "etc"
-
 module Flowline
   # Where runs, checkpoints and cached values are recorded.
   #
@@ -84,6 +82,7 @@ module Flowline
       # Where this process has its number: its machine, and there the namespace of process numbers.
       # @return [String]
       def host
+        require "etc"
         @host ||= [Etc.uname[:nodename], namespace].compact.join(" ")
       end
 

@@ -77,13 +77,13 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
 impl Store {
     /// `open(directory: String, patience: Float) -> Store`
     fn open(ruby: &Ruby, root: PathBuf, patience: f64) -> Result<Self, Error> {
-        raw::close_before_fork();
+        raw::watch_forks();
         patiently(ruby, &root, patience, |wait| Core::open(&root, wait)).map(Self)
     }
 
     /// `existing(directory: String, patience: Float) -> Store or nil`
     fn existing(ruby: &Ruby, root: PathBuf, patience: f64) -> Result<Option<Self>, Error> {
-        raw::close_before_fork();
+        raw::watch_forks();
         Ok(patiently(ruby, &root, patience, |wait| Core::existing(&root, wait))?.map(Self))
     }
 
@@ -236,12 +236,7 @@ impl Store {
     }
 
     /// `clear(checkpoint: Integer, patience) -> nil or Array`: the run that is alive and needs it.
-    fn clear(
-        ruby: &Ruby,
-        rb_self: &Self,
-        checkpoint: i64,
-        patience: f64,
-    ) -> Result<Option<RArray>, Error> {
+    fn clear(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<Option<RArray>, Error> {
         match rb_self.ask(ruby, patience, |store, wait| store.clear(checkpoint, wait))? {
             Claim::Held(run) => rows::from_run(ruby, *run).map(Some),
             Claim::Claimed | Claim::Changed => Ok(None),

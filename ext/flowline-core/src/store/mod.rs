@@ -224,8 +224,10 @@ impl Handle {
         durable: bool,
         work: &mut impl FnMut(&mut Session) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.check_files()?;
-        if parts.link.as_ref().is_some_and(|link| !link.is_current()) {
+        if access == Access::Read || parts.link.is_none() {
+            self.check_files()?; // What writes is checked afterwards.
+        }
+        if parts.link.as_mut().is_some_and(|link| !link.is_current()) {
             parts.link = None;
         }
         let link = match &mut parts.link {
@@ -241,7 +243,7 @@ impl Handle {
         let answer = work(&mut session)?;
         session.commit()?;
         if access == Access::Write {
-            self.check_files()?; // What went into a file that was removed meanwhile is not acknowledged.
+            self.check_files()?; // What went into a file that has been removed is not acknowledged.
             if !parts.swept {
                 parts.swept = true;
                 let _ = link.sweep(&mut parts.locks, &self.blobs); // It is a matter of space alone.
@@ -262,7 +264,8 @@ impl Handle {
             link => link?,
         };
         let locks = locks.file().map(|file| file.metadata()).transpose()?;
-        let files = (FileId::at(&self.root.join(FILE))?.ok_or(StoreError::Gone)?, locks.as_ref().map(FileId::of));
+        let files =
+            (FileId::at(&self.root.join(FILE))?.ok_or(StoreError::Gone)?, locks.as_ref().map(FileId::of));
         if *self.files.get_or_init(|| files) == files { Ok(link) } else { Err(StoreError::Gone) }
     }
 
@@ -280,14 +283,10 @@ impl Handle {
                 locks.open(&self.root, self.files.get().is_none())
             }
             opened => opened,
-        }?;
-        Ok(())
+        }
     }
 
-    fn with_locks<T>(
-        &self,
-        work: impl FnOnce(&mut Locks) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _pass = fork::enter();
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
@@ -318,13 +317,12 @@ impl Handle {
         if same { Ok(()) } else { Err(StoreError::Gone) }
     }
 
-    fn disconnect(&self) {
-        self.parts().link = None;
+    /// Closes what a forked child has inherited.
+    fn forget(&self) {
+        let mut parts = self.parts();
+        parts.link = None;
+        parts.locks.forget();
         self.open.store(false, Ordering::Relaxed);
-    }
-
-    fn forget_locks(&self) {
-        self.parts().locks.forget();
     }
 
     fn is_open(&self) -> bool {

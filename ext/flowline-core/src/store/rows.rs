@@ -119,70 +119,74 @@ pub struct Payload {
 
 /// Part of what is sealed. Each is written so that no two lists of parts are written alike.
 pub trait Part {
-    fn put(&self, hasher: &mut blake3::Hasher);
+    fn put(&self, bytes: &mut Vec<u8>);
 }
 
 impl Part for i64 {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"i").update(&self.to_le_bytes());
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'i');
+        bytes.extend_from_slice(&self.to_le_bytes());
     }
 }
 
 impl Part for f64 {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"d").update(&self.to_bits().to_le_bytes());
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'd');
+        bytes.extend_from_slice(&self.to_bits().to_le_bytes());
     }
 }
 
 impl Part for [u8] {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"b").update(&(self.len() as u64).to_le_bytes()).update(self);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'b');
+        bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(self);
     }
 }
 
 impl Part for Vec<u8> {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        self.as_slice().put(hasher);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.as_slice().put(bytes);
     }
 }
 
 impl Part for Digest {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        self.as_slice().put(hasher);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.as_slice().put(bytes);
     }
 }
 
 impl Part for String {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"s");
-        self.as_bytes().put(hasher);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b's');
+        self.as_bytes().put(bytes);
     }
 }
 
 impl<T: Part> Part for Option<T> {
-    fn put(&self, hasher: &mut blake3::Hasher) {
+    fn put(&self, bytes: &mut Vec<u8>) {
         match self {
-            Some(part) => part.put(hasher),
-            None => _ = hasher.update(b"n"),
+            Some(part) => part.put(bytes),
+            None => bytes.push(b'n'),
         }
     }
 }
 
 impl Part for Key {
-    fn put(&self, hasher: &mut blake3::Hasher) {
+    fn put(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Text(text) => text.put(hasher),
-            Self::Bytes(bytes) => bytes.put(hasher),
+            Self::Text(text) => text.put(bytes),
+            Self::Bytes(key) => key.put(bytes),
         }
     }
 }
 
 /// The seal of a list of parts.
 pub fn seal(parts: &[&dyn Part]) -> [u8; SEAL] {
-    let mut hasher = blake3::Hasher::new();
-    parts.iter().for_each(|part| part.put(&mut hasher));
+    let mut bytes = Vec::with_capacity(512);
+    parts.iter().for_each(|part| part.put(&mut bytes));
     let mut seal = [0; SEAL];
-    hasher.finalize_xof().fill(&mut seal);
+    seal.iter_mut().zip(blake3::hash(&bytes).as_bytes()).for_each(|(to, from)| *to = *from);
     seal
 }
 

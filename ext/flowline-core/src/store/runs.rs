@@ -115,7 +115,12 @@ impl Store {
                     insert_step(session, step)?;
                 }
                 if let Some(record) = &last.record {
-                    replace(session, record, &Payload::of(prepared), (!prepared.is_file()).then_some(output))?;
+                    replace(
+                        session,
+                        record,
+                        &Payload::of(prepared),
+                        (!prepared.is_file()).then_some(output),
+                    )?;
                 }
                 session.keep(prepared)
             })
@@ -287,7 +292,9 @@ impl Store {
                    (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT ?2) GROUP BY name \
                    HAVING avg(duration) IS NOT NULL";
         let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
-        self.read(wait, |session| Ok(session.rows(sql, params![pipeline, TIMED], read)?.into_iter().collect()))
+        self.read(wait, |session| {
+            Ok(session.rows(sql, params![pipeline, TIMED], read)?.into_iter().collect())
+        })
     }
 }
 
@@ -309,11 +316,7 @@ fn select(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> R
     Ok(runs)
 }
 
-fn find(
-    session: &Session,
-    rest: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Option<Run>, StoreError> {
+fn find(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> Result<Option<Run>, StoreError> {
     Ok(select(session, &format!("{rest} LIMIT 1"), parameters)?.pop())
 }
 
@@ -457,11 +460,16 @@ fn replace(
     bytes: Option<&[u8]>,
 ) -> Result<(), StoreError> {
     let number = record.number();
-    let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4 \
-               RETURNING digest, bytes IS NULL";
+    // A step that failed leaves its items: they need not be made again.
     let over = number < 0 && !FAILED.contains(&record.outcome.as_str());
     let last = if over { i64::MAX } else { number };
-    session.delete(sql, params![record.checkpoint, record.step, number, last])?;
+    let range = params![record.checkpoint, record.step, number, last];
+    let sql = "SELECT 1 FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4";
+    if session.first(sql, range, |_| Ok(()))?.is_some() {
+        let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4 \
+                   RETURNING digest, bytes IS NULL";
+        session.delete(sql, range)?;
+    }
     let sql = "INSERT INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     session.execute(
