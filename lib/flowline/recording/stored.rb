@@ -118,8 +118,9 @@ module Flowline
       # @return [void]
       def finish(result)
         ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
-        left = result.steps.each_with_index.reject { |_, id| @written[id] }
-        rest = (ended.clear ? [] : passed) + left.map { |step, id| [row(id, step), left_out(id, step)] }
+        known = passed.each { |pair| pair[1] = nil if ended.clear } # Nobody will resume it then.
+        left = @pipeline.steps.each_index.reject { |id| @written[id] }.map { |id| [row(id, step = result.at(id)), left_out(id, step)] }
+        rest = known + left
         own_process
         @store.finish_run(ended, rest, @lock, **care)
       end
