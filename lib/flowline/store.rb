@@ -49,8 +49,8 @@ module Flowline
     # output; nil, when read, if it is gone or damaged.
     Record = Struct.new(:checkpoint, :step, :item, :outcome, :imprint, :token, :made_of, :output, keyword_init: true)
 
-    # An entry of a cache. Times are seconds since 1970; +value+ are bytes, or nil if they are gone or damaged.
-    Entry = Struct.new(:key, :expires, :written, :used, :size, :value, keyword_init: true)
+    # An entry of a cache, of so many bytes. Times are seconds since 1970; +value+ is nil if it is gone or damaged.
+    Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value, keyword_init: true)
 
     # How a run ended; +clear+ says whether its checkpoint is of no more use.
     End = Struct.new(:run, :status, :duration, :error, :clear, keyword_init: true)

@@ -192,11 +192,12 @@ module Flowline
 
       def load(run)
         @resumed = run.run_id
-        store.records(run.checkpoint, patience: patience).each { |row| take(*row) }
+        store.records(run.checkpoint, patience: patience).each { |row| take(row) }
       end
 
       # What the checkpoint has of a step or an item.
-      def take(_checkpoint, step, item, outcome, imprint, token, _made_of, bytes)
+      def take(row)
+        _, step, item, outcome, imprint, token, _, bytes = row
         step = step.to_sym
         return take_item(step, item, imprint, token, bytes) if item
 
@@ -249,7 +250,8 @@ module Flowline
       end
 
       def record(id, outcome)
-        Store::Record.new(checkpoint: @run.checkpoint, step: @pipeline.steps[id].name.name, outcome: outcome, imprint: @imprints[id], token: "", made_of: "")
+        Store::Record.new(checkpoint: @run.checkpoint, step: @pipeline.steps[id].name.name, outcome: outcome, imprint: @imprints[id],
+                          token: "", made_of: "")
       end
 
       # A step that was not selected is still to be done, unless an earlier run has done it.
