@@ -106,7 +106,7 @@ module Flowline
       # @param run [Integer] its number
       # @return [Array<Step>] its steps that have ended
       def steps(run)
-        @native.steps(run, PATIENCE).map { |row| Step.new(**pairs(Step, row)) }
+        @native.steps(run, PATIENCE).map { |row| fill(Step, row) }
       end
 
       # @param checkpoint [Integer] one that is held
@@ -147,7 +147,7 @@ module Flowline
       # @return [Entry, nil] nil: there is none, it has expired, or was written in the future
       def entry(key, now)
         row = @native.entry(key, now, PATIENCE)
-        row && Entry.new(**pairs(Entry, row))
+        row && fill(Entry, row)
       end
 
       # Notes that an entry was used.
@@ -174,7 +174,7 @@ module Flowline
 
       # @return [Array<Entry>] by their keys, without values
       def entries(now)
-        @native.entries(now, PATIENCE).map { |row| Entry.new(**pairs(Entry, row)) }
+        @native.entries(now, PATIENCE).map { |row| fill(Entry, row) }
       end
 
       # @return [String]
@@ -185,11 +185,13 @@ module Flowline
       private
 
       def run_of(row)
-        Run.new(**pairs(Run, row))
+        fill(Run, row)
       end
 
-      def pairs(struct, row)
-        struct.members.zip(row).to_h
+      def fill(struct, row)
+        filled = struct.new
+        row.each_with_index { |value, index| filled[index] = value }
+        filled
       end
     end
   end

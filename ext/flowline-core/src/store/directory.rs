@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::FcntlArg::F_GETFL;
+use nix::fcntl::{OFlag, fcntl};
 use nix::unistd::Uid;
 
 use super::StoreError;
@@ -106,4 +108,9 @@ pub fn make_own(path: &Path) -> Result<(), StoreError> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     }
     Ok(())
+}
+
+/// Whether a file was opened for writing, too.
+pub fn is_writable(file: &File) -> bool {
+    fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
 }

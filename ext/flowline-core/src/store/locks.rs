@@ -62,6 +62,7 @@ pub enum Access {
 #[derive(Debug, Default)]
 pub struct Locks {
     kernel: Option<Kernel>,
+    writable: bool,
     held: HashSet<Lock>,
 }
 
@@ -70,6 +71,7 @@ impl Locks {
     pub fn open(&mut self, root: &Path, create: bool) -> Result<(), StoreError> {
         if self.kernel.is_none() {
             let file = directory::open_private(&root.join(FILE), create)?;
+            self.writable = file.as_ref().is_some_and(directory::is_writable);
             self.kernel = file.map(|file| Kernel::new(file, root));
         }
         Ok(())
@@ -84,6 +86,8 @@ impl Locks {
     /// process has it.
     pub fn hold(&mut self, access: Access) -> Result<(), StoreError> {
         let Some(kernel) = &mut self.kernel else { return Ok(()) };
+        // Where nothing can be written, nobody writes.
+        let access = if self.writable { access } else { Access::Read };
         if kernel.take(0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
     }
 
@@ -96,7 +100,7 @@ impl Locks {
 
     /// Takes a lock if nobody has it.
     pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
-        let Some(kernel) = &mut self.kernel else { return Err(read_only()) };
+        let Some(kernel) = self.kernel.as_mut().filter(|_| self.writable) else { return Err(read_only()) };
         if self.held.contains(&lock) || !kernel.take(lock.offset(), Access::Write)? {
             return Ok(false);
         }

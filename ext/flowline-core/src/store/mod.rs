@@ -207,7 +207,9 @@ impl Handle {
         self.used.store(fork::next_use(), Ordering::Relaxed);
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
-        parts.locks.hold(access)?;
+        // Opening the database may make SQLite's files anew, which nobody else may use then.
+        let first = if parts.link.is_none() { Access::Write } else { access };
+        parts.locks.hold(first)?;
         let answer = self.transact(&mut parts, access, durable, work);
         if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
             parts.link = None; // Whatever has failed shall not go on failing.
@@ -229,11 +231,11 @@ impl Handle {
         }
         if parts.link.as_mut().is_some_and(|link| !link.is_current()) {
             parts.link = None;
+            parts.locks.hold(Access::Write)?;
         }
         let link = match &mut parts.link {
             Some(link) => link,
             None => {
-                parts.locks.hold(if parts.locks.file().is_some() { Access::Write } else { Access::Read })?;
                 let link = self.connect(&parts.locks)?;
                 parts.locks.hold(access)?;
                 parts.link.insert(link)
@@ -252,7 +254,7 @@ impl Handle {
         Ok(answer)
     }
 
-    /// Opens the database. The store is held for writing, because SQLite may make its files anew.
+    /// Opens the database.
     fn connect(&self, locks: &Locks) -> Result<Link, StoreError> {
         self.blobs.check_folder()?;
         fork::make_room(self);
