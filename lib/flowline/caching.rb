@@ -26,6 +26,13 @@ module Flowline
       @places.key?(id)
     end
 
+    # Returns why the step cannot be cached, whatever its inputs are: an edit of code that cannot be seen would go unnoticed.
+    # @return [String, nil]
+    def unfit(id)
+      unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
+      "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
+    end
+
     # @return [Array<Integer>] the steps whose outputs make its key
     def inputs(id)
       (@pipeline.calls.keys.dig(id, @request.input?) || @pipeline.calls.for(input: @request.input?)[id]).inputs
@@ -91,6 +98,9 @@ module Flowline
       step = @pipeline.steps[id]
       fingerprint = @pipeline.fingerprint(step.name)
       custom = @pipeline.calls.keys.dig(id, @request.input?)
+      unfit = unfit(id)
+      return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
+
       problem = fingerprint.problem unless custom
       return uncached(step, problem) if problem
 
