@@ -93,7 +93,8 @@ module Flowline
       caches?(id) && !@request.skip_cache? && !@pipeline.steps[id].options[:skip_cache]
     end
 
-    # Pipeline, step, its code and version, and what it gets: all of it, or what +key:+ makes of it.
+    # Pipeline, step, whether it is called for each item, its code and version, and what it gets: all of it, or what
+    # +key:+ makes of it.
     def key(id, outputs, context, item = nil)
       step = @pipeline.steps[id]
       fingerprint = @pipeline.fingerprint(step.name)
@@ -109,7 +110,7 @@ module Flowline
               else
                 [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context, item)]
               end
-      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, *facts])}"
+      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
     rescue Flowline::Digest::Impossible => e
       uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
     end

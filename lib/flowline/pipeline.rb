@@ -228,7 +228,7 @@ module Flowline
       known, imprint = @imprints[step.name]
       return imprint if known == code # All else is frozen.
 
-      imprint = Native.digest([code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if]])
+      imprint = Native.digest([code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if], step.each])
       @imprints[step.name] = [code, imprint]
       imprint
     end

@@ -134,6 +134,41 @@ RSpec.describe "An edited callable" do
     expect(result.warnings).to eq(["step a is not cached: it captures io (a IO), which cannot be digested; give cache: { key: }"])
   end
 
+  it "is not restored when each: is added, removed or changed" do
+    plain = define(depends_on: :rows) { |x| x.size }
+    each = define(each: :rows) { |x| x.size }
+    other = ->(source) { Flowline.define(name: "each") { |p| three(p, source) } }
+    expect([[plain, each], [each, plain], [each, each]].map { |before, after| restored?(before, after) }).to eq([false, false, true])
+    expect([%i[x y], %i[x x]].map { |before, after| restored?(other[before], other[after]) }).to eq([false, true])
+  end
+
+  # Two lists with the same labels, one of which is gone through.
+  def three(pipeline, source)
+    state = self.state
+    %i[x y].each { |name| pipeline.step(name) { [name] } }
+    pipeline.step(:a, depends_on: %i[x y], each: source) { |item, **others| [item, others] }
+    pipeline.step(:last, depends_on: :a) { |a| state[:broken] ? raise("down") : a }
+  end
+
+  it "does not restore items when each: moves to another list" do
+    stub_const("State", state) # What the block captured would change.
+    make = lambda do |source|
+      Flowline.define(name: "items") do |p|
+        %i[x y].each { |name| p.step(name) { [1, 2] } }
+        p.step(:a, depends_on: %i[x y], each: source) { |item, **others| item == 2 && State[:broken] ? raise("down") : [item, others.keys] }
+      end
+    end
+    make[:x].run
+    expect(resume(make[:y])[:a].output).to eq([[1, [:x]], [2, [:x]]])
+  end
+
+  it "misses the cache when each: is removed, whatever its key: says" do
+    state[:broken] = false
+    key = { key: -> { 1 } }
+    outputs = [define(each: :rows, cache: key) { |x| x.size }, define(depends_on: :rows, cache: key) { |x| x.size }].map { |pipeline| pipeline.run[:a].output }
+    expect(outputs).to eq([[1, 1], 2])
+  end
+
   hidden = {
     "procs composed by >>" => proc { |x| x } >> proc { |x| x },
     "procs composed by <<" => proc { |x| x } << proc { |x| x },
