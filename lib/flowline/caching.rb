@@ -106,13 +106,18 @@ module Flowline
       return uncached(step, problem) if problem
 
       facts = if custom
-                [fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
+                [:key, fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
               else
-                [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context, item)]
+                [:inputs, fingerprint.value, inputs_of(id, outputs, context, item)]
               end
       "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
     rescue Flowline::Digest::Impossible => e
       uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
+    end
+
+    def inputs_of(id, outputs, context, item)
+      input = @request.input?
+      @pipeline.calls.for(input: input)[id].facts(outputs, context, item, input: input)
     end
 
     def uncached(step, why)
