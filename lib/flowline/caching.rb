@@ -26,6 +26,13 @@ module Flowline
       @places.key?(id)
     end
 
+    # Returns why the step cannot be cached, whatever its inputs are: an edit of code that cannot be seen would go unnoticed.
+    # @return [String, nil]
+    def unfit(id)
+      unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
+      "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
+    end
+
     # @return [Array<Integer>] the steps whose outputs make its key
     def inputs(id)
       (@pipeline.calls.keys.dig(id, @request.input?) || @pipeline.calls.for(input: @request.input?)[id]).inputs
@@ -86,22 +93,31 @@ module Flowline
       caches?(id) && !@request.skip_cache? && !@pipeline.steps[id].options[:skip_cache]
     end
 
-    # Pipeline, step, its code and version, and what it gets: all of it, or what +key:+ makes of it.
+    # Pipeline, step, whether it is called for each item, its code and version, and what it gets: all of it, or what
+    # +key:+ makes of it.
     def key(id, outputs, context, item = nil)
       step = @pipeline.steps[id]
       fingerprint = @pipeline.fingerprint(step.name)
       custom = @pipeline.calls.keys.dig(id, @request.input?)
+      unfit = unfit(id)
+      return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
+
       problem = fingerprint.problem unless custom
       return uncached(step, problem) if problem
 
       facts = if custom
-                [fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
+                [:key, fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
               else
-                [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context, item)]
+                [:inputs, fingerprint.value, inputs_of(id, outputs, context, item)]
               end
-      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, *facts])}"
+      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
     rescue Flowline::Digest::Impossible => e
       uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
+    end
+
+    def inputs_of(id, outputs, context, item)
+      input = @request.input?
+      @pipeline.calls.for(input: input)[id].facts(outputs, context, item, input: input)
     end
 
     def uncached(step, why)

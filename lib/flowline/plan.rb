@@ -154,6 +154,7 @@ module Flowline
       return unless items && items.imprint == @pipeline.imprint(step)
       return if @selection.rerun?(id) || @dag.inputs(id).any? { |before| @again.include?(before) }
 
+      why = unseen(id) and return why
       @partly[id] = items
       "#{items.size} #{items.size == 1 ? "item is" : "items are"} recorded"
     end
@@ -171,10 +172,10 @@ module Flowline
       return (@open << id) && [:unknown, "whether it is restored shows when #{names(open)} ran"] unless open.empty?
 
       @restored[id] = @known[id] = entry.output
-      return [:restore, @recorded] if @selection.wanted?(id) || !changed(id, entry) # Else it would run.
+      return [:restore, @recorded] if @selection.wanted?(id) || !(although = although(id, entry)) # Else it would run.
 
-      @warnings << "step #{Name.show(@dag.steps[id].name)} is #{ALTHOUGH}"
-      [:restore, "#{@recorded}; #{ALTHOUGH}"]
+      @warnings << "step #{Name.show(@dag.steps[id].name)} is #{although}"
+      [:restore, "#{@recorded}; #{although}"]
     end
 
     # Why a recorded step runs again, if it does.
@@ -184,10 +185,23 @@ module Flowline
         return "asked for"
       end
       if @selection.wanted?(id)
-        why = changed(id, entry) if entry
+        why = unseen(id) || changed(id, entry) if entry
         @again << id if why || !entry
       end
       why || entry&.problem
+    end
+
+    def although(id, entry)
+      unseen = @pipeline.unrestorable(@dag.steps[id])
+      unseen ? "restored although #{unseen}" : (ALTHOUGH if changed(id, entry))
+    end
+
+    # Why nothing recorded of a step can be restored, whatever it is.
+    def unseen(id)
+      why = @pipeline.unrestorable(step = @dag.steps[id]) or return
+      warning = "step #{Name.show(step.name)} is not restored: #{why}"
+      @warnings << warning unless @warnings.include?(warning)
+      "not restored: #{why}"
     end
 
     def changed(id, entry)
@@ -199,7 +213,8 @@ module Flowline
 
     def reusable(id, why)
       step = @dag.steps[id]
-      return unsure(step, why) if step.each || !@caching.caches?(id)
+      unfit = @caching.unfit(id)
+      return unsure(step, why || unfit) if step.each || unfit || !@caching.caches?(id)
 
       open = @caching.inputs(id).reject { |before| known?(before) }
       return [:unknown, "whether it is cached shows when #{names(open)} ran"] unless open.empty?
@@ -213,7 +228,7 @@ module Flowline
       conditions = %i[when unless].select { |word| step.options[word] }
       return [:run, why] if conditions.empty?
 
-      [:unknown, "#{conditions.join(" and ")}: will tell"]
+      [:unknown, [why, "#{conditions.join(" and ")}: will tell"].compact.join("; ")]
     end
 
     # Steps whose outputs are needed although they shall not run; those that make the keys of others in the cache, too.

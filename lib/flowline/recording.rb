@@ -175,8 +175,8 @@ module Flowline
     # What cannot be digested may have another content. In a context such things are often loggers or clients, and
     # count by their class.
     def digest(params, input, beside)
-      strict = [*params.flatten(1), *input].map { |value| Digest.try(value) || unlike(value) }
-      Native.digest([strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
+      strict = [params.flatten(1), input || []].map { |values| values.map { |value| Digest.try(value) || unlike(value) } }
+      Native.digest([*strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
     end
 
     # What only the same object has.
