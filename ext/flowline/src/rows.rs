@@ -71,11 +71,11 @@ pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
     Ok(row)
 }
 
-/// A run, whether it resumes one, and what of that is outdated: `[[step, item or nil], …]`.
+/// A run, whether it resumes one, and what of that is outdated: `[[step, first item, last item], …]`.
 pub fn start(run_row: Value, resumes: bool, outdated: RArray) -> Result<Start, Error> {
     let outdated = outdated.into_iter().map(|row| {
         let mut fields = Fields::of(row)?;
-        Ok((fields.next()?, fields.next()?))
+        Ok((fields.next()?, fields.next()?..=fields.next()?))
     });
     Ok(Start { run: run(run_row)?, resumes, outdated: outdated.collect::<Result<_, Error>>()? })
 }
@@ -140,7 +140,7 @@ pub fn from_record(ruby: &Ruby, record: Record) -> Result<RArray, Error> {
     Ok(row)
 }
 
-/// `[[step or nil, record or nil], …]`
+/// `[[step or nil, record or nil, whether its items are of no more use], …]`
 pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
     list.into_iter()
         .map(|pair| {

@@ -97,7 +97,7 @@ impl Store {
         Lock { store: self.0.clone(), held: Cell::new(None), pid: Cell::new(0) }
     }
 
-    /// `begin(run: Array, resumes, outdated: Array<[String, Integer or nil]>, lock: Lock, durable, patience) -> Array`:
+    /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, lock: Lock, durable, patience) -> Array`:
     /// the run with its number and its checkpoint. The lock has the checkpoint then.
     fn begin(
         ruby: &Ruby,
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    /// `record(completions: Array<[Array or nil, Array or nil]>, output: String, durable, patience)`: the output is that of
+    /// `record(completions: Array<[Array or nil, Array or nil, true or false]>, output: String, durable, patience)`: the output is that of
     /// the last one; it is frozen.
     fn record(
         ruby: &Ruby,

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 pub use error::StoreError;
 pub use locks::Lock;
 pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step};
-pub use runs::{Claim, Completion, End, Start};
+pub use runs::{Claim, Completion, End, Items, Start};
 pub use wait::Wait;
 
 use blobs::{Blobs, Prepared};

@@ -13,8 +13,6 @@ use super::{Lock, Store, StoreError, Wait};
 const HISTORY: i64 = 100;
 /// Expected times are averages of so many runs.
 const TIMED: i64 = 10;
-/// How a step ends whose items are of use all the same.
-const FAILED: [&str; 2] = ["failed", "timed_out"];
 
 /// How a run begins.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +21,12 @@ pub struct Start {
     pub run: Run,
     /// Whether it goes on with the checkpoint that it has claimed.
     pub resumes: bool,
-    /// Steps and items of that checkpoint that are of no more use: a step without a number is meant with its items.
-    pub outdated: Vec<(String, Option<i64>)>,
+    /// What that checkpoint has and is of no more use: of a step, these items.
+    pub outdated: Vec<(String, Items)>,
 }
+
+/// From which item of a step to which; -1 is the step itself.
+pub type Items = std::ops::RangeInclusive<i64>;
 
 /// What came of a step, or of an item of it.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Completion {
     pub step: Option<Step>,
     /// For a run that resumes this one.
     pub record: Option<Record>,
+    /// Whether what was recorded of the step's items is of no more use.
+    pub ends_items: bool,
 }
 
 /// How a run ends.
@@ -115,12 +118,8 @@ impl Store {
                     insert_step(session, step)?;
                 }
                 if let Some(record) = &last.record {
-                    replace(
-                        session,
-                        record,
-                        &Payload::of(prepared),
-                        (!prepared.is_file()).then_some(output),
-                    )?;
+                    let bytes = (!prepared.is_file()).then_some(output);
+                    replace(session, record, last.ends_items, &Payload::of(prepared), bytes)?;
                 }
                 session.keep(prepared)
             })
@@ -375,13 +374,20 @@ fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<(), Sto
 }
 
 /// What was recorded of these is of no more use.
-fn forget(session: &mut Session, run: &Run, outdated: &[(String, Option<i64>)]) -> Result<(), StoreError> {
-    for (step, item) in outdated {
-        let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item = coalesce(?3, item) \
-                   RETURNING digest, bytes IS NULL";
-        session.delete(sql, params![run.checkpoint, step, item])?;
+fn forget(session: &mut Session, run: &Run, outdated: &[(String, Items)]) -> Result<(), StoreError> {
+    outdated.iter().try_for_each(|(step, items)| delete(session, run.checkpoint, step, items))
+}
+
+/// Removes what a checkpoint has of a step.
+fn delete(session: &mut Session, checkpoint: i64, step: &str, items: &Items) -> Result<(), StoreError> {
+    let range = params![checkpoint, step, items.start(), items.end()];
+    let sql = "SELECT 1 FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4";
+    if session.first(sql, range, |_| Ok(()))?.is_none() {
+        return Ok(()); // Usually; to look is quicker than to delete.
     }
-    Ok(())
+    let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4 \
+               RETURNING digest, bytes IS NULL";
+    session.delete(sql, range).map(|_| ())
 }
 
 /// Clears what earlier runs of the same identity have left, unless they are alive.
@@ -419,12 +425,12 @@ fn prune(session: &mut Session, pipeline: &str) -> Result<(), StoreError> {
 /// Writes what came of steps that have no output to be recorded.
 fn complete(session: &mut Session, completions: &[Completion]) -> Result<(), StoreError> {
     let empty = Payload::of(&Prepared::inline(&[]));
-    for Completion { step, record } in completions {
+    for Completion { step, record, ends_items } in completions {
         if let Some(step) = step {
             insert_step(session, step)?;
         }
         if let Some(record) = record {
-            replace(session, record, &empty, Some(&[]))?;
+            replace(session, record, *ends_items, &empty, Some(&[]))?;
         }
     }
     Ok(())
@@ -451,25 +457,17 @@ fn insert_step(session: &Session, step: &Step) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Records a step in the place of what was recorded of it, and of its items unless it failed; or an item in the
-/// place of itself.
+/// Records a step, or an item, in the place of what was recorded of it.
 fn replace(
     session: &mut Session,
     record: &Record,
+    ends_items: bool,
     payload: &Payload,
     bytes: Option<&[u8]>,
 ) -> Result<(), StoreError> {
     let number = record.number();
-    // A step that failed leaves its items: they need not be made again.
-    let over = number < 0 && !FAILED.contains(&record.outcome.as_str());
-    let last = if over { i64::MAX } else { number };
-    let range = params![record.checkpoint, record.step, number, last];
-    let sql = "SELECT 1 FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4";
-    if session.first(sql, range, |_| Ok(()))?.is_some() {
-        let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4 \
-                   RETURNING digest, bytes IS NULL";
-        session.delete(sql, range)?;
-    }
+    let last = if ends_items { i64::MAX } else { number };
+    delete(session, record.checkpoint, &record.step, &(number..=last))?;
     let sql = "INSERT INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     session.execute(
