@@ -98,11 +98,19 @@ module Flowline
       @items ||= {}
     end
 
-    # An item of a step succeeded.
+    # @return [Boolean] whether outputs of the step are recorded
+    def records?(step)
+      @request.checkpoint? && step.options[:checkpoint] != false
+    end
+
+    # Records an item of a step that succeeded.
+    # @param step [Step]
+    # @param position [Integer]
+    # @param digest [String] of the item before its call
+    # @param output [Object]
     # @return [void]
-    def complete_item(step, position, item, output)
-      digest = Digest.try(item) if records?(step)
-      @turn.synchronize { items_of(step).put(position, digest, output) } if digest
+    def complete_item(step, position, digest, output)
+      @turn.synchronize { items_of(step).put(position, digest, output) }
     end
 
     # The run has ended.
@@ -116,6 +124,7 @@ module Flowline
       end
       outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
       entries = result.steps.to_h { |step| [step.name, entry(step)] }.compact
+      recognise_changed(result)
       memory.replace(identity: identity, params: known, status: result.status, run_id: result.run_id,
                      entries: entries, outcomes: outcomes, items: items)
     end
@@ -130,8 +139,13 @@ module Flowline
 
     private
 
-    def records?(step)
-      @request.checkpoint? && step.options[:checkpoint] != false
+    # Items that stay in memory by reference may have been changed by their calls.
+    def recognise_changed(result)
+      items.each do |name, items|
+        step = @pipeline.dag[name]
+        source = result[step.depends_on[step.labels.index(step.each)]]&.output
+        items.range.each { |position| items.changed(position, Digest.try(source[position])) } if Array === source
+      end
     end
 
     def items_of(step)

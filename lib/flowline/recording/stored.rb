@@ -93,11 +93,10 @@ module Flowline
         @store.call(operation, *row, @checkpoint, @imprints[id], payload: bytes, durable: durable?)
       end
 
-      # Records an item that succeeded.
-      def complete_item(step, position, item, output)
-        digest = Digest.try(item) if records?(step)
-        bytes = dump(step, output) if digest
-        return if bytes.nil? || bytes.empty?
+      # Records an item that succeeded: when this returns, it is there for good.
+      def complete_item(step, position, digest, output)
+        bytes = dump(step, output)
+        return if bytes.empty?
 
         mark = "#{items_of(step).imprint} #{digest}"
         @store.call(:item, @checkpoint, "#{step.name}[#{position}]", mark, payload: bytes, durable: durable?)
