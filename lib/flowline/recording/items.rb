@@ -11,12 +11,16 @@ module Flowline
 
       # @return [String] that of the step
       attr_reader :imprint
+      # @return [Array<String>] the tokens of what it depends on beside the source of the items (see {Provenance})
+      attr_reader :made_of
       # @return [Integer] how many there are
       attr_reader :size
 
       # @param imprint [String]
-      def initialize(imprint)
+      # @param made_of [Array<String>]
+      def initialize(imprint, made_of)
         @imprint = imprint
+        @made_of = made_of
         @digests = +"".b
         @outputs = []
         @size = 0

@@ -50,10 +50,12 @@ module Flowline
 
       # @param context [Context]
       # @param warnings [Array<String>]
+      # @param provenance [Provenance]
       # @return [void]
       # @raise [LockedError, StoreError]
-      def start(context, warnings)
+      def start(context, warnings, provenance)
         @context = context
+        @provenance = provenance
         @warnings = warnings
         @store ||= Store.at(@request.root)
         lock(rand(1 << 40)) unless @checkpoint
@@ -64,15 +66,18 @@ module Flowline
         @run, = @store.call(:begin, context.run_id, @pipeline.name, identity, @checkpoint, @resumed, adoptable, Process.pid,
                             context.started_at.to_f, durable: durable?).first
         @written = {}
+        @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
       end
 
-      # What was recorded of these steps is of no more use: they run again.
-      # @param names [Array<Symbol>]
+      # Removes what is of no more use, before the steps run again.
+      # @param outputs [Array<Symbol>] the steps whose outputs are
+      # @param mapped [Array<Symbol>] the steps whose items are
       # @return [void]
-      def forget(names)
-        gone = names.flat_map { |name| [name.name, *items.delete(name)&.range&.map { |position| "#{name}[#{position}]" }] }
-        @store.batch(:forget, (gone + outworn).map { |name| [@checkpoint, name] })
+      def forget(outputs, mapped)
+        stale = mapped.flat_map { |name| items[name]&.range.to_a.map { |position| "#{name}[#{position}]" } }
+        super
+        @store.batch(:forget, [*outputs.map(&:name), *stale, *outworn].map { |name| [@checkpoint, name] })
       end
 
       # Records a step that succeeded: when this returns, it is there for good.
@@ -89,16 +94,17 @@ module Flowline
         return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? +"" : dump(step, output)
-        operation = step.each && !bytes.empty? ? :complete_each : :complete
-        @store.call(operation, *row, @checkpoint, @imprints[id], payload: bytes, durable: durable?)
+        @repeated[id] = bytes.empty? || @pipeline.dag.inputs(id).any? { |before| @repeated[before] }
+        operation = step.each && !@repeated[id] ? :complete_each : :complete # Else its items are still of use.
+        @store.call(operation, *row, @checkpoint, mark(id), payload: bytes, durable: durable?)
       end
 
       # Records an item that succeeded: when this returns, it is there for good.
-      def complete_item(step, position, digest, output)
+      def complete_item(id, step, position, digest, output)
         bytes = dump(step, output)
         return if bytes.empty?
 
-        mark = "#{items_of(step).imprint} #{digest}"
+        mark = [@imprints[id], digest, *@provenance.items_made_of(id)].join(" ")
         @store.call(:item, @checkpoint, "#{step.name}[#{position}]", mark, payload: bytes, durable: durable?)
       end
 
@@ -113,7 +119,7 @@ module Flowline
           @written[id] = true
           @store.call(:step, *row(id, result), durable: durable?)
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
-          @passed << [*row(id, result), @checkpoint, @imprints[id]] # That it need not run, as long as it stays what it is.
+          @passed << [*row(id, result), @checkpoint, mark(id)] # That it need not run, as long as it stays what it is.
         end
       end
 
@@ -182,26 +188,33 @@ module Flowline
       def load(run_id, checkpoint)
         @resumed = run_id
         @outcomes = Stored.ended(store, @pipeline, run_id)
-        store.call(:outputs, checkpoint).each do |name, imprint, bytes|
+        store.call(:outputs, checkpoint).each do |name, mark, bytes|
           step, position = name.match(ITEM)&.captures unless @pipeline.dag.index.key?(name.to_sym)
           if step
-            outworn << name if load_item(step.to_sym, position.to_i, imprint, bytes) == false
+            outworn << name if load_item(step.to_sym, position.to_i, mark, bytes) == false
             next
           end
 
-          @entries[name.to_sym] = Entry.new(imprint, *Recording.restore(bytes))
+          imprint, token, *made_of = mark.split
+          @entries[name.to_sym] = Entry.new(imprint, *Recording.restore(bytes), token, made_of) if token # Else an older version wrote it.
         end
       end
 
-      # @return [Boolean, nil] false: it is of other code, and of no use
+      # @return [Boolean, nil] false: it is of other code or of other inputs than the rest, and of no use
       def load_item(name, position, mark, bytes)
         step = @pipeline.dag[name] or return
-        imprint, digest = mark.split
-        return false if imprint != @pipeline.imprint(step)
+        imprint, digest, *made_of = mark.split
+        known = items[name] ||= Items.new(imprint, made_of)
+        return false if imprint != @pipeline.imprint(step) || made_of != known.made_of
 
         output, problem = Recording.restore(bytes)
-        items_of(step).put(position, digest, output) unless problem
+        known.put(position, digest, output) unless problem
         true
+      end
+
+      # What is recorded of a step beside its output: the digest of the step, the token of the output, and what it was made of.
+      def mark(id)
+        [@imprints[id], @provenance.token(id), *@provenance.made_of(id)].join(" ")
       end
 
       # Runs whose process is gone have crashed.

@@ -17,7 +17,7 @@ module Flowline
       @hints&.check_input(step, inputs(step))
       source = step.depends_on[step.labels.index(step.each)]
       @mappings[id] = mapping = Mapping.new(@dag.output(source, @outputs), source)
-      mapping.recorded = @plan&.items(id)
+      mapping.recorded = recorded_items(id)
       # There is a limit in any case: an executor may take all that it is given before it performs any of it.
       most = [step.options[:concurrency], @workers].compact.min&.clamp(1, Resources::MOST) || 1
       @run.open(id, most)
@@ -96,7 +96,7 @@ module Flowline
       return item_failed(id, mapping, item, error, limit) if error || limit
 
       yield output if block_given?
-      @recording.complete_item(step, item.position, digest, output) if digest
+      @recording.complete_item(id, step, item.position, digest, output) if digest
       put(id, mapping, item, output)
     end
 
