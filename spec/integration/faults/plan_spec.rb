@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "../../fuzz/plan"
+
 RSpec.describe "A plan is what the run does", executor: :in_process do
   let(:state) { { asked: 0 } }
   let(:cache) { Flowline::Cache::Memory.new }
@@ -76,5 +78,12 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     expect { p.run(from: :c) }.to raise_error(Flowline::CheckpointError, /output of b/)
     expect { p.run(from: :b, dry_run: true) }.not_to raise_error
     expect { p.run(from: :b) }.to raise_error(Flowline::CheckpointError, /output of a/)
+  end
+
+  it "is the same in any scenario (more of them: rake fuzz:plan)" do
+    seed = RSpec.configuration.seed
+    found, tally = Fuzz::Plan.run(200, seed)
+    expect(found).to be_empty, -> { "with seed #{seed}:\n#{found.map { |number, scenario, what| Fuzz::Plan.show(number, scenario, what) }.join("\n")}" }
+    expect(tally).to include(:succeeded, :failed, :restored, :cached, :skipped, :unknown)
   end
 end
