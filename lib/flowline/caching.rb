@@ -33,24 +33,34 @@ module Flowline
       "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
     end
 
+    # @return [Boolean] whether the step's output may come from a cache as a whole, not by its items
+    def caches_output?(id)
+      caches?(id) && @pipeline.steps[id].each.nil?
+    end
+
+    # @return [Boolean] whether the cache is asked for the step's output as a whole
+    def reads_output?(id)
+      caches_output?(id) && reads?(id) && unfit(id).nil?
+    end
+
+    # @return [Boolean] whether the user says what makes the step's key
+    def keyed?(id)
+      @pipeline.calls.keys.key?(id)
+    end
+
     # @return [Array<Integer>] the steps whose outputs make its key
     def inputs(id)
       (@pipeline.calls.keys.dig(id, @request.input?) || @pipeline.calls.for(input: @request.input?)[id]).inputs
     end
 
-    # Whether the step's output is in its cache.
-    # @param outputs [Array, Hash{Integer => Object}]
-    # @return [Boolean]
-    def there?(id, outputs, context)
-      peek(id, outputs, context).first
-    end
-
-    # Looks at it, and leaves the cache as it is.
+    # Looks for the step's output before the run. A dry run leaves the cache as it is.
     # @param outputs [Hash{Integer => Object}]
     # @return [Array(Boolean, Object)] whether it is there, and the output
-    def peek(id, outputs, context)
+    def find(id, outputs, context)
       key = reads?(id) && key(id, outputs, context)
-      key ? cache(id).peek(key) : [false, nil]
+      return [false, nil] unless key
+
+      @request.dry? ? cache(id).peek(key) : read(id, key)
     rescue StandardError # That of key: fails the step, when it is its turn.
       [false, nil]
     end

@@ -55,6 +55,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("begin", method!(Store::begin, 6))?;
     class.define_method("claim", method!(Store::claim, 3))?;
     class.define_method("record", method!(Store::record, 4))?;
+    class.define_method("forget", method!(Store::forget, 4))?;
     class.define_method("finish", method!(Store::finish, 5))?;
     class.define_method("latest", method!(Store::latest, 3))?;
     class.define_method("runs", method!(Store::runs, 3))?;
@@ -149,6 +150,19 @@ impl Store {
         let completions = rows::completions(completions)?;
         let output = raw::frozen_bytes(&output);
         rb_self.ask(ruby, patience, |store, wait| store.record(&completions, output, durable, wait))
+    }
+
+    /// `forget(checkpoint: Integer, outdated: Array<[String, Integer, Integer]>, durable, patience)`
+    fn forget(
+        ruby: &Ruby,
+        rb_self: &Self,
+        checkpoint: i64,
+        outdated: RArray,
+        durable: bool,
+        patience: f64,
+    ) -> Result<(), Error> {
+        let outdated = rows::outdated(outdated)?;
+        rb_self.ask(ruby, patience, |store, wait| store.forget(checkpoint, &outdated, durable, wait))
     }
 
     /// `finish(end: Array, completions, lock: Lock, durable, patience)`: the lock is given back.

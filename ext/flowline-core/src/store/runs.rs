@@ -78,7 +78,7 @@ impl Store {
             run.alive = true;
             mark_crashed(session, &run, start.resumes)?;
             if start.resumes {
-                forget(session, &run, &start.outdated)?;
+                forget(session, run.checkpoint, &start.outdated)?;
             } else {
                 clear_older(session, &run)?;
             }
@@ -124,6 +124,20 @@ impl Store {
                 session.keep(prepared)
             })
         })
+    }
+
+    /// Removes what a checkpoint that is held has and is of no more use.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn forget(
+        &self,
+        checkpoint: i64,
+        outdated: &[(String, Items)],
+        durable: bool,
+        wait: Wait,
+    ) -> Result<(), StoreError> {
+        self.write(wait, durable, |session| forget(session, checkpoint, outdated))
     }
 
     /// Ends a run, with what came of the steps that are not recorded yet. Its checkpoint's lock is given back.
@@ -374,8 +388,8 @@ fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<(), Sto
 }
 
 /// What was recorded of these is of no more use.
-fn forget(session: &mut Session, run: &Run, outdated: &[(String, Items)]) -> Result<(), StoreError> {
-    outdated.iter().try_for_each(|(step, items)| delete(session, run.checkpoint, step, items))
+fn forget(session: &mut Session, checkpoint: i64, outdated: &[(String, Items)]) -> Result<(), StoreError> {
+    outdated.iter().try_for_each(|(step, items)| delete(session, checkpoint, step, items))
 }
 
 /// Removes what a checkpoint has of a step.
