@@ -147,7 +147,10 @@ pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
             let mut fields = Fields::of(pair)?;
             let step_row: Option<Value> = fields.next()?;
             let record_row: Option<Value> = fields.next()?;
-            Ok(Completion { step: step_row.map(step).transpose()?, record: record_row.map(record).transpose()? })
+            Ok(Completion {
+                step: step_row.map(step).transpose()?,
+                record: record_row.map(record).transpose()?,
+            })
         })
         .collect()
 }

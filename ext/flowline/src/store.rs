@@ -236,12 +236,7 @@ impl Store {
     }
 
     /// `clear(checkpoint: Integer, patience) -> nil or Array`: the run that is alive and needs it.
-    fn clear(
-        ruby: &Ruby,
-        rb_self: &Self,
-        checkpoint: i64,
-        patience: f64,
-    ) -> Result<Option<RArray>, Error> {
+    fn clear(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<Option<RArray>, Error> {
         match rb_self.ask(ruby, patience, |store, wait| store.clear(checkpoint, wait))? {
             Claim::Held(run) => rows::from_run(ruby, *run).map(Some),
             Claim::Claimed | Claim::Changed => Ok(None),

@@ -3,11 +3,11 @@
 //! How many bytes there are is a number in the database, and what was used longest ago is found by an index, so
 //! that a write takes as long with a million entries as with none.
 
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::params;
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use super::rows::{Columns, Entry, Found, Key, Payload};
 use super::blobs::Source;
+use super::rows::{Columns, Entry, Found, Key, Payload};
 use super::session::Session;
 use super::{Store, StoreError, Wait};
 
@@ -87,9 +87,7 @@ impl Store {
         self.write(wait, false, |session| {
             let dropped = match key {
                 None => drop_where(session, "true", [])?,
-                Some(key) if prefix => {
-                    drop_where(session, "substr(key, 1, length(?1)) = ?1", params![key])?
-                }
+                Some(key) if prefix => drop_where(session, "substr(key, 1, length(?1)) = ?1", params![key])?,
                 Some(key) => drop_where(session, "key = ?1", params![key])?,
             };
             session.shrink(key.is_none())?;
@@ -140,9 +138,8 @@ fn read(row: &rusqlite::Row) -> Result<Option<Found<Entry>>, StoreError> {
 /// Drops what has expired, then what was used longest ago. A use in the future was none.
 fn make_room(session: &mut Session, now: f64, most: i64) -> Result<(), StoreError> {
     drop_where(session, "expires <= ?1", [now])?;
-    let mut total: i64 = session
-        .first("SELECT cached FROM totals", [], |row| Ok(row.get(0)?))?
-        .unwrap_or_default();
+    let mut total: i64 =
+        session.first("SELECT cached FROM totals", [], |row| Ok(row.get(0)?))?.unwrap_or_default();
     if total <= most {
         return Ok(());
     }

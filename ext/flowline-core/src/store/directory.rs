@@ -96,10 +96,7 @@ fn is_read_only(path: &Path) -> bool {
 
 /// Whether a file could not be opened because it cannot be written.
 pub fn is_refused(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw),
-        Some(Errno::EROFS | Errno::EACCES | Errno::EPERM)
-    )
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EROFS | Errno::EACCES | Errno::EPERM))
 }
 
 /// Takes from others what they may do with a file, if there is one.

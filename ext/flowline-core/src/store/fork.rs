@@ -40,7 +40,8 @@ pub fn enter() -> Pass {
         let inside = GATE.load(Ordering::Relaxed);
         if inside & CLOSED != 0 {
             thread::sleep(PAUSE);
-        } else if GATE.compare_exchange_weak(inside, inside + 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        } else if GATE.compare_exchange_weak(inside, inside + 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        {
             return Pass(());
         }
     }

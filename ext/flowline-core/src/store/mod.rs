@@ -262,7 +262,8 @@ impl Handle {
             link => link?,
         };
         let locks = locks.file().map(|file| file.metadata()).transpose()?;
-        let files = (FileId::at(&self.root.join(FILE))?.ok_or(StoreError::Gone)?, locks.as_ref().map(FileId::of));
+        let files =
+            (FileId::at(&self.root.join(FILE))?.ok_or(StoreError::Gone)?, locks.as_ref().map(FileId::of));
         if *self.files.get_or_init(|| files) == files { Ok(link) } else { Err(StoreError::Gone) }
     }
 
@@ -284,10 +285,7 @@ impl Handle {
         Ok(())
     }
 
-    fn with_locks<T>(
-        &self,
-        work: impl FnOnce(&mut Locks) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _pass = fork::enter();
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;

@@ -115,7 +115,12 @@ impl Store {
                     insert_step(session, step)?;
                 }
                 if let Some(record) = &last.record {
-                    replace(session, record, &Payload::of(prepared), (!prepared.is_file()).then_some(output))?;
+                    replace(
+                        session,
+                        record,
+                        &Payload::of(prepared),
+                        (!prepared.is_file()).then_some(output),
+                    )?;
                 }
                 session.keep(prepared)
             })
@@ -287,7 +292,9 @@ impl Store {
                    (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT ?2) GROUP BY name \
                    HAVING avg(duration) IS NOT NULL";
         let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
-        self.read(wait, |session| Ok(session.rows(sql, params![pipeline, TIMED], read)?.into_iter().collect()))
+        self.read(wait, |session| {
+            Ok(session.rows(sql, params![pipeline, TIMED], read)?.into_iter().collect())
+        })
     }
 }
 
@@ -309,11 +316,7 @@ fn select(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> R
     Ok(runs)
 }
 
-fn find(
-    session: &Session,
-    rest: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Option<Run>, StoreError> {
+fn find(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> Result<Option<Run>, StoreError> {
     Ok(select(session, &format!("{rest} LIMIT 1"), parameters)?.pop())
 }
 

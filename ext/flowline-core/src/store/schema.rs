@@ -122,8 +122,7 @@ fn is_in_use(root: &Path) -> Result<bool, StoreError> {
 
 /// The names of the files of values that format 2 had.
 fn old_files(connection: &Connection) -> Result<HashSet<String>, StoreError> {
-    let sql =
-        "SELECT sum FROM outputs WHERE bytes IS NULL UNION SELECT sum FROM cache WHERE bytes IS NULL";
+    let sql = "SELECT sum FROM outputs WHERE bytes IS NULL UNION SELECT sum FROM cache WHERE bytes IS NULL";
     let mut statement = connection.prepare(sql)?;
     let names = statement.query_map([], |row| row.get::<_, String>(0))?;
     Ok(names.collect::<Result<_, _>>()?)

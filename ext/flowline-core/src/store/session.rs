@@ -120,7 +120,9 @@ fn escape(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
     let bytes = path.as_os_str().as_bytes().iter();
-    bytes.map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }).collect()
+    bytes
+        .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
+        .collect()
 }
 
 /// Why a database cannot be opened: SQLite says just that it can't.
@@ -282,7 +284,8 @@ impl<'a> Session<'a> {
 
     /// Deletes rows that have a value, as `sql` says, which ends with `RETURNING digest, bytes IS NULL`; how many.
     pub fn delete(&mut self, sql: &str, parameters: impl Params) -> Result<usize, StoreError> {
-        let gone = self.rows(sql, parameters, |row| Ok((row.get::<_, Digest>(0).ok(), row.get::<_, bool>(1)?)))?;
+        let gone =
+            self.rows(sql, parameters, |row| Ok((row.get::<_, Digest>(0).ok(), row.get::<_, bool>(1)?)))?;
         self.dropped.extend(gone.iter().filter(|(_, file)| *file).filter_map(|(digest, _)| *digest));
         Ok(gone.len())
     }
