@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg::F_GETFL, OFlag, fcntl};
 use nix::unistd::Uid;
 
 use super::StoreError;
@@ -84,6 +85,11 @@ pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreErro
         Err(error) if is_absent(&error) && (!create || is_read_only(path)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a file was opened for writing.
+pub fn is_writable(file: &File) -> bool {
+    fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
 }
 
 /// Whether nothing can be written in the directory of this file.

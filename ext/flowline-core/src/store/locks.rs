@@ -54,6 +54,8 @@ pub enum Access {
 #[derive(Debug, Default)]
 pub struct Locks {
     file: Option<File>,
+    /// Whether the file can be written. Otherwise it can only be locked to read.
+    writable: bool,
     held: HashSet<Lock>,
 }
 
@@ -63,6 +65,7 @@ impl Locks {
     pub fn open(&mut self, root: &Path, create: bool) -> Result<bool, StoreError> {
         if self.file.is_none() {
             self.file = directory::open_private(&root.join(FILE), create)?;
+            self.writable = self.file.as_ref().is_some_and(directory::is_writable);
         }
         Ok(self.file.is_some())
     }
@@ -75,8 +78,16 @@ impl Locks {
     /// Takes the store as a whole, or changes how it is held. Answers [`Busy`](StoreError::Busy) if another
     /// process has it.
     pub fn hold(&self, access: Access) -> Result<(), StoreError> {
+        if access == Access::Write && !self.writable {
+            return Err(read_only());
+        }
         let Some(file) = &self.file else { return Ok(()) };
         if kernel::take(file, 0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
+    }
+
+    /// How the store is held while its database is opened: nothing is made anew where nothing can be written.
+    pub fn access_to_open(&self) -> Access {
+        if self.writable { Access::Write } else { Access::Read }
     }
 
     /// Gives the store as a whole back.
@@ -88,7 +99,7 @@ impl Locks {
 
     /// Takes a lock if nobody has it.
     pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
-        let Some(file) = &self.file else { return Err(read_only()) };
+        let Some(file) = self.file.as_ref().filter(|_| self.writable) else { return Err(read_only()) };
         if self.held.contains(&lock) || !kernel::take(file, lock.offset(), Access::Write)? {
             return Ok(false);
         }

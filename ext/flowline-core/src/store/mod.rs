@@ -231,7 +231,7 @@ impl Handle {
         let link = match &mut parts.link {
             Some(link) => link,
             None => {
-                parts.locks.hold(if parts.locks.file().is_some() { Access::Write } else { Access::Read })?;
+                parts.locks.hold(parts.locks.access_to_open())?;
                 let link = self.connect(&parts.locks)?;
                 parts.locks.hold(access)?;
                 parts.link.insert(link)
@@ -275,14 +275,15 @@ impl Handle {
         if locks.file().is_some() {
             return Ok(());
         }
-        match locks.open(&self.root, self.files.get().is_none()) {
+        let opened = match locks.open(&self.root, self.files.get().is_none()) {
             Err(StoreError::Descriptors(_)) => {
                 fork::close_idle(self, 0);
                 locks.open(&self.root, self.files.get().is_none())
             }
             opened => opened,
         }?;
-        Ok(())
+        let had_locks = self.files.get().is_some_and(|(_, locks)| locks.is_some());
+        if opened || !had_locks { Ok(()) } else { Err(StoreError::Gone) }
     }
 
     fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {

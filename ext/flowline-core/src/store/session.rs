@@ -41,7 +41,7 @@ impl Link {
     pub fn open(root: &Path, create: bool, locks: &Locks) -> Result<Self, StoreError> {
         let path = root.join(FILE);
         let database = directory::open_private(&path, create)?;
-        let writable = database.as_ref().is_some_and(is_writable);
+        let writable = database.as_ref().is_some_and(directory::is_writable);
         if database.is_none() {
             return Err(if create { super::locks::read_only() } else { StoreError::Gone });
         }
@@ -88,11 +88,6 @@ impl Link {
         }
         Ok(())
     }
-}
-
-fn is_writable(file: &std::fs::File) -> bool {
-    use nix::fcntl::{FcntlArg::F_GETFL, OFlag, fcntl};
-    fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
 }
 
 fn connect(path: &Path, writable: bool) -> Result<Connection, StoreError> {
