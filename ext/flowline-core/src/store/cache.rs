@@ -86,8 +86,17 @@ impl Store {
     pub fn drop_entries(&self, key: Option<&Key>, prefix: bool, wait: Wait) -> Result<usize, StoreError> {
         self.write(wait, false, |session| {
             let dropped = match key {
-                None => drop_where(session, "true", [])?,
-                Some(key) if prefix => drop_where(session, "substr(key, 1, length(?1)) = ?1", params![key])?,
+                None => {
+                    let dropped = drop_where(session, "true", [])?;
+                    recount(session)?;
+                    dropped
+                }
+                Some(key) if prefix => {
+                    // As bytes: the length of a text ends at its first NUL.
+                    let begins = "typeof(key) = typeof(?1) AND (octet_length(?1) = 0 OR \
+                                  substr(CAST(key AS BLOB), 1, octet_length(?1)) = CAST(?1 AS BLOB))";
+                    drop_where(session, begins, params![key])?
+                }
                 Some(key) => drop_where(session, "key = ?1", params![key])?,
             };
             session.shrink(key.is_none())?;
