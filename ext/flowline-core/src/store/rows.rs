@@ -130,7 +130,8 @@ impl Part for i64 {
 
 impl Part for f64 {
     fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"d").update(&self.to_bits().to_le_bytes());
+        let number = self + 0.0; // SQLite stores a negative zero as a positive one.
+        hasher.update(b"d").update(&number.to_bits().to_le_bytes());
     }
 }
 
