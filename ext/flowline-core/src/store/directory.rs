@@ -88,6 +88,11 @@ pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreErro
     }
 }
 
+/// Whether a file was opened for writing.
+pub fn is_writable(file: &File) -> bool {
+    fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
+}
+
 /// Whether nothing can be written in the directory of this file.
 fn is_read_only(path: &Path) -> bool {
     path.parent().is_some_and(|folder| {
@@ -108,9 +113,4 @@ pub fn make_own(path: &Path) -> Result<(), StoreError> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     }
     Ok(())
-}
-
-/// Whether a file was opened for writing, too.
-pub fn is_writable(file: &File) -> bool {
-    fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
 }

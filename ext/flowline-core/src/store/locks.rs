@@ -62,19 +62,21 @@ pub enum Access {
 #[derive(Debug, Default)]
 pub struct Locks {
     kernel: Option<Kernel>,
+    /// Whether the file can be written. Otherwise it can only be locked to read.
     writable: bool,
     held: HashSet<Lock>,
 }
 
 impl Locks {
-    /// Opens the file of the store in that directory, unless it is open, or cannot be made.
-    pub fn open(&mut self, root: &Path, create: bool) -> Result<(), StoreError> {
+    /// Opens the file of the store in that directory, unless it is open. `false`: it can't be written, nor
+    /// anything else there.
+    pub fn open(&mut self, root: &Path, create: bool) -> Result<bool, StoreError> {
         if self.kernel.is_none() {
             let file = directory::open_private(&root.join(FILE), create)?;
             self.writable = file.as_ref().is_some_and(directory::is_writable);
             self.kernel = file.map(|file| Kernel::new(file, root));
         }
-        Ok(())
+        Ok(self.kernel.is_some())
     }
 
     /// The file.
@@ -85,10 +87,16 @@ impl Locks {
     /// Takes the store as a whole, or changes how it is held. Answers [`Busy`](StoreError::Busy) if another
     /// process has it.
     pub fn hold(&mut self, access: Access) -> Result<(), StoreError> {
+        if access == Access::Write && !self.writable {
+            return Err(read_only());
+        }
         let Some(kernel) = &mut self.kernel else { return Ok(()) };
-        // Where nothing can be written, nobody writes.
-        let access = if self.writable { access } else { Access::Read };
         if kernel.take(0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
+    }
+
+    /// How the store is held while its database is opened: nothing is made anew where nothing can be written.
+    pub fn access_to_open(&self) -> Access {
+        if self.writable { Access::Write } else { Access::Read }
     }
 
     /// Gives the store as a whole back.

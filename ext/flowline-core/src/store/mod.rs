@@ -208,7 +208,7 @@ impl Handle {
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
         // Opening the database may make SQLite's files anew, which nobody else may use then.
-        let first = if parts.link.is_none() { Access::Write } else { access };
+        let first = if parts.link.is_none() { parts.locks.access_to_open() } else { access };
         parts.locks.hold(first)?;
         let answer = self.transact(&mut parts, access, durable, work);
         if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
@@ -231,7 +231,8 @@ impl Handle {
         }
         if parts.link.as_mut().is_some_and(|link| !link.is_current()) {
             parts.link = None;
-            parts.locks.hold(Access::Write)?;
+            let first = parts.locks.access_to_open();
+            parts.locks.hold(first)?;
         }
         let link = match &mut parts.link {
             Some(link) => link,
@@ -279,13 +280,15 @@ impl Handle {
         if locks.file().is_some() {
             return Ok(());
         }
-        match locks.open(&self.root, self.files.get().is_none()) {
+        let opened = match locks.open(&self.root, self.files.get().is_none()) {
             Err(StoreError::Descriptors(_)) => {
                 fork::close_idle(self, 0);
                 locks.open(&self.root, self.files.get().is_none())
             }
             opened => opened,
-        }
+        }?;
+        let had_locks = self.files.get().is_some_and(|(_, locks)| locks.is_some());
+        if opened || !had_locks { Ok(()) } else { Err(StoreError::Gone) }
     }
 
     fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {

@@ -267,8 +267,8 @@ impl Store {
     /// # Errors
     /// They cannot be read.
     pub fn outcomes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<(String, String)>, StoreError> {
-        let sql = "SELECT step, outcome FROM records WHERE checkpoint = ?1 AND item = -1";
-        self.read(wait, |session| session.rows(sql, [checkpoint], |row| Ok((row.get(0)?, row.get(1)?))))
+        let records = self.heads(checkpoint, wait)?;
+        Ok(records.into_iter().map(|found| (found.row.step, found.row.outcome)).collect())
     }
 
     /// The steps of a checkpoint whose outputs it has, and how many bytes each takes.
@@ -276,8 +276,15 @@ impl Store {
     /// # Errors
     /// They cannot be read.
     pub fn sizes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<(String, i64)>, StoreError> {
-        let sql = "SELECT step, size FROM records WHERE checkpoint = ?1 AND item = -1 AND size > 0";
-        self.read(wait, |session| session.rows(sql, [checkpoint], |row| Ok((row.get(0)?, row.get(1)?))))
+        let records = self.heads(checkpoint, wait)?.into_iter().filter(|found| found.payload.size > 0);
+        Ok(records.map(|found| (found.row.step, found.payload.size)).collect())
+    }
+
+    /// The records of steps in a checkpoint, without their outputs.
+    fn heads(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Found<Record>>, StoreError> {
+        let sql = format!("SELECT {} FROM records WHERE checkpoint = ?1 AND item = -1", Record::HEAD);
+        let found = self.read(wait, |session| session.rows(&sql, [checkpoint], Record::read))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Removes what a checkpoint has, unless a run that is alive needs it.
@@ -304,10 +311,10 @@ impl Store {
         let sql = "SELECT name, avg(duration) FROM steps WHERE status = 'succeeded' AND run IN \
                    (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT ?2) GROUP BY name \
                    HAVING avg(duration) IS NOT NULL";
-        let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
-        self.read(wait, |session| {
-            Ok(session.rows(sql, params![pipeline, TIMED], read)?.into_iter().collect())
-        })
+        // A name that is damaged is passed over.
+        let read = |row: &rusqlite::Row| Ok(row.get(0).ok().zip(row.get(1).ok()));
+        let found = self.read(wait, |session| session.rows(sql, params![pipeline, TIMED], read))?;
+        Ok(found.into_iter().flatten().collect())
     }
 }
 
@@ -408,8 +415,9 @@ fn delete(session: &mut Session, checkpoint: i64, step: &str, items: &Items) -> 
 fn clear_older(session: &mut Session, run: &Run) -> Result<(), StoreError> {
     let sql = "SELECT DISTINCT checkpoint FROM runs WHERE pipeline = ?1 AND identity = ?2 \
                AND EXISTS (SELECT 1 FROM records WHERE records.checkpoint = runs.checkpoint)";
-    let older: Vec<i64> = session.rows(sql, params![run.pipeline, run.identity], |row| Ok(row.get(0)?))?;
-    for checkpoint in older {
+    let older =
+        session.rows(sql, params![run.pipeline, run.identity], |row| Ok(row.get::<_, i64>(0).ok()))?;
+    for checkpoint in older.into_iter().flatten() {
         if !session.locks.is_taken(Lock::Checkpoint(checkpoint))? {
             clear(session, checkpoint)?;
         }
@@ -426,8 +434,8 @@ fn clear(session: &mut Session, checkpoint: i64) -> Result<(), StoreError> {
 fn prune(session: &mut Session, pipeline: &str) -> Result<(), StoreError> {
     let sql = "DELETE FROM runs WHERE pipeline = ?1 AND status <> 'running' AND id <= \
                (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) RETURNING checkpoint";
-    let gone: Vec<i64> = session.rows(sql, params![pipeline, HISTORY], |row| Ok(row.get(0)?))?;
-    for checkpoint in gone {
+    let gone = session.rows(sql, params![pipeline, HISTORY], |row| Ok(row.get::<_, i64>(0).ok()))?;
+    for checkpoint in gone.into_iter().flatten() {
         let sql = "SELECT 1 FROM runs WHERE checkpoint = ?1";
         if session.first(sql, [checkpoint], |_| Ok(()))?.is_none() {
             clear(session, checkpoint)?;
