@@ -73,7 +73,7 @@ mod runs {
             start.run.started = -0.0;
             let run = store.store.begin(&start, false, patient()).unwrap();
             let step = Step { started: Some(-0.0), duration: Some(-0.0), ..step(1, 0, "a") };
-            let completion = Completion { step: Some(step), record: None };
+            let completion = Completion { step: Some(step), record: None, ends_items: false };
             let end = End { duration: -0.0, ..end(&run, "succeeded") };
             store.store.finish(&end, &[completion], false, patient()).unwrap();
             assert_eq!(store.statuses("p"), "1 succeeded");
@@ -318,27 +318,28 @@ mod resuming {
     }
 
     #[test]
-    fn drops_outdated_steps_with_their_items_and_outdated_items_alone() {
+    fn drops_what_is_outdated_of_steps_and_their_items() {
         with_store(|store| {
             let first = store.begin("r1", "p", "i");
             for (step, items) in [("whole", 3), ("some", 3), ("other", 2)] {
                 for item in 0..items {
                     let record = Record { item: Some(item), ..record(first.checkpoint, step) };
-                    let completion = Completion { step: None, record: Some(record) };
+                    let completion = Completion { step: None, record: Some(record), ends_items: false };
                     store.store.record(&[completion], b"item", false, patient()).unwrap();
                 }
             }
             let failed = Record { outcome: "failed".to_owned(), ..record(first.checkpoint, "whole") };
-            let completion = Completion { step: None, record: Some(failed) };
+            let completion = Completion { step: None, record: Some(failed), ends_items: false };
             store.store.record(&[completion], b"", false, patient()).unwrap();
             store.finish(&first);
             assert_eq!(store.claim(&first, patient()).unwrap(), Claim::Claimed);
             let mut start = resumption("r2", &first);
             start.outdated = vec![
-                ("whole".to_owned(), None),
-                ("some".to_owned(), Some(0)),
-                ("some".to_owned(), Some(2)),
-                ("none".to_owned(), None),
+                ("whole".to_owned(), -1..=i64::MAX),
+                ("some".to_owned(), 0..=0),
+                ("some".to_owned(), 2..=2),
+                ("other".to_owned(), -1..=-1),
+                ("none".to_owned(), -1..=i64::MAX),
             ];
             store.store.begin(&start, false, patient()).unwrap();
             assert_eq!(store.outputs(1), ["other[0] <item>", "other[1] <item>", "some[1] <item>"]);
@@ -497,7 +498,7 @@ mod steps {
 
     fn finish_with(store: &TestStore, run: i64, steps: Vec<Step>) -> Result<(), StoreError> {
         let completions: Vec<_> =
-            steps.into_iter().map(|step| Completion { step: Some(step), record: None }).collect();
+            steps.into_iter().map(|step| Completion { step: Some(step), record: None, ends_items: false }).collect();
         store.store.record(&completions, b"", false, patient()).map(|()| assert!(run > 0))
     }
 
@@ -590,7 +591,7 @@ mod records {
     fn put(store: &TestStore, record: Record, output: &[u8]) {
         store
             .store
-            .record(&[Completion { step: None, record: Some(record) }], output, false, patient())
+            .record(&[Completion { step: None, record: Some(record), ends_items: false }], output, false, patient())
             .unwrap();
     }
 
@@ -1318,6 +1319,7 @@ mod a_transaction {
                     .map(|n| Completion {
                         step: Some(step(if n == bad { 99 } else { 1 }, n, "s")),
                         record: Some(record(1, &n.to_string())),
+                        ends_items: false,
                     })
                     .collect();
                 let answer = store.store.record(&completions, b"output", false, patient());
