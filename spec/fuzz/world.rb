@@ -34,6 +34,11 @@ module Fuzz
         [[name, 0], [name, 1], made]
       end
 
+      # @return [Enumerator::Lazy] the same
+      def lazy(...)
+        list(...).lazy
+      end
+
       # @return [Array] the output for an item
       def map(name, edition, item, given)
         raise Broken, name.name if state[:broken].include?([name, item.last])
@@ -48,7 +53,7 @@ module Fuzz
         when :no then false
         when :day then context[:day] == 1
         when :flip then state[:flips].include?(name)
-        else id(given).to_i(16).even?
+        else id(given).to_s.to_i(16).even?
         end
       end
 
