@@ -174,7 +174,7 @@ module Flowline
     # @param id [Integer] a step that is called for each item
     # @return [Array<Integer>] the same without the source of its items
     # @api private
-    def inputs_beside_items(id)
+    def other_inputs(id)
       step = steps[id]
       positions(step.depends_on.reject.with_index { |_, place| step.labels[place] == step.each })
     end

@@ -137,19 +137,19 @@ module Fuzz
         @tally[step.status] += 1
         @tally[:unknown] += 1 if plan[step.name].action == :unknown
         [ending(plan, result, step, options), (made(result, step, options) if step.output?), (failure(step) if step.failed?),
-         (needless(step) if again)].compact
+         (needless(result, step) if again)].compact
       end
       @last = (result unless options[:checkpoint] == false)
       found
     end
 
-    # A step that the run before had completed is not called again for the same.
-    def needless(ended)
+    # A step that the run before had completed is not called again for the same. After a failure, clean-up is due again.
+    def needless(result, ended)
       step = @steps[ended.name]
       before = @last[ended.name]
       return unless @scenario[:unique] && ended.status == :succeeded && %i[succeeded restored].include?(before.status)
       return if step[:checkpoint] == false || step[:list] == :lazy || step[:blind] || keyed?(step)
-      return if step[:deps].any? { |name| @steps[name][:list] == :lazy } # Nothing tells those apart.
+      return if step[:deps].any? { |name| @steps[name][:list] == :lazy || !(result[name].output? || result[name].skipped?) }
 
       tell = ->(output) { productions(step, output).map { |made| made.values_at(1, 2, 4..) } }
       "#{ended.name} was called again for the same" if tell.call(before.output) == tell.call(ended.output)
@@ -225,7 +225,7 @@ module Fuzz
       "#{name} is #{ended.status} of other items" if step[:each] && result[step[:each]].output? && made.map(&:last) != result[step[:each]].output.to_a.map { |item| World.id(item) }
     end
 
-    # What tells of what an output was made of.
+    # Returns the parts of an output that say of what it was made.
     def productions(step, output)
       return output if step[:each]
 

@@ -3,7 +3,7 @@
 require_relative "world"
 
 module Fuzz
-  # A pipeline and what is done with it, as data: it prints as code that {Plan.check} replays.
+  # A pipeline and its runs, as data: it prints as code that {Plan.check} replays.
   #
   # - +name+: of the pipeline, or +nil+; +unique+: whether no two productions of an output are equal
   # - +steps+, by name: +deps+, and what {Definition#step} takes; +day+: whether it takes the param; +list+, or

@@ -3,8 +3,8 @@
 require "flowline"
 
 module Fuzz
-  # What the steps of a scenario do, and what they can see: a step's output says what it was made of. Blocks reach it by
-  # this constant, so that a change of it is no change of their code.
+  # The work of a scenario's steps: an output says of which others it was made. Blocks reach it by this constant, so that
+  # a change of its state is no change of their code.
   module World
     # Raised by steps that are broken.
     Broken = Class.new(StandardError)

@@ -11,7 +11,7 @@ module Flowline
 
       # @return [String] that of the step
       attr_reader :imprint
-      # @return [Array<String>] the tokens of what it depends on beside the source of the items (see {Provenance})
+      # @return [Array<String>] the tokens of its dependencies, without the source of the items (see {Provenance})
       attr_reader :made_of
       # @return [Integer] how many there are
       attr_reader :size

@@ -212,7 +212,7 @@ module Flowline
         true
       end
 
-      # What is recorded of a step beside its output: the digest of the step, the token of the output, and what it was made of.
+      # Packs the digest of the step, the token of its output, and the tokens it was made of.
       def mark(id)
         [@imprints[id], @provenance.token(id), *@provenance.made_of(id)].join(" ")
       end
