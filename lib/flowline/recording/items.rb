@@ -43,7 +43,6 @@ module Flowline
         0...(@digests.bytesize / SIZE)
       end
 
-      # @param position [Integer]
       # Also recognises the item by what it is after its call.
       # @param position [Integer]
       # @param digest [String, nil]

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "Recorded items", executor: :in_process do
+RSpec.describe "Recorded items", executor: :sequential do
   let(:state) { { broken: true, calls: [] } }
 
   # Items that remember what was asked of them.

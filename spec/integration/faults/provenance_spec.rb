@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "A resumed run", executor: :in_process do
+RSpec.describe "A resumed run", executor: :sequential do
   let(:state) { { down: true, number: 1, calls: [] } }
 
   def ran
