@@ -204,7 +204,8 @@ module Flowline
     private
 
     def positions(names)
-      names.flat_map { |name| ends(name) }.uniq.map { |name| index[name] }
+      names = names.flat_map { |name| ends(name) }.uniq unless groups.empty?
+      names.map { |name| index[name] }
     end
 
     def pick(source, outputs)

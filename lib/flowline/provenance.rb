@@ -69,10 +69,10 @@ module Flowline
     end
 
     def make(id)
-      outcome, = @run.step(id)
-      return NOTHING if Recording.skipped?(@dag.steps[id], outcome.to_s)
+      output = @outputs[id]
+      return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @run.step(id).first.to_s)
 
-      (Provenance.content(@outputs[id]) if @caching.caches_output?(id)) || "#{@context.run_id}/#{id}"
+      (Provenance.content(output) if @caching.caches_output?(id)) || "#{@context.run_id}/#{id}"
     end
   end
 end

@@ -94,7 +94,7 @@ module Flowline
         return @store.call(:step, *row, durable: durable?) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? +"" : dump(step, output)
-        @repeated[id] = bytes.empty? || @pipeline.dag.inputs(id).any? { |before| @repeated[before] }
+        @repeated[id] = true if bytes.empty? || (!@repeated.empty? && @pipeline.dag.inputs(id).any? { |before| @repeated[before] })
         operation = step.each && !@repeated[id] ? :complete_each : :complete # Else its items are still of use.
         @store.call(operation, *row, @checkpoint, mark(id), payload: bytes, durable: durable?)
       end
