@@ -174,7 +174,7 @@ module Flowline
     # @param id [Integer] a step that is called for each item
     # @return [Array<Integer>] the same without the source of its items
     # @api private
-    def inputs_beside_items(id)
+    def other_inputs(id)
       step = steps[id]
       positions(step.depends_on.reject.with_index { |_, place| step.labels[place] == step.each })
     end
@@ -204,7 +204,8 @@ module Flowline
     private
 
     def positions(names)
-      names.flat_map { |name| ends(name) }.uniq.map { |name| index[name] }
+      names = names.flat_map { |name| ends(name) }.uniq unless groups.empty?
+      names.map { |name| index[name] }
     end
 
     def pick(source, outputs)

@@ -17,7 +17,7 @@ module Flowline
     # Who sees to it that items are made; nobody, if they are all there.
     # @return [Feeder, nil]
     attr_accessor :feeder
-    # What is recorded of its items, if this run may use it.
+    # Its recorded items that this run may use.
     # @return [Recording::Items, nil]
     attr_accessor :recorded
 

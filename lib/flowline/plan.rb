@@ -12,9 +12,9 @@ module Flowline
   #   plan[:fetch].action # => :restore
   #   puts plan
   class Plan
-    # What will happen to a step: +action+ is +:run+, +:restore+ (from the checkpoint), +:reuse+ (from the cache),
-    # +:skip+ or +:unknown+ (depends on outputs that are not there yet); +reason+ is a sentence or nil; +expected+
-    # are the seconds it took on average so far, or nil.
+    # What will happen to a step, as long as nothing fails: +action+ is +:run+, +:restore+ (from the checkpoint; from the
+    # cache after a step that does not run), +:reuse+ (from the cache), +:skip+ or +:unknown+ (only the run can show it);
+    # +reason+ is a sentence or nil; +expected+ are the seconds it took on average so far, or nil.
     Step = Struct.new(:name, :action, :reason, :expected)
 
     # @param pipeline [Pipeline]

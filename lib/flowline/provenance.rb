@@ -1,14 +1,13 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What the outputs of a run were made of.
+  # The provenance of a run's outputs.
   #
-  # Each output has a token, which names the production that it comes from. Next to an output, its token is recorded
-  # and what it was made of: the tokens that its dependencies had when the step ran. A recorded output is restored only
-  # if the dependencies have those tokens again.
+  # Each output has a token, which names the production that it comes from. An output is recorded with its token and
+  # with those that the step's dependencies had when it ran. It is restored only if they have the same ones again.
   #
   # - A step that was called has a token that no other production has, in this run or any other.
-  # - A cached step has the digest of its output: what a cache has now can be compared with what it had then.
+  # - A cached step has the digest of its output, so that the value a cache has now can be compared with that of then.
   # - A step without an output, whose dependents get +nil+, has always the same one.
   # - A restored step has the token that was recorded.
   #
@@ -54,7 +53,7 @@ module Flowline
     # @param id [Integer] a step that is called for each item
     # @return [Array<String>] the tokens of the other dependencies: an item is known by its position and digest
     def items_made_of(id)
-      tokens(@dag.inputs_beside_items(id))
+      tokens(@dag.other_inputs(id))
     end
 
     # @param output [Object] of a cached step
@@ -70,10 +69,10 @@ module Flowline
     end
 
     def make(id)
-      outcome, = @run.step(id)
-      return NOTHING if Recording.skipped?(@dag.steps[id], outcome.to_s)
+      output = @outputs[id]
+      return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @run.step(id).first.to_s)
 
-      (Provenance.content(@outputs[id]) if @caching.caches_output?(id)) || "#{@context.run_id}/#{id}"
+      (Provenance.content(output) if @caching.caches_output?(id)) || "#{@context.run_id}/#{id}"
     end
   end
 end

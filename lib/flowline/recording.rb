@@ -9,7 +9,7 @@ module Flowline
     autoload :Stored, "#{__dir__}/recording/stored"
 
     # A step that ended well: its imprint then, its output, and why that cannot be had, if so; the token of its output, and
-    # what it was made of (see {Provenance}).
+    # the tokens it was made of (see {Provenance}).
     Entry = Struct.new(:imprint, :output, :problem, :token, :made_of)
     NO_OUTPUT = "no output of it was recorded"
     LEFT_OUT = "not_selected"
@@ -94,7 +94,7 @@ module Flowline
       identity unless @request.params.empty? && @request.values.empty? && !@request.input?
     end
 
-    # Removes what is of no more use, before the steps run again.
+    # Removes records that are of no more use, before the steps run again.
     # @param outputs [Array<Symbol>] the steps whose outputs are
     # @param mapped [Array<Symbol>] the steps whose items are
     # @return [void]
@@ -152,7 +152,7 @@ module Flowline
 
     private
 
-    # Items that stay in memory by reference may have been changed by their calls.
+    # Recognises items by their present content, too: in memory they are the objects that their calls may have changed.
     def recognise_changed(result)
       items.each do |name, items|
         step = @pipeline.dag[name]
@@ -175,7 +175,7 @@ module Flowline
       result.skipped? && result.reason != :not_selected
     end
 
-    # What is left of a step: what there was, unless it ran again and that was removed.
+    # Returns the record of a step. One that did not end well keeps its former one, unless that was removed.
     def entry(id, result)
       known = @entries[result.name]
       return known if (known && result.status == :restored) || !(result.output? || passed_over?(result))

@@ -100,7 +100,7 @@ module Fuzz
     def block(name, step)
       edition = @editions[name]
       @edit[name] = ->(number) { edition = number }
-      kind = step[:list] ? :list : :make
+      kind = { true => :list, :lazy => :lazy }.fetch(step[:list], :make)
       if step[:each] then ->(item, **given) { World.map(name, edition, item, given) }
       elsif step[:blind] then step[:day] ? ->(day:) { World.public_send(kind, name, edition, day, {}) } : -> { World.public_send(kind, name, edition, nil, {}) }
       elsif step[:day] then ->(day:, **given) { World.public_send(kind, name, edition, day, given) }
@@ -132,11 +132,27 @@ module Fuzz
       return refusals(plan, result) if plan.is_a?(Flowline::Error) || result.is_a?(Flowline::Error)
 
       @selection = Flowline::Selection.new(@pipeline.dag, options[:only], options[:from])
-      result.steps.flat_map do |step|
+      again = @last && plan.to_h[:resumes] == @last.run_id && options[:resume] && !options[:only] && !options[:from]
+      found = result.steps.flat_map do |step|
         @tally[step.status] += 1
         @tally[:unknown] += 1 if plan[step.name].action == :unknown
-        [ending(plan, result, step, options), (made(result, step, options) if step.output?), (failure(step) if step.failed?)].compact
+        [ending(plan, result, step, options), (made(result, step, options) if step.output?), (failure(step) if step.failed?),
+         (needless(result, step) if again)].compact
       end
+      @last = (result unless options[:checkpoint] == false)
+      found
+    end
+
+    # A step that the run before had completed is not called again for the same. After a failure, clean-up is due again.
+    def needless(result, ended)
+      step = @steps[ended.name]
+      before = @last[ended.name]
+      return unless @scenario[:unique] && ended.status == :succeeded && %i[succeeded restored].include?(before.status)
+      return if step[:checkpoint] == false || step[:list] == :lazy || step[:blind] || keyed?(step)
+      return if step[:deps].any? { |name| @steps[name][:list] == :lazy || !(result[name].output? || result[name].skipped?) }
+
+      tell = ->(output) { productions(step, output).map { |made| made.values_at(1, 2, 4..) } }
+      "#{ended.name} was called again for the same" if tell.call(before.output) == tell.call(ended.output)
     end
 
     def attempt
@@ -200,14 +216,20 @@ module Fuzz
       step = @steps[name]
       return if keyed?(step) || !@selection.wanted?(@pipeline.dag.index[name])
 
-      made = step[:each] ? ended.output : [ended.output]
-      made = made.first.last(1) if step[:list]
+      made = productions(step, ended.output)
       given = step[:blind] ? {} : (step[:deps] - [step[:each]]).to_h { |input| [input, World.id(result[input].output)] }
       day = options[:day] if step[:day]
       wrong = made.find { |_, edition, with, _, of| edition != @editions[name] || with != day || !same?(result, of.to_h, given) }
       return "#{name} is #{ended.status} as #{wrong.inspect}, and the run has #{[@editions[name], day, given].inspect}" if wrong
 
-      "#{name} is #{ended.status} of other items" if step[:each] && result[step[:each]].output? && made.map(&:last) != result[step[:each]].output.map { |item| World.id(item) }
+      "#{name} is #{ended.status} of other items" if step[:each] && result[step[:each]].output? && made.map(&:last) != result[step[:each]].output.to_a.map { |item| World.id(item) }
+    end
+
+    # Returns the parts of an output that say of what it was made.
+    def productions(step, output)
+      return output if step[:each]
+
+      step[:list] ? output.to_a.last(1) : [output]
     end
 
     # An output that is left out cannot be compared.

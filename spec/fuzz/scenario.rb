@@ -3,11 +3,11 @@
 require_relative "world"
 
 module Fuzz
-  # A pipeline and what is done with it, as data: it prints as code that {Plan.check} replays.
+  # A pipeline and its runs, as data: it prints as code that {Plan.check} replays.
   #
   # - +name+: of the pipeline, or +nil+; +unique+: whether no two productions of an output are equal
-  # - +steps+, by name: +deps+, and what {Definition#step} takes; +day+: whether it takes the param; +list+; +blind+:
-  #   whether it takes nothing of its dependencies
+  # - +steps+, by name: +deps+, and what {Definition#step} takes; +day+: whether it takes the param; +list+, or
+  #   +:lazy+, which is never recorded in a store; +blind+: whether it takes nothing of its dependencies
   # - +runs+: +options+ of the run; +edits+ of steps' code, +rewire+ of dependencies, +broken+ steps, +flips+ of
   #   conditions, +clear+: whether the caches are cleared before
   class Scenario
@@ -50,7 +50,7 @@ module Fuzz
       lists = deps.select { |name| @steps[name][:list] }
       step = { deps: deps }
       step[:each] = pick(*lists) if lists.any? && chance(60)
-      step[:list] = true if !step[:each] && chance(25)
+      step[:list] = pick(true, true, :lazy) if !step[:each] && chance(25)
       step[:day] = true if !step[:each] && chance(20)
       step[:blind] = true if !step[:each] && chance(8)
       step.merge(options(step))

@@ -3,8 +3,8 @@
 require "flowline"
 
 module Fuzz
-  # What the steps of a scenario do, and what they can see: a step's output says what it was made of. Blocks reach it by
-  # this constant, so that a change of it is no change of their code.
+  # The work of a scenario's steps: an output says of which others it was made. Blocks reach it by this constant, so that
+  # a change of its state is no change of their code.
   module World
     # Raised by steps that are broken.
     Broken = Class.new(StandardError)
@@ -34,6 +34,11 @@ module Fuzz
         [[name, 0], [name, 1], made]
       end
 
+      # @return [Enumerator::Lazy] the same
+      def lazy(...)
+        list(...).lazy
+      end
+
       # @return [Array] the output for an item
       def map(name, edition, item, given)
         raise Broken, name.name if state[:broken].include?([name, item.last])
@@ -48,7 +53,7 @@ module Fuzz
         when :no then false
         when :day then context[:day] == 1
         when :flip then state[:flips].include?(name)
-        else id(given).to_i(16).even?
+        else id(given).to_s.to_i(16).even?
         end
       end
 

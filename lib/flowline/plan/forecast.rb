@@ -5,10 +5,10 @@ require_relative "objections"
 
 module Flowline
   class Plan
-    # Works out what may become of each step, each after those it depends on.
+    # Works out how each step may end, each after those it depends on.
     #
-    # A step that takes part is restored if nothing speaks against it, else reused from its cache, else called. What
-    # depends on something that only the run will show is left open: the runner decides it when the step is ready, by
+    # A step that takes part is restored if nothing speaks against it, else reused from its cache, else called. If that
+    # depends on something that only the run will show, it is left open: the runner decides when the step is ready, by
     # the same rules. A step that does not take part is never called. Its output comes from the checkpoint in any case,
     # or from the cache, if a step that takes part needs it.
     # @api private
@@ -80,7 +80,7 @@ module Flowline
         @recorded ||= "recorded in run #{@recording.resumed}"
       end
 
-      # What a step that is not restored need not be called for.
+      # Spares a call: the step is skipped for sure, or its cache has the output or may have it.
       # @return [Outlook, nil]
       def spare(id)
         return Outlook.new(:skip, "#{names(absent(id, :surely))} will have no output", [Provenance::NOTHING], :surely) if absence(id) == :surely
@@ -110,12 +110,12 @@ module Flowline
         [@caching.caches_output?(id) ? :any : :new, *(Provenance::NOTHING if @dag.steps[id].optional?)]
       end
 
-      # What is recorded of a step's items, if it may be used.
+      # Uses the recorded items of a step, unless something speaks against that.
       # @return [String, nil]
       def partly(id)
         items = @recording.items[@dag.steps[id].name]
         return if items.nil? || @selection.rerun?(id) || @objections.changed?(id, items)
-        return if @objections.remade(items.made_of, @dag.inputs_beside_items(id))
+        return if @objections.remade(items.made_of, @dag.other_inputs(id))
 
         why = @objections.unseen(id) and return why
         @items[id] = items

@@ -2,7 +2,7 @@
 
 module Flowline
   class Plan
-    # The reasons why what is recorded of a step is not restored. This is the only place that knows any.
+    # All reasons against restoring a step, and no other place knows any.
     # @api private
     class Objections
       CODE = "its code, conditions, dependencies, captured values or version changed"

@@ -2,7 +2,7 @@
 
 module Flowline
   class Plan
-    # What may become of a step in a run, as far as can be known before it.
+    # The ways a step may end in a run, as far as they can be known before it.
     #
     # +tokens+ are those that the step may end with (see {Provenance}): +:new+ stands for one that no recorded output
     # was made of, +:any+ for one that is not known yet. +absence+ says whether the step ends without an output, other

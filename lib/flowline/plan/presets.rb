@@ -2,7 +2,7 @@
 
 module Flowline
   class Plan
-    # What a run takes over from its plan: what ends before it begins, and what it keeps to where the plan could not decide.
+    # The part of a plan that its run takes over: outputs that are there before it begins, and records that it may use.
     # @api private
     class Presets
       # @return [Hash{Integer => Object}] the outputs of the steps that are restored before the run begins

@@ -11,7 +11,7 @@ module Flowline
 
       # @return [String] that of the step
       attr_reader :imprint
-      # @return [Array<String>] the tokens of what it depends on beside the source of the items (see {Provenance})
+      # @return [Array<String>] the tokens of its dependencies, without the source of the items (see {Provenance})
       attr_reader :made_of
       # @return [Integer] how many there are
       attr_reader :size
@@ -43,7 +43,6 @@ module Flowline
         0...(@digests.bytesize / SIZE)
       end
 
-      # @param position [Integer]
       # Also recognises the item by what it is after its call.
       # @param position [Integer]
       # @param digest [String, nil]

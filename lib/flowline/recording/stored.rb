@@ -97,7 +97,7 @@ module Flowline
         return write([[row]]) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? "" : dump(step, output)
-        @repeated[id] = bytes.empty? || @pipeline.dag.inputs(id).any? { |before| @repeated[before] }
+        @repeated[id] = true if bytes.empty? || (!@repeated.empty? && @pipeline.dag.inputs(id).any? { |before| @repeated[before] })
         ends_items = step.each && !@repeated[id] # Otherwise its items are still of use.
         write([*passed, [row, record(id, "succeeded"), ends_items]], bytes)
       end

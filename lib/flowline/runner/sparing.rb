@@ -5,13 +5,13 @@ module Flowline
   class Runner
     private
 
-    # What the plan could not decide is decided here, by the same rules.
+    # Decides what the plan left open.
     # @return [Boolean] whether the step has ended
     def spared?(id)
       restored?(id) || skipped?(id) || found?(id)
     end
 
-    # A step is restored if it was made of what this run has. Else what was recorded goes before the step runs again.
+    # Restores a step if it was made of the outputs that this run has. Else its record is removed before it runs again.
     def restored?(id)
       entry = @presets&.open&.[](id) or return false
       unless entry.made_of == @provenance.made_of(id)
@@ -32,7 +32,7 @@ module Flowline
       true
     end
 
-    # The plan has decided by what it found.
+    # Uses what the plan found in the cache, since it decided by that.
     def found?(id)
       @presets&.found&.key?(id) ? end_with(id, @presets.found[id], :cached) : false
     end

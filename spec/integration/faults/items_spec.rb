@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "Recorded items", executor: :in_process do
+RSpec.describe "Recorded items", executor: :sequential do
   let(:state) { { broken: true, calls: [] } }
 
   # Items that remember what was asked of them.
@@ -31,7 +31,7 @@ RSpec.describe "Recorded items", executor: :in_process do
 
   [nil, "items"].each do |name|
     context name ? "in the store" : "in memory" do
-      it "are recognised on resume although their block changed them" do
+      it "are recognised on resume if their block changed the items" do
         p = pipeline(name, -> { Array.new(4) { |n| { n: n } } }) { |row| row[:out] = row.delete(:n).to_i * 2 }
         p.run
         expect(ran).to eq([0, 2, 4])
@@ -40,7 +40,7 @@ RSpec.describe "Recorded items", executor: :in_process do
         expect(ran.size).to eq(2)
       end
 
-      it "are recognised on resume although they remembered something when they were used" do
+      it "are recognised on resume if the items memoised something when they were used" do
         p = pipeline(name, -> { Array.new(4) { |n| Row.new(n) } }, &:double)
         p.run
         expect(ran).to eq([0, 2, 4])
@@ -49,7 +49,7 @@ RSpec.describe "Recorded items", executor: :in_process do
         expect(ran).to eq([4, 6])
       end
 
-      it "are recognised after a retry although their first attempt changed them" do
+      it "are recognised on resume if their first attempt changed the items and the second one succeeded" do
         p = pipeline(name, -> { [[0], [1], [2], [3]] }, retries: 1) do |row|
           row << :tried
           raise "again" if row.size == 2
@@ -63,7 +63,7 @@ RSpec.describe "Recorded items", executor: :in_process do
         expect(ran).to eq([4, 6])
       end
 
-      it "are recognised when their source is made again" do
+      it "are recognised on resume if their source is a lazy enumerator" do
         p = pipeline(name, -> { Array.new(4) { |n| [n] }.each.lazy.map(&:dup) }) { |row| row.push(:done).first * 2 }
         p.run
         expect(ran).to eq([0, 2, 4])
@@ -72,7 +72,7 @@ RSpec.describe "Recorded items", executor: :in_process do
         expect(ran).to eq([4, 6])
       end
 
-      it "are not recognised once the source has others" do
+      it "are not recognised on resume if the source returns other items" do
         rows = [[0], [1], [2], [3]]
         p = pipeline(name, -> { rows.map(&:dup) }, checkpoint: false) { |row| row.push(:done).first * 2 }
         p.run
@@ -85,7 +85,7 @@ RSpec.describe "Recorded items", executor: :in_process do
     end
   end
 
-  it "are digested once each, and only where they are recorded" do
+  it "cost one digest an item, and none where nothing is recorded" do
     digested = []
     allow(Flowline::Digest).to(receive(:try).and_wrap_original { |original, value| digested.push(value) && original.call(value) })
     p = pipeline("items", -> { %w[0 1 2 3] }) { |row| row.to_i * 2 }

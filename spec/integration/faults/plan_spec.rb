@@ -2,7 +2,7 @@
 
 require_relative "../../fuzz/plan"
 
-RSpec.describe "A plan is what the run does", executor: :in_process do
+RSpec.describe "A plan that its run keeps to", executor: :in_process do
   let(:state) { { asked: 0 } }
   let(:cache) { Flowline::Cache::Memory.new }
 
@@ -13,7 +13,7 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     plan.steps.to_h { |step| [step.name, [step.action, result[step.name].status]] }
   end
 
-  it "leaves open what depends on a step that its condition may skip" do
+  it "says unknown of steps after one that its condition may skip" do
     p = Flowline.define do |d|
       d.step(:a, when: -> { state[:on] }) { 1 }
       d.step(:b, depends_on: :a) { |a| a }
@@ -29,7 +29,7 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     expect(planned(p).values.map(&:last)).to all(eq(:succeeded))
   end
 
-  it "leaves open a cached step that has a condition" do
+  it "says unknown of a cached step that has a condition" do
     p = Flowline.define(cache: cache) do |d|
       d.step(:a, cache: true, when: -> { (state[:asked] += 1) < 2 }) { 1 }
       d.step(:b, depends_on: :a) { |a| a }
@@ -38,7 +38,7 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     expect([planned(p), p.run(dry_run: true)[:a].reason]).to eq([{ a: %i[unknown skipped], b: %i[unknown skipped] }, "when: will tell"])
   end
 
-  it "skips what comes after a step that was skipped and is not selected" do
+  it "says skip of steps after one that was skipped and is not selected" do
     p = Flowline.define(name: "skipped", keep_checkpoint: true) do |d|
       d.step(:off, when: -> { false }) { 1 }
       d.step(:b, depends_on: :off) { |off| off }
@@ -49,7 +49,7 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     expect(p.run(only: :b, dry_run: true)[:b].reason).to eq("off will have no output")
   end
 
-  it "asks no condition of a step that is not selected for what its cache has" do
+  it "says reuse of a cached step that is not selected, whose condition is not asked" do
     p = Flowline.define(name: "unasked", cache: cache) do |d|
       d.step(:a, cache: true, when: -> { (state[:asked] += 1) < 2 }) { 1 }
       d.step(:b, depends_on: :a) { |a| a }
@@ -58,7 +58,7 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     expect([planned(p, only: :b), state[:asked]]).to eq([{ a: %i[reuse cached], b: %i[run succeeded] }, 1])
   end
 
-  it "restores what is found in the cache of a step that comes after one that is not there" do
+  it "says restore of a step whose output is found in the cache after a step that does not run" do
     p = Flowline.define(name: "behind", cache: cache) do |d|
       d.step(:a) { Object.new }
       d.step(:b, depends_on: :a, cache: true) { 2 }
@@ -68,7 +68,7 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     expect(planned(p, only: :c)).to eq(a: %i[skip skipped], b: %i[restore restored], c: %i[run succeeded])
   end
 
-  it "refuses what the run refuses, unless only a key: could show it" do
+  it "is refused where the run is, unless only a key: could show it" do
     p = Flowline.define(name: "refused", cache: cache) do |d|
       d.step(:a) { 1 }
       d.step(:b, depends_on: :a, cache: { key: -> { 1 } }) { |a| a }
@@ -80,7 +80,7 @@ RSpec.describe "A plan is what the run does", executor: :in_process do
     expect { p.run(from: :b) }.to raise_error(Flowline::CheckpointError, /output of a/)
   end
 
-  it "is the same in any scenario (more of them: rake fuzz:plan)" do
+  it "has no difference in scenarios at random (more: rake fuzz:plan)" do
     seed = RSpec.configuration.seed
     found, tally = Fuzz::Plan.run(200, seed)
     expect(found).to be_empty, -> { "with seed #{seed}:\n#{found.map { |number, scenario, what| Fuzz::Plan.show(number, scenario, what) }.join("\n")}" }

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "What a restored output was made of", executor: :in_process do
+RSpec.describe "A resumed run", executor: :sequential do
   let(:state) { { down: true, number: 1, calls: [] } }
 
   def ran
@@ -29,7 +29,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
 
   [nil, "provenance"].each do |name|
     context name ? "in the store" : "in memory" do
-      it "is not an earlier output of a step that only: ran again" do
+      it "runs a step again whose dependency ran again by only:" do
         p = etl(name)
         p.run
         p.run(only: :fetch)
@@ -40,7 +40,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
         expect([ran, result[:load].output.uniq.size]).to eq([[:transform], 1])
       end
 
-      it "is not an earlier output of a step that runs again because it is not recorded" do
+      it "runs a step again whose dependency runs again because it is not recorded" do
         p = etl(name, checkpoint: false)
         p.run
         up
@@ -48,7 +48,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
         expect([ran, result[:load].output.uniq.size]).to eq([%i[fetch transform], 1])
       end
 
-      it "is what is restored while it runs again on another branch" do
+      it "restores a branch while an unrecorded step on another one runs again" do
         p = Flowline.define(name: name, on_error: :continue) do |d|
           d.step(:a) { note(:a) }
           d.step(:side, depends_on: :a) { |a| note(:side, a) }
@@ -61,7 +61,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
         expect(outcomes(p.run(resume: true))).to eq(a: :restored, side: :restored, b: :succeeded, both: :succeeded, last: :succeeded)
       end
 
-      it "is still nothing when a condition skips a step again, or a step fails again that may" do
+      it "restores a step that ran without outputs as long as they are missing again: skipped by a condition, or failed as optional" do
         asked = []
         p = Flowline.define(name: name, on_error: :continue) do |d|
           d.step(:off, when: -> { asked.push(1).size > 2 }) { 1 }
@@ -79,7 +79,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
         expect([outcomes(result), ran]).to eq([{ off: :succeeded, shaky: :failed, made: :succeeded, last: :succeeded }, [:made]])
       end
 
-      it "is not come back to after a run found that it was made of something else, and failed" do
+      it "restores no older output after a run that replaced it and failed" do
         p = Flowline.define(name: name, on_error: :continue) do |d|
           d.step(:a, when: -> { state[:wanted] }) { 1 }
           d.step(:b, depends_on: :a, run_if: :always) { |a| state[:down] == :b ? raise("down") : note(:b, a) }
@@ -92,7 +92,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
         expect([p.run(resume: true)[:c].output.last, ran]).to eq([1, %i[b b]])
       end
 
-      it "is said of an output that only: keeps although it was made of another" do
+      it "warns of an output that only: keeps although its dependency ran again" do
         p = etl(name)
         p.run
         p.run(only: :fetch)
@@ -104,7 +104,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
     end
   end
 
-  it "is not an earlier output of a step whose output holds a secret, or cannot be serialised" do
+  it "runs a step again whose dependency has an output that holds a secret or cannot be serialised" do
     [->(token) { [token, state[:number] += 1] }, ->(_) { [-> {}, state[:number] += 1] }].each do |output|
       state[:down] = true
       p = Flowline.define(name: "secret") do |d|
@@ -120,7 +120,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
     end
   end
 
-  describe "from a cache" do
+  describe "with a cached step" do
     let(:cache) { Flowline::Cache::Memory.new }
 
     # The cached step returns what the state has as its value.
@@ -134,7 +134,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
 
     before { state[:value] = 1 }
 
-    it "is the same if the cache has an equal value, whoever put it there" do
+    it "restores its dependents if a new call returns an equal output" do
       2.times { cached.run }
       cache.clear
       up
@@ -143,7 +143,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
       expect([outcomes(cached.run(resume: true)), ran]).to eq([{ rate: :succeeded, price: :restored, last: :succeeded }, []])
     end
 
-    it "is another once the cache has another value" do
+    it "runs its dependents again if a new call returns another output" do
       2.times { cached.run }
       cache.clear
       state[:value] = 2
@@ -152,7 +152,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
       expect([result[:last].output, ran]).to eq([20, [:price]])
     end
 
-    it "is another once another run has put another value there under the same key" do
+    it "runs its dependents again if another run has stored another output under the same key" do
       2.times { cached(key: -> { 7 }).run }
       cache.clear
       state[:value] = 2
@@ -162,7 +162,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
       expect([outcomes(result), result[:last].output, ran]).to eq([{ rate: :cached, price: :succeeded, last: :succeeded }, 20, [:price]])
     end
 
-    it "is what the plan of the run found, even if the cache loses it before it is used" do
+    it "uses the output that the plan found in the cache, even if the cache loses it before the step is ready" do
       2.times { cached.run }
       up
       p = Flowline.define(name: "cached", cache: cache) do |d|
@@ -173,7 +173,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
     end
   end
 
-  describe "of items" do
+  describe "with a step for each item" do
     # Maps what rows has, and fails at the third item as long as the state is down.
     def mapped(name, rows, **config)
       Flowline.define(name: name, on_error: :continue) do |p|
@@ -188,7 +188,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
       context name ? "in the store" : "in memory" do
         before { state[:down] = :map }
 
-        it "does not matter as for their source, which may be made again" do
+        it "restores items although their source runs again" do
           p = mapped(name, -> { (0..3).lazy.map(&:itself) })
           p.run
           up
@@ -196,7 +196,7 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
           expect([ran, result[:map].output.map(&:first)]).to eq([[2, 3], [0, 1, 2, 3]])
         end
 
-        it "does not matter as for their source, even if all of them had ended" do
+        it "restores items although their source runs again, if all of them had completed, too" do
           state[:down] = true
           p = mapped(name, -> { (0..3).lazy.map(&:itself) })
           p.run
@@ -205,14 +205,14 @@ RSpec.describe "What a restored output was made of", executor: :in_process do
           expect(ran).to eq([])
         end
 
-        it "is nothing that another dependency no longer has" do
+        it "calls it for all items if another dependency has another output" do
           p = mapped(name, -> { (0..3).to_a }, checkpoint: false)
           p.run
           up
           expect([p.run(resume: true)[:map].output.map(&:last).uniq.size, ran]).to eq([1, [:config, 0, 1, 2, 3]])
         end
 
-        it "is decided when the step is ready, if another dependency has yet to tell" do
+        it "decides about items when the step is ready, if the output of another dependency is unknown before" do
           p = Flowline.define(name: name, on_error: :continue) do |d|
             d.step(:rule, when: -> { state[:wanted] }) { note(:rule) }
             d.step(:rows) { (0..3).to_a }

@@ -2,7 +2,7 @@
 
 module Flowline
   class Plan
-    # Steps that do not take part in a run, and what those that do need of them.
+    # Steps that do not take part in a run: others may need their outputs.
     class Forecast
       # @return [Array<Integer>] the steps whose outputs are needed, and that neither checkpoint nor cache has
       def missing
@@ -21,14 +21,14 @@ module Flowline
           Outlook.new(:skip, "not selected", [entry&.token || Provenance::NOTHING], skipped ? :surely : :never)
       end
 
-      # It is restored whatever it was made of.
+      # Restores an output whatever it was made of, and says so.
       def keep(id, entry)
         why = @objections.although(id, entry) or return restore(id, entry, recorded)
         @warnings << "step #{Name.show(@dag.steps[id].name)} is restored although #{why}"
         restore(id, entry, "#{recorded}; restored although #{why}")
       end
 
-      # What a step that takes part needs of it, from its cache.
+      # Takes an output that a step needs from the cache.
       # @return [Outlook, nil]
       def borrow(id)
         return unless @caching.reads_output?(id)
