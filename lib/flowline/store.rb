@@ -79,11 +79,9 @@ module Flowline
         find(root) || SQLite.existing(root)&.then { |store| add(store) }
       end
 
-      # Where this process has its number: its machine, and there the namespace of process numbers.
-      # @return [String]
+      # @return [String] where this process has its number: its machine, and there the namespace of process numbers
       def host
-        require "etc"
-        @host ||= [Etc.uname[:nodename], namespace].compact.join(" ")
+        @host ||= Native::Store.host.freeze
       end
 
       private
@@ -100,12 +98,6 @@ module Flowline
 
       def real(root)
         File.realpath(root)
-      rescue SystemCallError
-        nil
-      end
-
-      def namespace
-        File.readlink("/proc/self/ns/pid")
       rescue SystemCallError
         nil
       end

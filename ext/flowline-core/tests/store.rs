@@ -497,8 +497,10 @@ mod steps {
     use super::*;
 
     fn finish_with(store: &TestStore, run: i64, steps: Vec<Step>) -> Result<(), StoreError> {
-        let completions: Vec<_> =
-            steps.into_iter().map(|step| Completion { step: Some(step), record: None, ends_items: false }).collect();
+        let completions: Vec<_> = steps
+            .into_iter()
+            .map(|step| Completion { step: Some(step), record: None, ends_items: false })
+            .collect();
         store.store.record(&completions, b"", false, patient()).map(|()| assert!(run > 0))
     }
 
@@ -591,7 +593,12 @@ mod records {
     fn put(store: &TestStore, record: Record, output: &[u8]) {
         store
             .store
-            .record(&[Completion { step: None, record: Some(record), ends_items: false }], output, false, patient())
+            .record(
+                &[Completion { step: None, record: Some(record), ends_items: false }],
+                output,
+                false,
+                patient(),
+            )
             .unwrap();
     }
 

@@ -48,6 +48,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Store", ruby.class_object())?;
     class.undef_default_alloc_func();
     let _ = Store::class(ruby);
+    class.define_singleton_method("host", function!(flowline_core::store::host, 0))?;
     class.define_singleton_method("open", function!(Store::open, 2))?;
     class.define_singleton_method("existing", function!(Store::existing, 2))?;
     class.define_method("there?", method!(Store::is_there, 0))?;

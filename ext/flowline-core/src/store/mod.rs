@@ -19,6 +19,7 @@ mod directory;
 mod error;
 pub mod fork;
 mod locks;
+mod owner;
 mod rows;
 mod runs;
 mod schema;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use error::StoreError;
 pub use locks::Lock;
+pub use owner::host;
 pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step};
 pub use runs::{Claim, Completion, End, Items, Start};
 pub use wait::Wait;

@@ -7,7 +7,7 @@ use rusqlite::params;
 use super::blobs::Prepared;
 use super::rows::{CRASHED, DAMAGED, Found, Payload, RUNNING, Record, Run, Step};
 use super::session::Session;
-use super::{Lock, Store, StoreError, Wait};
+use super::{Lock, Store, StoreError, Wait, owner};
 
 /// History has so many runs of a pipeline at least.
 const HISTORY: i64 = 100;
@@ -194,7 +194,8 @@ impl Store {
                 return Ok(Claim::Changed);
             }
             if !session.acquire(Lock::Checkpoint(run.checkpoint))? {
-                return Ok(Claim::Held(Box::new(run)));
+                // A child that was just forked may still have a copy of the lock of a process that is gone.
+                return if run.alive { Ok(Claim::Held(Box::new(run))) } else { Err(StoreError::TAKEN) };
             }
             mark_crashed(session, &run, true)?;
             Ok(Claim::Claimed)
@@ -321,15 +322,9 @@ impl Store {
 fn select(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> Result<Vec<Run>, StoreError> {
     let sql = format!("SELECT {} FROM runs WHERE {rest}", Run::COLUMNS);
     let mut runs = session.rows(&sql, parameters, Run::read)?;
-    let mut seen = HashMap::new();
     for run in runs.iter_mut().filter(|run| run.status == RUNNING) {
-        let held = match seen.get(&run.checkpoint) {
-            Some(&held) => held,
-            None => session.locks.is_taken(Lock::Checkpoint(run.checkpoint))?,
-        };
-        seen.insert(run.checkpoint, held);
-        run.alive = held;
-        if !held {
+        run.alive = session.locks.is_taken(Lock::Checkpoint(run.checkpoint))? && !owner::is_gone(run);
+        if !run.alive {
             CRASHED.clone_into(&mut run.status);
         }
     }

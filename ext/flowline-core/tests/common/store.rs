@@ -174,7 +174,11 @@ pub fn record(checkpoint: i64, step: &str) -> Record {
 
 /// A step of a run, and its record in the run's checkpoint.
 pub fn completion(run: &Run, position: i64, name: &str) -> Completion {
-    Completion { step: Some(step(run.id, position, name)), record: Some(record(run.checkpoint, name)), ends_items: false }
+    Completion {
+        step: Some(step(run.id, position, name)),
+        record: Some(record(run.checkpoint, name)),
+        ends_items: false,
+    }
 }
 
 /// What ends a run.
