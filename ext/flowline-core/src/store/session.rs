@@ -197,7 +197,10 @@ impl<'a> Session<'a> {
         if self.access == Access::Read {
             return Ok(());
         }
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        if let Err(error) = self.connection.prepare_cached("COMMIT")?.execute([]) {
+            self.undo();
+            return Err(error.into());
+        }
         self.done = true;
         // From here on it is there, whatever else goes wrong.
         self.acquired.clear();
@@ -232,6 +235,18 @@ impl<'a> Session<'a> {
             self.connection.execute_batch("VACUUM")?;
         } else {
             let mut statement = self.connection.prepare("PRAGMA incremental_vacuum")?;
+    /// Overwrites what a failed commit may have written to the log. If only the sync failed, the log has the whole
+    /// transaction, and the next connection that reads the log would take it for committed.
+    fn undo(&mut self) {
+        let run = |sql| self.connection.execute_batch(sql);
+        let _ = run("ROLLBACK");
+        self.done = true;
+        // An update that changes nothing would write nothing.
+        let _ = run("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; UPDATE totals SET cached = cached + 1; \
+                     UPDATE totals SET cached = cached - 1; COMMIT")
+        .or_else(|_| run("ROLLBACK"));
+    }
+
             let mut rows = statement.query([])?;
             while rows.next()?.is_some() {}
         }
