@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::Handle;
+use super::{Handle, StoreError};
 
 /// How many are behind the gate; and whether it is closed.
 static GATE: AtomicUsize = AtomicUsize::new(0);
@@ -109,3 +109,11 @@ fn handles() -> impl Iterator<Item = Arc<Handle>> {
 fn all() -> MutexGuard<'static, Vec<Weak<Handle>>> {
     HANDLES.lock().unwrap_or_else(PoisonError::into_inner)
 }
+/// Closes the same database where other handles of this process have it open. The store is held for writing, so no
+/// thread is in the midst of a transaction; but one may be about to wait for its turn.
+pub(super) fn close_others(handle: &Handle) -> Result<(), StoreError> {
+    let mut others =
+        handles().filter(|other| !std::ptr::eq(Arc::as_ptr(other), handle) && other.root == handle.root);
+    if others.all(|other| other.try_disconnect()) { Ok(()) } else { Err(StoreError::TAKEN) }
+}
+

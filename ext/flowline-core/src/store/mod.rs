@@ -254,6 +254,7 @@ impl Handle {
     fn connect(&self, locks: &Locks) -> Result<Link, StoreError> {
         self.blobs.check_folder()?;
         fork::make_room(self);
+            fork::close_others(self)?;
         let link = match self.open_link(locks) {
             Err(StoreError::Descriptors(_)) => {
                 fork::close_idle(self, 0);
@@ -350,3 +351,11 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
     name.push(ending);
     name.into()
 }
+    /// Closes the database if no thread is using it.
+    fn try_disconnect(&self) -> bool {
+        let Ok(mut parts) = self.parts.try_lock() else { return false };
+        parts.link = None;
+        self.note_open(&parts);
+        true
+    }
+
