@@ -172,6 +172,20 @@ impl Store {
         if !blobs::is_large(bytes.len()) {
             return work(&mut Prepared::inline(bytes));
         }
+        self.0.check_files()?;
+        let answer = self.with_part(bytes, durable, work);
+        if answer.is_err() {
+            self.0.check_files()?; // Otherwise it would fail because there is no such directory.
+        }
+        answer
+    }
+
+    fn with_part<T>(
+        &self,
+        bytes: &[u8],
+        durable: bool,
+        work: impl FnOnce(&mut Prepared) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let lock = self.0.reserve_part()?;
         let _held = Held { store: self, lock: Lock::Part(lock) };
         self.0.blobs.make_folder()?;
