@@ -205,6 +205,17 @@ impl Drop for Held<'_> {
     }
 }
 
+impl Drop for Handle {
+    /// Closes the files behind the gate: a fork in the midst of that would leave the child with a lock of SQLite's
+    /// that no thread releases, and with a copy of the parent's locks that nobody forgets.
+    fn drop(&mut self) {
+        let _pass = fork::enter();
+        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
+        parts.locks.release_all();
+        *parts = Parts::default();
+    }
+}
+
 impl Handle {
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -226,8 +237,8 @@ impl Handle {
         if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
             parts.link = None; // Whatever has failed shall not go on failing.
         }
-        self.open.store(parts.link.is_some(), Ordering::Relaxed);
         parts.locks.leave();
+        self.note_open(&parts);
         answer
     }
 
@@ -240,7 +251,10 @@ impl Handle {
     ) -> Result<T, StoreError> {
         self.check_files()?;
         if parts.link.as_ref().is_some_and(|link| !link.is_current()) {
+            // SQLite shares the index among the connections of a process: all of them have to be closed.
+            parts.locks.hold(parts.locks.access_to_open())?;
             parts.link = None;
+            fork::close_others(self)?;
         }
         let link = match &mut parts.link {
             Some(link) => link,
@@ -268,7 +282,6 @@ impl Handle {
     fn connect(&self, locks: &Locks) -> Result<Link, StoreError> {
         self.blobs.check_folder()?;
         fork::make_room(self);
-            fork::close_others(self)?;
         let link = match self.open_link(locks) {
             Err(StoreError::Descriptors(_)) => {
                 fork::close_idle(self, 0);
@@ -303,8 +316,10 @@ impl Handle {
 
     fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _pass = fork::enter();
+        self.used.store(fork::next_use(), Ordering::Relaxed);
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
+        self.note_open(&parts);
         self.check_files()?;
         work(&mut parts.locks)
     }
@@ -333,12 +348,20 @@ impl Handle {
     }
 
     fn disconnect(&self) {
-        self.parts().link = None;
-        self.open.store(false, Ordering::Relaxed);
+        let mut parts = self.parts();
+        parts.link = None;
+        self.note_open(&parts);
     }
 
     fn forget_locks(&self) {
-        self.parts().locks.forget();
+        let mut parts = self.parts();
+        parts.locks.forget();
+        self.note_open(&parts);
+    }
+
+    /// Notes whether there is a file that could be closed.
+    fn note_open(&self, parts: &Parts) {
+        self.open.store(parts.link.is_some() || parts.locks.is_idle(), Ordering::Relaxed);
     }
 
     fn is_open(&self) -> bool {
@@ -349,12 +372,20 @@ impl Handle {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Closes the database if no thread is using it.
+    fn try_disconnect(&self) -> bool {
+        let Ok(mut parts) = self.parts.try_lock() else { return false };
+        parts.link = None;
+        self.note_open(&parts);
+        true
+    }
+
     /// Closes the files if no thread is using them.
     fn close_if_idle(&self) -> bool {
         let Ok(mut parts) = self.parts.try_lock() else { return false };
         parts.link = None;
         parts.locks.close_if_idle();
-        self.open.store(false, Ordering::Relaxed);
+        self.note_open(&parts);
         true
     }
 }
@@ -365,11 +396,3 @@ fn beside(database: &Path, ending: &str) -> PathBuf {
     name.push(ending);
     name.into()
 }
-    /// Closes the database if no thread is using it.
-    fn try_disconnect(&self) -> bool {
-        let Ok(mut parts) = self.parts.try_lock() else { return false };
-        parts.link = None;
-        self.note_open(&parts);
-        true
-    }
-
