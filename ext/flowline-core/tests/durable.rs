@@ -13,9 +13,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::path::Path;
 
 use common::process::{self, Helper};
-use common::store::{
-    NONE, TempDir, TestStore, blob_name, bytes, describe, large, names, patient, start,
-};
+use common::store::{NONE, TempDir, TestStore, blob_name, bytes, describe, large, names, patient, start};
 use flowline_core::store::{Claim, FILE, INLINE, Run, StoreError};
 use nix::libc;
 
@@ -155,7 +153,10 @@ fn a_file_is_removed_after_the_commit_that_dropped_its_last_reference() {
         NOTES.take();
         let next = start("r2", "p", "i"); // It clears the older records.
         store.store.begin(&next, true, patient()).unwrap();
-        assert_eq!(NOTES.take(), ["sync flowline.db-wal".to_owned(), format!("unlink {}", blob_name(&large(1)))]);
+        assert_eq!(
+            NOTES.take(),
+            ["sync flowline.db-wal".to_owned(), format!("unlink {}", blob_name(&large(1)))]
+        );
     });
 }
 
