@@ -1,5 +1,11 @@
 //! What a store records and gives back: runs, steps, records with their outputs, and a cache.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::type_complexity,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 mod common;
 
@@ -45,7 +51,7 @@ mod runs {
             let expected =
                 Run { id: 1, checkpoint: 1, status: "running".to_owned(), alive: true, ..start.run.clone() };
             assert_eq!(run, expected);
-            assert_eq!(store.runs(Some("p"), 9, patient()).unwrap(), [expected.clone()]);
+            assert_eq!(store.runs(Some("p"), 9, patient()).unwrap(), std::slice::from_ref(&expected));
             assert_eq!(store.latest("p", Some("i"), patient()).unwrap(), Some(expected.clone()));
             let end = End {
                 run: 1,

@@ -228,7 +228,7 @@ mod a_store_of_format_1 {
                 error: Some("boom".to_owned()),
                 alive: false,
             };
-            assert_eq!(store.runs(None, 9, patient()).unwrap(), [run.clone()]);
+            assert_eq!(store.runs(None, 9, patient()).unwrap(), std::slice::from_ref(&run));
             assert_eq!(store.latest("import", Some("same"), patient()).unwrap(), Some(run.clone()));
             let fetch = Step { started: Some(0.25), duration: Some(1.25), ..step(3, 0, "fetch") };
             let load = Step {

@@ -101,6 +101,7 @@ impl Store {
 
     /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, lock: Lock, durable, patience) -> Array`:
     /// the run with its number and its checkpoint. The lock has the checkpoint then.
+    #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn begin(
         ruby: &Ruby,
         rb_self: &Self,
@@ -284,6 +285,7 @@ impl Store {
     }
 
     /// `put(key: String, expires: Float or nil, now: Float, value: String, most: Integer, patience)`: the value is frozen.
+    #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn put(
         ruby: &Ruby,
         rb_self: &Self,

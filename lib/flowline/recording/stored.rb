@@ -191,9 +191,18 @@ module Flowline
           return if run.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run))
 
           held = @request.dry? ? run.alive && run : claim(run)
-          raise LockedError, held if held.is_a?(Store::Run)
-          return load(run) if @request.dry? || held
+          return load(run) if held == true || (@request.dry? && !held)
+
+          refuse(held) if held
         end
+      end
+
+      # Another process that has claimed a run tells in a moment which run it begins.
+      def refuse(held)
+        @refused ||= now
+        raise LockedError, held if held.alive || now - @refused > LAST
+
+        sleep(0.005)
       end
 
       # @return [true, nil, Store::Run]

@@ -60,7 +60,8 @@ module Flowline
       # Takes the checkpoint of a run that is to be resumed.
       # @param run [Run] which {#latest} gave
       # @param lock [Native::Lock] an empty one
-      # @return [true, nil, Run] true: the lock has it; nil: there is a later run; a Run: that one is alive and has it
+      # @return [true, nil, Run] true: the lock has it; nil: there is a later run; a Run: another process has it,
+      #   for that run, or, if that is not alive, for one that has not begun yet
       def claim(run, lock, patience: PATIENCE)
         answer = @native.claim(run.to_a, lock, patience)
         answer.is_a?(Array) ? run_of(answer) : answer

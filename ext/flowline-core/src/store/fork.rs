@@ -15,12 +15,13 @@
 //! A child opens what it needs anew. The gate is one atomic number rather than a lock of the standard library,
 //! because a child must be able to reset it whatever threads its parent had.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::Handle;
+use super::{Handle, StoreError};
 
 /// How many are behind the gate; and whether it is closed.
 static GATE: AtomicUsize = AtomicUsize::new(0);
@@ -34,11 +35,20 @@ static USES: AtomicU64 = AtomicU64::new(0);
 /// So many databases stay open at a time; each takes three descriptors.
 const OPEN: usize = 8;
 
+thread_local! {
+    /// How many passes this thread has; one more while it forks.
+    static PASSES: Cell<usize> = const { Cell::new(0) };
+}
+
 /// The right to be behind the gate.
 pub struct Pass(());
 
-/// Passes the gate.
+/// Passes the gate. A thread that is behind it already does not wait.
 pub fn enter() -> Pass {
+    if PASSES.replace(PASSES.get() + 1) > 0 {
+        GATE.fetch_add(1, Ordering::Acquire);
+        return Pass(());
+    }
     loop {
         let inside = GATE.load(Ordering::Relaxed);
         if inside & CLOSED != 0 {
@@ -53,6 +63,7 @@ pub fn enter() -> Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         GATE.fetch_sub(1, Ordering::Release);
+        PASSES.set(PASSES.get() - 1);
     }
 }
 
@@ -64,16 +75,19 @@ pub fn prepare() {
     while GATE.load(Ordering::Acquire) != CLOSED {
         thread::sleep(PAUSE);
     }
+    PASSES.set(PASSES.get() + 1);
 }
 
 /// To be called right after a fork in the parent, by the thread that forked.
 pub fn parent() {
+    PASSES.set(PASSES.get().saturating_sub(1));
     GATE.store(0, Ordering::Release);
 }
 
 /// To be called right after a fork in the child.
 pub fn child() {
     handles().for_each(|handle| handle.forget());
+    PASSES.set(PASSES.get().saturating_sub(1));
     GATE.store(0, Ordering::Release);
 }
 
@@ -96,6 +110,14 @@ pub(super) fn close_idle(opening: &Handle, but: usize) {
     open.sort_by_key(|handle| handle.last_used());
     let spare = open.len().saturating_sub(but);
     open.iter().filter(|handle| handle.close_if_idle()).take(spare).for_each(drop);
+}
+
+/// Closes the same database where other handles of this process have it open. The store is held for writing, so no
+/// thread is in the midst of a transaction; but one may be about to wait for its turn.
+pub(super) fn close_others(handle: &Handle) -> Result<(), StoreError> {
+    let mut others =
+        handles().filter(|other| !std::ptr::eq(Arc::as_ptr(other), handle) && other.root == handle.root);
+    if others.all(|other| other.try_disconnect()) { Ok(()) } else { Err(StoreError::TAKEN) }
 }
 
 /// The number of a use.

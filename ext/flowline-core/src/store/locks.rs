@@ -129,9 +129,24 @@ impl Locks {
         }
     }
 
+    /// Gives all locks back that this process has. Closing the file is not enough: a child that was just forked may
+    /// have a copy of it for a moment.
+    pub fn release_all(&mut self) {
+        for lock in std::mem::take(&mut self.held) {
+            if let Some(kernel) = &mut self.kernel {
+                let _ = kernel.give_back(lock.offset());
+            }
+        }
+    }
+
+    /// Whether the file is open for no lock.
+    pub fn is_idle(&self) -> bool {
+        self.kernel.is_some() && self.held.is_empty()
+    }
+
     /// Closes the file unless it would drop a lock.
     pub fn close_if_idle(&mut self) {
-        if self.held.is_empty() {
+        if self.is_idle() {
             self.kernel = None;
         }
     }

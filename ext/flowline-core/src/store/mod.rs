@@ -174,6 +174,20 @@ impl Store {
         if !blobs::is_large(bytes.len()) {
             return work(&mut Prepared::inline(bytes));
         }
+        self.0.check_files()?;
+        let answer = self.with_part(bytes, durable, work);
+        if answer.is_err() {
+            self.0.check_files()?; // Otherwise it would fail because there is no such directory.
+        }
+        answer
+    }
+
+    fn with_part<T>(
+        &self,
+        bytes: &[u8],
+        durable: bool,
+        work: impl FnOnce(&mut Prepared) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let lock = self.0.reserve_part()?;
         let _held = Held { store: self, lock: Lock::Part(lock) };
         self.0.blobs.make_folder()?;
@@ -190,6 +204,17 @@ struct Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.store.release(self.lock);
+    }
+}
+
+impl Drop for Handle {
+    /// Closes the files behind the gate: a fork in the midst of that would leave the child with a lock of SQLite's
+    /// that no thread releases, and with a copy of the parent's locks that nobody forgets.
+    fn drop(&mut self) {
+        let _pass = fork::enter();
+        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
+        parts.locks.release_all();
+        *parts = Parts::default();
     }
 }
 
@@ -216,8 +241,8 @@ impl Handle {
         if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
             parts.link = None; // Whatever has failed shall not go on failing.
         }
-        self.open.store(parts.link.is_some(), Ordering::Relaxed);
         parts.locks.leave();
+        self.note_open(&parts);
         answer
     }
 
@@ -232,9 +257,11 @@ impl Handle {
             self.check_files()?; // What writes is checked afterwards.
         }
         if parts.link.as_mut().is_some_and(|link| !link.is_current()) {
-            parts.link = None;
+            // SQLite shares the index among the connections of a process: all of them have to be closed.
             let first = parts.locks.access_to_open();
             parts.locks.hold(first)?;
+            parts.link = None;
+            fork::close_others(self)?;
         }
         let link = match &mut parts.link {
             Some(link) => link,
@@ -295,8 +322,10 @@ impl Handle {
 
     fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _pass = fork::enter();
+        self.used.store(fork::next_use(), Ordering::Relaxed);
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
+        self.note_open(&parts);
         self.check_files()?;
         work(&mut parts.locks)
     }
@@ -329,7 +358,12 @@ impl Handle {
         let mut parts = self.parts();
         parts.link = None;
         parts.locks.forget();
-        self.open.store(false, Ordering::Relaxed);
+        self.note_open(&parts);
+    }
+
+    /// Notes whether there is a file that could be closed.
+    fn note_open(&self, parts: &Parts) {
+        self.open.store(parts.link.is_some() || parts.locks.is_idle(), Ordering::Relaxed);
     }
 
     fn is_open(&self) -> bool {
@@ -340,12 +374,20 @@ impl Handle {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// Closes the database if no thread is using it.
+    fn try_disconnect(&self) -> bool {
+        let Ok(mut parts) = self.parts.try_lock() else { return false };
+        parts.link = None;
+        self.note_open(&parts);
+        true
+    }
+
     /// Closes the files if no thread is using them.
     fn close_if_idle(&self) -> bool {
         let Ok(mut parts) = self.parts.try_lock() else { return false };
         parts.link = None;
         parts.locks.close_if_idle();
-        self.open.store(false, Ordering::Relaxed);
+        self.note_open(&parts);
         true
     }
 }

@@ -59,7 +59,7 @@ pub struct End {
 pub enum Claim {
     /// Its checkpoint is locked now.
     Claimed,
-    /// A run that is alive has it.
+    /// Another process has it: for this run, or, if this has ended, for one that has not begun yet.
     Held(Box<Run>),
     /// Another run has come in between.
     Changed,
@@ -194,8 +194,14 @@ impl Store {
                 return Ok(Claim::Changed);
             }
             if !session.acquire(Lock::Checkpoint(run.checkpoint))? {
+                let sql = "SELECT status = 'running' FROM runs WHERE id = ?1";
+                let unmarked = session.first(sql, [run.id], |row| Ok(row.get(0)?))?.unwrap_or(false);
                 // A child that was just forked may still have a copy of the lock of a process that is gone.
-                return if run.alive { Ok(Claim::Held(Box::new(run))) } else { Err(StoreError::TAKEN) };
+                return if unmarked && !run.alive {
+                    Err(StoreError::TAKEN)
+                } else {
+                    Ok(Claim::Held(Box::new(run)))
+                };
             }
             mark_crashed(session, &run, true)?;
             Ok(Claim::Claimed)

@@ -46,11 +46,7 @@ impl Link {
             return Err(if create { super::locks::read_only() } else { StoreError::Gone });
         }
         let connection = connect(&path, writable)?;
-        schema::migrate(&connection, root, writable)?;
-        if writable {
-            connection.pragma_update(None, "journal_mode", "WAL")?; // Not before it is known to be ours.
-        }
-        connection.query_row("SELECT count(*) FROM totals", [], |_| Ok(()))?; // Makes what SQLite needs.
+        prepare(&connection, root, writable).map_err(|error| explain(root, error))?;
         if writable {
             schema::make_own(&path)?;
             locks.file().map_or(Ok(()), |_| directory::make_own(&root.join(super::locks::FILE)))?;
@@ -100,14 +96,32 @@ fn connect(path: &Path, writable: bool) -> Result<Connection, StoreError> {
     } else {
         Connection::open_with_flags(path, flags)
     };
-    let connection = connection.map_err(|error| why(path, error))?;
+    connection.map_err(|error| why(path, error))
+}
+
+/// Makes a database ready for use.
+fn prepare(connection: &Connection, root: &Path, writable: bool) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::ZERO)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG)?;
-    Ok(connection)
+    schema::migrate(connection, root, writable)?;
+    if writable {
+        connection.pragma_update(None, "journal_mode", "WAL")?; // Not before it is known to be ours.
+    }
+    connection.query_row("SELECT count(*) FROM totals", [], |_| Ok(()))?; // Makes what SQLite needs.
+    Ok(())
+}
+
+/// SQLite does not say why it cannot open a file: there may be no descriptor for each of its three.
+fn explain(root: &Path, error: StoreError) -> StoreError {
+    let StoreError::Denied(_) = error else { return error };
+    match (0..3).map(|_| std::fs::File::open(root)).collect::<Result<Vec<_>, _>>().map_err(StoreError::from) {
+        Err(none @ StoreError::Descriptors(_)) => none,
+        _ => error,
+    }
 }
 
 /// A path as part of a URI.
@@ -196,7 +210,10 @@ impl<'a> Session<'a> {
         if self.access == Access::Read {
             return Ok(());
         }
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        if let Err(error) = self.connection.prepare_cached("COMMIT")?.execute([]) {
+            self.undo();
+            return Err(error.into());
+        }
         self.done = true;
         // From here on it is there, whatever else goes wrong.
         self.acquired.clear();
@@ -212,6 +229,18 @@ impl<'a> Session<'a> {
             let _ = self.give_back_space();
         }
         Ok(())
+    }
+
+    /// Overwrites what a failed commit may have written to the log. If only the sync failed, the log has the whole
+    /// transaction, and the next connection that reads the log would take it for committed.
+    fn undo(&mut self) {
+        let run = |sql| self.connection.execute_batch(sql);
+        let _ = run("ROLLBACK");
+        self.done = true;
+        // An update that changes nothing would write nothing.
+        let _ = run("PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; UPDATE totals SET cached = cached + 1; \
+                     UPDATE totals SET cached = cached - 1; COMMIT")
+        .or_else(|_| run("ROLLBACK"));
     }
 
     fn is_unused(&self, digest: &Digest) -> Result<bool, StoreError> {
