@@ -33,14 +33,9 @@ module Flowline
       "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
     end
 
-    # @return [Boolean] whether the step's output may come from a cache as a whole, not by its items
-    def caches_output?(id)
-      caches?(id) && @pipeline.steps[id].each.nil?
-    end
-
-    # @return [Boolean] whether the cache is asked for the step's output as a whole
+    # @return [Boolean] whether the cache is asked for the step's output as a whole, not for items
     def reads_output?(id)
-      caches_output?(id) && reads?(id) && unfit(id).nil?
+      reads?(id) && @pipeline.steps[id].each.nil? && unfit(id).nil?
     end
 
     # @return [Boolean] whether the user says what makes the step's key

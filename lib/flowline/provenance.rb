@@ -72,7 +72,7 @@ module Flowline
       output = @outputs[id]
       return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @run.step(id).first.to_s)
 
-      (Provenance.content(output) if @caching.caches_output?(id)) || "#{@context.run_id}/#{id}"
+      (Provenance.content(output) if @caching.caches?(id)) || "#{@context.run_id}/#{id}"
     end
   end
 end

@@ -206,7 +206,7 @@ module Fuzz
       step[:deps].any? do |dependency|
         before = @steps[dependency]
         action = plan[dependency].action
-        action == :unknown || (action == :run && (cached || (before[:cache] && !before[:each]) || before[:optional]))
+        action == :unknown || (action == :run && (cached || before[:cache] || before[:optional]))
       end
     end
 

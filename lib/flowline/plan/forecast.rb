@@ -67,6 +67,7 @@ module Flowline
         return restore(id, entry, recorded) if tellers.empty?
 
         @open[id] = entry
+        @veiled[id] = tellers.any? { |before| @veiled[before] }
         partly(id) # In case it is called.
         unknown(id, "whether it is restored shows when #{names(tellers)} ran", entry.token)
       end
@@ -107,7 +108,7 @@ module Flowline
 
       # The tokens that a step may have once it was called.
       def productions(id)
-        [@caching.caches_output?(id) ? :any : :new, *(Provenance::NOTHING if @dag.steps[id].optional?)]
+        [@caching.caches?(id) ? :any : :new, *(Provenance::NOTHING if @dag.steps[id].optional?)]
       end
 
       # Uses the recorded items of a step, unless something speaks against that.

@@ -80,6 +80,16 @@ RSpec.describe "A plan that its run keeps to", executor: :in_process do
     expect { p.run(from: :b) }.to raise_error(Flowline::CheckpointError, /output of a/)
   end
 
+  it "is not refused if a key: could show that nothing is missing" do
+    p = Flowline.define(name: "shown", cache: cache, keep_checkpoint: true) do |d|
+      d.step(:keyed, cache: { key: -> { 1 } }) { 1 }
+      d.step(:unrecorded, checkpoint: false) { 2 }
+      d.step(:last, depends_on: %i[keyed unrecorded]) { |*given| given }
+    end
+    2.times { p.run }
+    expect(planned(p, resume: true, only: "keyed+")).to eq(keyed: %i[unknown cached], unrecorded: %i[skip skipped], last: %i[unknown restored])
+  end
+
   it "has no difference in scenarios at random (more: rake fuzz:plan)" do
     seed = RSpec.configuration.seed
     found, tally = Fuzz::Plan.run(200, seed)

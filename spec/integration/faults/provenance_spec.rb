@@ -143,6 +143,19 @@ RSpec.describe "A resumed run", executor: :sequential do
       expect([outcomes(cached.run(resume: true)), ran]).to eq([{ rate: :succeeded, price: :restored, last: :succeeded }, []])
     end
 
+    it "restores its dependents if all its items are found in the cache" do
+      down = true
+      p = Flowline.define(name: "mapped", cache: cache) do |d|
+        d.step(:rows) { [1, 2] }
+        d.step(:map, each: :rows, cache: true, checkpoint: false) { |row| row * 2 }
+        d.step(:sum, depends_on: :map) { |rows| rows.sum }
+        d.step(:last, depends_on: :sum) { |sum| down ? raise("down") : sum }
+      end
+      p.run
+      down = false
+      expect(outcomes(p.run(resume: true))).to eq(rows: :restored, map: :succeeded, sum: :restored, last: :succeeded)
+    end
+
     it "runs its dependents again if a new call returns another output" do
       2.times { cached.run }
       cache.clear
