@@ -98,6 +98,33 @@ RSpec.describe "A thread that is killed or struck by Timeout at any moment", exe
     end
   end
 
+  { killed: ->(thread) { thread.kill }, interrupted: ->(thread) { thread.raise(IOError, "struck") } }.each do |what, stroke|
+    it "gives its key back even if it is #{what} while it waits to do so" do
+      guard = Flowline::Cache.const_get(:GUARD) # It cannot be met by chance.
+      cache = Flowline::Cache::Memory.new
+      inside, go, stay = Queue.new, Queue.new, Queue.new
+      holder = Thread.new do
+        cache.once("k") { (inside << 1) && go.pop }
+      rescue IOError
+        stay.pop # It lives on.
+      end
+      inside.pop
+      waiter = Thread.new { cache.once("k") { :waiter } }
+      Thread.pass until waiter.stop?
+      guard.synchronize do
+        go << 1
+        Thread.pass until go.empty? && holder.stop?
+        stroke.call(holder)
+        100.times { Thread.pass } # Where it can be struck, it is now.
+      end
+      expect((waiter.join(10) || raise("another thread waits and waits")).value).to eq(:waiter)
+      expect(in_thread { cache.once("k") { :had } }).to eq(:had)
+    ensure
+      stay << 1
+      holder.join(10)
+    end
+  end
+
   it "does not keep waiting threads waiting" do
     cache = Flowline::Cache::Memory.new
     inside = Queue.new
