@@ -21,7 +21,7 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.1"
 
   # Named by what is in, so that nothing slips in. `rake gem` checks the outcome.
-  shipped = %w[Cargo.toml Cargo.lock LICENSE exe/flowline lib/**/*.rb sig/**/*.rbs
+  shipped = %w[Cargo.toml Cargo.lock README.md CHANGELOG.md LICENSE .yardopts exe/flowline lib/**/*.rb sig/**/*.rbs
                ext/**/{*.rs,Cargo.toml,extconf.rb}]
   spec.files = Dir.glob(shipped, base: __dir__).grep_v(%r{\Aext/.*/(tests|benches|examples|target)[/.]})
   spec.bindir = "exe"

@@ -26,24 +26,41 @@ module Flowline
       @places.key?(id)
     end
 
+    # Returns why the step cannot be cached, whatever its inputs are: an edit of code that cannot be seen would go unnoticed.
+    # @return [String, nil]
+    def unfit(id)
+      unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
+      "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
+    end
+
+    # @return [Boolean] whether the step's output may come from a cache as a whole, not by its items
+    def caches_output?(id)
+      caches?(id) && @pipeline.steps[id].each.nil?
+    end
+
+    # @return [Boolean] whether the cache is asked for the step's output as a whole
+    def reads_output?(id)
+      caches_output?(id) && reads?(id) && unfit(id).nil?
+    end
+
+    # @return [Boolean] whether the user says what makes the step's key
+    def keyed?(id)
+      @pipeline.calls.keys.key?(id)
+    end
+
     # @return [Array<Integer>] the steps whose outputs make its key
     def inputs(id)
       (@pipeline.calls.keys.dig(id, @request.input?) || @pipeline.calls.for(input: @request.input?)[id]).inputs
     end
 
-    # Whether the step's output is in its cache.
-    # @param outputs [Array, Hash{Integer => Object}]
-    # @return [Boolean]
-    def there?(id, outputs, context)
-      peek(id, outputs, context).first
-    end
-
-    # Looks at it, and leaves the cache as it is.
+    # Looks for the step's output before the run. A dry run leaves the cache as it is.
     # @param outputs [Hash{Integer => Object}]
     # @return [Array(Boolean, Object)] whether it is there, and the output
-    def peek(id, outputs, context)
+    def find(id, outputs, context)
       key = reads?(id) && key(id, outputs, context)
-      key ? cache(id).peek(key) : [false, nil]
+      return [false, nil] unless key
+
+      @request.dry? ? cache(id).peek(key) : read(id, key)
     rescue StandardError # That of key: fails the step, when it is its turn.
       [false, nil]
     end
@@ -86,22 +103,31 @@ module Flowline
       caches?(id) && !@request.skip_cache? && !@pipeline.steps[id].options[:skip_cache]
     end
 
-    # Pipeline, step, its code and version, and what it gets: all of it, or what +key:+ makes of it.
+    # Pipeline, step, whether it is called for each item, its code and version, and what it gets: all of it, or what
+    # +key:+ makes of it.
     def key(id, outputs, context, item = nil)
       step = @pipeline.steps[id]
       fingerprint = @pipeline.fingerprint(step.name)
       custom = @pipeline.calls.keys.dig(id, @request.input?)
+      unfit = unfit(id)
+      return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
+
       problem = fingerprint.problem unless custom
       return uncached(step, problem) if problem
 
       facts = if custom
-                [fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
+                [:key, fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
               else
-                [fingerprint.value, @pipeline.calls.for(input: @request.input?)[id].facts(outputs, context, item)]
+                [:inputs, fingerprint.value, inputs_of(id, outputs, context, item)]
               end
-      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, *facts])}"
+      "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
     rescue Flowline::Digest::Impossible => e
       uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
+    end
+
+    def inputs_of(id, outputs, context, item)
+      input = @request.input?
+      @pipeline.calls.for(input: input)[id].facts(outputs, context, item, input: input)
     end
 
     def uncached(step, why)

@@ -39,10 +39,12 @@ module Flowline
       end
     end
 
-    # What it is called with, to be digested: of the context, every value the user supplied.
+    # Returns what it is called with, to be digested: of the context, every value the user supplied. Each argument says
+    # whether it is the context, because a value may look like the content of one.
+    # @param input [Boolean] whether the run is given an +input:+
     # @return [Array] positional arguments and keywords
-    def facts(outputs, context, item = nil)
-      supplied = ->(value) { value.equal?(context) ? context.supplied : value }
+    def facts(outputs, context, item = nil, input: false)
+      supplied = ->(value) { value.equal?(context) ? [:context, input, *context.supplied] : [:value, value] }
       [positional(outputs, context, item).map(&supplied), keywords(outputs, context).transform_values(&supplied)]
     end
 

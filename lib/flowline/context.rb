@@ -79,10 +79,10 @@ module Flowline
       raise Error, "ctx.logger needs the logger gem; add it to the Gemfile, or pass context: { logger: yours }"
     end
 
-    # @return [Array] every value the user supplied to the run
+    # @return [Array] every value the user supplied to the run, and which of them are params
     # @api private
     def supplied
-      [@values, @input]
+      [@params.keys, @values, @input]
     end
 
     # @return [Boolean] whether +Marshal+ data may hold the value of a secret param

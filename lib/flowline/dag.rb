@@ -168,7 +168,15 @@ module Flowline
     # @return [Array<Integer>] the positions of the steps whose outputs a step gets
     # @api private
     def inputs(id)
-      steps[id].depends_on.flat_map { |name| ends(name) }.uniq.map { |name| index[name] }
+      positions(steps[id].depends_on)
+    end
+
+    # @param id [Integer] a step that is called for each item
+    # @return [Array<Integer>] the same without the source of its items
+    # @api private
+    def other_inputs(id)
+      step = steps[id]
+      positions(step.depends_on.reject.with_index { |_, place| step.labels[place] == step.each })
     end
 
     # All steps that a step or group name stands for.
@@ -194,6 +202,11 @@ module Flowline
     end
 
     private
+
+    def positions(names)
+      names = names.flat_map { |name| ends(name) }.uniq unless groups.empty?
+      names.map { |name| index[name] }
+    end
 
     def pick(source, outputs)
       source.is_a?(Hash) ? source.transform_values { |inner| pick(inner, outputs) } : outputs[source]

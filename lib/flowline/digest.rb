@@ -17,11 +17,15 @@ module Flowline
       end
     end
 
-    KERNEL = %i[class instance_variables instance_variable_get singleton_methods].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
+    KERNEL = %i[class instance_variables instance_variable_get singleton_methods to_s].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
     NAME = ::Module.instance_method(:name)
     # What may go wrong where code of the object's is called.
     TROUBLE = [StandardError, SystemStackError, NotImplementedError].freeze
-    private_constant :KERNEL, :NAME, :TROUBLE
+    # What a NameError knows of the code around it.
+    WHERE_RAISED = %i[local_variables].freeze
+    # By class of exceptions, the readers that are written in C.
+    READERS = ObjectSpace::WeakMap.new
+    private_constant :KERNEL, :NAME, :TROUBLE, :WHERE_RAISED, :READERS
 
     class << self
       # @return [String, nil] the digest, unless there is none
@@ -78,7 +82,7 @@ module Flowline
         when ::Hash then [hash(object), *variables(object)]
         when ::Range then [object.begin, object.end, object.exclude_end?, *variables(object)]
         when ::Struct then [given(object, ::Struct, :to_a), *variables(object)]
-        when ::Exception then [object.message, object.cause, *variables(object)]
+        when ::Exception then exception(object, type)
         else other(object)
         end
       end
@@ -91,6 +95,39 @@ module Flowline
           [given(object, ::Data, :to_h), *variables(object)]
         elsif defined?(::BigDecimal) && ::BigDecimal === object
           [object.to_s]
+        end
+      end
+
+      # An exception of Ruby's own holds more than a message and instance variables, such as SystemExit#status.
+      def exception(object, type)
+        facts = facts(object, type)
+        [message(object, facts), object.cause, facts, *variables(object)]
+      end
+
+      # Returns what the readers return that are written in C. A reader raises where there is nothing, not even nil.
+      def facts(object, type)
+        (READERS[type] ||= readers(type)).each_with_object({}) do |reader, facts|
+          facts[reader.name] = reader.bind_call(object)
+        rescue ArgumentError
+          next
+        end
+      end
+
+      def readers(type)
+        classes = type.ancestors.take_while { |ancestor| ancestor != ::Exception }.grep(::Class)
+        methods = classes.flat_map { |owner| (owner.public_instance_methods(false) - WHERE_RAISED).map { |name| owner.instance_method(name) } }
+        methods.select { |method| reader?(method) }.uniq(&:name)
+      end
+
+      def reader?(method)
+        method.source_location.nil? && method.arity.zero? && !::Exception.method_defined?(method.original_name)
+      end
+
+      # Returns the message without the addresses of the objects that it shows: they differ from process to process.
+      def message(object, facts)
+        facts.values.inject(object.message) do |text, fact|
+          address = ask(fact, :to_s)[/0x\h+/]
+          text.is_a?(::String) && text.b.include?(address) ? text.b.gsub(address, "") : text
         end
       end
 

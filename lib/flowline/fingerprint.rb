@@ -5,6 +5,8 @@ module Flowline
   # followed.
   # @api private
   class Fingerprint
+    autoload :Origin, "#{__dir__}/fingerprint/origin"
+
     # The entries of +RubyVM::InstructionSequence#to_a+ that say where code is, not what it does: version, sizes,
     # names, paths, first line.
     HEADER = 9
@@ -15,26 +17,33 @@ module Flowline
     APART = %i[method class].freeze
     # By bytecode: its digest, and the outer locals it reads and sets.
     SEEN = ObjectSpace::WeakMap.new
-    private_constant :HEADER, :LOCAL, :APART, :SEEN
+    # Ruby's own way to show a Proc. It names the Symbol of +&:symbol+, which has no bytecode.
+    SHOWN = Proc.instance_method(:inspect)
+    SYMBOL = /\(&:(.+)\)/
+    private_constant :HEADER, :LOCAL, :APART, :SEEN, :SHOWN, :SYMBOL
 
     # @return [String] the digest of the code alone
     attr_reader :code
+    # @return [String, nil] why its code cannot be seen, so that an edit would not be noticed; nil if it can be, or if
+    #   the user gives a version
+    attr_reader :unseen
 
     # @param callable [Object] see {Step#callable}
     # @param version [Object] what the user says is the version of what it calls
     def initialize(callable, version: nil)
-      callable = callable.block if callable.is_a?(Rebound)
-      bytecode, content = parts(callable)
-      body, locals = bytecode && Fingerprint.read(bytecode)
-      @code = Native.digest([body, content, version])
-      @captures = callable.is_a?(Proc) && locals ? captures(callable, locals) : {}
+      @content = []
+      look_at(callable)
+      @unseen = nil unless version.nil?
+      body, locals = @bytecode && Fingerprint.read(@bytecode)
+      @code = Native.digest([body, @content, version])
+      @captures = @block && locals ? captures(@block, locals) : {}
       value
     end
 
-    # @return [String, nil] what it captures that cannot be digested
+    # @return [String, nil] why it cannot be compared: its code cannot be seen, or it captures what cannot be digested
     def problem
       value
-      @problem || @captures.each_value.filter_map(&:last).first
+      (unseen && "is something whose code cannot be seen (#{unseen})") || @problem || @captures.each_value.filter_map(&:last).first
     end
 
     # The code and what is captured. A variable that was bound to another object is digested again; a change of the
@@ -60,6 +69,12 @@ module Flowline
           locals = bytecode.disasm.scan(LOCAL).map { |use| use.first(4) }
           [Native.digest([normalise(bytecode.to_a), locals]), outer(bytecode, 0)]
         end
+      end
+
+      # @param bytecode [RubyVM::InstructionSequence]
+      # @return [Boolean] whether it is that of a block, which may capture locals
+      def block?(bytecode)
+        bytecode.to_a[HEADER] == :block
       end
 
       private
@@ -96,13 +111,57 @@ module Flowline
 
     private
 
-    # Bytecode, and what else makes a callable.
-    def parts(callable)
+    # Finds the bytecode, and what else makes a callable: names, and the content of objects.
+    def look_at(callable)
       case callable
-      # &:symbol has no bytecode, but says what it is.
-      when Proc then [bytecode(callable), callable.inspect[/\(&:(.+)\)/, 1] || code_of_its_own(callable)]
-      when Method, UnboundMethod then [bytecode(callable), [callable.owner.name, callable.name, receiver(callable)]]
-      else [bytecode(Signature.entry(callable)), content("the object", callable)]
+      when Rebound then look_at(callable.block)
+      when Proc then look_at_block(callable)
+      when Method, UnboundMethod then look_at_method(callable)
+      else
+        entry = Signature.entry(callable)
+        return look_at(callable.callable) if callable.is_a?(Step) && entry.owner == Step
+
+        @content << content("the object", callable)
+        look_at_entry(entry)
+      end
+    end
+
+    def look_at_block(block)
+      if (@bytecode = bytecode(block))
+        @block = block
+      elsif (symbol = SHOWN.bind_call(block)[SYMBOL, 1])
+        @content << symbol
+      elsif (method = Origin.method_of(block))
+        look_at_method(method)
+      else
+        @unseen = "a Proc made of others"
+      end
+    end
+
+    def look_at_method(method)
+      @content << [method.owner.name, method.name, receiver(method)]
+      look_at_entry(method)
+    end
+
+    # A method is defined by +def+, by a block, or is built into Ruby. One that is built in is known by its name and
+    # what it is called on.
+    def look_at_entry(method)
+      block = Origin.block_of(method)
+      return look_at_block(block) if block
+
+      @bytecode = bytecode(method)
+      return @unseen = "the block that defines `#{method.name}` is not found" if @bytecode && Fingerprint.block?(@bytecode)
+
+      look_at_native(method) if @bytecode.nil? || @bytecode.path.start_with?("<internal:") # Ruby's own, written in Ruby.
+    end
+
+    def look_at_native(method)
+      owner = method.owner
+      @content << [owner.name, method.original_name]
+      if !owner.method_defined?(method.name) && !owner.private_method_defined?(method.name)
+        @unseen = "`#{method.name}` is answered by method_missing"
+      elsif @problem
+        @unseen = "`#{method.name}` is built in and #{@problem}"
       end
     end
 
@@ -115,12 +174,6 @@ module Flowline
     def bytecode(callable)
       RubyVM::InstructionSequence.of(callable)
     rescue TypeError
-      nil
-    end
-
-    # Made of methods or of other Procs.
-    def code_of_its_own(block)
-      @problem = "is a Proc made of others, whose code cannot be seen" unless bytecode(block)
       nil
     end
 

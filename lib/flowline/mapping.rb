@@ -17,6 +17,9 @@ module Flowline
     # Who sees to it that items are made; nobody, if they are all there.
     # @return [Feeder, nil]
     attr_accessor :feeder
+    # Its recorded items that this run may use.
+    # @return [Recording::Items, nil]
+    attr_accessor :recorded
 
     # @param source [Enumerable]
     # @param name [Symbol] the step it is from
@@ -24,6 +27,7 @@ module Flowline
     def initialize(source, name)
       @items = items(source, name)
       @results = []
+      @digests = {}
     end
 
     # Makes items, or finds that there are no more.
@@ -49,11 +53,19 @@ module Flowline
       @items[position]
     end
 
+    # The digest of an item before its first call, which may change the item.
+    # @param position [Integer]
+    # @return [String, nil] nil: it cannot be digested
+    def digest(position)
+      @digests.fetch(position) { @digests[position] = Digest.try(self[position]) }
+    end
+
     # An item has ended.
     # @param position [Integer]
     # @param result [Object]
     # @return [void]
     def put(position, result)
+      @digests.delete(position)
       @items.done(position)
       @results[position] = result
     end

@@ -228,9 +228,24 @@ module Flowline
       known, imprint = @imprints[step.name]
       return imprint if known == code # All else is frozen.
 
-      imprint = Native.digest([code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if]])
+      imprint = Native.digest([code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if], step.each])
       @imprints[step.name] = [code, imprint]
       imprint
+    end
+
+    # Returns why nothing recorded of a step can be restored: an edit of code that cannot be seen would go unnoticed.
+    # @param step [Step]
+    # @return [String, nil]
+    # @api private
+    def unrestorable(step)
+      unseen = fingerprint(step.name).unseen
+      return "its code cannot be seen (#{unseen}); give version:" if unseen
+
+      %i[when unless].zip(conditions(step)) do |word, list|
+        unseen = list.filter_map(&:unseen).first
+        return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
+      end
+      nil
     end
 
     # Digests what the blocks of all steps have captured.
@@ -249,7 +264,7 @@ module Flowline
 
     def conditions(step)
       @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
-        [given].flatten(1).compact.map { |condition| Fingerprint.new(condition) }
+        [given].flatten(1).compact.map { |condition| Fingerprint.new(condition, version: step.options[:version]) }
       end
     end
 

@@ -8,8 +8,9 @@ module Flowline
     autoload :Items, "#{__dir__}/recording/items"
     autoload :Stored, "#{__dir__}/recording/stored"
 
-    # A step that ended well: its imprint then, its output, and why that cannot be had, if so.
-    Entry = Struct.new(:imprint, :output, :problem)
+    # A step that ended well: its imprint then, its output, and why that cannot be had, if so; the token of its output, and
+    # the tokens it was made of (see {Provenance}).
+    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of)
     NO_OUTPUT = "no output of it was recorded"
     LEFT_OUT = "not_selected"
     private_constant :NO_OUTPUT, :LEFT_OUT
@@ -84,13 +85,24 @@ module Flowline
     end
 
     # The run begins, and may change what it was given.
-    def start(_context, _warnings)
+    # @param _context [Context]
+    # @param _warnings [Array<String>]
+    # @param provenance [Provenance] asked when something is recorded
+    # @return [void]
+    def start(_context, _warnings, provenance)
+      @provenance = provenance
       identity unless @request.params.empty? && @request.values.empty? && !@request.input?
     end
 
-    # These steps run again.
-    def forget(names)
-      names.each { |name| items.delete(name) }
+    # Removes records that are of no more use, before the steps run again.
+    # @param outputs [Array<Symbol>] the steps whose outputs are
+    # @param mapped [Array<Symbol>] the steps whose items are
+    # @return [void]
+    def forget(outputs, mapped)
+      @turn.synchronize do
+        @entries = @entries.except(*outputs)
+        @items = items.except(*mapped)
+      end
     end
 
     # @return [Hash{Symbol => Items}] by step, what is there of steps that have not ended
@@ -98,11 +110,20 @@ module Flowline
       @items ||= {}
     end
 
-    # An item of a step succeeded.
+    # @return [Boolean] whether outputs of the step are recorded
+    def records?(step)
+      @request.checkpoint? && step.options[:checkpoint] != false
+    end
+
+    # Records an item of a step that succeeded.
+    # @param id [Integer]
+    # @param step [Step]
+    # @param position [Integer]
+    # @param digest [String] of the item before its call
+    # @param output [Object]
     # @return [void]
-    def complete_item(step, position, item, output)
-      digest = Digest.try(item) if records?(step)
-      @turn.synchronize { items_of(step).put(position, digest, output) } if digest
+    def complete_item(id, step, position, digest, output)
+      @turn.synchronize { items_of(id, step).put(position, digest, output) }
     end
 
     # The run has ended.
@@ -115,7 +136,8 @@ module Flowline
         return
       end
       outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
-      entries = result.steps.to_h { |step| [step.name, entry(step)] }.compact
+      entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
+      recognise_changed(result)
       memory.replace(identity: identity, params: known, status: result.status, run_id: result.run_id,
                      entries: entries, outcomes: outcomes, items: items)
     end
@@ -130,12 +152,17 @@ module Flowline
 
     private
 
-    def records?(step)
-      @request.checkpoint? && step.options[:checkpoint] != false
+    # Recognises items by their present content, too: in memory they are the objects that their calls may have changed.
+    def recognise_changed(result)
+      items.each do |name, items|
+        step = @pipeline.dag[name]
+        source = result[step.depends_on[step.labels.index(step.each)]]&.output
+        items.range.each { |position| items.changed(position, Digest.try(source[position])) } if Array === source
+      end
     end
 
-    def items_of(step)
-      items[step.name] ||= Items.new(@pipeline.imprint(step))
+    def items_of(id, step)
+      items[step.name] ||= Items.new(@pipeline.imprint(step), @provenance.items_made_of(id))
     end
 
     # Whether nothing is left that another run could take up.
@@ -148,20 +175,23 @@ module Flowline
       result.skipped? && result.reason != :not_selected
     end
 
-    def entry(result)
-      step = @pipeline.dag[result.name]
-      return @entries[step.name] if result.status == :restored || result.reason == :not_selected
-      return unless @request.checkpoint? && (result.output? || passed_over?(result))
+    # Returns the record of a step. One that did not end well keeps its former one, unless that was removed.
+    def entry(id, result)
+      known = @entries[result.name]
+      return known if (known && result.status == :restored) || !(result.output? || passed_over?(result))
+      return unless @request.checkpoint?
 
+      step = @pipeline.steps[id]
       problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
-      Entry.new(@pipeline.imprint(step), (result.output unless problem), problem)
+      Entry.new(@pipeline.imprint(step), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id))
     end
 
     def recall
       memory = @pipeline.memory.dup # Another run may end meanwhile.
       return unless memory[:identity] == identity && (@request.picks? || !Recording.over?(@pipeline, *memory.values_at(:status, :outcomes)))
 
-      @entries, @outcomes, @resumed, @items = memory.values_at(:entries, :outcomes, :run_id, :items)
+      @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run_id)
+      @items = memory[:items].dup
     end
 
     # The same params, input and context have the same.
@@ -175,8 +205,8 @@ module Flowline
     # What cannot be digested may have another content. In a context such things are often loggers or clients, and
     # count by their class.
     def digest(params, input, beside)
-      strict = [*params.flatten(1), *input].map { |value| Digest.try(value) || unlike(value) }
-      Native.digest([strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
+      strict = [params.flatten(1), input || []].map { |values| values.map { |value| Digest.try(value) || unlike(value) } }
+      Native.digest([*strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
     end
 
     # What only the same object has.

@@ -5,6 +5,7 @@ require_relative "idle"
 require_relative "observers"
 require_relative "recording"
 require_relative "caching"
+require_relative "provenance"
 require_relative "limits"
 
 module Flowline
@@ -40,7 +41,7 @@ module Flowline
       @limits = Limits.new(@run, @timeout)
       take_up(pipeline, request)
       @observers = observers(pipeline, request)
-      @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain?
+      @plain = @observers.empty? && !@hints && !@timeout && pipeline.plain? && !@presets&.open&.any?
       @pid = Process.pid
     ensure
       @recording&.close unless @pid
@@ -51,8 +52,8 @@ module Flowline
     # @param executor [#execute]
     # @return [Result]
     def call(executor)
-      @recording.forget(@plan.outdated) if @plan
-      @recording.start(@context, @warnings)
+      @recording.forget(*@presets.outdated) if @presets
+      @recording.start(@context, @warnings, @provenance)
       begin
         start(executor)
         executor.execute(self)
@@ -132,7 +133,11 @@ module Flowline
     def take_up(pipeline, request)
       @caching = Caching.new(pipeline, request, @limits, @warnings)
       @recording = Recording.of(pipeline, request)
-      @plan = Plan.new(pipeline, request, @recording, @caching, @context) if request.continues? || request.dry?
+      @provenance = Provenance.new(@dag, @run, @context, @caching, @outputs)
+      return unless request.continues? || request.dry?
+
+      @plan = Plan.new(pipeline, request, @recording, @caching, @context)
+      @presets = @plan.presets unless request.dry?
     end
 
     # In the order in which they are told.
@@ -197,7 +202,7 @@ module Flowline
       @context.run_id unless @plain && @one_thread # A forked child has it from here.
       @observers.tell(:run_started)
       @started = true
-      preset if @plan
+      preset if @presets
       cancel if @cancelled
     rescue HookError => e
       @error = e
@@ -212,10 +217,11 @@ module Flowline
     end
 
     def preset
-      @plan.restored.each { |id, output| @outputs[id] = output }
-      @run.preset(@plan.restored.keys, @plan.unselected)
-      @warnings.concat(@plan.warnings)
-      @unobserved && @plan.unselected.empty? ? @run.take_passed_over.each { |id| @told[id] = true } : tell_passed_over
+      @presets.restored.each { |id, output| @outputs[id] = output }
+      @provenance.know(@presets.tokens)
+      @run.preset(@presets.restored.keys, @presets.unselected)
+      @warnings.concat(@presets.warnings)
+      @unobserved && @presets.unselected.empty? ? @run.take_passed_over.each { |id| @told[id] = true } : tell_passed_over
     end
 
     def stop(status, entirely:)
@@ -260,4 +266,5 @@ end
 
 require_relative "runner/attempts"
 require_relative "runner/items"
+require_relative "runner/sparing"
 require_relative "runner/waiting"

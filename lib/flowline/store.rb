@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "etc"
-
 module Flowline
   # Where runs, checkpoints and cached values are recorded.
   #
@@ -51,8 +49,8 @@ module Flowline
     # output; nil, when read, if it is gone or damaged.
     Record = Struct.new(:checkpoint, :step, :item, :outcome, :imprint, :token, :made_of, :output, keyword_init: true)
 
-    # An entry of a cache. Times are seconds since 1970; +value+ are bytes, or nil if they are gone or damaged.
-    Entry = Struct.new(:key, :expires, :written, :used, :size, :value, keyword_init: true)
+    # An entry of a cache, of so many bytes. Times are seconds since 1970; +value+ is nil if it is gone or damaged.
+    Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value, keyword_init: true)
 
     # How a run ended; +clear+ says whether its checkpoint is of no more use.
     End = Struct.new(:run, :status, :duration, :error, :clear, keyword_init: true)
@@ -81,10 +79,9 @@ module Flowline
         find(root) || SQLite.existing(root)&.then { |store| add(store) }
       end
 
-      # Where this process has its number: its machine, and there the namespace of process numbers.
-      # @return [String]
+      # @return [String] where this process has its number: its machine, and there the namespace of process numbers
       def host
-        @host ||= [Etc.uname[:nodename], namespace].compact.join(" ")
+        @host ||= Native::Store.host.freeze
       end
 
       private
@@ -101,12 +98,6 @@ module Flowline
 
       def real(root)
         File.realpath(root)
-      rescue SystemCallError
-        nil
-      end
-
-      def namespace
-        File.readlink("/proc/self/ns/pid")
       rescue SystemCallError
         nil
       end

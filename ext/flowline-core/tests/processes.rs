@@ -1,155 +1,75 @@
-//! Several processes with one store: they write side by side, are killed, and exclude each other.
-//!
-//! The other processes are this program, asked to play a [part](child).
+//! Several processes with one store: they write at the same time, are killed, and exclude each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 
-use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::collections::HashSet;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use common::Random;
-use common::store::{Place, Subject, bytes, complete, told};
-use flowline_core::store::{INLINE, Locks, Request, StoreError};
-use nix::libc;
-
-/// Another process. It is killed when it is no longer needed.
-struct Player {
-    process: Child,
-    stdin: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Player {
-    fn new(part: &str, root: &Path, number: u64) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored", "--nocapture"])
-            .env("FLOWLINE_PART", part)
-            .env("FLOWLINE_ROOT", root)
-            .env("FLOWLINE_NUMBER", number.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = process.stdin.take();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, stdin, lines }
-    }
-
-    fn pid(&self) -> i32 {
-        self.process.id() as i32
-    }
-
-    /// The next thing it says.
-    #[track_caller]
-    fn hear(&mut self) -> String {
-        self.try_hear().expect("it has more to say")
-    }
-
-    /// What the test harness prints is not said by it.
-    fn try_hear(&mut self) -> Option<String> {
-        self.lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, said) = line.split_once("says: ")?;
-            Some(said.to_owned())
-        })
-    }
-
-    fn tell(&mut self, what: &str) {
-        writeln!(self.stdin.as_mut().unwrap(), "{what}").unwrap();
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    #[track_caller]
-    fn ends_well(mut self) {
-        self.stdin = None;
-        while self.try_hear().is_some() {}
-        assert!(self.process.wait().unwrap().success());
-    }
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn say(what: impl std::fmt::Display) {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "says: {what}").unwrap();
-    stdout.flush().unwrap();
-}
-
-fn hear() -> String {
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
-    line.trim().to_owned()
-}
+use common::process::{self, Helper, receive, send};
+use common::store::{LOCKS, NONE, TempDir, TestStore, bytes, describe, large, open, patient};
+use flowline_core::store::{Claim, FILE, INLINE, Key, Lock, Run, StoreError};
+use nix::sys::resource::{Resource, setrlimit};
 
 #[test]
-#[ignore = "the other processes"]
-fn child() {
-    let Ok(part) = std::env::var("FLOWLINE_PART") else { return };
-    let root = std::env::var_os("FLOWLINE_ROOT").unwrap();
-    let root = Path::new(&root);
-    let number: u64 = std::env::var("FLOWLINE_NUMBER").unwrap().parse().unwrap();
-    match part.as_str() {
+#[ignore = "it is started by other tests"]
+fn helper() {
+    process::part(|part, root, number| match part {
         "writer" => writer(root, number),
         "first" => first(root, number),
         "endless writer" => endless_writer(root, number),
-        "holder" => holder(root, number as i64),
-        "parent" => parent(root, number as i64),
+        "holder" => holder(root, number),
+        "claimer" => claimer(root),
         "busy" => busy(root),
+        "many stores" => many_stores(root, number as usize),
+        "no descriptors" => no_descriptors(root),
+        "no permission" => no_permission(root),
         _ => panic!("no part {part}"),
-    }
+    });
 }
 
-mod writing_side_by_side {
+mod many_writers {
     use super::*;
 
-    pub const RECORDS: i64 = 200;
+    pub const RECORDS: i64 = 150;
 
     #[test]
-    fn loses_nothing_and_fails_for_nobody() {
-        let place = Place::new();
-        let mut store = Subject::at(&place.path);
-        let mut players: Vec<_> = (1..=8).map(|n| Player::new("writer", &place.path, n)).collect();
-        players.iter_mut().for_each(|player| assert_eq!(player.hear(), "ready"));
-        players.iter_mut().for_each(|player| player.tell("go"));
-        players.into_iter().for_each(Player::ends_well);
-        assert_eq!(store.ask("running", row!["p"]).len(), 8);
-        for checkpoint in 1..=8 {
-            let mut found = store.ask("outputs", row![checkpoint]);
-            let mut expected: Vec<_> = (0..RECORDS)
-                .map(|n| format!("step {n}|print|{}", told(&value(checkpoint as u64, n as u64))))
-                .collect();
-            found.sort();
+    fn lose_nothing_and_never_fail() {
+        let directory = TempDir::new();
+        let store = TestStore::at(&directory.path);
+        let mut helpers: Vec<_> = (1..=6).map(|n| Helper::start("writer", &directory.path, n)).collect();
+        helpers.iter_mut().for_each(|helper| assert_eq!(helper.receive(), "ready"));
+        helpers.iter_mut().for_each(|helper| helper.send("go"));
+        let writers: Vec<(i64, u64)> = (1..)
+            .zip(&mut helpers)
+            .map(|(writer, helper)| (helper.receive().parse().unwrap(), writer))
+            .collect();
+        helpers.into_iter().for_each(Helper::succeeds);
+        assert_eq!(store.ids(Some("p")).len(), 6);
+        for (checkpoint, writer) in writers {
+            let mut expected: Vec<_> =
+                (0..RECORDS).map(|n| format!("step {n} {}", describe(&value(writer, n as u64)))).collect();
             expected.sort();
-            assert_eq!(found, expected);
+            assert_eq!(store.outputs(checkpoint), expected);
         }
-        assert_eq!(store.count("steps"), 8 * RECORDS);
-        let files = store.files();
-        store.call("collect", &[vec![]], None).unwrap();
-        assert_eq!(store.files(), files, "none too many, none too few");
+        assert_eq!(store.count("steps"), 6 * RECORDS);
+        let needed = store.number("SELECT count(DISTINCT digest) FROM records WHERE bytes IS NULL");
+        assert_eq!(store.files().len() as i64, needed, "none too many, none too few");
+        store.assert_sound();
     }
 
     #[test]
-    fn may_begin_with_the_first_open() {
+    fn may_open_the_store_for_the_first_time_at_once() {
         for _ in 0..5 {
-            let place = Place::new();
-            let root = place.join("a/store");
-            let mut players: Vec<_> = (1..=8).map(|n| Player::new("first", &root, n)).collect();
-            players.iter_mut().for_each(|player| assert_eq!(player.hear(), "ready"));
-            players.iter_mut().for_each(|player| player.tell("go"));
-            players.into_iter().for_each(Player::ends_well);
-            assert_eq!(Subject::at(&root).ask("running", row!["p"]).len(), 8);
+            let directory = TempDir::new();
+            let root = directory.join("a/store");
+            let mut helpers: Vec<_> = (1..=6).map(|n| Helper::start("first", &root, n)).collect();
+            helpers.iter_mut().for_each(|helper| assert_eq!(helper.receive(), "ready"));
+            helpers.iter_mut().for_each(|helper| helper.send("go"));
+            helpers.into_iter().for_each(Helper::succeeds);
+            assert_eq!(TestStore::at(&root).ids(Some("p")).len(), 6);
         }
     }
 }
@@ -163,31 +83,29 @@ fn value(writer: u64, n: u64) -> Vec<u8> {
     }
 }
 
-fn record(store: &mut Subject, run: i64, writer: u64, n: u64) -> Result<(), StoreError> {
-    let lists = [complete(run, n as i64, &format!("step {n}"), writer as i64)];
-    let value = value(writer, n);
-    let request =
-        Request { operation: "complete", arguments: &lists, payload: Some(&value), durable: n % 7 == 0 };
-    store.store.call(request, &AtomicBool::new(false)).map(|_| ())
+fn record(store: &TestStore, run: &Run, writer: u64, n: u64) -> Result<(), StoreError> {
+    store.try_record(run, n as i64, &format!("step {n}"), &value(writer, n), n % 7 == 0)
 }
 
 fn writer(root: &Path, number: u64) {
-    let mut store = Subject::at(root);
-    say("ready");
-    hear();
-    let run = store.begin(&format!("r{number}"), "p", "i", number as i64);
-    for n in 0..writing_side_by_side::RECORDS as u64 {
-        record(&mut store, run, number, n).unwrap();
-        if n % 50 == 0 {
-            store.call("collect", &[vec![]], None).unwrap();
-        }
+    let store = TestStore::at(root);
+    send("ready");
+    receive();
+    let run = store.begin(&format!("r{number}"), "p", &number.to_string());
+    send(run.checkpoint);
+    for n in 0..many_writers::RECORDS as u64 {
+        record(&store, &run, number, n).unwrap();
+        // Others' files come and go meanwhile.
+        store.put(&number.to_string(), &value(number, n % 3 * 10));
     }
+    store.delete(&number.to_string());
+    receive();
 }
 
 fn first(root: &Path, number: u64) {
-    say("ready");
-    hear();
-    Subject::at(root).begin(&format!("r{number}"), "p", "i", 1);
+    send("ready");
+    receive();
+    TestStore::at(root).begin(&format!("r{number}"), "p", "i");
 }
 
 mod killing_a_writer {
@@ -195,69 +113,61 @@ mod killing_a_writer {
 
     #[test]
     fn loses_nothing_that_was_acknowledged_and_leaves_nothing_torn() {
-        let place = Place::new();
-        let root = place.join("store");
+        let directory = TempDir::new();
+        let root = directory.join("store");
         let mut random = Random(std::process::id().into());
         let mut acknowledged = Vec::new();
-        for writer in 1..=40 {
-            let mut player = Player::new("endless writer", &root, writer);
+        for writer in 1..=30 {
+            let mut helper = Helper::start("endless writer", &root, writer);
             for _ in 0..random.below(60) {
-                acknowledged.push((writer, player.hear().parse::<u64>().unwrap()));
+                acknowledged.push((writer, helper.receive().parse::<u64>().unwrap()));
             }
             // In the midst of what comes next.
             let until = Instant::now() + Duration::from_micros(random.below(1500) as u64);
             while Instant::now() < until {
                 std::hint::spin_loop();
             }
-            player.kill();
-            while let Some(said) = player.try_hear() {
-                acknowledged.push((writer, said.parse().unwrap()));
+            helper.kill();
+            while let Some(sent) = helper.try_receive() {
+                acknowledged.push((writer, sent.parse().unwrap()));
             }
             if writer % 10 == 0 {
-                check(&root, writer, &acknowledged);
+                check(&root, &acknowledged);
             }
         }
         assert!(acknowledged.len() > 200, "{}", acknowledged.len());
-        let mut store = Subject::at(&root);
-        let sound: String = store.sql().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-        assert_eq!(sound, "ok");
-        // What was begun by those that were killed goes when it is a day old.
-        for name in store.files().iter().filter(|name| name.starts_with("begun-")) {
-            let file = std::fs::File::options().write(true).open(store.blob(name)).unwrap();
-            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(25 * 60 * 60)).unwrap();
-        }
-        store.call("collect", &[vec![]], None).unwrap();
-        let needed: i64 = store
-            .sql()
-            .query_row("SELECT count(DISTINCT sum) FROM outputs WHERE bytes IS NULL", [], |row| row.get(0))
-            .unwrap();
+        let store = TestStore::at(&root);
+        store.assert_sound();
+        store.put("k", b"the first change removes what those that were killed left");
+        let needed = store.number("SELECT count(DISTINCT digest) FROM records WHERE bytes IS NULL");
         assert_eq!(store.files().len() as i64, needed);
-        check(&root, 40, &acknowledged);
+        check(&root, &acknowledged);
     }
 
-    fn check(root: &Path, writers: u64, acknowledged: &[(u64, u64)]) {
-        let mut store = Subject::at(root);
-        let mut found = std::collections::HashSet::new();
-        for writer in 1..=writers {
-            for row in store.ask("outputs", row![writer as i64]) {
-                let (name, output) = row.split_once("|print|").unwrap();
-                let n: u64 = name.strip_prefix("step ").unwrap().parse().unwrap();
-                assert_eq!(output, told(&value(writer, n)), "{name} of {writer}");
+    fn check(root: &Path, acknowledged: &[(u64, u64)]) {
+        let store = TestStore::at(root);
+        let mut found = HashSet::new();
+        for run in store.runs(None, 999, patient()).unwrap() {
+            assert_eq!(run.status, "crashed");
+            let writer: u64 = run.identity.parse().unwrap();
+            for record in store.records(run.checkpoint, patient()).unwrap() {
+                let n: u64 = record.step.strip_prefix("step ").unwrap().parse().unwrap();
+                assert_eq!(record.output, Some(value(writer, n)), "{n} of {writer}");
                 found.insert((writer, n));
             }
         }
         let lost: Vec<_> = acknowledged.iter().filter(|&known| !found.contains(known)).collect();
         assert!(lost.is_empty(), "lost: {lost:?}");
-        assert_eq!(store.count("steps"), store.count("outputs"), "no step without its output");
+        assert_eq!(store.count("steps"), store.count("records"), "no step without its output");
     }
 }
 
 fn endless_writer(root: &Path, number: u64) {
-    let mut store = Subject::at(root);
-    let run = store.begin(&format!("r{number}"), "p", "i", number as i64);
+    let store = TestStore::at(root);
+    let run = store.begin(&format!("r{number}"), "p", &number.to_string());
     for n in 0.. {
-        record(&mut store, run, number, n).unwrap();
-        say(n);
+        record(&store, &run, number, n).unwrap();
+        send(n);
     }
 }
 
@@ -265,153 +175,155 @@ mod locks {
     use super::*;
 
     #[test]
-    fn exclude_other_processes_that_are_told_who_has_them() {
-        let place = Place::new();
-        let mut own = Locks::open(&place.path).unwrap();
-        let mut player = Player::new("holder", &place.path, 5);
-        assert_eq!(player.hear(), "acquired: None");
-        assert_eq!(own.holder(5).unwrap(), Some(player.pid()));
-        assert_eq!(own.acquire(5).unwrap(), Some(player.pid()));
-        for other in [4, 6, 0, i64::from(i32::MAX) * 1000] {
-            assert_eq!(own.holder(other).unwrap(), None, "{other}");
-            assert_eq!(own.acquire(other).unwrap(), None, "{other}");
+    fn exclude_other_processes() {
+        let directory = TempDir::new();
+        let own = open(&directory.path).unwrap();
+        let mut helper = Helper::start("holder", &directory.path, 5);
+        assert_eq!(helper.receive(), "acquired: true");
+        for lock in [Lock::Checkpoint(5), Lock::Key(5), Lock::Part(5)] {
+            assert!(own.is_taken(lock).unwrap(), "{lock:?}");
+            assert!(!own.acquire(lock).unwrap(), "{lock:?}");
         }
-        let mut second = Player::new("holder", &place.path, 5);
-        assert_eq!(second.hear(), format!("acquired: Some({})", player.pid()));
-        let mut third = Player::new("holder", &place.path, 6);
-        assert_eq!(third.hear(), format!("acquired: Some({})", std::process::id()));
+        for other in [4, 6, 0, i64::from(i32::MAX) * 1000] {
+            let lock = Lock::Checkpoint(other);
+            assert!(!own.is_taken(lock).unwrap() && own.acquire(lock).unwrap(), "{other}");
+        }
+        let mut second = Helper::start("holder", &directory.path, 5);
+        assert_eq!(second.receive(), "acquired: false");
+        let mut third = Helper::start("holder", &directory.path, 6);
+        assert_eq!(third.receive(), "acquired: false");
     }
 
     #[test]
-    fn are_gone_at_once_when_their_process_is_killed() {
-        let place = Place::new();
-        let mut own = Locks::open(&place.path).unwrap();
+    fn are_free_at_once_when_their_process_is_killed() {
+        let directory = TempDir::new();
+        let own = open(&directory.path).unwrap();
         for _ in 0..10 {
-            let mut player = Player::new("holder", &place.path, 5);
-            assert_eq!(player.hear(), "acquired: None");
-            player.kill();
-            assert_eq!(own.holder(5).unwrap(), None);
-            assert_eq!(own.acquire(5).unwrap(), None);
-            own.release(5).unwrap();
+            let mut helper = Helper::start("holder", &directory.path, 5);
+            assert_eq!(helper.receive(), "acquired: true");
+            helper.kill();
+            assert!(!own.is_taken(Lock::Checkpoint(5)).unwrap());
+            assert!(own.acquire(Lock::Checkpoint(5)).unwrap());
+            own.release(Lock::Checkpoint(5));
         }
     }
 
     #[test]
     fn are_free_when_they_were_released() {
-        let place = Place::new();
-        let mut own = Locks::open(&place.path).unwrap();
-        let mut player = Player::new("holder", &place.path, 5);
-        assert_eq!(player.hear(), "acquired: None");
-        player.tell("release");
-        assert_eq!(player.hear(), "released");
-        assert_eq!(own.holder(5).unwrap(), None);
-        assert_eq!(own.acquire(5).unwrap(), None);
-        player.tell("acquire");
-        assert_eq!(player.hear(), format!("acquired: Some({})", std::process::id()));
-        own.release(5).unwrap();
-        player.tell("acquire");
-        assert_eq!(player.hear(), "acquired: None");
-        assert_eq!(own.holder(5).unwrap(), Some(player.pid()));
+        let directory = TempDir::new();
+        let own = open(&directory.path).unwrap();
+        let mut helper = Helper::start("holder", &directory.path, 5);
+        assert_eq!(helper.receive(), "acquired: true");
+        own.release(Lock::Checkpoint(5));
+        assert!(own.is_taken(Lock::Checkpoint(5)).unwrap(), "it was not its own");
+        helper.send("release");
+        assert_eq!(helper.receive(), "released");
+        assert!(own.acquire(Lock::Checkpoint(5)).unwrap());
+        helper.send("acquire");
+        assert_eq!(helper.receive(), "acquired: false");
+        own.release(Lock::Checkpoint(5));
+        helper.send("acquire");
+        assert_eq!(helper.receive(), "acquired: true");
     }
 
     #[test]
-    fn exclude_their_own_process_too() {
-        let place = Place::new();
-        let mut locks = Locks::open(&place.path).unwrap();
-        let own = Some(std::process::id() as i32);
-        assert_eq!(locks.acquire(5).unwrap(), None);
-        assert_eq!(locks.acquire(5).unwrap(), own);
-        assert_eq!(locks.holder(5).unwrap(), own);
-        assert_eq!((locks.holder(6).unwrap(), locks.acquire(6).unwrap()), (None, None));
-        locks.release(5).unwrap();
-        assert_eq!((locks.holder(5).unwrap(), locks.holder(6).unwrap()), (None, own));
-        assert_eq!(locks.acquire(5).unwrap(), None);
-    }
-
-    #[test]
-    fn that_are_not_ours_cannot_be_released() {
-        let place = Place::new();
-        let mut own = Locks::open(&place.path).unwrap();
-        let mut player = Player::new("holder", &place.path, 5);
-        assert_eq!(player.hear(), "acquired: None");
-        own.release(5).unwrap();
-        assert_eq!(own.holder(5).unwrap(), Some(player.pid()));
-    }
-
-    #[test]
-    fn are_kept_when_other_files_of_the_store_are_opened_and_closed() {
-        let place = Place::new();
-        let mut own = Locks::open(&place.path).unwrap();
-        own.acquire(5).unwrap();
-        drop(Subject::at(&place.path));
-        let mut player = Player::new("holder", &place.path, 5);
-        assert_eq!(player.hear(), format!("acquired: Some({})", std::process::id()));
-    }
-
-    #[test]
-    fn of_different_stores_are_different() {
-        let (one, other) = (Place::new(), Place::new());
-        assert_eq!(Locks::open(&one.path).unwrap().acquire(5).unwrap(), None);
-        assert_eq!(Locks::open(&other.path).unwrap().acquire(5).unwrap(), None);
-    }
-
-    #[test]
-    fn are_not_inherited_by_a_forked_child_which_may_outlive_its_parent() {
-        let place = Place::new();
-        let mut own = Locks::open(&place.path).unwrap();
-        let mut player = Player::new("parent", &place.path, 5);
-        let pid = player.pid();
-        assert_eq!(player.hear(), format!("child: held by Some({pid}), acquired: Some({pid})"));
-        assert_eq!(player.hear(), "child: released what it had not");
-        assert_eq!(own.holder(5).unwrap(), Some(pid));
-        player.kill();
-        assert_eq!(own.holder(5).unwrap(), None, "the child still lives");
-        assert_eq!(own.acquire(5).unwrap(), None);
-        own.release(5).unwrap();
-        player.tell("go");
-        assert_eq!(player.hear(), "child: acquired: None");
-        let orphan = player.hear().parse::<i32>().unwrap();
-        assert_eq!(own.holder(5).unwrap(), Some(orphan));
-        player.stdin = None; // It ends.
-        assert_eq!(player.try_hear(), None);
-        assert_eq!(own.acquire(5).unwrap(), None);
+    fn survive_another_descriptor_that_is_closed_in_their_process() {
+        let directory = TempDir::new();
+        let own = open(&directory.path).unwrap();
+        let mut helper = Helper::start("holder", &directory.path, 5);
+        assert_eq!(helper.receive(), "acquired: true");
+        helper.send("close others");
+        assert_eq!(helper.receive(), "closed");
+        assert!(own.is_taken(Lock::Checkpoint(5)).unwrap());
+        assert!(!own.acquire(Lock::Checkpoint(5)).unwrap());
     }
 }
 
-fn holder(root: &Path, id: i64) {
-    let mut locks = Locks::open(root).unwrap();
-    say(format_args!("acquired: {:?}", locks.acquire(id).unwrap()));
+fn holder(root: &Path, number: u64) {
+    let store = TestStore::at(root);
+    let locks = [Lock::Checkpoint(number as i64), Lock::Key(number), Lock::Part(number)];
+    let acquire = || {
+        let answers: HashSet<bool> = locks.iter().map(|&lock| store.acquire(lock).unwrap()).collect();
+        assert_eq!(answers.len(), 1);
+        send(format_args!("acquired: {}", answers.contains(&true)));
+    };
+    if number == 6 {
+        return send(format_args!("acquired: {}", store.acquire(locks[0]).unwrap()));
+    }
+    acquire();
     loop {
-        match hear().as_str() {
+        match receive().as_str() {
             "release" => {
-                locks.release(id).unwrap();
-                say("released");
+                locks.iter().for_each(|&lock| store.release(lock));
+                send("released");
             }
-            "acquire" => say(format_args!("acquired: {:?}", locks.acquire(id).unwrap())),
+            "acquire" => acquire(),
+            "close others" => {
+                for name in [LOCKS, FILE, "flowline.db-shm"] {
+                    drop(std::fs::File::options().read(true).write(true).open(root.join(name)).unwrap());
+                }
+                drop(TestStore::at(root));
+                send("closed");
+            }
             _ => return,
         }
     }
 }
 
-fn parent(root: &Path, id: i64) {
-    let mut locks = Locks::open(root).unwrap();
-    assert_eq!(locks.acquire(id).unwrap(), None);
-    // SAFETY: the child does nothing that another thread could have locked.
-    if unsafe { libc::fork() } == 0 {
-        let (held, acquired) = (locks.holder(id).unwrap(), locks.acquire(id).unwrap());
-        say(format_args!("child: held by {held:?}, acquired: {acquired:?}"));
-        locks.release(id).unwrap();
-        say("child: released what it had not");
-        hear();
-        say(format_args!("child: acquired: {:?}", locks.acquire(id).unwrap()));
-        say(std::process::id());
-        let _ = std::io::stdin().read_to_end(&mut Vec::new());
-        // SAFETY: ends this process and nothing else.
-        unsafe { libc::_exit(0) }
+mod a_run_that_is_to_be_resumed {
+    use super::*;
+
+    #[test]
+    fn is_claimed_by_exactly_one_of_many_processes_and_again_when_that_has_ended() {
+        let directory = TempDir::new();
+        let store = TestStore::at(&directory.path);
+        let run = store.begin("r1", "p", "i");
+        store.record(&run, 0, "a", b"output");
+        store.store.finish(&common::store::end(&run, "failed"), &[], false, patient()).unwrap();
+        let mut helpers: Vec<_> = (1..=6).map(|n| Helper::start("claimer", &directory.path, n)).collect();
+        helpers.iter_mut().for_each(|helper| assert_eq!(helper.receive(), "ready"));
+        helpers.iter_mut().for_each(|helper| helper.send("go"));
+        let answers: Vec<_> = helpers.iter_mut().map(Helper::receive).collect();
+        assert_eq!(answers.iter().filter(|answer| *answer == "claimed").count(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| *answer == "held").count(), 5, "{answers:?}");
+        let latest = || store.latest("p", Some("i"), patient()).unwrap().unwrap();
+        assert!(matches!(store.claim(&latest(), patient()).unwrap(), Claim::Held(_)));
+        helpers.iter_mut().for_each(Helper::kill);
+        assert_eq!(store.claim(&latest(), patient()).unwrap(), Claim::Claimed);
+        assert_eq!(store.outputs(1), ["a <output>"]);
     }
-    loop {
-        std::thread::park(); // Until it is killed.
+
+    #[test]
+    fn has_crashed_when_its_process_was_killed() {
+        let directory = TempDir::new();
+        let store = TestStore::at(&directory.path);
+        let mut helper = Helper::start("endless writer", &directory.path, 1);
+        helper.receive();
+        assert_eq!(store.statuses("p"), "1 running");
+        let run = store.latest("p", Some("1"), patient()).unwrap().unwrap();
+        assert!(run.alive);
+        assert_eq!(store.clear(1, patient()).unwrap(), Claim::Held(Box::new(run.clone())));
+        let next = store.begin("new", "p", "1");
+        assert_ne!(store.outputs(1), NONE, "spared, because its run is alive");
+        store.finish(&next);
+        helper.kill();
+        assert_eq!(store.statuses("p"), "2 succeeded, 1 crashed");
+        store.begin("newer", "p", "1");
+        assert_eq!(store.outputs(1), NONE, "cleared, because its run is dead");
     }
+}
+
+fn claimer(root: &Path) {
+    let store = TestStore::at(root);
+    let run = store.latest("p", Some("i"), patient()).unwrap().unwrap();
+    send("ready");
+    receive();
+    match store.claim(&run, patient()).unwrap() {
+        Claim::Claimed => send("claimed"),
+        Claim::Held(_) => send("held"),
+        Claim::Changed => send("changed"),
+    }
+    receive();
 }
 
 mod a_process_that_writes_for_long {
@@ -419,42 +331,178 @@ mod a_process_that_writes_for_long {
 
     #[test]
     fn makes_others_wait_and_nothing_else() {
-        let place = Place::new();
-        let mut store = Subject::at(&place.path);
-        store.begin("r1", "p", "i", 1);
-        let mut player = Player::new("busy", &place.path, 0);
-        assert_eq!(player.hear(), "writing");
+        let directory = TempDir::new();
+        let store = TestStore::at(&directory.path);
+        let run = store.begin("r1", "p", "i");
+        let mut helper = Helper::start("busy", &directory.path, 0);
+        assert_eq!(helper.receive(), "writing");
         let since = Instant::now();
-        record(&mut store, 1, 1, 0).unwrap();
+        record(&store, &run, 1, 0).unwrap();
         let waited = since.elapsed();
-        player.ends_well();
+        helper.succeeds();
         assert!(waited > Duration::from_millis(100), "{waited:?}");
-        assert_eq!(store.count("outputs"), 1);
-        assert_eq!(store.ask("running", row!["p"]), ["1|1", "2|1"]);
+        assert_eq!(store.count("records"), 1);
+        assert_eq!(store.count("runs"), 2);
     }
 
     #[test]
     fn and_is_killed_leaves_nothing_and_no_lock() {
-        let place = Place::new();
-        let mut store = Subject::at(&place.path);
-        store.begin("r1", "p", "i", 1);
-        let mut player = Player::new("busy", &place.path, 0);
-        assert_eq!(player.hear(), "writing");
-        player.kill();
+        let directory = TempDir::new();
+        let store = TestStore::at(&directory.path);
+        let run = store.begin("r1", "p", "i");
+        let mut helper = Helper::start("busy", &directory.path, 0);
+        assert_eq!(helper.receive(), "writing");
+        helper.kill();
         let since = Instant::now();
-        record(&mut store, 1, 1, 0).unwrap();
+        record(&store, &run, 1, 0).unwrap();
         assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
-        assert_eq!(store.ask("running", row!["p"]), ["1|1"]);
+        assert_eq!(store.statuses("p"), "1 running");
     }
 }
 
 fn busy(root: &Path) {
-    let store = Subject::at(root);
-    let sql = store.sql();
+    let sql = TestStore::at(root).sql();
     let run = "INSERT INTO runs (run_id, pipeline, identity, checkpoint, status, pid, started) \
                VALUES ('busy', 'p', 'i', 1, 'running', 7, 0)";
     sql.execute_batch(&format!("BEGIN IMMEDIATE; {run}")).unwrap();
-    say("writing");
+    send("writing");
     std::thread::sleep(Duration::from_millis(300));
     sql.execute_batch("COMMIT").unwrap();
+}
+
+mod descriptors {
+    use super::*;
+
+    #[test]
+    fn are_enough_for_many_stores() {
+        let directory = TempDir::new();
+        Helper::run("many stores", &directory.path, 0);
+    }
+
+    #[test]
+    fn are_enough_for_many_stores_that_hold_locks() {
+        let directory = TempDir::new();
+        Helper::run("many stores", &directory.path, 1);
+    }
+
+    #[test]
+    fn are_enough_for_many_stores_although_the_process_forks() {
+        let directory = TempDir::new();
+        Helper::run("many stores", &directory.path, 2);
+    }
+
+    #[test]
+    fn that_are_missing_are_an_error_and_no_damage() {
+        let directory = TempDir::new();
+        Helper::run("no descriptors", &directory.path, 0);
+    }
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Uses 300 stores in turn; some with locks, or with forks in between.
+fn many_stores(root: &Path, kind: usize) {
+    setrlimit(Resource::RLIMIT_NOFILE, 256, 256).unwrap();
+    let before = open_descriptors();
+    let stores: Vec<_> = (0..300)
+        .map(|n| {
+            let store = TestStore::at(&root.join(n.to_string()));
+            if kind == 2 && n % 7 == 0 {
+                process::join(process::fork_with(|| store.put("child", b"child")));
+            }
+            store
+        })
+        .collect();
+    let locked = if kind == 1 { 150 } else { 0 };
+    for store in &stores[..locked] {
+        assert!(store.acquire(Lock::Checkpoint(5)).unwrap());
+    }
+    for round in 0..2 {
+        for (n, store) in stores.iter().enumerate() {
+            store.put("k", format!("{round} {n}").as_bytes());
+            store.put("large", &large(n as u64));
+            if kind == 2 && n % 7 == 0 {
+                process::join(process::fork_with(|| assert_eq!(store.value("k"), format!("<{round} {n}>"))));
+            }
+        }
+        for (n, store) in stores.iter().enumerate() {
+            assert_eq!(store.value("k"), format!("<{round} {n}>"));
+            assert_eq!(store.value("large"), describe(&large(n as u64)));
+        }
+    }
+    let open = open_descriptors() - before;
+    assert!(open <= locked + 40, "idle stores are closed: {open}");
+    for store in &stores[..locked] {
+        assert!(!open_again(store).acquire(Lock::Checkpoint(5)).unwrap(), "it holds its lock still");
+    }
+    drop(stores);
+    assert_eq!(open_descriptors(), before, "none is left");
+}
+
+fn open_again(store: &TestStore) -> TestStore {
+    TestStore::at(&store.root)
+}
+
+fn no_descriptors(root: &Path) {
+    setrlimit(Resource::RLIMIT_NOFILE, 64, 64).unwrap();
+    let store = TestStore::at(&root.join("store"));
+    let run = store.begin("r1", "p", "i");
+    store.record(&run, 0, "a", &large(1));
+    store.put("k", &large(2));
+    let mut files = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        files.push(file);
+    }
+    let none = |answer: Result<(), StoreError>| {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, StoreError::Descriptors(_)), "{error:?}");
+        assert_eq!(error.kind(), "descriptors");
+        assert!(error.to_string().contains("raise the limit with ulimit -n"));
+    };
+    none(store.records(1, patient()).map(drop));
+    none(store.store.output(1, "a", patient()).map(drop));
+    none(store.entry(&Key::Text("k".into()), 10.0, patient()).map(drop));
+    none(store.try_record(&run, 1, "b", &large(3), false));
+    none(open(&root.join("other")).map(drop).and(Err(StoreError::Descriptors(String::new()))));
+    drop(files);
+    assert_eq!(store.outputs(1), [format!("a {}", describe(&large(1)))]);
+    assert_eq!(store.value("k"), describe(&large(2)));
+    assert_eq!(store.files().len(), 2);
+    store.record(&run, 1, "b", &large(3));
+    assert_eq!(open(&root.join("other")).unwrap().root(), root.join("other").canonicalize().unwrap());
+}
+
+#[test]
+fn a_value_that_may_not_be_read_is_an_error_and_no_damage() {
+    let directory = TempDir::new();
+    Helper::run("no permission", &directory.path, 0);
+}
+
+fn no_permission(root: &Path) {
+    use nix::unistd::{Uid, seteuid};
+    use std::os::unix::fs::PermissionsExt;
+    let nobody = 65534;
+    let store = TestStore::at(&root.join("store"));
+    store.put("k", &large(2));
+    let file = store.blob_of(&large(2));
+    let is_root = Uid::effective().is_root();
+    if is_root {
+        for path in [root.join("store"), root.join("store/flowline.blobs")] {
+            std::os::unix::fs::chown(path, Some(nobody), None).unwrap();
+        }
+        for name in [FILE, "flowline.db-wal", "flowline.db-shm", LOCKS] {
+            std::os::unix::fs::chown(root.join("store").join(name), Some(nobody), None).unwrap();
+        }
+        seteuid(Uid::from_raw(nobody)).unwrap();
+    } else {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    let answer = store.entry(&Key::Text("k".into()), 10.0, patient());
+    assert!(matches!(&answer, Err(StoreError::Denied(_))), "{answer:?}");
+    if is_root {
+        seteuid(Uid::from_raw(0)).unwrap();
+        assert_eq!(store.value("k"), describe(&large(2)));
+    }
 }

@@ -66,8 +66,8 @@ unsafe extern "C" fn cancel(cancelled: *mut c_void) {
     unsafe { &*cancelled.cast::<AtomicBool>() }.store(true, Ordering::Relaxed);
 }
 
-/// From now on stores are closed before every fork of this process, and opened again when they are needed.
-pub fn close_before_fork() {
+/// From now on stores are at rest at every fork of this process, and closed in the child.
+pub fn watch_forks() {
     static REGISTERED: Once = Once::new();
     // SAFETY: the handlers are functions of this library, which Ruby never unloads, and no panic leaves them. It
     // fails for want of memory alone; a store is then refused to nobody, but not safe in a child.

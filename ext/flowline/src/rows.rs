@@ -1,7 +1,7 @@
 //! Rows of a store as Ruby's Arrays and back: an element each, in the order of the members of
 //! `Flowline::Store`'s structs, which have the names.
 
-use flowline_core::store::{Completion, End, Entry, Key, Record, Run, Start, Step};
+use flowline_core::store::{Completion, End, Entry, Items, Key, Record, Run, Start, Step};
 use magnus::encoding::EncodingCapable;
 use magnus::value::ReprValue;
 use magnus::{Error, IntoValue, RArray, RString, Ruby, TryConvert, Value};
@@ -71,13 +71,19 @@ pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
     Ok(row)
 }
 
-/// A run, whether it resumes one, and what of that is outdated: `[[step, item or nil], …]`.
-pub fn start(run_row: Value, resumes: bool, outdated: RArray) -> Result<Start, Error> {
-    let outdated = outdated.into_iter().map(|row| {
-        let mut fields = Fields::of(row)?;
-        Ok((fields.next()?, fields.next()?))
-    });
-    Ok(Start { run: run(run_row)?, resumes, outdated: outdated.collect::<Result<_, Error>>()? })
+/// A run, whether it resumes one, and what of that is outdated.
+pub fn start(run_row: Value, resumes: bool, outdated_rows: RArray) -> Result<Start, Error> {
+    Ok(Start { run: run(run_row)?, resumes, outdated: outdated(outdated_rows)? })
+}
+
+/// `[[step, first item, last item], …]`
+pub fn outdated(list: RArray) -> Result<Vec<(String, Items)>, Error> {
+    list.into_iter()
+        .map(|row| {
+            let mut fields = Fields::of(row)?;
+            Ok((fields.next()?, fields.next()?..=fields.next()?))
+        })
+        .collect()
 }
 
 /// `[run, position, name, status, reason, attempts, started, duration, error]`
@@ -140,14 +146,18 @@ pub fn from_record(ruby: &Ruby, record: Record) -> Result<RArray, Error> {
     Ok(row)
 }
 
-/// `[[step or nil, record or nil], …]`
+/// `[[step or nil, record or nil, whether its items are of no more use], …]`
 pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
     list.into_iter()
         .map(|pair| {
             let mut fields = Fields::of(pair)?;
             let step_row: Option<Value> = fields.next()?;
             let record_row: Option<Value> = fields.next()?;
-            Ok(Completion { step: step_row.map(step).transpose()?, record: record_row.map(record).transpose()? })
+            Ok(Completion {
+                step: step_row.map(step).transpose()?,
+                record: record_row.map(record).transpose()?,
+                ends_items: fields.next()?,
+            })
         })
         .collect()
 }

@@ -48,6 +48,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let class = native.define_class("Store", ruby.class_object())?;
     class.undef_default_alloc_func();
     let _ = Store::class(ruby);
+    class.define_singleton_method("host", function!(flowline_core::store::host, 0))?;
     class.define_singleton_method("open", function!(Store::open, 2))?;
     class.define_singleton_method("existing", function!(Store::existing, 2))?;
     class.define_method("there?", method!(Store::is_there, 0))?;
@@ -55,6 +56,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("begin", method!(Store::begin, 6))?;
     class.define_method("claim", method!(Store::claim, 3))?;
     class.define_method("record", method!(Store::record, 4))?;
+    class.define_method("forget", method!(Store::forget, 4))?;
     class.define_method("finish", method!(Store::finish, 5))?;
     class.define_method("latest", method!(Store::latest, 3))?;
     class.define_method("runs", method!(Store::runs, 3))?;
@@ -77,13 +79,13 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
 impl Store {
     /// `open(directory: String, patience: Float) -> Store`
     fn open(ruby: &Ruby, root: PathBuf, patience: f64) -> Result<Self, Error> {
-        raw::close_before_fork();
+        raw::watch_forks();
         patiently(ruby, &root, patience, |wait| Core::open(&root, wait)).map(Self)
     }
 
     /// `existing(directory: String, patience: Float) -> Store or nil`
     fn existing(ruby: &Ruby, root: PathBuf, patience: f64) -> Result<Option<Self>, Error> {
-        raw::close_before_fork();
+        raw::watch_forks();
         Ok(patiently(ruby, &root, patience, |wait| Core::existing(&root, wait))?.map(Self))
     }
 
@@ -97,7 +99,7 @@ impl Store {
         Lock { store: self.0.clone(), held: Cell::new(None), pid: Cell::new(0) }
     }
 
-    /// `begin(run: Array, resumes, outdated: Array<[String, Integer or nil]>, lock: Lock, durable, patience) -> Array`:
+    /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, lock: Lock, durable, patience) -> Array`:
     /// the run with its number and its checkpoint. The lock has the checkpoint then.
     fn begin(
         ruby: &Ruby,
@@ -136,7 +138,7 @@ impl Store {
         }
     }
 
-    /// `record(completions: Array<[Array or nil, Array or nil]>, output: String, durable, patience)`: the output is that of
+    /// `record(completions: Array<[Array or nil, Array or nil, true or false]>, output: String, durable, patience)`: the output is that of
     /// the last one; it is frozen.
     fn record(
         ruby: &Ruby,
@@ -149,6 +151,19 @@ impl Store {
         let completions = rows::completions(completions)?;
         let output = raw::frozen_bytes(&output);
         rb_self.ask(ruby, patience, |store, wait| store.record(&completions, output, durable, wait))
+    }
+
+    /// `forget(checkpoint: Integer, outdated: Array<[String, Integer, Integer]>, durable, patience)`
+    fn forget(
+        ruby: &Ruby,
+        rb_self: &Self,
+        checkpoint: i64,
+        outdated: RArray,
+        durable: bool,
+        patience: f64,
+    ) -> Result<(), Error> {
+        let outdated = rows::outdated(outdated)?;
+        rb_self.ask(ruby, patience, |store, wait| store.forget(checkpoint, &outdated, durable, wait))
     }
 
     /// `finish(end: Array, completions, lock: Lock, durable, patience)`: the lock is given back.
@@ -236,12 +251,7 @@ impl Store {
     }
 
     /// `clear(checkpoint: Integer, patience) -> nil or Array`: the run that is alive and needs it.
-    fn clear(
-        ruby: &Ruby,
-        rb_self: &Self,
-        checkpoint: i64,
-        patience: f64,
-    ) -> Result<Option<RArray>, Error> {
+    fn clear(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<Option<RArray>, Error> {
         match rb_self.ask(ruby, patience, |store, wait| store.clear(checkpoint, wait))? {
             Claim::Held(run) => rows::from_run(ruby, *run).map(Some),
             Claim::Claimed | Claim::Changed => Ok(None),

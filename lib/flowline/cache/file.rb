@@ -63,7 +63,7 @@ module Flowline
       # @return [Array<Hash{Symbol => Object}>] what it holds: +key+, +size+ in bytes, +used_at+, +expires_at+
       def entries
         ask { |store| store.entries(now) }.map do |entry|
-          { key: entry.key, size: entry.size, used_at: Time.at(entry.used), expires_at: entry.expires && Time.at(entry.expires) }
+          { key: entry.key, size: entry.bytes, used_at: Time.at(entry.used), expires_at: entry.expires && Time.at(entry.expires) }
         end
       end
 

@@ -11,12 +11,16 @@ module Flowline
 
       # @return [String] that of the step
       attr_reader :imprint
+      # @return [Array<String>] the tokens of its dependencies, without the source of the items (see {Provenance})
+      attr_reader :made_of
       # @return [Integer] how many there are
       attr_reader :size
 
       # @param imprint [String]
-      def initialize(imprint)
+      # @param made_of [Array<String>]
+      def initialize(imprint, made_of)
         @imprint = imprint
+        @made_of = made_of
         @digests = +"".b
         @outputs = []
         @size = 0
@@ -31,6 +35,7 @@ module Flowline
         @digests << (NONE * (position - (@digests.bytesize / SIZE))) if position * SIZE > @digests.bytesize
         @digests[position * SIZE, SIZE] = [digest].pack("H#{2 * SIZE}")
         @outputs[position] = output
+        @changed&.delete(position)
       end
 
       # @return [Range] positions beyond which there is none
@@ -38,13 +43,26 @@ module Flowline
         0...(@digests.bytesize / SIZE)
       end
 
+      # Also recognises the item by what it is after its call.
       # @param position [Integer]
+      # @param digest [String, nil]
+      # @return [void]
+      def changed(position, digest)
+        (@changed ||= {})[position] = digest if there?(position) && digest && digest != digest_at(position)
+      end
+
+      # @param position [Integer]
+      # @param digest [String, nil] of the item that is there now
       # @return [Array(Object), nil] the output, if it is that of this item
-      def find(position, item)
-        [@outputs[position]] if there?(position) && @digests[position * SIZE, SIZE] == [Digest.try(item)].pack("H#{2 * SIZE}")
+      def find(position, digest)
+        [@outputs[position]] if digest && there?(position) && (digest_at(position) == digest || @changed&.[](position) == digest)
       end
 
       private
+
+      def digest_at(position)
+        @digests[position * SIZE, SIZE].unpack1("H*")
+      end
 
       def there?(position)
         known = @digests[position * SIZE, SIZE]

@@ -11,7 +11,10 @@ module Flowline
       DONE = %w[succeeded cached skipped].freeze
       # Seconds that are left to record the end of a run whose time is up.
       LAST = 1.0
-      private_constant :TEXT, :DONE, :LAST
+      # A step itself, and all of its items, as the store numbers them.
+      STEP = [-1, -1].freeze
+      ITEMS = [0, (1 << 63) - 1].freeze
+      private_constant :TEXT, :DONE, :LAST, :STEP, :ITEMS
 
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
       # @raise [StoreError] they are damaged
@@ -50,26 +53,34 @@ module Flowline
       # Begins the run: from here on others see it.
       # @param context [Context]
       # @param warnings [Array<String>]
+      # @param provenance [Provenance]
       # @return [void]
       # @raise [LockedError, StoreError]
-      def start(context, warnings)
+      def start(context, warnings, provenance)
         @context = context
         @warnings = warnings
+        @provenance = provenance
         @pid = Process.pid
         @imprints = @pipeline.steps.map { |step| @pipeline.imprint(step) } # Before a step changes what its block has captured.
+        @written = {}
+        @repeated = {} # Steps that a resumed run has to call again.
+        @passed = []
         @store ||= Store.at(@request.root)
         @lock ||= @store.lock
         @run = @store.begin_run(beginning, @lock, resumes: !@resumed.nil?, outdated: @outdated, **care)
-        @written = {}
-        @passed = []
       end
 
-      # What was recorded of these steps is of no more use: they run again.
-      # @param names [Array<Symbol>]
+      # Removes what is of no more use, before the steps run again: with the beginning of the run, or at once.
+      # @param outputs [Array<Symbol>] the steps whose outputs are
+      # @param mapped [Array<Symbol>] the steps whose items are
       # @return [void]
-      def forget(names)
-        names.each { |name| items.delete(name) }
-        @outdated.concat(names.map { |name| [name.name, nil] })
+      def forget(outputs, mapped)
+        super
+        outdated = outputs.map { |name| [name.name, *STEP] } + mapped.map { |name| [name.name, *ITEMS] }
+        return @outdated.concat(outdated) unless @run
+
+        own_process
+        @store.forget(@run, outdated, **care)
       end
 
       # Records a step that succeeded: when this returns, it is there for good.
@@ -82,20 +93,22 @@ module Flowline
       def complete(id, step, facts, output)
         row = Store::Step.new(**position(id), status: "succeeded")
         row.attempts, row.started, row.duration = facts
-        record = record(id, "succeeded") if @request.checkpoint?
-        bytes = record && step.options[:checkpoint] != false ? dump(step, output) : ""
         @written[id] = true
-        write([*passed, [row, record]], bytes)
+        return write([[row]]) unless @request.checkpoint?
+
+        bytes = step.options[:checkpoint] == false ? "" : dump(step, output)
+        @repeated[id] = true if bytes.empty? || (!@repeated.empty? && @pipeline.dag.inputs(id).any? { |before| @repeated[before] })
+        ends_items = step.each && !@repeated[id] # Otherwise its items are still of use.
+        write([*passed, [row, record(id, "succeeded"), ends_items]], bytes)
       end
 
-      # Records an item that succeeded.
-      def complete_item(step, position, item, output)
-        digest = Digest.try(item) if records?(step)
-        bytes = dump(step, output) if digest
-        return if bytes.nil? || bytes.empty?
+      # Records an item that succeeded: when this returns, it is there for good.
+      def complete_item(id, step, position, digest, output)
+        bytes = dump(step, output)
+        return if bytes.empty?
 
-        record = Store::Record.new(checkpoint: @run.checkpoint, step: step.name.name, item: position, outcome: "succeeded",
-                                   imprint: items_of(step).imprint, token: digest, made_of: "")
+        record = Store::Record.new(checkpoint: @run.checkpoint, step: step.name.name, item: position, outcome: "succeeded", imprint: @imprints[id],
+                                   token: digest, made_of: @provenance.items_made_of(id).join(" "))
         write([[nil, record]], bytes)
       end
 
@@ -118,8 +131,9 @@ module Flowline
       # @return [void]
       def finish(result)
         ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
-        left = result.steps.each_with_index.reject { |_, id| @written[id] }
-        rest = (ended.clear ? [] : passed) + left.map { |step, id| [row(id, step), left_out(id, step)] }
+        known = passed.each { |pair| pair[1] = nil if ended.clear } # Nobody will resume it then.
+        left = @pipeline.steps.each_index.reject { |id| @written[id] }.map { |id| [row(id, step = result.at(id)), left_out(id, step)] }
+        rest = known + left
         own_process
         @store.finish_run(ended, rest, @lock, **care)
       end
@@ -191,24 +205,28 @@ module Flowline
 
       def load(run)
         @resumed = run.run_id
-        store.records(run.checkpoint, patience: patience).each { |row| take(*row) }
+        store.records(run.checkpoint, patience: patience).each { |row| take(row) }
       end
 
       # What the checkpoint has of a step or an item.
-      def take(_checkpoint, step, item, outcome, imprint, token, _made_of, bytes)
+      def take(row)
+        _, step, item, outcome, imprint, token, made_of, bytes = row
         step = step.to_sym
-        return take_item(step, item, imprint, token, bytes) if item
+        made_of = made_of.split
+        return take_item(step, item, imprint, token, made_of, bytes) if item
 
         @outcomes[step] = outcome
-        @entries[step] = Entry.new(imprint, *Recording.restore(bytes)) if DONE.include?(outcome)
+        @entries[step] = Entry.new(imprint, *Recording.restore(bytes), token, made_of) if DONE.include?(outcome)
       end
 
-      def take_item(name, item, imprint, token, bytes)
+      # An item of other code, or made of other inputs than the rest, is of no use.
+      def take_item(name, number, imprint, digest, made_of, bytes)
         step = @pipeline.dag[name] or return
-        return @outdated << [name.name, item] if imprint != @pipeline.imprint(step)
+        known = items[name] ||= Items.new(imprint, made_of)
+        return @outdated << [name.name, number, number] if imprint != @pipeline.imprint(step) || made_of != known.made_of
 
         output, problem = Recording.restore(bytes)
-        items_of(step).put(item, token, output) unless problem
+        known.put(number, digest, output) unless problem
       end
 
       # No other process knows it.
@@ -247,8 +265,10 @@ module Flowline
                                         started: step.started_at&.-(@context.started_at), duration: step.duration, error: text(step.error))
       end
 
+      # What is recorded of a step beside its output.
       def record(id, outcome)
-        Store::Record.new(checkpoint: @run.checkpoint, step: @pipeline.steps[id].name.name, outcome: outcome, imprint: @imprints[id], token: "", made_of: "")
+        Store::Record.new(checkpoint: @run.checkpoint, step: @pipeline.steps[id].name.name, outcome: outcome, imprint: @imprints[id],
+                          token: @provenance.token(id), made_of: @provenance.made_of(id).join(" "))
       end
 
       # A step that was not selected is still to be done, unless an earlier run has done it.

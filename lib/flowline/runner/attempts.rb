@@ -11,11 +11,11 @@ module Flowline
 
       close_sources(@mappings.keys.select { |other| ended?(other) }) if @run.stopped?
       again = @run.step(id)[2].positive?
-      return skip(id) unless again || wanted?(id)
+      return self.next if !again && spared?(id)
       return start_items(id) if @dag.steps[id].each
 
       @caching.with(id, @outputs, @context) do |found, output, keep|
-        next reuse(id, output) if found
+        next end_with(id, output, :cached) && self.next if found
 
         @observers.tell(:step_started, @dag.steps[id]) unless again
         attempt(id, place, &keep)
@@ -72,24 +72,6 @@ module Flowline
         @observers.tell(:step_retried, step, Event::Retry.new(error, attempt, wait))
         finished(ended?(id) ? [id] : [])
       end
-    end
-
-    def reuse(id, output)
-      @outputs[id] = output
-      settle(id, :cached)
-      self.next
-    end
-
-    def wanted?(id)
-      conditions = @conditions[id]
-      return true if conditions.nil?
-
-      @limits.ask { conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted } }
-    end
-
-    def skip(id)
-      settle(id, :skipped, :condition)
-      self.next
     end
 
     def given_up(id, item = nil)

@@ -17,6 +17,7 @@ module Flowline
       @hints&.check_input(step, inputs(step))
       source = step.depends_on[step.labels.index(step.each)]
       @mappings[id] = mapping = Mapping.new(@dag.output(source, @outputs), source)
+      mapping.recorded = recorded_items(id)
       # There is a limit in any case: an executor may take all that it is given before it performs any of it.
       most = [step.options[:concurrency], @workers].compact.min&.clamp(1, Resources::MOST) || 1
       @run.open(id, most)
@@ -68,7 +69,7 @@ module Flowline
     def perform_item(id, mapping, place)
       position = @run.take(id) or return close(id, mapping)
       item = Item.new(position, mapping[position], @run.item_attempts(id, position))
-      recorded = @plan&.items(id)&.find(position, item.value)
+      recorded = mapping.recorded&.find(position, mapping.digest(position))
       return put(id, mapping, item, recorded.first) if recorded
 
       keyed = false # Until then, what raises is the step's `key:`.
@@ -87,6 +88,7 @@ module Flowline
     def attempt_item(id, mapping, item, place)
       step = @dag.steps[id]
       overdue = ->(thread, limit) { place.replace(thread) { give_up_item(id, mapping, item, limit) } }
+      digest = mapping.digest(item.position) if @recording.records?(step) # The call may change the item.
       @run.begin(id)
       item.called = true
       outcome = @limits.call(step.options, place, overdue) { @calls[id].call(@outputs, @context, item.value) } or return
@@ -94,7 +96,7 @@ module Flowline
       return item_failed(id, mapping, item, error, limit) if error || limit
 
       yield output if block_given?
-      @recording.complete_item(step, item.position, item.value, output)
+      @recording.complete_item(id, step, item.position, digest, output) if digest
       put(id, mapping, item, output)
     end
 

@@ -50,8 +50,8 @@ module Flowline
       # @param run [Run] without +id+ and, unless it resumes one, +checkpoint+
       # @param lock [Native::Lock] the one that has claimed the checkpoint, or an empty one
       # @param resumes [Boolean]
-      # @param outdated [Array<Array(String, Integer)>] steps of the checkpoint, or items of theirs, that are of no more
-      #   use; a step without a number is meant with its items
+      # @param outdated [Array<Array(String, Integer, Integer)>] what the checkpoint has and is of no more use: of a step, from
+      #   which item to which; -1 is the step itself
       # @return [Run]
       def begin_run(run, lock, resumes: false, outdated: [], durable: false, patience: PATIENCE)
         run_of(@native.begin(run.to_a, resumes, outdated, lock, durable, patience))
@@ -67,20 +67,29 @@ module Flowline
       end
 
       # Records what came of steps, and of items: when this returns, it is there for good.
-      # @param completions [Array<Array(Step, Record)>] either may be nil
+      # @param completions [Array<Array(Step, Record, Boolean)>] either row may be nil; and whether what was recorded of the
+      #   step's items is of no more use
       # @param output [String] bytes, of the last of them; frozen
       # @return [void]
       def record(completions, output = "", durable: false, patience: PATIENCE)
-        @native.record(completions.map { |step, record| [step&.to_a, record&.to_a] }, output, durable, patience)
+        @native.record(rows(completions), output, durable, patience)
+      end
+
+      # Removes what the checkpoint of a run has and is of no more use.
+      # @param run [Run]
+      # @param outdated [Array<Array(String, Integer, Integer)>] as for {#begin_run}
+      # @return [void]
+      def forget(run, outdated, durable: false, patience: PATIENCE)
+        @native.forget(run.checkpoint, outdated, durable, patience)
       end
 
       # Ends a run, and gives its lock back. Of each pipeline the last hundred runs stay, and those that are alive.
       # @param ended [End]
-      # @param completions [Array<Array(Step, Record)>] what is not recorded yet
+      # @param completions [Array<Array(Step, Record, Boolean)>] what is not recorded yet
       # @param lock [Native::Lock]
       # @return [void]
       def finish_run(ended, completions, lock, durable: false, patience: PATIENCE)
-        @native.finish(ended.to_a, completions.map { |step, record| [step&.to_a, record&.to_a] }, lock, durable, patience)
+        @native.finish(ended.to_a, rows(completions), lock, durable, patience)
       end
 
       # @param pipeline [String]
@@ -106,7 +115,7 @@ module Flowline
       # @param run [Integer] its number
       # @return [Array<Step>] its steps that have ended
       def steps(run)
-        @native.steps(run, PATIENCE).map { |row| Step.new(**pairs(Step, row)) }
+        @native.steps(run, PATIENCE).map { |row| fill(Step, row) }
       end
 
       # @param checkpoint [Integer] one that is held
@@ -147,7 +156,7 @@ module Flowline
       # @return [Entry, nil] nil: there is none, it has expired, or was written in the future
       def entry(key, now)
         row = @native.entry(key, now, PATIENCE)
-        row && Entry.new(**pairs(Entry, row))
+        row && fill(Entry, row)
       end
 
       # Notes that an entry was used.
@@ -174,7 +183,7 @@ module Flowline
 
       # @return [Array<Entry>] by their keys, without values
       def entries(now)
-        @native.entries(now, PATIENCE).map { |row| Entry.new(**pairs(Entry, row)) }
+        @native.entries(now, PATIENCE).map { |row| fill(Entry, row) }
       end
 
       # @return [String]
@@ -184,12 +193,18 @@ module Flowline
 
       private
 
-      def run_of(row)
-        Run.new(**pairs(Run, row))
+      def rows(completions)
+        completions.map { |step, record, ends_items| [step&.to_a, record&.to_a, ends_items ? true : false] }
       end
 
-      def pairs(struct, row)
-        struct.members.zip(row).to_h
+      def run_of(row)
+        fill(Run, row)
+      end
+
+      def fill(struct, row)
+        filled = struct.new
+        row.each_with_index { |value, index| filled[index] = value }
+        filled
       end
     end
   end

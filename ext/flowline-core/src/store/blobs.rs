@@ -61,7 +61,9 @@ impl Blobs {
     pub fn check_folder(&self) -> Result<(), StoreError> {
         match fs::symlink_metadata(&self.folder) {
             Ok(data) if data.is_dir() => directory::check(&self.folder),
-            Ok(_) => Err(StoreError::Unsafe(format!("has a {FOLDER} that is no directory of its own; remove it"))),
+            Ok(_) => {
+                Err(StoreError::Unsafe(format!("has a {FOLDER} that is no directory of its own; remove it")))
+            }
             Err(error) if directory::is_absent(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }

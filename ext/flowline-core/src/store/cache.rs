@@ -3,11 +3,11 @@
 //! How many bytes there are is a number in the database, and what was used longest ago is found by an index, so
 //! that a write takes as long with a million entries as with none.
 
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::params;
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use super::rows::{Columns, Entry, Found, Key, Payload};
 use super::blobs::Source;
+use super::rows::{Columns, Entry, Found, Key, Payload};
 use super::session::Session;
 use super::{Store, StoreError, Wait};
 
@@ -86,9 +86,16 @@ impl Store {
     pub fn drop_entries(&self, key: Option<&Key>, prefix: bool, wait: Wait) -> Result<usize, StoreError> {
         self.write(wait, false, |session| {
             let dropped = match key {
-                None => drop_where(session, "true", [])?,
+                None => {
+                    let dropped = drop_where(session, "true", [])?;
+                    recount(session)?;
+                    dropped
+                }
                 Some(key) if prefix => {
-                    drop_where(session, "substr(key, 1, length(?1)) = ?1", params![key])?
+                    // As bytes: the length of a text ends at its first NUL.
+                    let begins = "typeof(key) = typeof(?1) AND (octet_length(?1) = 0 OR \
+                                  substr(CAST(key AS BLOB), 1, octet_length(?1)) = CAST(?1 AS BLOB))";
+                    drop_where(session, begins, params![key])?
                 }
                 Some(key) => drop_where(session, "key = ?1", params![key])?,
             };
@@ -102,27 +109,19 @@ impl Store {
     /// # Errors
     /// They cannot be read.
     pub fn entries(&self, now: f64, wait: Wait) -> Result<Vec<Entry>, StoreError> {
-        let sql = "SELECT key, expires, written, used, size FROM cache \
+        let sql = "SELECT key, expires, written, used, digest, size, seal, NULL FROM cache \
                    WHERE (expires IS NULL OR expires > ?1) AND written <= ?1 ORDER BY key";
-        self.read(wait, |session| {
-            session.rows(sql, [now], |row| {
-                let mut columns = Columns::of(row);
-                Ok(Entry {
-                    key: columns.next()?,
-                    expires: columns.next()?,
-                    written: columns.next()?,
-                    used: columns.next()?,
-                    size: columns.next()?,
-                    value: None,
-                })
-            })
-        })
+        let found = self.read(wait, |session| session.rows(sql, [now], read))?;
+        Ok(found.into_iter().flatten().map(|found| found.row).collect())
     }
 }
 
-/// The entry of a row; `None`: it does not have its seal.
+/// The entry of a row; `None`: it is damaged.
 fn read(row: &rusqlite::Row) -> Result<Option<Found<Entry>>, StoreError> {
-    let mut columns = Columns::of(row);
+    Ok(read_sound(&mut Columns::of(row)).ok().flatten())
+}
+
+fn read_sound(columns: &mut Columns) -> Result<Option<Found<Entry>>, StoreError> {
     let mut entry = Entry {
         key: columns.next()?,
         expires: columns.next()?,
@@ -140,9 +139,12 @@ fn read(row: &rusqlite::Row) -> Result<Option<Found<Entry>>, StoreError> {
 /// Drops what has expired, then what was used longest ago. A use in the future was none.
 fn make_room(session: &mut Session, now: f64, most: i64) -> Result<(), StoreError> {
     drop_where(session, "expires <= ?1", [now])?;
-    let mut total: i64 = session
-        .first("SELECT cached FROM totals", [], |row| Ok(row.get(0)?))?
-        .unwrap_or_default();
+    let known =
+        session.first("SELECT cached FROM totals", [], |row| Ok(row.get::<_, i64>(0).ok()))?.flatten();
+    let mut total = match known.filter(|total| *total >= 0) {
+        Some(total) => total,
+        None => recount(session)?, // It was damaged, or the size of an entry.
+    };
     if total <= most {
         return Ok(());
     }
@@ -153,13 +155,24 @@ fn make_room(session: &mut Session, now: f64, most: i64) -> Result<(), StoreErro
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()?.filter(|_| total > most) {
             oldest.push(row.get::<_, i64>(0)?);
-            total -= row.get::<_, i64>(1)?;
+            total = total.saturating_sub(row.get(1).unwrap_or(0));
         }
     }
     for entry in oldest {
         drop_where(session, "rowid = ?1", [entry])?;
     }
+    if total > most {
+        recount(session)?; // Nothing is left, so it was damaged.
+    }
     Ok(())
+}
+
+/// Counts the bytes anew, entry by entry.
+fn recount(session: &Session) -> Result<i64, StoreError> {
+    session.execute("DELETE FROM totals", [])?;
+    session.execute("INSERT INTO totals SELECT CAST(total(size) AS INTEGER) FROM cache", [])?;
+    let total = session.first("SELECT cached FROM totals", [], |row| Ok(row.get(0)?))?;
+    Ok(total.unwrap_or_default())
 }
 
 fn drop_where(
@@ -167,7 +180,7 @@ fn drop_where(
     which: &str,
     parameters: impl rusqlite::Params + Clone,
 ) -> Result<usize, StoreError> {
-    let sql = format!("SELECT coalesce(sum(size), 0) FROM cache WHERE {which}");
+    let sql = format!("SELECT CAST(total(size) AS INTEGER) FROM cache WHERE {which}");
     let size: i64 = session.first(&sql, parameters.clone(), |row| Ok(row.get(0)?))?.unwrap_or_default();
     let sql = format!("DELETE FROM cache WHERE {which} RETURNING digest, bytes IS NULL");
     let dropped = session.delete(&sql, parameters)?;

@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::FcntlArg::F_GETFL;
+use nix::fcntl::{OFlag, fcntl};
 use nix::unistd::Uid;
 
 use super::StoreError;
@@ -86,6 +88,11 @@ pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreErro
     }
 }
 
+/// Whether a file was opened for writing.
+pub fn is_writable(file: &File) -> bool {
+    fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
+}
+
 /// Whether nothing can be written in the directory of this file.
 fn is_read_only(path: &Path) -> bool {
     path.parent().is_some_and(|folder| {
@@ -96,10 +103,7 @@ fn is_read_only(path: &Path) -> bool {
 
 /// Whether a file could not be opened because it cannot be written.
 pub fn is_refused(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error().map(Errno::from_raw),
-        Some(Errno::EROFS | Errno::EACCES | Errno::EPERM)
-    )
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EROFS | Errno::EACCES | Errno::EPERM))
 }
 
 /// Takes from others what they may do with a file, if there is one.

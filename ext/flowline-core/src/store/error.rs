@@ -102,6 +102,9 @@ impl StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        if let rusqlite::Error::SqlInputError { msg, .. } = error {
+            return Self::Other(msg); // The statement itself, which may be long, helps nobody.
+        }
         match error.sqlite_error().map(|error| error.extended_code) {
             Some(SQLITE_IOERR_SHMSIZE) => return Self::Full, // No room for the index of the log.
             Some(SQLITE_IOERR_NOMEM) => return Self::Memory(error.to_string()),

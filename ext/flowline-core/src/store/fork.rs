@@ -5,12 +5,15 @@
 //! locked in the child; and a copied descriptor of a lock file keeps the parent's locks after its death. So:
 //!
 //! - Whatever touches SQLite or a lock passes the [gate](enter). Nothing waits for other processes behind it.
-//! - [`prepare`], called before a fork, closes the gate, waits until everybody is out, and closes the databases.
-//! - [`parent`] opens the gate again. [`child`] first drops the copies of the parent's lock files: closing one
-//!   does not release its locks.
+//! - [`prepare`], called before a fork, closes the gate and waits until everybody is out, so that no transaction is
+//!   under way and no mutex held. [`parent`] opens the gate again.
+//! - [`child`] drops the copies of the parent's lock files, and closes the copies of its databases, so that SQLite
+//!   knows of no lock that this process does not have. Neither changes anything of the parent's: a lock of an open
+//!   file description stays as long as the parent has its descriptor; SQLite's locks are the parent's alone; and a
+//!   database is closed here without moving its log.
 //!
-//! Databases are opened again when they are next needed. The gate is one atomic number rather than a lock of
-//! the standard library, because a child must be able to reset it whatever threads its parent had.
+//! A child opens what it needs anew. The gate is one atomic number rather than a lock of the standard library,
+//! because a child must be able to reset it whatever threads its parent had.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -40,7 +43,8 @@ pub fn enter() -> Pass {
         let inside = GATE.load(Ordering::Relaxed);
         if inside & CLOSED != 0 {
             thread::sleep(PAUSE);
-        } else if GATE.compare_exchange_weak(inside, inside + 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        } else if GATE.compare_exchange_weak(inside, inside + 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        {
             return Pass(());
         }
     }
@@ -60,7 +64,6 @@ pub fn prepare() {
     while GATE.load(Ordering::Acquire) != CLOSED {
         thread::sleep(PAUSE);
     }
-    handles().for_each(|handle| handle.disconnect());
 }
 
 /// To be called right after a fork in the parent, by the thread that forked.
@@ -70,7 +73,7 @@ pub fn parent() {
 
 /// To be called right after a fork in the child.
 pub fn child() {
-    handles().for_each(|handle| handle.forget_locks());
+    handles().for_each(|handle| handle.forget());
     GATE.store(0, Ordering::Release);
 }
 

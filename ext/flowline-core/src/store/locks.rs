@@ -14,7 +14,15 @@ use std::path::Path;
 
 use super::{StoreError, directory};
 
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+mod files;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod kernel;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use files::Kernel;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use kernel::Kernel;
 
 /// The file that is locked.
 pub const FILE: &str = "flowline.lock";
@@ -53,7 +61,9 @@ pub enum Access {
 /// The locks of one store that this process holds.
 #[derive(Debug, Default)]
 pub struct Locks {
-    file: Option<File>,
+    kernel: Option<Kernel>,
+    /// Whether the file can be written. Otherwise it can only be locked to read.
+    writable: bool,
     held: HashSet<Lock>,
 }
 
@@ -61,35 +71,45 @@ impl Locks {
     /// Opens the file of the store in that directory, unless it is open. `false`: it can't be written, nor
     /// anything else there.
     pub fn open(&mut self, root: &Path, create: bool) -> Result<bool, StoreError> {
-        if self.file.is_none() {
-            self.file = directory::open_private(&root.join(FILE), create)?;
+        if self.kernel.is_none() {
+            let file = directory::open_private(&root.join(FILE), create)?;
+            self.writable = file.as_ref().is_some_and(directory::is_writable);
+            self.kernel = file.map(|file| Kernel::new(file, root));
         }
-        Ok(self.file.is_some())
+        Ok(self.kernel.is_some())
     }
 
     /// The file.
     pub fn file(&self) -> Option<&File> {
-        self.file.as_ref()
+        self.kernel.as_ref().map(Kernel::file)
     }
 
     /// Takes the store as a whole, or changes how it is held. Answers [`Busy`](StoreError::Busy) if another
     /// process has it.
-    pub fn hold(&self, access: Access) -> Result<(), StoreError> {
-        let Some(file) = &self.file else { return Ok(()) };
-        if kernel::take(file, 0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
+    pub fn hold(&mut self, access: Access) -> Result<(), StoreError> {
+        if access == Access::Write && !self.writable {
+            return Err(read_only());
+        }
+        let Some(kernel) = &mut self.kernel else { return Ok(()) };
+        if kernel.take(0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
+    }
+
+    /// How the store is held while its database is opened: nothing is made anew where nothing can be written.
+    pub fn access_to_open(&self) -> Access {
+        if self.writable { Access::Write } else { Access::Read }
     }
 
     /// Gives the store as a whole back.
-    pub fn leave(&self) {
-        if let Some(file) = &self.file {
-            let _ = kernel::give_back(file, 0); // It cannot fail; closing the file would do it as well.
+    pub fn leave(&mut self) {
+        if let Some(kernel) = &mut self.kernel {
+            let _ = kernel.give_back(0); // It cannot fail; closing the file would do it as well.
         }
     }
 
     /// Takes a lock if nobody has it.
     pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
-        let Some(file) = &self.file else { return Err(read_only()) };
-        if self.held.contains(&lock) || !kernel::take(file, lock.offset(), Access::Write)? {
+        let Some(kernel) = self.kernel.as_mut().filter(|_| self.writable) else { return Err(read_only()) };
+        if self.held.contains(&lock) || !kernel.take(lock.offset(), Access::Write)? {
             return Ok(false);
         }
         Ok(self.held.insert(lock))
@@ -97,14 +117,14 @@ impl Locks {
 
     /// Whether anybody has a lock, this process included.
     pub fn is_taken(&self, lock: Lock) -> Result<bool, StoreError> {
-        let Some(file) = &self.file else { return Ok(false) };
-        Ok(self.held.contains(&lock) || kernel::is_taken(file, lock.offset())?)
+        let Some(kernel) = &self.kernel else { return Ok(false) };
+        Ok(self.held.contains(&lock) || kernel.is_taken(lock.offset())?)
     }
 
     /// Gives a lock back that this process has.
     pub fn release(&mut self, lock: Lock) -> Result<(), StoreError> {
-        match &self.file {
-            Some(file) if self.held.remove(&lock) => kernel::give_back(file, lock.offset()),
+        match &mut self.kernel {
+            Some(kernel) if self.held.remove(&lock) => kernel.give_back(lock.offset()),
             _ => Ok(()),
         }
     }
@@ -112,7 +132,7 @@ impl Locks {
     /// Closes the file unless it would drop a lock.
     pub fn close_if_idle(&mut self) {
         if self.held.is_empty() {
-            self.file = None;
+            self.kernel = None;
         }
     }
 

@@ -19,6 +19,7 @@ mod directory;
 mod error;
 pub mod fork;
 mod locks;
+mod owner;
 mod rows;
 mod runs;
 mod schema;
@@ -31,8 +32,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 pub use error::StoreError;
 pub use locks::Lock;
+pub use owner::host;
 pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step};
-pub use runs::{Claim, Completion, End, Start};
+pub use runs::{Claim, Completion, End, Items, Start};
 pub use wait::Wait;
 
 use blobs::{Blobs, Prepared};
@@ -207,7 +209,9 @@ impl Handle {
         self.used.store(fork::next_use(), Ordering::Relaxed);
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
-        parts.locks.hold(access)?;
+        // Opening the database may make SQLite's files anew, which nobody else may use then.
+        let first = if parts.link.is_none() { parts.locks.access_to_open() } else { access };
+        parts.locks.hold(first)?;
         let answer = self.transact(&mut parts, access, durable, work);
         if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
             parts.link = None; // Whatever has failed shall not go on failing.
@@ -224,14 +228,17 @@ impl Handle {
         durable: bool,
         work: &mut impl FnMut(&mut Session) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.check_files()?;
-        if parts.link.as_ref().is_some_and(|link| !link.is_current()) {
+        if access == Access::Read || parts.link.is_none() {
+            self.check_files()?; // What writes is checked afterwards.
+        }
+        if parts.link.as_mut().is_some_and(|link| !link.is_current()) {
             parts.link = None;
+            let first = parts.locks.access_to_open();
+            parts.locks.hold(first)?;
         }
         let link = match &mut parts.link {
             Some(link) => link,
             None => {
-                parts.locks.hold(if parts.locks.file().is_some() { Access::Write } else { Access::Read })?;
                 let link = self.connect(&parts.locks)?;
                 parts.locks.hold(access)?;
                 parts.link.insert(link)
@@ -241,7 +248,7 @@ impl Handle {
         let answer = work(&mut session)?;
         session.commit()?;
         if access == Access::Write {
-            self.check_files()?; // What went into a file that was removed meanwhile is not acknowledged.
+            self.check_files()?; // What went into a file that has been removed is not acknowledged.
             if !parts.swept {
                 parts.swept = true;
                 let _ = link.sweep(&mut parts.locks, &self.blobs); // It is a matter of space alone.
@@ -250,7 +257,7 @@ impl Handle {
         Ok(answer)
     }
 
-    /// Opens the database. The store is held for writing, because SQLite may make its files anew.
+    /// Opens the database.
     fn connect(&self, locks: &Locks) -> Result<Link, StoreError> {
         self.blobs.check_folder()?;
         fork::make_room(self);
@@ -262,7 +269,8 @@ impl Handle {
             link => link?,
         };
         let locks = locks.file().map(|file| file.metadata()).transpose()?;
-        let files = (FileId::at(&self.root.join(FILE))?.ok_or(StoreError::Gone)?, locks.as_ref().map(FileId::of));
+        let files =
+            (FileId::at(&self.root.join(FILE))?.ok_or(StoreError::Gone)?, locks.as_ref().map(FileId::of));
         if *self.files.get_or_init(|| files) == files { Ok(link) } else { Err(StoreError::Gone) }
     }
 
@@ -274,20 +282,18 @@ impl Handle {
         if locks.file().is_some() {
             return Ok(());
         }
-        match locks.open(&self.root, self.files.get().is_none()) {
+        let opened = match locks.open(&self.root, self.files.get().is_none()) {
             Err(StoreError::Descriptors(_)) => {
                 fork::close_idle(self, 0);
                 locks.open(&self.root, self.files.get().is_none())
             }
             opened => opened,
         }?;
-        Ok(())
+        let had_locks = self.files.get().is_some_and(|(_, locks)| locks.is_some());
+        if opened || !had_locks { Ok(()) } else { Err(StoreError::Gone) }
     }
 
-    fn with_locks<T>(
-        &self,
-        work: impl FnOnce(&mut Locks) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _pass = fork::enter();
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
@@ -318,13 +324,12 @@ impl Handle {
         if same { Ok(()) } else { Err(StoreError::Gone) }
     }
 
-    fn disconnect(&self) {
-        self.parts().link = None;
+    /// Closes what a forked child has inherited.
+    fn forget(&self) {
+        let mut parts = self.parts();
+        parts.link = None;
+        parts.locks.forget();
         self.open.store(false, Ordering::Relaxed);
-    }
-
-    fn forget_locks(&self) {
-        self.parts().locks.forget();
     }
 
     fn is_open(&self) -> bool {

@@ -119,70 +119,75 @@ pub struct Payload {
 
 /// Part of what is sealed. Each is written so that no two lists of parts are written alike.
 pub trait Part {
-    fn put(&self, hasher: &mut blake3::Hasher);
+    fn put(&self, bytes: &mut Vec<u8>);
 }
 
 impl Part for i64 {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"i").update(&self.to_le_bytes());
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'i');
+        bytes.extend_from_slice(&self.to_le_bytes());
     }
 }
 
 impl Part for f64 {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"d").update(&self.to_bits().to_le_bytes());
+    fn put(&self, bytes: &mut Vec<u8>) {
+        let number = self + 0.0; // SQLite stores a negative zero as a positive one.
+        bytes.push(b'd');
+        bytes.extend_from_slice(&number.to_bits().to_le_bytes());
     }
 }
 
 impl Part for [u8] {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"b").update(&(self.len() as u64).to_le_bytes()).update(self);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'b');
+        bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(self);
     }
 }
 
 impl Part for Vec<u8> {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        self.as_slice().put(hasher);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.as_slice().put(bytes);
     }
 }
 
 impl Part for Digest {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        self.as_slice().put(hasher);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.as_slice().put(bytes);
     }
 }
 
 impl Part for String {
-    fn put(&self, hasher: &mut blake3::Hasher) {
-        hasher.update(b"s");
-        self.as_bytes().put(hasher);
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b's');
+        self.as_bytes().put(bytes);
     }
 }
 
 impl<T: Part> Part for Option<T> {
-    fn put(&self, hasher: &mut blake3::Hasher) {
+    fn put(&self, bytes: &mut Vec<u8>) {
         match self {
-            Some(part) => part.put(hasher),
-            None => _ = hasher.update(b"n"),
+            Some(part) => part.put(bytes),
+            None => bytes.push(b'n'),
         }
     }
 }
 
 impl Part for Key {
-    fn put(&self, hasher: &mut blake3::Hasher) {
+    fn put(&self, bytes: &mut Vec<u8>) {
         match self {
-            Self::Text(text) => text.put(hasher),
-            Self::Bytes(bytes) => bytes.put(hasher),
+            Self::Text(text) => text.put(bytes),
+            Self::Bytes(key) => key.put(bytes),
         }
     }
 }
 
 /// The seal of a list of parts.
 pub fn seal(parts: &[&dyn Part]) -> [u8; SEAL] {
-    let mut hasher = blake3::Hasher::new();
-    parts.iter().for_each(|part| part.put(&mut hasher));
+    let mut bytes = Vec::with_capacity(512);
+    parts.iter().for_each(|part| part.put(&mut bytes));
     let mut seal = [0; SEAL];
-    hasher.finalize_xof().fill(&mut seal);
+    seal.iter_mut().zip(blake3::hash(&bytes).as_bytes()).for_each(|(to, from)| *to = *from);
     seal
 }
 
@@ -205,6 +210,7 @@ impl<'a> Columns<'a> {
 }
 
 impl Run {
+    /// Its columns, in the order in which they are read.
     pub const COLUMNS: &'static str = "id, run_id, pipeline, identity, checkpoint, resumed, params, status, pid, host, started, duration, \
          error, seal";
 
@@ -238,6 +244,7 @@ impl Run {
         })
     }
 
+    /// The seal of the row.
     pub fn seal(&self) -> [u8; SEAL] {
         seal(&[
             &self.id,
@@ -258,6 +265,7 @@ impl Run {
 }
 
 impl Step {
+    /// Its columns, in the order in which they are read.
     pub const COLUMNS: &'static str =
         "run, position, name, status, reason, attempts, started, duration, error, seal";
 
@@ -284,6 +292,7 @@ impl Step {
         })
     }
 
+    /// The seal of the row.
     pub fn seal(&self) -> [u8; SEAL] {
         seal(&[
             &self.run,
@@ -307,26 +316,44 @@ pub struct Found<T> {
 }
 
 impl Record {
+    /// Its columns, in the order in which they are read, and its output.
     pub const COLUMNS: &'static str =
         "checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes";
 
-    /// The record of a row; `None`: it does not have its seal. The output is still to be read.
+    /// The same columns without the output.
+    pub const HEAD: &'static str =
+        "checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, NULL";
+
+    /// The record of a row; `None`: it is damaged. The output is still to be read.
     pub fn read(row: &Row) -> Result<Option<Found<Self>>, StoreError> {
         let mut columns = Columns::of(row);
+        let Ok((record, payload)) = Self::unsealed(&mut columns) else { return Ok(None) };
+        let sound = columns.next::<[u8; SEAL]>().is_ok_and(|seal| seal == record.seal(&payload));
+        let Ok(bytes) = columns.next::<Option<Vec<u8>>>() else { return Ok(None) };
+        let source = bytes.map_or(Source::File(None), Source::Inline);
+        Ok(sound.then_some(Found { row: record, payload, source }))
+    }
+
+    fn unsealed(columns: &mut Columns) -> Result<(Self, Payload), StoreError> {
         let record = Self {
             checkpoint: columns.next()?,
             step: columns.next()?,
-            item: Some(columns.next::<i64>()?).filter(|&item| item >= 0),
+            item: Self::item(columns.next()?)?,
             outcome: columns.next()?,
             imprint: columns.next()?,
             token: columns.next()?,
             made_of: columns.next()?,
             output: None,
         };
-        let payload = Payload { digest: columns.next()?, size: columns.next()? };
-        let sound = columns.next::<[u8; SEAL]>()? == record.seal(&payload);
-        let source = columns.next::<Option<Vec<u8>>>()?.map_or(Source::File(None), Source::Inline);
-        Ok(sound.then_some(Found { row: record, payload, source }))
+        Ok((record, Payload { digest: columns.next()?, size: columns.next()? }))
+    }
+
+    fn item(number: i64) -> Result<Option<i64>, StoreError> {
+        match number {
+            -1 => Ok(None),
+            0.. => Ok(Some(number)),
+            _ => Err(StoreError::Damaged(format!("item {number}"))),
+        }
     }
 
     /// The item's number as it is stored.
@@ -334,6 +361,7 @@ impl Record {
         self.item.unwrap_or(-1)
     }
 
+    /// The seal of the row with that value.
     pub fn seal(&self, payload: &Payload) -> [u8; SEAL] {
         seal(&[
             &self.checkpoint,
@@ -350,6 +378,7 @@ impl Record {
 }
 
 impl Entry {
+    /// The seal of the row with that value.
     pub fn seal(&self, payload: &Payload) -> [u8; SEAL] {
         seal(&[&self.key, &self.expires, &self.written, &payload.digest, &payload.size])
     }

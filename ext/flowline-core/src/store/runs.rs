@@ -7,14 +7,12 @@ use rusqlite::params;
 use super::blobs::Prepared;
 use super::rows::{CRASHED, DAMAGED, Found, Payload, RUNNING, Record, Run, Step};
 use super::session::Session;
-use super::{Lock, Store, StoreError, Wait};
+use super::{Lock, Store, StoreError, Wait, owner};
 
 /// History has so many runs of a pipeline at least.
 const HISTORY: i64 = 100;
 /// Expected times are averages of so many runs.
 const TIMED: i64 = 10;
-/// How a step ends whose items are of use all the same.
-const FAILED: [&str; 2] = ["failed", "timed_out"];
 
 /// How a run begins.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +21,12 @@ pub struct Start {
     pub run: Run,
     /// Whether it goes on with the checkpoint that it has claimed.
     pub resumes: bool,
-    /// Steps and items of that checkpoint that are of no more use: a step without a number is meant with its items.
-    pub outdated: Vec<(String, Option<i64>)>,
+    /// What that checkpoint has and is of no more use: of a step, these items.
+    pub outdated: Vec<(String, Items)>,
 }
+
+/// From which item of a step to which; -1 is the step itself.
+pub type Items = std::ops::RangeInclusive<i64>;
 
 /// What came of a step, or of an item of it.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Completion {
     pub step: Option<Step>,
     /// For a run that resumes this one.
     pub record: Option<Record>,
+    /// Whether what was recorded of the step's items is of no more use.
+    pub ends_items: bool,
 }
 
 /// How a run ends.
@@ -75,7 +78,7 @@ impl Store {
             run.alive = true;
             mark_crashed(session, &run, start.resumes)?;
             if start.resumes {
-                forget(session, &run, &start.outdated)?;
+                forget(session, run.checkpoint, &start.outdated)?;
             } else {
                 clear_older(session, &run)?;
             }
@@ -115,11 +118,26 @@ impl Store {
                     insert_step(session, step)?;
                 }
                 if let Some(record) = &last.record {
-                    replace(session, record, &Payload::of(prepared), (!prepared.is_file()).then_some(output))?;
+                    let bytes = (!prepared.is_file()).then_some(output);
+                    replace(session, record, last.ends_items, &Payload::of(prepared), bytes)?;
                 }
                 session.keep(prepared)
             })
         })
+    }
+
+    /// Removes what a checkpoint that is held has and is of no more use.
+    ///
+    /// # Errors
+    /// As for [`begin`](Self::begin).
+    pub fn forget(
+        &self,
+        checkpoint: i64,
+        outdated: &[(String, Items)],
+        durable: bool,
+        wait: Wait,
+    ) -> Result<(), StoreError> {
+        self.write(wait, durable, |session| forget(session, checkpoint, outdated))
     }
 
     /// Ends a run, with what came of the steps that are not recorded yet. Its checkpoint's lock is given back.
@@ -176,7 +194,8 @@ impl Store {
                 return Ok(Claim::Changed);
             }
             if !session.acquire(Lock::Checkpoint(run.checkpoint))? {
-                return Ok(Claim::Held(Box::new(run)));
+                // A child that was just forked may still have a copy of the lock of a process that is gone.
+                return if run.alive { Ok(Claim::Held(Box::new(run))) } else { Err(StoreError::TAKEN) };
             }
             mark_crashed(session, &run, true)?;
             Ok(Claim::Claimed)
@@ -249,8 +268,8 @@ impl Store {
     /// # Errors
     /// They cannot be read.
     pub fn outcomes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<(String, String)>, StoreError> {
-        let sql = "SELECT step, outcome FROM records WHERE checkpoint = ?1 AND item = -1";
-        self.read(wait, |session| session.rows(sql, [checkpoint], |row| Ok((row.get(0)?, row.get(1)?))))
+        let records = self.heads(checkpoint, wait)?;
+        Ok(records.into_iter().map(|found| (found.row.step, found.row.outcome)).collect())
     }
 
     /// The steps of a checkpoint whose outputs it has, and how many bytes each takes.
@@ -258,8 +277,15 @@ impl Store {
     /// # Errors
     /// They cannot be read.
     pub fn sizes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<(String, i64)>, StoreError> {
-        let sql = "SELECT step, size FROM records WHERE checkpoint = ?1 AND item = -1 AND size > 0";
-        self.read(wait, |session| session.rows(sql, [checkpoint], |row| Ok((row.get(0)?, row.get(1)?))))
+        let records = self.heads(checkpoint, wait)?.into_iter().filter(|found| found.payload.size > 0);
+        Ok(records.map(|found| (found.row.step, found.payload.size)).collect())
+    }
+
+    /// The records of steps in a checkpoint, without their outputs.
+    fn heads(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Found<Record>>, StoreError> {
+        let sql = format!("SELECT {} FROM records WHERE checkpoint = ?1 AND item = -1", Record::HEAD);
+        let found = self.read(wait, |session| session.rows(&sql, [checkpoint], Record::read))?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// Removes what a checkpoint has, unless a run that is alive needs it.
@@ -286,34 +312,26 @@ impl Store {
         let sql = "SELECT name, avg(duration) FROM steps WHERE status = 'succeeded' AND run IN \
                    (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT ?2) GROUP BY name \
                    HAVING avg(duration) IS NOT NULL";
-        let read = |row: &rusqlite::Row| Ok((row.get(0)?, row.get(1)?));
-        self.read(wait, |session| Ok(session.rows(sql, params![pipeline, TIMED], read)?.into_iter().collect()))
+        // A name that is damaged is passed over.
+        let read = |row: &rusqlite::Row| Ok(row.get(0).ok().zip(row.get(1).ok()));
+        let found = self.read(wait, |session| session.rows(sql, params![pipeline, TIMED], read))?;
+        Ok(found.into_iter().flatten().collect())
     }
 }
 
 fn select(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> Result<Vec<Run>, StoreError> {
     let sql = format!("SELECT {} FROM runs WHERE {rest}", Run::COLUMNS);
     let mut runs = session.rows(&sql, parameters, Run::read)?;
-    let mut seen = HashMap::new();
     for run in runs.iter_mut().filter(|run| run.status == RUNNING) {
-        let held = match seen.get(&run.checkpoint) {
-            Some(&held) => held,
-            None => session.locks.is_taken(Lock::Checkpoint(run.checkpoint))?,
-        };
-        seen.insert(run.checkpoint, held);
-        run.alive = held;
-        if !held {
+        run.alive = session.locks.is_taken(Lock::Checkpoint(run.checkpoint))? && !owner::is_gone(run);
+        if !run.alive {
             CRASHED.clone_into(&mut run.status);
         }
     }
     Ok(runs)
 }
 
-fn find(
-    session: &Session,
-    rest: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Option<Run>, StoreError> {
+fn find(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> Result<Option<Run>, StoreError> {
     Ok(select(session, &format!("{rest} LIMIT 1"), parameters)?.pop())
 }
 
@@ -372,21 +390,29 @@ fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<(), Sto
 }
 
 /// What was recorded of these is of no more use.
-fn forget(session: &mut Session, run: &Run, outdated: &[(String, Option<i64>)]) -> Result<(), StoreError> {
-    for (step, item) in outdated {
-        let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item = coalesce(?3, item) \
-                   RETURNING digest, bytes IS NULL";
-        session.delete(sql, params![run.checkpoint, step, item])?;
+fn forget(session: &mut Session, checkpoint: i64, outdated: &[(String, Items)]) -> Result<(), StoreError> {
+    outdated.iter().try_for_each(|(step, items)| delete(session, checkpoint, step, items))
+}
+
+/// Removes what a checkpoint has of a step.
+fn delete(session: &mut Session, checkpoint: i64, step: &str, items: &Items) -> Result<(), StoreError> {
+    let range = params![checkpoint, step, items.start(), items.end()];
+    let sql = "SELECT 1 FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4";
+    if session.first(sql, range, |_| Ok(()))?.is_none() {
+        return Ok(()); // Usually; to look is quicker than to delete.
     }
-    Ok(())
+    let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4 \
+               RETURNING digest, bytes IS NULL";
+    session.delete(sql, range).map(|_| ())
 }
 
 /// Clears what earlier runs of the same identity have left, unless they are alive.
 fn clear_older(session: &mut Session, run: &Run) -> Result<(), StoreError> {
     let sql = "SELECT DISTINCT checkpoint FROM runs WHERE pipeline = ?1 AND identity = ?2 \
                AND EXISTS (SELECT 1 FROM records WHERE records.checkpoint = runs.checkpoint)";
-    let older: Vec<i64> = session.rows(sql, params![run.pipeline, run.identity], |row| Ok(row.get(0)?))?;
-    for checkpoint in older {
+    let older =
+        session.rows(sql, params![run.pipeline, run.identity], |row| Ok(row.get::<_, i64>(0).ok()))?;
+    for checkpoint in older.into_iter().flatten() {
         if !session.locks.is_taken(Lock::Checkpoint(checkpoint))? {
             clear(session, checkpoint)?;
         }
@@ -403,8 +429,8 @@ fn clear(session: &mut Session, checkpoint: i64) -> Result<(), StoreError> {
 fn prune(session: &mut Session, pipeline: &str) -> Result<(), StoreError> {
     let sql = "DELETE FROM runs WHERE pipeline = ?1 AND status <> 'running' AND id <= \
                (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) RETURNING checkpoint";
-    let gone: Vec<i64> = session.rows(sql, params![pipeline, HISTORY], |row| Ok(row.get(0)?))?;
-    for checkpoint in gone {
+    let gone = session.rows(sql, params![pipeline, HISTORY], |row| Ok(row.get::<_, i64>(0).ok()))?;
+    for checkpoint in gone.into_iter().flatten() {
         let sql = "SELECT 1 FROM runs WHERE checkpoint = ?1";
         if session.first(sql, [checkpoint], |_| Ok(()))?.is_none() {
             clear(session, checkpoint)?;
@@ -416,12 +442,12 @@ fn prune(session: &mut Session, pipeline: &str) -> Result<(), StoreError> {
 /// Writes what came of steps that have no output to be recorded.
 fn complete(session: &mut Session, completions: &[Completion]) -> Result<(), StoreError> {
     let empty = Payload::of(&Prepared::inline(&[]));
-    for Completion { step, record } in completions {
+    for Completion { step, record, ends_items } in completions {
         if let Some(step) = step {
             insert_step(session, step)?;
         }
         if let Some(record) = record {
-            replace(session, record, &empty, Some(&[]))?;
+            replace(session, record, *ends_items, &empty, Some(&[]))?;
         }
     }
     Ok(())
@@ -448,20 +474,17 @@ fn insert_step(session: &Session, step: &Step) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Records a step in the place of what was recorded of it, and of its items unless it failed; or an item in the
-/// place of itself.
+/// Records a step, or an item, in the place of what was recorded of it.
 fn replace(
     session: &mut Session,
     record: &Record,
+    ends_items: bool,
     payload: &Payload,
     bytes: Option<&[u8]>,
 ) -> Result<(), StoreError> {
     let number = record.number();
-    let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4 \
-               RETURNING digest, bytes IS NULL";
-    let over = number < 0 && !FAILED.contains(&record.outcome.as_str());
-    let last = if over { i64::MAX } else { number };
-    session.delete(sql, params![record.checkpoint, record.step, number, last])?;
+    let last = if ends_items { i64::MAX } else { number };
+    delete(session, record.checkpoint, &record.step, &(number..=last))?;
     let sql = "INSERT INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     session.execute(

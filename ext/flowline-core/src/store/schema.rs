@@ -86,7 +86,7 @@ pub fn migrate(connection: &Connection, root: &Path, writable: bool) -> Result<(
         return Err(StoreError::Older);
     }
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    let files = if found == 2 { old_files(&transaction)? } else { HashSet::new() };
+    let files = old_files(&transaction, found)?;
     for script in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
         transaction.execute_batch(script)?;
     }
@@ -120,16 +120,19 @@ fn is_in_use(root: &Path) -> Result<bool, StoreError> {
     Ok(found.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// The names of the files of values that format 2 had.
-fn old_files(connection: &Connection) -> Result<HashSet<String>, StoreError> {
-    let sql =
-        "SELECT sum FROM outputs WHERE bytes IS NULL UNION SELECT sum FROM cache WHERE bytes IS NULL";
+/// The names of the files of values that older formats had.
+fn old_files(connection: &Connection, format: i64) -> Result<HashSet<String>, StoreError> {
+    let sql = match format {
+        1 => "SELECT sum FROM outputs WHERE bytes IS NULL",
+        2 => "SELECT sum FROM outputs WHERE bytes IS NULL UNION SELECT sum FROM cache WHERE bytes IS NULL",
+        _ => return Ok(HashSet::new()),
+    };
     let mut statement = connection.prepare(sql)?;
     let names = statement.query_map([], |row| row.get::<_, String>(0))?;
     Ok(names.collect::<Result<_, _>>()?)
 }
 
-/// Removes just what format 2 made, by name.
+/// Removes just what older formats made, by name.
 fn remove_old_files(root: &Path, files: &HashSet<String>) {
     let folder = root.join("blobs");
     if !fs::symlink_metadata(&folder).is_ok_and(|data| data.is_dir()) {

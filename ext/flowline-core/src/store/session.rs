@@ -41,7 +41,7 @@ impl Link {
     pub fn open(root: &Path, create: bool, locks: &Locks) -> Result<Self, StoreError> {
         let path = root.join(FILE);
         let database = directory::open_private(&path, create)?;
-        let writable = database.as_ref().is_some_and(is_writable);
+        let writable = database.as_ref().is_some_and(directory::is_writable);
         if database.is_none() {
             return Err(if create { super::locks::read_only() } else { StoreError::Gone });
         }
@@ -62,8 +62,8 @@ impl Link {
 
     /// Whether the log and its index are still those that are open. Another program may have made them anew;
     /// writing into an index that was cut would end this process.
-    pub fn is_current(&self) -> bool {
-        self.log.is_current() && self.index.is_current()
+    pub fn is_current(&mut self) -> bool {
+        self.log.is_current(false) && self.index.is_current(true)
     }
 
     /// Removes files of values to which nothing refers, and those that nobody is writing any more. The store is
@@ -88,11 +88,6 @@ impl Link {
         }
         Ok(())
     }
-}
-
-fn is_writable(file: &std::fs::File) -> bool {
-    use nix::fcntl::{FcntlArg::F_GETFL, OFlag, fcntl};
-    fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
 }
 
 fn connect(path: &Path, writable: bool) -> Result<Connection, StoreError> {
@@ -120,7 +115,9 @@ fn escape(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
     let bytes = path.as_os_str().as_bytes().iter();
-    bytes.map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") }).collect()
+    bytes
+        .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
+        .collect()
 }
 
 /// Why a database cannot be opened: SQLite says just that it can't.
@@ -138,12 +135,13 @@ impl Version {
         Ok(Self { path, file, size: data.map_or(0, |data| data.len()) })
     }
 
-    /// The index never becomes smaller while it is open; the log may.
-    fn is_current(&self) -> bool {
+    /// Whether it is still that file, and, if it is one that only grows, no smaller.
+    fn is_current(&mut self, grows: bool) -> bool {
         let Ok(found) = directory::metadata(&self.path) else { return false };
-        let index = self.path.as_os_str().as_encoded_bytes().ends_with(b"-shm");
-        found.as_ref().map(FileId::of) == self.file
-            && (!index || found.map_or(0, |data| data.len()) >= self.size)
+        let size = found.as_ref().map_or(0, |data| data.len());
+        let same = found.as_ref().map(FileId::of) == self.file && (!grows || size >= self.size);
+        self.size = size;
+        same
     }
 }
 
@@ -151,7 +149,6 @@ impl Version {
 /// been.
 pub struct Session<'a> {
     connection: &'a Connection,
-    index: &'a mut Version,
     pub locks: &'a mut Locks,
     pub blobs: &'a Blobs,
     access: Access,
@@ -183,7 +180,6 @@ impl<'a> Session<'a> {
         }
         Ok(Self {
             connection: &link.connection,
-            index: &mut link.index,
             locks,
             blobs,
             access,
@@ -214,9 +210,6 @@ impl<'a> Session<'a> {
         }
         if self.shrink {
             let _ = self.give_back_space();
-        }
-        if let Ok(Some(data)) = directory::metadata(&self.index.path) {
-            self.index.size = self.index.size.max(data.len());
         }
         Ok(())
     }
@@ -282,7 +275,8 @@ impl<'a> Session<'a> {
 
     /// Deletes rows that have a value, as `sql` says, which ends with `RETURNING digest, bytes IS NULL`; how many.
     pub fn delete(&mut self, sql: &str, parameters: impl Params) -> Result<usize, StoreError> {
-        let gone = self.rows(sql, parameters, |row| Ok((row.get::<_, Digest>(0).ok(), row.get::<_, bool>(1)?)))?;
+        let gone =
+            self.rows(sql, parameters, |row| Ok((row.get::<_, Digest>(0).ok(), row.get::<_, bool>(1)?)))?;
         self.dropped.extend(gone.iter().filter(|(_, file)| *file).filter_map(|(digest, _)| *digest));
         Ok(gone.len())
     }

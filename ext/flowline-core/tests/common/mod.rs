@@ -1,6 +1,7 @@
 //! What the tests share: graphs written as text, and a random source that can be repeated.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub mod process;
 pub mod script;
 pub mod store;
 

@@ -1,20 +1,30 @@
-//! A store to be tested: in a directory of its own, asked in rows and answering in text.
+//! A store in a temporary directory, with short ways to use it and to look into its files.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
-use flowline_core::store::{FILE, INLINE, Request, Rows, Store, StoreError, Value};
+use flowline_core::store::{
+    Claim, Completion, End, Entry, FILE, INLINE, Key, Record, Run, Start, Step, Store, StoreError, Wait,
+};
 use rusqlite::Connection;
 
-/// A directory that is gone when the test is done.
-pub struct Place {
+/// The file of locks within a store's directory.
+pub const LOCKS: &str = "flowline.lock";
+/// The directory of large values within a store's.
+pub const BLOBS: &str = "flowline.blobs";
+
+/// A directory that is removed at the end of the test.
+pub struct TempDir {
     pub path: PathBuf,
     mounted: bool,
 }
 
-impl Place {
+impl TempDir {
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("flowline-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
@@ -23,16 +33,16 @@ impl Place {
         Self { path, mounted: false }
     }
 
-    /// A file system of its own of that many bytes, unless that is not allowed here; then the test says so.
-    pub fn small(bytes: usize) -> Option<Self> {
-        let mut place = Self::new();
-        let options = format!("size={bytes}");
-        place.mounted = mount(&["-t", "tmpfs", "-o", &options, "flowline-test"], &place.path);
-        place.mounted.then_some(place).or_else(|| skip("a small tmpfs cannot be mounted here"))
+    /// A file system of that many bytes. Where it cannot be mounted, the test prints that it is skipped.
+    pub fn tmpfs(bytes: usize) -> Option<Self> {
+        let mut directory = Self::new();
+        let options = format!("size={bytes},mode=700");
+        directory.mounted = mount(&["-t", "tmpfs", "-o", &options, "flowline-test"], &directory.path);
+        directory.mounted.then_some(directory).or_else(|| skip("a tmpfs cannot be mounted here"))
     }
 
-    pub fn make_read_only(&self) {
-        assert!(mount(&["-o", "remount,ro"], &self.path));
+    pub fn remount(&self, options: &str) {
+        assert!(mount(&["-o", &format!("remount,{options}")], &self.path));
     }
 
     pub fn join(&self, name: &str) -> PathBuf {
@@ -44,14 +54,15 @@ fn mount(arguments: &[&str], path: &Path) -> bool {
     Command::new("mount").args(arguments).arg(path).output().is_ok_and(|output| output.status.success())
 }
 
-/// Says, whatever the test harness captures, that a test was not made.
+/// Prints that a test is skipped, past the capture of the test harness.
 pub fn skip<T>(reason: &str) -> Option<T> {
+    use std::io::Write;
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    eprintln!("SKIPPED {test}: {reason}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {reason}");
     None
 }
 
-impl Drop for Place {
+impl Drop for TempDir {
     fn drop(&mut self) {
         if self.mounted {
             let _ = Command::new("umount").arg("-l").arg(&self.path).status();
@@ -60,145 +71,249 @@ impl Drop for Place {
     }
 }
 
-/// What an argument may be.
-pub trait Cell {
-    fn cell(self) -> Value;
-}
-impl Cell for () {
-    fn cell(self) -> Value {
-        Value::Null
-    }
-}
-impl Cell for &str {
-    fn cell(self) -> Value {
-        Value::Text(self.to_owned())
-    }
-}
-impl Cell for i64 {
-    fn cell(self) -> Value {
-        Value::Integer(self)
-    }
-}
-impl Cell for f64 {
-    fn cell(self) -> Value {
-        Value::Real(self)
-    }
-}
-impl Cell for &[u8] {
-    fn cell(self) -> Value {
-        Value::Blob(self.to_vec())
-    }
-}
-impl<T: Cell> Cell for Option<T> {
-    fn cell(self) -> Value {
-        self.map_or(Value::Null, Cell::cell)
-    }
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Waits longer than any test should take.
+pub fn patient() -> Wait<'static> {
+    Wait::new(Duration::from_secs(60), &NEVER)
 }
 
-/// A list of arguments: `row![1, "text", 2.5, ()]`.
-#[macro_export]
-macro_rules! row {
-    ($($value:expr),* $(,)?) => { vec![$($crate::common::store::Cell::cell($value)),*] };
-}
-
-/// No row.
-pub const NOTHING: [&str; 0] = [];
-
-/// Bytes as text, or by their length and digest if they are many.
-pub fn told(bytes: &[u8]) -> String {
-    match bytes.len() {
-        ..100 => format!("<{}>", String::from_utf8_lossy(bytes)),
-        length => format!("<{length} bytes {}>", &sum(bytes)[..12]),
-    }
-}
-
-/// Rows as `text|1|2.5|NULL`.
-pub fn show(rows: &Rows) -> Vec<String> {
-    let cell = |value: &Value| match value {
-        Value::Null => "NULL".to_owned(),
-        Value::Integer(number) => number.to_string(),
-        Value::Real(number) => format!("{number:?}"),
-        Value::Text(text) => text.clone(),
-        Value::Blob(bytes) => told(bytes),
-    };
-    rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join("|")).collect()
+/// Tries once.
+pub fn impatient() -> Wait<'static> {
+    Wait::new(Duration::ZERO, &NEVER)
 }
 
 /// Opens the store in that directory.
 pub fn open(root: &Path) -> Result<Store, StoreError> {
-    Store::open(root, &AtomicBool::new(false))
+    Store::open(root, patient())
 }
 
-/// An open store and where it is.
-pub struct Subject {
+/// An open store. Its own methods are those of [`Store`], which expect success.
+pub struct TestStore {
     pub root: PathBuf,
     pub store: Store,
 }
 
-impl Subject {
+impl Deref for TestStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// No name.
+pub const NONE: [&str; 0] = [];
+
+/// Bytes as text, or by their length and digest if they are many.
+pub fn describe(bytes: &[u8]) -> String {
+    match bytes.len() {
+        ..100 => format!("<{}>", String::from_utf8_lossy(bytes)),
+        length => format!("<{length} bytes {}>", &digest(bytes)[..12]),
+    }
+}
+
+/// A value that was looked up; `None`: it is damaged.
+pub fn describe_value(value: Option<&[u8]>) -> String {
+    value.map_or_else(|| "damaged".to_owned(), describe)
+}
+
+/// What begins a run.
+pub fn start(run_id: &str, pipeline: &str, identity: &str) -> Start {
+    Start {
+        run: Run {
+            run_id: run_id.to_owned(),
+            pipeline: pipeline.to_owned(),
+            identity: identity.to_owned(),
+            pid: 7,
+            host: "host".to_owned(),
+            started: 100.0,
+            ..Run::default()
+        },
+        ..Start::default()
+    }
+}
+
+/// What resumes a run whose checkpoint has been claimed.
+pub fn resumption(run_id: &str, earlier: &Run) -> Start {
+    let mut start = start(run_id, &earlier.pipeline, &earlier.identity);
+    start.run.checkpoint = earlier.checkpoint;
+    start.run.resumed = Some(earlier.run_id.clone());
+    start.resumes = true;
+    start
+}
+
+/// A step of a run that succeeded.
+pub fn step(run: i64, position: i64, name: &str) -> Step {
+    Step {
+        run,
+        position,
+        name: name.to_owned(),
+        status: "succeeded".to_owned(),
+        reason: None,
+        attempts: 1,
+        started: Some(0.5),
+        duration: Some(2.5),
+        error: None,
+    }
+}
+
+/// The record of a step in a checkpoint.
+pub fn record(checkpoint: i64, step: &str) -> Record {
+    Record {
+        checkpoint,
+        step: step.to_owned(),
+        item: None,
+        outcome: "succeeded".to_owned(),
+        imprint: "imprint".to_owned(),
+        token: "token".to_owned(),
+        made_of: "inputs".to_owned(),
+        output: None,
+    }
+}
+
+/// A step of a run, and its record in the run's checkpoint.
+pub fn completion(run: &Run, position: i64, name: &str) -> Completion {
+    Completion {
+        step: Some(step(run.id, position, name)),
+        record: Some(record(run.checkpoint, name)),
+        ends_items: false,
+    }
+}
+
+/// What ends a run.
+pub fn end(run: &Run, status: &str) -> End {
+    End { run: run.id, status: status.to_owned(), duration: 1.5, error: None, clear: false }
+}
+
+impl TestStore {
+    #[track_caller]
     pub fn at(root: &Path) -> Self {
         Self { root: root.to_owned(), store: open(root).unwrap() }
     }
 
-    pub fn call(
-        &mut self,
-        operation: &str,
-        arguments: &[Vec<Value>],
-        payload: Option<&[u8]>,
-    ) -> Result<Rows, StoreError> {
-        let request = Request { operation, arguments, payload, durable: false };
-        self.store.call(request, &AtomicBool::new(false))
+    /// Begins a run.
+    #[track_caller]
+    pub fn begin(&self, run_id: &str, pipeline: &str, identity: &str) -> Run {
+        self.store.begin(&start(run_id, pipeline, identity), false, patient()).unwrap()
     }
 
-    /// Carries out an operation on one list of arguments.
+    /// Claims the checkpoint of a run, and begins a run that resumes it.
     #[track_caller]
-    pub fn ask(&mut self, operation: &str, list: Vec<Value>) -> Vec<String> {
-        show(&self.call(operation, &[list], None).unwrap())
-    }
-
-    /// Stores a value with an operation.
-    #[track_caller]
-    pub fn put(&mut self, operation: &str, list: Vec<Value>, payload: &[u8]) {
-        assert_eq!(show(&self.call(operation, &[list], Some(payload)).unwrap()), NOTHING);
-    }
-
-    /// Begins a run; its number.
-    #[track_caller]
-    pub fn begin(&mut self, run_id: &str, pipeline: &str, identity: &str, checkpoint: i64) -> i64 {
-        let list = row![run_id, pipeline, identity, checkpoint, (), (), 7, 100.0];
-        self.ask("begin", list)[0].parse().unwrap()
+    pub fn resume(&self, run_id: &str, earlier: &Run) -> Run {
+        assert_eq!(self.claim(earlier, patient()).unwrap(), Claim::Claimed);
+        self.store.begin(&resumption(run_id, earlier), false, patient()).unwrap()
     }
 
     #[track_caller]
-    pub fn finish(&mut self, run: i64, pipeline: &str) {
-        self.ask("finish", row![run, "succeeded", 1.5, (), pipeline]);
+    pub fn finish(&self, run: &Run) {
+        self.store.finish(&end(run, "succeeded"), &[], false, patient()).unwrap();
     }
 
-    /// Records an output of a step of the run.
-    #[track_caller]
-    pub fn complete(&mut self, run: i64, position: i64, name: &str, checkpoint: i64, output: &[u8]) {
-        self.put("complete", complete(run, position, name, checkpoint), output);
+    pub fn try_record(
+        &self,
+        run: &Run,
+        position: i64,
+        step: &str,
+        output: &[u8],
+        durable: bool,
+    ) -> Result<(), StoreError> {
+        self.store.record(&[completion(run, position, step)], output, durable, patient())
     }
 
-    /// Caches a value that was used at that time.
+    /// Records a step of a run with its output.
     #[track_caller]
-    pub fn write(&mut self, key: &str, expires: Option<f64>, used: f64, value: &[u8]) {
-        self.put("write", row![key, expires, used], value);
+    pub fn record(&self, run: &Run, position: i64, step: &str, output: &[u8]) {
+        self.try_record(run, position, step, output, false).unwrap();
     }
 
-    /// The cached value at time 0, or `"nothing"`.
+    /// The steps and items of a checkpoint with their outputs, sorted.
     #[track_caller]
-    pub fn read(&mut self, key: &str) -> String {
-        let mut rows = self.call("read", &[row![key, 0.0]], None).unwrap();
-        rows.iter_mut().for_each(|row| drop(row.drain(..row.len() - 1)));
-        show(&rows).pop().unwrap_or_else(|| "nothing".to_owned())
+    pub fn outputs(&self, checkpoint: i64) -> Vec<String> {
+        let records = self.records(checkpoint, patient()).unwrap();
+        let mut outputs: Vec<_> = records
+            .iter()
+            .map(|record| {
+                let item = record.item.map_or_else(String::new, |item| format!("[{item}]"));
+                format!("{}{item} {}", record.step, describe_value(record.output.as_deref()))
+            })
+            .collect();
+        outputs.sort();
+        outputs
     }
 
-    /// The keys of the cache at time 0.
+    /// An output, `"damaged"`, or `"none"` if it cannot be had.
     #[track_caller]
-    pub fn keys(&mut self) -> Vec<String> {
-        let key = |row: &String| row.split('|').next().unwrap().to_owned();
-        self.ask("entries", row![0.0]).iter().map(key).collect()
+    pub fn output(&self, checkpoint: i64, step: &str) -> String {
+        let output = self.store.output(checkpoint, step, patient()).unwrap();
+        output.map_or_else(|| "none".to_owned(), |bytes| describe(&bytes))
+    }
+
+    /// The numbers of the runs of a pipeline, or of all, latest first.
+    #[track_caller]
+    pub fn ids(&self, pipeline: Option<&str>) -> Vec<i64> {
+        self.runs(pipeline, i64::MAX, patient()).unwrap().iter().map(|run| run.id).collect()
+    }
+
+    /// The runs of a pipeline and how they stand: `"2 running, 1 failed"`.
+    #[track_caller]
+    pub fn statuses(&self, pipeline: &str) -> String {
+        let runs = self.runs(Some(pipeline), i64::MAX, patient()).unwrap();
+        runs.iter().map(|run| format!("{} {}", run.id, run.status)).collect::<Vec<_>>().join(", ")
+    }
+
+    pub fn try_put(
+        &self,
+        key: &str,
+        expires: Option<f64>,
+        written: f64,
+        value: &[u8],
+        most: i64,
+    ) -> Result<(), StoreError> {
+        let entry = Entry { key: Key::Text(key.to_owned()), expires, written, ..Entry::default() };
+        self.store.put(&entry, value, most, patient())
+    }
+
+    /// Caches a value that was written at time 1.
+    #[track_caller]
+    pub fn put(&self, key: &str, value: &[u8]) {
+        self.try_put(key, None, 1.0, value, i64::MAX).unwrap();
+    }
+
+    /// The cached value at a time, `"damaged"`, or `"absent"`.
+    #[track_caller]
+    pub fn value_at(&self, key: &str, now: f64) -> String {
+        match self.entry(&Key::Text(key.to_owned()), now, patient()).unwrap() {
+            Some(entry) => describe_value(entry.value.as_deref()),
+            None => "absent".to_owned(),
+        }
+    }
+
+    /// The cached value at time 10.
+    #[track_caller]
+    pub fn value(&self, key: &str) -> String {
+        self.value_at(key, 10.0)
+    }
+
+    /// The keys of the cache at a time.
+    #[track_caller]
+    pub fn keys_at(&self, now: f64) -> Vec<String> {
+        let key = |entry: Entry| match entry.key {
+            Key::Text(text) => text,
+            Key::Bytes(bytes) => format!("{bytes:?}"),
+        };
+        self.entries(now, patient()).unwrap().into_iter().map(key).collect()
+    }
+
+    /// The keys of the cache at time 10.
+    #[track_caller]
+    pub fn keys(&self) -> Vec<String> {
+        self.keys_at(10.0)
+    }
+
+    #[track_caller]
+    pub fn delete(&self, key: &str) -> usize {
+        self.drop_entries(Some(&Key::Text(key.to_owned())), false, patient()).unwrap()
     }
 
     /// Another connection to its database.
@@ -206,29 +321,80 @@ impl Subject {
         Connection::open(self.root.join(FILE)).unwrap()
     }
 
+    /// Changes rows behind the store's back; how many.
+    #[track_caller]
+    pub fn change(&self, sql: &str) -> usize {
+        self.sql().execute(sql, []).unwrap()
+    }
+
+    /// The answer to a question that has one number for an answer.
+    #[track_caller]
+    pub fn number(&self, sql: &str) -> i64 {
+        self.sql().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
     #[track_caller]
     pub fn count(&self, table: &str) -> i64 {
-        self.sql().query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        self.number(&format!("SELECT count(*) FROM {table}"))
     }
 
-    /// The names of its files of values, sorted.
+    /// Asserts that the number of cached bytes is the sum of the sizes of the entries.
+    #[track_caller]
+    pub fn assert_total(&self) {
+        let (total, sum) = ("SELECT cached FROM totals", "SELECT coalesce(sum(size), 0) FROM cache");
+        assert_eq!(self.number(total), self.number(sum));
+    }
+
+    /// Asserts that SQLite finds nothing wrong with the database.
+    #[track_caller]
+    pub fn assert_sound(&self) {
+        let found: String = self.sql().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, "ok");
+        let broken = self.sql().prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap();
+        assert!(!broken);
+    }
+
+    /// The names of its files of large values, sorted.
     pub fn files(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.root.join("blobs")) else { return vec![] };
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| name != ".gitignore");
-        names.sort();
-        names
+        names(&self.root.join(BLOBS))
     }
 
+    /// A file in the directory of large values.
     pub fn blob(&self, name: &str) -> PathBuf {
-        self.root.join("blobs").join(name)
+        self.root.join(BLOBS).join(name)
+    }
+
+    /// The file of a large value.
+    pub fn blob_of(&self, value: &[u8]) -> PathBuf {
+        self.blob(&blob_name(value))
     }
 }
 
-/// The arguments of a `complete`.
-pub fn complete(run: i64, position: i64, name: &str, checkpoint: i64) -> Vec<Value> {
-    row![run, position, name, "succeeded", (), 1, 0.5, 2.5, (), checkpoint, "print"]
+/// The names in a directory, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// What is in a directory and below: the content of each file by its path.
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for name in names(folder) {
+        let path = folder.join(name);
+        if path.is_dir() {
+            files.extend(tree(&path));
+        } else {
+            files.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+/// The name of the file of a large value.
+pub fn blob_name(value: &[u8]) -> String {
+    format!("{}.blob", digest(value))
 }
 
 /// Bytes that differ for each `seed`, no two pages of them alike.
@@ -244,6 +410,6 @@ pub fn large(seed: u64) -> Vec<u8> {
     bytes(seed, INLINE + 5)
 }
 
-pub fn sum(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }

@@ -1,6 +1,7 @@
 //! Locks of an open file description, a byte each (`fcntl(2)`, "Open file description locks").
 
 use std::fs::File;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::FcntlArg::{F_OFD_GETLK, F_OFD_SETLK};
@@ -9,29 +10,46 @@ use nix::libc::{self, F_RDLCK, F_UNLCK, F_WRLCK, flock};
 
 use super::{Access, StoreError};
 
-/// Takes a byte, or changes how it is held. `false`: another description has it.
-pub fn take(file: &File, offset: i64, access: Access) -> Result<bool, StoreError> {
-    let kind = match access {
-        Access::Read => F_RDLCK,
-        Access::Write => F_WRLCK,
-    };
-    match fcntl(file, F_OFD_SETLK(&byte(offset, kind))) {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(errno) => Err(StoreError::of_lock(errno)),
+/// The locks of a file.
+#[derive(Debug)]
+pub struct Kernel {
+    file: File,
+}
+
+impl Kernel {
+    pub fn new(file: File, _root: &Path) -> Self {
+        Self { file }
     }
-}
 
-/// Gives a byte back.
-pub fn give_back(file: &File, offset: i64) -> Result<(), StoreError> {
-    fcntl(file, F_OFD_SETLK(&byte(offset, F_UNLCK))).map(|_| ()).map_err(StoreError::of_lock)
-}
+    /// The file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
 
-/// Whether another description has a byte for itself.
-pub fn is_taken(file: &File, offset: i64) -> Result<bool, StoreError> {
-    let mut found = byte(offset, F_RDLCK);
-    fcntl(file, F_OFD_GETLK(&mut found)).map_err(StoreError::of_lock)?;
-    Ok(found.l_type != F_UNLCK as libc::c_short)
+    /// Takes a lock, or changes how it is held. `false`: somebody else has it.
+    pub fn take(&mut self, offset: i64, access: Access) -> Result<bool, StoreError> {
+        let kind = match access {
+            Access::Read => F_RDLCK,
+            Access::Write => F_WRLCK,
+        };
+        match fcntl(&self.file, F_OFD_SETLK(&byte(offset, kind))) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(errno) => Err(StoreError::of_lock(errno)),
+        }
+    }
+
+    /// Gives a lock back.
+    pub fn give_back(&mut self, offset: i64) -> Result<(), StoreError> {
+        fcntl(&self.file, F_OFD_SETLK(&byte(offset, F_UNLCK))).map(|_| ()).map_err(StoreError::of_lock)
+    }
+
+    /// Whether somebody else has a lock for himself.
+    pub fn is_taken(&self, offset: i64) -> Result<bool, StoreError> {
+        let mut found = byte(offset, F_RDLCK);
+        fcntl(&self.file, F_OFD_GETLK(&mut found)).map_err(StoreError::of_lock)?;
+        Ok(found.l_type != F_UNLCK as libc::c_short)
+    }
 }
 
 fn byte(offset: i64, kind: libc::c_int) -> flock {

@@ -1,0 +1,27 @@
+//! The process that a run belongs to.
+
+use std::fs;
+use std::sync::OnceLock;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, gethostname};
+
+use super::Run;
+
+/// Where this process has its number: its machine, and there the namespace of process numbers.
+pub fn host() -> &'static str {
+    static HOST: OnceLock<String> = OnceLock::new();
+    HOST.get_or_init(|| {
+        let name = gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let space = fs::read_link("/proc/self/ns/pid").map(|link| format!(" {}", link.display()));
+        name + &space.unwrap_or_default()
+    })
+}
+
+/// Whether the process is certainly gone. Its lock may outlive it by a moment, until a child that it has just forked
+/// closes its copy.
+pub fn is_gone(run: &Run) -> bool {
+    let pid = i32::try_from(run.pid).ok().filter(|pid| *pid > 0 && run.host == host());
+    pid.is_some_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH))
+}

@@ -1,0 +1,37 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Plan
+    # The ways a step may end in a run, as far as they can be known before it.
+    #
+    # +tokens+ are those that the step may end with (see {Provenance}): +:new+ stands for one that no recorded output
+    # was made of, +:any+ for one that is not known yet. +absence+ says whether the step ends without an output, other
+    # than by a failure: +:never+, +:maybe+ or +:surely+.
+    # @api private
+    Outlook = Struct.new(:action, :reason, :tokens, :absence) do
+      # @return [Boolean] whether the step is called, or may be
+      def calls?
+        %i[run unknown].include?(action)
+      end
+
+      # @return [Boolean] whether its output is there before the run
+      def there?
+        %i[restore reuse].include?(action)
+      end
+
+      # @return [Boolean] whether what dependents get of it is known
+      def known?
+        there? || absence == :surely
+      end
+
+      # Whether it ends with that token.
+      # @param token [String]
+      # @return [Boolean, nil] nil: the run will tell
+      def ends_with?(token)
+        return tokens.include?(:any) ? nil : false unless tokens.include?(token)
+
+        tokens.size == 1 || nil
+      end
+    end
+  end
+end

@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Plan
+    # The part of a plan that its run takes over: outputs that are there before it begins, and records that it may use.
+    # @api private
+    class Presets
+      # @return [Hash{Integer => Object}] the outputs of the steps that are restored before the run begins
+      attr_reader :restored
+      # @return [Hash{Integer => Object}] what was found in caches: the run uses it, whatever becomes of them
+      attr_reader :found
+      # @return [Hash{Integer => Recording::Entry}] what is restored if it was made of what the run has
+      attr_reader :open
+      # @return [Hash{Integer => Recording::Items}] the items that a step need not be called for, under the same condition
+      attr_reader :items
+      # @return [Array<Integer>] the steps that do not take part, and whose outputs are not at hand
+      attr_reader :unselected
+      # @return [Array<String>]
+      attr_reader :warnings
+
+      # @param dag [DAG]
+      # @param recording [Recording]
+      # @param forecast [Forecast]
+      def initialize(dag, recording, forecast)
+        @dag = dag
+        @recording = recording
+        @outlooks = forecast.outlooks
+        @open = forecast.open
+        @items = forecast.items
+        @warnings = forecast.warnings
+        @restored, @found = forecast.outputs.partition { |id, _| @outlooks[id].action == :restore }.map(&:to_h)
+        @unselected = @outlooks.keys.select { |id| @outlooks[id].action == :skip && !forecast.selected?(id) }
+      end
+
+      # @return [Hash{Integer => String}] the tokens that are known before the run
+      def tokens
+        known = @outlooks.select { |_, outlook| !outlook.calls? && String === outlook.tokens.first }
+        known.transform_values { |outlook| outlook.tokens.first }
+      end
+
+      # @return [Boolean] whether the step's output is used that was found, whatever its conditions say
+      def reuses?(id)
+        @outlooks[id].action == :reuse
+      end
+
+      # @return [Array(Array<Symbol>, Array<Symbol>)] of which steps the recorded output, and of which the recorded items
+      #   are of no more use
+      def outdated
+        outputs = changing(@recording.entries) { |id, entry| @open.key?(id) || @outlooks[id].tokens == [entry.token] }
+        [outputs, changing(@recording.items) { |id, _| @items.key?(id) }]
+      end
+
+      private
+
+      def changing(records)
+        records.keys.reject do |name|
+          id = @dag.index[name]
+          id.nil? || @outlooks[id].action == :skip || yield(id, records[name])
+        end
+      end
+    end
+  end
+end

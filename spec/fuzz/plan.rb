@@ -1,0 +1,240 @@
+# frozen_string_literal: true
+
+require "tmpdir"
+require_relative "scenario"
+
+# Scenarios at random, each replayed from what is printed of it.
+module Fuzz
+  # Compares plans with the runs that follow them, and outputs with what they were made of.
+  class Plan
+    # How a step may end that has a plan. What fails or waits for something that failed comes on top.
+    ENDS = { run: %i[succeeded failed], restore: %i[restored], reuse: %i[cached], skip: %i[skipped] }.freeze
+    # Options of a step that are not those of {Scenario}.
+    PLAIN = %i[skip_cache checkpoint optional run_if each].freeze
+    private_constant :ENDS, :PLAIN
+
+    class << self
+      # @param count [Integer]
+      # @param seed [Integer]
+      # @param first [Integer] the number of the first scenario
+      # @yieldparam number [Integer] after each one
+      # @return [Array(Array<Array>, Hash)] by number and scenario, what differs; how often steps ended how
+      def run(count, seed, first: 0)
+        tally = Hash.new(0)
+        found = (first...(first + count)).filter_map do |number|
+          scenario = Scenario.make(Random.new(seed + number), number)
+          differences = check(scenario, tally)
+          yield number if block_given?
+          [number, scenario, differences] if differences.any?
+        end
+        [found, tally]
+      end
+
+      # @param scenario [Hash]
+      # @return [Array<String>] the differences of its first run that has some
+      def check(scenario, tally = Hash.new(0))
+        within_store { new(scenario, tally).differences }
+      end
+
+      # @return [String] what differs, as a comment, and the scenario as code that replays it
+      def show(number, scenario, differences)
+        [*differences.map { |text| "# #{number}: #{text}" }, "puts Fuzz::Plan.check(#{scenario})"].join("\n")
+      end
+
+      private
+
+      def within_store(&block)
+        before = ENV.fetch("FLOWLINE_ROOT", nil)
+        Dir.mktmpdir do |folder|
+          ENV["FLOWLINE_ROOT"] = folder
+          block.call
+        end
+      ensure
+        ENV["FLOWLINE_ROOT"] = before
+      end
+    end
+
+    # @param scenario [Hash]
+    # @param tally [Hash]
+    def initialize(scenario, tally)
+      @scenario = scenario
+      @tally = tally
+      @steps = scenario[:steps].transform_values(&:dup)
+      @editions = @steps.transform_values { 0 }
+      @edit = {}
+      World.caches = { run: Flowline::Cache::Memory.new, store: Flowline::Cache::Memory.new }
+      @pipeline = define
+    end
+
+    # @return [Array<String>]
+    def differences
+      @scenario[:runs].each_with_index do |run, number|
+        prepare(run)
+        differences = compare(run[:options])
+        return differences.map { |text| "run #{number}: #{text}" } if differences.any?
+      end
+      []
+    end
+
+    private
+
+    def prepare(run)
+      World.state = { unique: @scenario[:unique], broken: run[:broken] || [], flips: run[:flips] }
+      World.caches.each_value(&:clear) if run[:clear]
+      (run[:edits] || []).each { |name| @edit[name].call(@editions[name] += 1) }
+      return unless run[:rewire]
+
+      name, deps = run[:rewire]
+      @steps[name] = @steps[name].merge(deps: deps)
+      @pipeline = define
+    end
+
+    def define
+      Flowline.define(**{ name: @scenario[:name], cache: World.caches[:run] }.compact) do |p|
+        p.param :day, type: :integer
+        @steps.each { |name, step| p.step(name, block(name, step), depends_on: step[:deps], **options(name, step)) }
+      end
+    end
+
+    # The block sees no more of the world than its name and the edition of its code.
+    def block(name, step)
+      edition = @editions[name]
+      @edit[name] = ->(number) { edition = number }
+      kind = { true => :list, :lazy => :lazy }.fetch(step[:list], :make)
+      if step[:each] then ->(item, **given) { World.map(name, edition, item, given) }
+      elsif step[:blind] then step[:day] ? ->(day:) { World.public_send(kind, name, edition, day, {}) } : -> { World.public_send(kind, name, edition, nil, {}) }
+      elsif step[:day] then ->(day:, **given) { World.public_send(kind, name, edition, day, given) }
+      else
+        ->(**given) { World.public_send(kind, name, edition, nil, given) }
+      end
+    end
+
+    def options(name, step)
+      conditions = step.slice(:when, :unless).transform_values do |kind|
+        kind == :inputs ? ->(ctx, **given) { World.ask(kind, name, ctx, given) } : ->(ctx) { World.ask(kind, name, ctx, nil) }
+      end
+      { **step.slice(*PLAIN), **conditions, cache: cache(step) }.compact
+    end
+
+    def cache(step)
+      case step[:cache]
+      when :ttl then { ttl: 60 }
+      when :day then { key: step[:each] ? ->(item, day:) { [item, day] } : ->(day:) { day } }
+      when :inputs then { key: step[:each] ? ->(item, **given) { [item, given] } : ->(**given) { given } }
+      when :store then { store: World.caches[:store] }
+      else step[:cache]
+      end
+    end
+
+    def compare(options)
+      plan = attempt { @pipeline.run(dry_run: true, **options) }
+      result = attempt { @pipeline.run(**options) }
+      return refusals(plan, result) if plan.is_a?(Flowline::Error) || result.is_a?(Flowline::Error)
+
+      @selection = Flowline::Selection.new(@pipeline.dag, options[:only], options[:from])
+      again = @last && plan.to_h[:resumes] == @last.run_id && options[:resume] && !options[:only] && !options[:from]
+      found = result.steps.flat_map do |step|
+        @tally[step.status] += 1
+        @tally[:unknown] += 1 if plan[step.name].action == :unknown
+        [ending(plan, result, step, options), (made(result, step, options) if step.output?), (failure(step) if step.failed?),
+         (needless(result, step) if again)].compact
+      end
+      @last = (result unless options[:checkpoint] == false)
+      found
+    end
+
+    # A step that the run before had completed is not called again for the same. After a failure, clean-up is due again.
+    def needless(result, ended)
+      step = @steps[ended.name]
+      before = @last[ended.name]
+      return unless @scenario[:unique] && ended.status == :succeeded && %i[succeeded restored].include?(before.status)
+      return if step[:checkpoint] == false || step[:list] == :lazy || step[:blind] || keyed?(step)
+      return if step[:deps].any? { |name| @steps[name][:list] == :lazy || !(result[name].output? || result[name].skipped?) }
+
+      tell = ->(output) { productions(step, output).map { |made| made.values_at(1, 2, 4..) } }
+      "#{ended.name} was called again for the same" if tell.call(before.output) == tell.call(ended.output)
+    end
+
+    def attempt
+      yield
+    rescue Flowline::CheckpointError => e
+      e
+    end
+
+    def failure(step)
+      error = step.error.respond_to?(:original) ? step.error.original : step.error
+      error.message unless error.is_a?(World::Broken)
+    end
+
+    # Only what is asked for the key of a cache can show that an output is missing.
+    def refusals(plan, result)
+      @tally[:refused] += 1
+      return [] if plan.class == result.class && plan.step_names == result.step_names
+      return [] if result.is_a?(Flowline::Error) && @steps.each_value.any? { |step| keyed?(step) }
+
+      ["the plan is #{plan.inspect}, the run is #{result.inspect}"]
+    end
+
+    def keyed?(step)
+      %i[day inputs].include?(step[:cache])
+    end
+
+    def ending(plan, result, step, options)
+      planned = plan[step.name]
+      ended = "#{step.name} is planned as #{planned.action} (#{planned.reason}) and #{step.status} #{step.reason}"
+      return (ended unless uncertain?(plan, step.name, options)) if planned.action == :unknown
+
+      ended unless ENDS[planned.action].include?(step.status) || (planned.action != :restore && failure_before?(result, step))
+    end
+
+    # Whether it ended as it did because something failed.
+    def failure_before?(result, step)
+      return result.failed? if step.status == :cancelled
+
+      step.reason == :upstream_skipped && @steps[step.name][:deps].any? do |name|
+        (result[name].failed? && @steps[name][:optional]) || failure_before?(result, result[name])
+      end
+    end
+
+    # Whether what becomes of it depends on what is not there before the run: a condition, what a key is made of, the
+    # output of a step that is cached when it has run, or whether a step fails that may.
+    def uncertain?(plan, name, options)
+      step = @steps[name]
+      cached = step[:cache] && !step[:each] && !step[:skip_cache] && options[:cache] != false && !options[:skip_cache]
+      return true if step[:when] || step[:unless] || (cached && keyed?(step))
+
+      step[:deps].any? do |dependency|
+        before = @steps[dependency]
+        action = plan[dependency].action
+        action == :unknown || (action == :run && (cached || (before[:cache] && !before[:each]) || before[:optional]))
+      end
+    end
+
+    # A step that is kept as it was is made of what was there then; so is what a key: finds.
+    def made(result, ended, options)
+      name = ended.name
+      step = @steps[name]
+      return if keyed?(step) || !@selection.wanted?(@pipeline.dag.index[name])
+
+      made = productions(step, ended.output)
+      given = step[:blind] ? {} : (step[:deps] - [step[:each]]).to_h { |input| [input, World.id(result[input].output)] }
+      day = options[:day] if step[:day]
+      wrong = made.find { |_, edition, with, _, of| edition != @editions[name] || with != day || !same?(result, of.to_h, given) }
+      return "#{name} is #{ended.status} as #{wrong.inspect}, and the run has #{[@editions[name], day, given].inspect}" if wrong
+
+      "#{name} is #{ended.status} of other items" if step[:each] && result[step[:each]].output? && made.map(&:last) != result[step[:each]].output.to_a.map { |item| World.id(item) }
+    end
+
+    # Returns the parts of an output that say of what it was made.
+    def productions(step, output)
+      return output if step[:each]
+
+      step[:list] ? output.to_a.last(1) : [output]
+    end
+
+    # An output that is left out cannot be compared.
+    def same?(result, made_of, given)
+      made_of.keys == given.keys && made_of.all? { |name, id| result[name].reason == :not_selected || id == given[name] }
+    end
+  end
+end
