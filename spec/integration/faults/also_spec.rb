@@ -66,7 +66,6 @@ RSpec.describe "The files of a store" do
 
     { "after the last process has closed it": false, "after a process was killed": true }.each do |what, killed|
       it "can be looked at #{what}, and refuse runs by name", executor: :in_process do
-        pending "the lock file is opened for reading, and a write lock of it is asked for: EBADF"
         doomed = child { pipeline.run && (killed ? sleep : nil) }
         if killed
           eventually { flowline("status")[1].match?(/^also +failed /) } # This process opens nothing there.
