@@ -33,13 +33,42 @@ module Flowline
     # What +Marshal+ may raise, and what it calls: classes of the user's, which may have to be loaded.
     # @api private
     TROUBLE = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
-    # By cache and key: the thread whose turn it is.
+    # The right to compute a key: valid only while its thread is inside the block of {#once}. Ruby unlocks the mutex
+    # however the thread leaves, even if it is killed, so that no turn outlives its block.
+    class Turn
+      # @return [Thread]
+      attr_reader :thread
+
+      # @param thread [Thread]
+      def initialize(thread)
+        @thread = thread
+        @inside = Mutex.new
+      end
+
+      # Calls the block, during which the turn is valid.
+      def enter(&block)
+        @inside.synchronize(&block)
+      end
+
+      # @return [Boolean]
+      def valid?
+        @inside.locked?
+      end
+    end
+
+    # By cache and key: whose turn it is.
     # rubocop:disable Style/MutableConstant
     TURNS = {}
     # rubocop:enable Style/MutableConstant
     GUARD = Mutex.new
     FREED = ConditionVariable.new
-    private_constant :TURNS, :GUARD, :FREED
+    # Seconds after which a waiting thread looks again, in case it was not notified.
+    AGAIN = 0.1
+    # Made beforehand: an interrupt may come while Ruby makes a Hash.
+    MASK = { Object => :never }.freeze
+    # The thread variable with the lock that the thread may have of a cache that processes share.
+    LOCK = :flowline_cache_lock
+    private_constant :Turn, :TURNS, :GUARD, :FREED, :AGAIN, :MASK
 
     # @return [Memory] the one of this process
     def self.default
@@ -158,42 +187,51 @@ module Flowline
       write(key.to_s, bytes, ttl && Float(ttl)) if !block_given? || yield(bytes)
     end
 
-    # Calls the block while nobody else is in such a block for this key. Who is in one for any key never waits for
-    # another: two threads that want each other's would wait forever.
+    # Calls the block while no other thread is in such a block for this key. A thread that is in one for any key never
+    # waits for another key: two threads that want each other's would wait forever.
+    #
+    # Interrupts may arrive anywhere. A turn is registered in one expression, and is valid only inside its block, so
+    # there is nothing to undo. Removing it keeps the table small and notifies the waiting threads at once.
     # @param key [String]
     # @return [Object] what the block returns
     # @api private
     def once(key, &block)
-      id = [identity, key.to_s]
       me = Thread.current
-      return yield if GUARD.synchronize { TURNS.value?(me) }
+      return yield if GUARD.synchronize { TURNS.any? { |_, turn| turn.thread == me && turn.valid? } }
 
-      begin
+      id = [identity, key.to_s]
+      turn = Turn.new(me)
+      turn.enter do
         GUARD.synchronize do
-          # Threads that a fork left behind are dead.
-          FREED.wait(GUARD) while TURNS[id]&.alive?
-          TURNS[id] = me
+          FREED.wait(GUARD, AGAIN) while TURNS[id]&.valid?
+          TURNS[id] = turn
         end
         lock(key.to_s, &block)
-      ensure
-        GUARD.synchronize do
-          # It is another's for who was interrupted while waiting.
-          TURNS.delete(id) if TURNS[id] == me
-          FREED.broadcast
-        end
       end
+    ensure
+      Thread.handle_interrupt(MASK) { Cache.remove(id, turn) } if turn
     end
 
-    # What a thread computes that was given up may be computed by others.
+    # Removes a turn that has ended, unless the key is another's by now.
     # @api private
-    def self.give_up(thread)
+    def self.remove(id, turn)
       GUARD.synchronize do
-        TURNS.delete_if { |_, turn| turn == thread }
+        TURNS.delete(id) if TURNS[id].equal?(turn)
         FREED.broadcast
       end
     end
 
-    # Nobody else shares it.
+    # Lets other threads compute what an abandoned thread is computing.
+    # @api private
+    def self.give_up(thread)
+      GUARD.synchronize do
+        thread.thread_variable_get(LOCK)&.release
+        TURNS.delete_if { |_, turn| turn.thread == thread }
+        FREED.broadcast
+      end
+    end
+
+    # Excludes other processes while the block runs; here there are none.
     # @api private
     def lock(_key)
       yield

@@ -14,7 +14,8 @@ module Flowline
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
-        ask(:write, key, bytes, **{ expires_in: ttl }.compact)
+        options = ttl ? { expires_in: (ttl if ttl.finite?) } : {} # Nil: never, whatever the store's own expires_in.
+        ask(:write, key, bytes, **options)
       end
     end
   end

@@ -42,7 +42,8 @@ module Flowline
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
-        ask { |store| store.put(name(key), bytes, now: now, most: @max_bytes, expires: (now + ttl if ttl)) }
+        expires = now + ttl if ttl&.finite?
+        ask { |store| store.put(name(key), bytes, now: now, most: @max_bytes, expires: expires) }
       end
 
       # @param key [String]
@@ -77,6 +78,7 @@ module Flowline
         rescue StoreError
           nil
         end
+        Thread.current.thread_variable_set(LOCK, lock)
         acquire(lock, Native.digest(key)) if lock
         yield
       ensure

@@ -23,6 +23,7 @@ module Flowline
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
+        ttl = nil if ttl&.infinite? # An object without times to live stores it just as well.
         raise CacheError.new(@object, "its `set` takes no ttl:; give it one") if ttl && !ttl?
 
         ask(:set, key, bytes, **{ ttl: ttl }.compact)

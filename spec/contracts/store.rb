@@ -1,0 +1,391 @@
+# frozen_string_literal: true
+
+require "securerandom"
+
+# What every implementation of the store protocol promises. Needs `let(:opening)`: a lambda that opens the same place
+# each time, in this process or in another one. The place is empty at first.
+RSpec.shared_examples "a store" do
+  let(:store) { opening.call }
+  let(:lock) { store.lock }
+  let(:large) { "large " * 60_000 }
+
+  # Names that need care: as SQL, as paths, as keys of their own making.
+  odd_names = ["a", "A", "page[0]", "page", "page[0][0]", "two\nlines", "tab\t", "quote's", "\"double\"", "%_*?", "../x", "schön", "日本語 🚀", " ", "-1", "a" * 300]
+
+  def run_of(pipeline = "p", identity: "i", **members)
+    Flowline::Store::Run.new(run_id: SecureRandom.uuid, pipeline: pipeline, identity: identity, pid: Process.pid, host: Flowline::Store.host,
+                             started: 1000.5, **members)
+  end
+
+  # @return [Flowline::Store::Run] one that is alive
+  def begun(pipeline = "p", lock: self.lock, on: store, **members)
+    on.begin_run(run_of(pipeline, **members), lock)
+  end
+
+  def end_of(run, status = "failed", **members)
+    Flowline::Store::End.new(run: run.id, status: status, duration: 2.25, **members)
+  end
+
+  def step_of(run, position, name, status = "succeeded", **members)
+    Flowline::Store::Step.new(run: run.id, position: position, name: name, status: status, attempts: 1, started: 0.5, duration: 0.25, **members)
+  end
+
+  def record_of(run, step, item: nil, **members)
+    Flowline::Store::Record.new(checkpoint: run.checkpoint, step: step, item: item, outcome: "succeeded", imprint: "imprint", token: "token", made_of: "made", **members)
+  end
+
+  def records(run, on: store)
+    on.records(run.checkpoint).map { |row| Flowline::Store::Record.new(**Flowline::Store::Record.members.zip(row).to_h) }
+  end
+
+  # Records outputs, one after the other.
+  def record(run, outputs, on = store)
+    outputs.each_with_index { |(name, output), n| on.record([[step_of(run, n, name), record_of(run, name), true]], output.b) }
+  end
+
+  # Claims with little patience: a checkpoint that was claimed, and whose run has not begun, may be waited for.
+  # @return [true, nil, Flowline::Store::Run, Symbol]
+  def claim(wanted, held, on = store)
+    on.claim(wanted, held, patience: 0.2)
+  rescue Flowline::StoreError => e
+    e.kind
+  end
+
+  # A process that does what the block says, and is killed then.
+  def killed
+    ready, tell = IO.pipe
+    doomed = child do
+      yield opening.call
+      tell.syswrite(".")
+      sleep
+    end
+    tell.close
+    ready.wait_readable(Processes::LIMIT)
+    raise "it failed: #{doomed.value}" if ready.read(1).nil?
+
+    doomed.kill
+  end
+
+  describe "begin_run and latest" do
+    it "give a run back as it was, with its number and a checkpoint" do
+      resumed = SecureRandom.uuid
+      given = run_of("p", params: (0..255).to_a.pack("C*"), resumed: resumed)
+      begun = store.begin_run(given, lock)
+      expect(begun.to_h.except(:id, :checkpoint)).to eq(given.to_h.merge(status: "running", alive: true).except(:id, :checkpoint))
+      expect([begun.id, begun.checkpoint]).to all(be_an(Integer))
+      expect([store.latest("p"), store.latest("p", "i"), opening.call.latest("p")]).to eq([begun] * 3)
+      expect([store.latest("q"), store.latest("p", "j")]).to eq([nil, nil])
+      expect(elsewhere { opening.call.latest("p").to_h }).to eq(begun.to_h)
+    end
+
+    odd_names.each do |name|
+      it "take any name and identity: #{name[0, 20].inspect}" do
+        run = begun(name, identity: name)
+        record(run, name => name)
+        expect(store.latest(name, name)).to eq(run)
+        expect([store.runs(name), store.last_runs]).to eq([[run]] * 2)
+        expect(store.steps(run.id).map(&:name)).to eq([name])
+        expect([store.output(run.checkpoint, name), store.outcomes(run.checkpoint), store.sizes(run.checkpoint)])
+          .to eq([name.b, { name => "succeeded" }, { name => name.bytesize }])
+        expect(store.timings(name)).to eq(name => 0.25)
+        expect((odd_names - [name]).map { |other| store.output(run.checkpoint, other) }.compact).to be_empty
+      end
+    end
+
+    it "number runs upwards, and never use a number again" do
+      ids = Array.new(3) do
+        run = begun("p", lock: store.lock)
+        store.finish_run(end_of(run), [], store.lock)
+        run.id
+      end
+      expect(ids).to eq(ids.sort.uniq)
+    end
+
+    it "clear older checkpoints of the same identity, and no others" do
+      runs = %w[i i j].map do |identity|
+        lock = store.lock
+        run = begun("p", identity: identity, lock: lock)
+        record(run, "a" => identity)
+        store.finish_run(end_of(run), [], lock) if identity == "i" # The other goes on.
+        run
+      end
+      other = begun("q", lock: store.lock)
+      expect(other.checkpoint).not_to eq(runs.last.checkpoint)
+      expect(runs.map { |run| store.sizes(run.checkpoint) }).to eq([{}, { "a" => 1 }, { "a" => 1 }])
+      begun("p", identity: "j", lock: store.lock)
+      expect(store.sizes(runs.last.checkpoint)).to eq("a" => 1) # It is alive.
+    end
+  end
+
+  describe "claim" do
+    let!(:failed) { begun.tap { |run| [record(run, "a" => "1", "b" => large), store.finish_run(end_of(run), [], lock)] } }
+
+    it "takes a checkpoint for one caller, and tells the others of the run that is alive" do
+      wanted = store.latest("p", "i")
+      lock = store.lock
+      expect(store.claim(wanted, lock)).to be(true)
+      again = store.begin_run(run_of("p", checkpoint: wanted.checkpoint, resumed: wanted.run_id), lock, resumes: true, outdated: [["b", -1, -1]])
+      expect([again.checkpoint, again.id > wanted.id]).to eq([failed.checkpoint, true])
+      expect(store.sizes(again.checkpoint)).to eq("a" => 1)
+      expect(store.claim(store.latest("p", "i"), store.lock)).to eq(again)
+      expect(elsewhere { opening.call.then { |other| other.claim(other.latest("p", "i"), other.lock).run_id } }).to eq(again.run_id)
+      expect(store.claim(wanted, store.lock)).to be_nil # There is a later run.
+    end
+
+    it "succeeds for exactly one of many threads and processes" do
+      claims = lambda do |number|
+        Array.new(number) { Thread.new { opening.call.then { |other| [other, held = other.lock, claim(other.latest("p", "i"), held, other)] } } }.map(&:value)
+      end
+      goes, go = IO.pipe
+      came, come = IO.pipe
+      processes = Array.new(4) do
+        child do
+          kept = claims.call(3)
+          come.syswrite(".") && goes.read(1)
+          kept.map { |_, _, claim| claim == true }
+        end
+      end
+      mine = claims.call(3)
+      4.times { came.read(1) }
+      go.syswrite("." * 4)
+      expect((mine.map { |_, _, claim| claim == true } + processes.flat_map(&:value)).count(true)).to eq(1)
+    end
+
+    it "is free again when the lock is released, its process is killed, or the lock is gone" do
+      wanted = store.latest("p", "i")
+      held = store.lock
+      store.claim(wanted, held)
+      held.release
+      killed { |other| (@kept = other.lock) && (other.claim(wanted, @kept) == true || raise("not claimed")) }
+      expect(store.claim(wanted, store.lock)).to be(true)
+      GC.start # The lock above is garbage, but for what the stack may still have of it.
+      expect(elsewhere { opening.call.then { |other| claim(wanted, other.lock, other) } }).to be(true).or(eq(:busy)).or(be_a(Flowline::Store::Run))
+    end
+  end
+
+  describe "record" do
+    it "has outputs as they were, small and large, for this and for other processes" do
+      run = begun
+      outputs = { "small" => (0..255).to_a.pack("C*"), "large" => large.b, "none" => "" }
+      outputs.each_key.with_index { |name, n| store.record([[step_of(run, n, name), record_of(run, name)]], outputs[name], durable: n.odd?) }
+      [records(run), records(run, on: opening.call), elsewhere { records(run, on: opening.call) }].each do |found|
+        expect(found.sort_by(&:step)).to eq(outputs.map { |name, output| record_of(run, name, output: output) }.sort_by(&:step))
+      end
+      expect(store.sizes(run.checkpoint)).to eq("small" => 256, "large" => large.bytesize)
+      expect(store.output(run.checkpoint, "absent")).to be_nil
+    end
+
+    it "has what came of several steps at once, or of none of them" do
+      run = begun
+      skipped = [step_of(run, 0, "skipped", "skipped", reason: "condition"), record_of(run, "skipped")]
+      store.record([skipped, [step_of(run, 1, "a"), record_of(run, "a")], [step_of(run, 2, "only history"), nil]])
+      expect(store.steps(run.id)).to eq([skipped[0], step_of(run, 1, "a"), step_of(run, 2, "only history")])
+      expect(store.outcomes(run.checkpoint)).to eq("skipped" => "succeeded", "a" => "succeeded")
+      bad = step_of(run, 4, "bad").tap { |step| step.run = -1 }
+      expect { store.record([[step_of(run, 3, "good"), record_of(run, "good")], [bad, record_of(run, "bad")]], large.b) }.to raise_error(Flowline::StoreError)
+      expect(store.steps(run.id).map(&:name)).to eq(["skipped", "a", "only history"])
+      expect(store.outcomes(run.checkpoint).keys).to contain_exactly("skipped", "a")
+    end
+
+    it "replaces what was recorded of a step before" do
+      run = begun
+      ["first", large, "third"].each { |output| record(run, "a" => output) }
+      expect([store.output(run.checkpoint, "a"), store.steps(run.id).size]).to eq(["third", 1])
+    end
+
+    it "has items of a step by their numbers, until a record of the step says that they are of no more use" do
+      run = begun
+      10.downto(0) { |n| store.record([[nil, record_of(run, "each", item: n)]], n == 3 ? large.b : "item #{n}") }
+      record(run, "each[0]" => "a step")
+      expect(records(run).select { |found| found.step == "each" }.to_h { |found| [found.item, found.output] })
+        .to eq((0..10).to_h { |n| [n, n == 3 ? large.b : "item #{n}"] })
+      expect([store.sizes(run.checkpoint), store.outcomes(run.checkpoint)]).to eq([{ "each[0]" => 6 }, { "each[0]" => "succeeded" }])
+      store.record([[nil, record_of(run, "each", item: 4)]], "again")
+      store.record([[step_of(run, 1, "each", "failed"), record_of(run, "each").tap { |failed| failed.outcome = "failed" }, false]])
+      expect(records(run).count { |found| found.step == "each" && found.item }).to eq(11)
+      record(run, "each" => "all")
+      expect(records(run).map { |found| [found.step, found.item, found.output] }).to contain_exactly(["each", nil, "all"], ["each[0]", nil, "a step"])
+    end
+
+    it "loses nothing that it acknowledged when its process is killed" do
+      run = nil
+      told, tell = IO.pipe
+      killed do |other|
+        @kept = other.lock
+        run = begun("p", lock: @kept, on: other)
+        record(run, { "a" => "1", "b" => large }, other)
+        Marshal.dump(run, tell)
+      end
+      run = Marshal.load(told)
+      crashed = store.latest("p")
+      expect([crashed.run_id, crashed.status, crashed.alive]).to eq([run.run_id, "crashed", false])
+      expect(store.runs.map(&:status)).to eq(["crashed"])
+      expect(store.claim(crashed, lock)).to be(true)
+      expect(records(run).to_h { |found| [found.step, found.output] }).to eq("a" => "1", "b" => large)
+    end
+  end
+
+  describe "forget" do
+    it "removes a step, or some of its items, and nothing else" do
+      run = begun
+      6.times { |n| store.record([[nil, record_of(run, "each", item: n)]], n == 2 ? large.b : "1") }
+      store.record([[nil, record_of(run, "page[0]")]], "2")
+      store.forget(run, [["each", 1, 3], ["page[0]", 0, 9], ["absent", -1, 9]])
+      expect(records(run).map { |found| [found.step, found.item] }).to contain_exactly(["each", 0], ["each", 4], ["each", 5], ["page[0]", nil])
+      store.forget(run, [["page[0]", -1, -1], ["each", -1, (1 << 62)]])
+      expect(records(run)).to eq([])
+    end
+  end
+
+  describe "finish_run" do
+    it "ends a run with the rest of its steps, and gives the lock back" do
+      run = begun
+      record(run, "a" => large)
+      rest = [[step_of(run, 1, "b", "failed", error: "down", reason: nil), record_of(run, "b")], [step_of(run, 2, "c", "cancelled", reason: "run_failed"), nil]]
+      store.finish_run(end_of(run, "failed", error: "step b failed"), rest, lock)
+      found = store.latest("p")
+      expect(found.to_h).to include(status: "failed", duration: 2.25, error: "step b failed", alive: false, run_id: run.run_id)
+      expect(store.steps(run.id)).to eq([step_of(run, 0, "a"), *rest.map(&:first)])
+      expect(store.outcomes(run.checkpoint)).to eq("a" => "succeeded", "b" => "succeeded")
+      expect([lock.held?, elsewhere { opening.call.then { |other| other.claim(found, other.lock) } }]).to eq([false, true])
+    end
+
+    it "clears the checkpoint if it is of no more use, and no other one's output of the same content" do
+      other = begun("q", lock: store.lock)
+      record(other, "a" => large)
+      run = begun
+      record(run, "a" => large, "b" => "1")
+      store.finish_run(end_of(run, "succeeded", clear: true), [], lock)
+      expect([store.sizes(run.checkpoint), store.outcomes(run.checkpoint), records(run)]).to eq([{}, {}, []])
+      expect([store.output(other.checkpoint, "a"), store.steps(run.id).size]).to eq([large, 2])
+    end
+
+    it "leaves a hundred runs of each pipeline, the latest ones, and those that are alive" do
+      alive = begun("p", identity: "alive")
+      record(alive, "a" => "1")
+      old = begun("q", lock: (other = store.lock))
+      store.finish_run(end_of(old), [], other)
+      runs = Array.new(105) do |n|
+        run = begun("p", identity: n.to_s, lock: (held = store.lock))
+        record(run, "a" => n.zero? ? large : "1")
+        store.finish_run(end_of(run), [], held)
+        run
+      end
+      expect(store.runs("p").map(&:id)).to eq([*runs.last(100).reverse, alive].map(&:id))
+      expect([store.runs("q").size, store.sizes(runs.first.checkpoint), store.sizes(alive.checkpoint)]).to eq([1, {}, { "a" => 1 }])
+    end
+  end
+
+  describe "runs and last_runs" do
+    it "are the latest first, or the latest of each pipeline by name" do
+      ids = %w[b a b a c].map { |name| begun(name, identity: SecureRandom.hex, lock: store.lock).id }
+      expect(store.runs.map(&:id)).to eq(ids.reverse)
+      expect(store.runs(nil, 2).map(&:id)).to eq(ids.reverse.first(2))
+      expect(store.runs("b").map(&:id)).to eq(ids.values_at(2, 0))
+      expect(store.runs("b", 1).map(&:id)).to eq([ids[2]])
+      expect(store.last_runs.map(&:pipeline)).to eq(%w[a b c])
+      expect(store.last_runs.map(&:id)).to eq(ids.values_at(3, 2, 4))
+      expect([store.runs("z"), store.steps(-1), store.timings("z"), store.outcomes(-1)]).to eq([[], [], {}, {}])
+    end
+
+    it "have steps by their positions" do
+      run = begun
+      [2, 0, 1].each { |n| store.record([[step_of(run, n, "s#{n}"), nil]]) }
+      expect(store.steps(run.id).map(&:name)).to eq(%w[s0 s1 s2])
+    end
+  end
+
+  describe "clear" do
+    it "removes what a checkpoint has, but not of a run that is alive" do
+      run = begun
+      record(run, "a" => large)
+      expect([store.clear(run.checkpoint), opening.call.clear(run.checkpoint), elsewhere { opening.call.clear(run.checkpoint).to_h }]).to eq([run, run, run.to_h])
+      expect(store.output(run.checkpoint, "a")).to eq(large)
+      store.finish_run(end_of(run), [], lock)
+      expect([store.clear(run.checkpoint), store.sizes(run.checkpoint), store.runs.size]).to eq([nil, {}, 1])
+    end
+  end
+
+  describe "timings" do
+    it "are the average of steps that succeeded" do
+      run = begun
+      store.record([[step_of(run, 0, "a"), nil], [step_of(run, 1, "b", "failed"), nil]])
+      again = begun("p", lock: store.lock)
+      store.record([[step_of(again, 0, "a").tap { |step| step.duration = 0.75 }, nil]])
+      expect(store.timings("p")).to eq("a" => 0.5)
+    end
+  end
+
+  describe "entries" do
+    def values(*keys) = keys.to_h { |key| [key, store.entry(key, 100.0)&.value] }
+
+    it "come out as they went in, under any key" do
+      keys = [*odd_names, "\xFF\xFE".b, "a\0b"]
+      keys.each { |key| store.put(key, key.b, now: 10.0, most: 1 << 20) }
+      expect(keys.map { |key| store.entry(key, 11.0).value }).to eq(keys.map(&:b))
+      store.put("large", large.b, now: 10.0, most: 1 << 20, expires: 50.5)
+      expect(store.entry("large", 11.0).to_h).to eq(key: "large", expires: 50.5, written: 10.0, used: 10.0, bytes: large.bytesize, value: large)
+      expect(elsewhere { opening.call.entry("large", 11.0).value }).to eq(large)
+      expect(store.entries(11.0).map(&:value).uniq).to eq([nil])
+      expect(store.entries(11.0).map(&:key)).to match_array([*keys, "large"])
+    end
+
+    it "are none once they have expired, or if they were written in the future" do
+      store.put("future", "3".b, now: 1000.0, most: 100)
+      store.put("short", "1".b, now: 10.0, most: 100, expires: 20.0)
+      store.put("long", "2".b, now: 10.0, most: 100)
+      expect(store.entries(19.0).map(&:key)).to contain_exactly("short", "long")
+      expect([20.0, 999.0].map { |now| %w[short long future].map { |key| store.entry(key, now)&.value } }).to eq([[nil, "2", nil]] * 2)
+      expect(store.entries(999.0).map(&:key)).to eq(["long"])
+    end
+
+    it "make room by dropping what was used longest ago" do
+      %w[a b c].each_with_index { |key, n| store.put(key, (key * 100).b, now: 10.0 + n, most: 300) }
+      store.touch("a", 20.0)
+      expect(store.entry("a", 21.0).used).to eq(20.0)
+      store.put("d", ("d" * 100).b, now: 21.0, most: 300)
+      expect(values("a", "b", "c", "d").compact.keys).to eq(%w[a c d])
+      store.put("a", ("e" * 10).b, now: 22.0, most: 300)
+      expect(store.entries(23.0).sum(&:bytes)).to eq(210)
+    end
+
+    it "are dropped one by one, by how they begin, or all" do
+      ["p/a/1", "p/a/2", "p/b/1", "pa/a/1", "P/a/1", "%", "p_"].each { |key| store.put(key, large.b, now: 10.0, most: 1 << 30) }
+      expect([store.drop_entries("p/a/1"), store.drop_entries("p/a/1"), store.drop_entries("absent")]).to eq([1, 0, 0])
+      expect(store.drop_entries("p/", prefix: true)).to eq(2)
+      expect(store.entries(20.0).map(&:key)).to contain_exactly("pa/a/1", "P/a/1", "%", "p_")
+      expect([store.drop_entries("%", prefix: true), store.drop_entries, store.entries(20.0)]).to eq([1, 3, []])
+      expect(elsewhere { opening.call.entries(20.0) }).to eq([])
+    end
+  end
+
+  describe "lock" do
+    it "excludes other locks of this process and of others, until it is released" do
+      locks = [store.lock, store.lock, opening.call.lock]
+      expect(locks.map { |held| held.acquire("abc123") }).to eq([true, false, false])
+      expect(elsewhere { opening.call.lock.acquire("abc123") }).to be(false)
+      expect([locks[1].acquire("def456"), locks.map(&:held?)]).to eq([true, [true, true, false]])
+      locks.each(&:release)
+      expect(elsewhere { opening.call.lock.acquire("abc123") }).to be(true)
+      expect(locks[2].acquire("abc123")).to be(true)
+      locks[0].release # It has none any more.
+      expect(store.lock.acquire("abc123")).to be(false)
+    end
+
+    it "is not a forked child's, and not released by one" do
+      lock.acquire("abc")
+      expect(elsewhere { [lock.held?, lock.release, opening.call.lock.acquire("abc")] }).to eq([false, nil, false])
+      expect([lock.held?, elsewhere { opening.call.lock.acquire("abc") }]).to eq([true, false])
+    end
+
+    it "is free when its process is killed" do
+      killed { |other| (@kept = other.lock).acquire("abc") || raise("not acquired") }
+      expect(lock.acquire("abc")).to be(true)
+    end
+
+    it "lets exactly one of many threads in" do
+      got = Array.new(16) { Thread.new { store.lock.then { |held| [held, held.acquire("abc")] } } }.map(&:value)
+      expect(got.map(&:last).count(true)).to eq(1)
+    end
+  end
+end

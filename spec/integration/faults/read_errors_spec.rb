@@ -1,0 +1,96 @@
+# frozen_string_literal: true
+
+RSpec.describe "A large output that cannot be read for a moment" do
+  let(:root) { ENV.fetch("FLOWLINE_ROOT") }
+
+  def pipeline
+    Flowline.define(name: "reading") do |p|
+      p.step(:a) { "a" * 300_000 }
+      p.step(:b, depends_on: :a) { |_| raise "down" }
+    end
+  end
+
+  def blobs
+    Dir.glob("#{root}/flowline.blobs/*.blob")
+  end
+
+  # @return [Symbol] the kind of the error, or how the step ended
+  def resume
+    pipeline.run(resume: true)[:a].status
+  rescue Flowline::StoreError => e
+    e.kind
+  end
+
+  # Resumes with that many descriptors to spare, or fewer; then with enough.
+  # @return [Array<Array>] for each number, what came of both
+  def resume_with_few_descriptors(most)
+    Array.new(most) do |spare|
+      elsewhere do
+        before = Process.getrlimit(:NOFILE)
+        pipeline.validate!
+        highest = Dir.children("/proc/self/fd").map(&:to_i).max
+        filling = [File.open(File::NULL)]
+        filling << File.open(File::NULL) until filling.last.fileno > highest # No number below is free.
+        Process.setrlimit(:NOFILE, filling.last.fileno + 1 + spare, before.last)
+        first = resume
+        Process.setrlimit(:NOFILE, *before)
+        [first, resume]
+      end
+    end
+  end
+
+  it "is a StoreError and not deleted when no descriptor is left, whenever that is", executor: :in_process do
+    pipeline.run
+    found = resume_with_few_descriptors(10)
+    expect(blobs.size).to eq(1)
+    expect(found.map(&:first).uniq - [:denied]).to contain_exactly(:descriptors, :restored)
+    expect(found.map(&:last)).to eq([:restored] * 10)
+  end
+
+  it "is an error about descriptors whenever none is left", executor: :in_process do
+    pending "SQLite says only that it cannot open its log or index, which counts as denied"
+    pipeline.run
+    expect(resume_with_few_descriptors(10).map(&:first).uniq).to contain_exactly(:descriptors, :restored)
+  end
+
+  it "is a StoreError and not deleted when it is not permitted", executor: :in_process do
+    answer = elsewhere do
+      Process::UID.change_privilege(65_534) if Process.uid.zero?
+      Dir.mktmpdir do |folder|
+        Flowline.config.root = "#{folder}/store"
+        pipeline.run
+        blob, = Dir.glob("#{folder}/store/flowline.blobs/*.blob")
+        File.chmod(0, blob)
+        denied = resume
+        looked = begin
+          Flowline::Checkpoint.latest("reading").output(:a)
+        rescue Flowline::StoreError => e
+          e.kind
+        end
+        there = File.exist?(blob)
+        File.chmod(0o600, blob)
+        [denied, looked, there, resume]
+      end
+    end
+    expect(answer).to eq([:denied, :denied, true, :restored])
+  end
+
+  it "is a StoreError with words of its own when the device fails or too many files are open" do
+    pipeline.run
+    { 5 => /the device failed \(.*check the disk/, 24 => /too many files are open \(.*ulimit -n/, 12 => /no memory is left/ }.each do |errno, words|
+      output, status = faulty_ruby(<<~RUBY, FLOWLINE_ROOT: root, FAULT_OPEN: errno.to_s)
+        Flowline.define(name: "reading") { step(:a) { "a" * 300_000 }; step(:b, depends_on: :a) { |_| raise "down" } }.run(resume: true)
+      RUBY
+      expect([status.success?, output]).to match([false, words])
+    end
+    expect(blobs.size).to eq(1)
+    expect(resume).to eq(:restored)
+  end
+
+  it "is a StoreError with words of its own when the database cannot be read" do
+    pipeline.run
+    output, = faulty_ruby("Flowline::Checkpoint.list", FLOWLINE_ROOT: root, FAULT_READ: "5")
+    expect(output).to match(/the device failed \(.*check the disk/)
+    expect(resume).to eq(:restored)
+  end
+end
