@@ -6,7 +6,6 @@ module Flowline
   # @api private
   class Recording
     autoload :Items, "#{__dir__}/recording/items"
-    autoload :Stored, "#{__dir__}/recording/stored"
 
     # A step that ended well: its imprint then, its output, and why that cannot be had, if so; the token of its output, and
     # the tokens it was made of (see {Provenance}).
@@ -219,3 +218,6 @@ module Flowline
     end
   end
 end
+
+# At once: two threads that load it, one of which forks, would load it twice.
+require_relative "recording/stored"

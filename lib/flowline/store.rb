@@ -13,8 +13,6 @@ module Flowline
   # - What is read back is what was written, or is not there: damage is an ordinary result.
   # @api private
   module Store
-    autoload :SQLite, "#{__dir__}/store/sqlite"
-
     # A run of a pipeline. +identity+ is a digest of its params, input and context; +params+ are bytes, or nil;
     # +checkpoint+ is a number that it shares with the runs that it resumes; +resumed+ is the +run_id+ of one;
     # +alive+ says whether its process is there.
@@ -64,19 +62,21 @@ module Flowline
     class << self
       # @param root [String] the directory, made if need be
       # @param within [String, nil] the store that it is a part of, made if need be
+      # @param patience [Float] seconds to wait for other processes
       # @return [SQLite] the store of this process for that directory
       # @raise [StoreError] it cannot be used
-      def at(root, within: nil)
+      def at(root, within: nil, patience: PATIENCE)
         find(root) || begin
           at(within) if within
-          add(SQLite.open(root))
+          add(SQLite.open(root, patience))
         end
       end
 
       # @return [SQLite, nil] the store of that directory, if there is one
+      # @param patience [Float] seconds to wait for other processes
       # @raise [StoreError] it cannot be used
-      def existing(root)
-        find(root) || SQLite.existing(root)&.then { |store| add(store) }
+      def existing(root, patience: PATIENCE)
+        find(root) || SQLite.existing(root, patience)&.then { |store| add(store) }
       end
 
       # @return [String] where this process has its number: its machine, and there the namespace of process numbers
@@ -104,3 +104,5 @@ module Flowline
     end
   end
 end
+
+require_relative "store/sqlite"

@@ -663,10 +663,8 @@ mod records {
     }
 
     #[test]
-    fn of_a_step_replace_those_of_its_items_unless_it_failed() {
-        for (outcome, spared) in
-            [("succeeded", false), ("skipped", false), ("failed", true), ("timed_out", true)]
-        {
+    fn of_a_step_end_those_of_its_items_if_told_so() {
+        for ends_items in [false, true] {
             with_store(|store| {
                 for item in 0..3 {
                     put(store, Record { item: Some(item), ..record(5, "a") }, format!("{item}").as_bytes());
@@ -674,12 +672,13 @@ mod records {
                 put(store, Record { item: Some(1), ..record(5, "other") }, b"other");
                 put(store, Record { item: Some(1), ..record(5, "a") }, b"again");
                 assert_eq!(store.outputs(5), ["a[0] <0>", "a[1] <again>", "a[2] <2>", "other[1] <other>"]);
-                put(store, Record { outcome: outcome.to_owned(), ..record(5, "a") }, b"whole");
-                let items: &[&str] = if spared { &["a[0] <0>", "a[1] <again>", "a[2] <2>"] } else { &[] };
+                let whole = Completion { step: None, record: Some(record(5, "a")), ends_items };
+                store.store.record(&[whole], b"whole", false, patient()).unwrap();
+                let items: &[&str] = if ends_items { &[] } else { &["a[0] <0>", "a[1] <again>", "a[2] <2>"] };
                 let expected = ["a <whole>"].iter().chain(items).chain(&["other[1] <other>"]).copied();
                 let mut expected: Vec<_> = expected.collect();
                 expected.sort_unstable();
-                assert_eq!(store.outputs(5), expected, "{outcome}");
+                assert_eq!(store.outputs(5), expected, "{ends_items}");
                 assert_eq!(store.output(5, "a"), "<whole>", "not that of an item");
             });
         }

@@ -16,19 +16,22 @@ module Flowline
       ITEMS = [0, (1 << 63) - 1].freeze
       private_constant :TEXT, :DONE, :LAST, :STEP, :ITEMS
 
+      # @param root [String] the directory of the store
+      # @param pipeline [Pipeline]
+      # @param patience [Float] seconds to wait for other processes
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
       # @raise [StoreError] they are damaged
-      def self.latest_params(root, pipeline)
-        store = Store.existing(root) or return
-        run = store.latest(pipeline.name) or return
+      def self.latest_params(root, pipeline, patience)
+        store = Store.existing(root, patience: patience) or return
+        run = store.latest(pipeline.name, patience: patience) or return
         raise StoreError.new(root, "has a damaged record of run #{run.run_id}; give the params of the run to resume", :damaged) if run.damaged?
 
-        Recording.restore(run.params).first unless done?(store, pipeline, run) # Nil if they are of classes that are gone.
+        Recording.restore(run.params).first unless done?(store, pipeline, run, patience) # Nil if they are of classes that are gone.
       end
 
       # @return [Boolean] whether nothing of a run is left to be done
-      def self.done?(store, pipeline, run)
-        run.status == "succeeded" && over?(pipeline, run.status, store.outcomes(run.checkpoint).transform_keys(&:to_sym))
+      def self.done?(store, pipeline, run, patience)
+        run.status == "succeeded" && over?(pipeline, run.status, store.outcomes(run.checkpoint, patience: patience).transform_keys(&:to_sym))
       end
 
       def initialize(pipeline, request)
@@ -47,7 +50,7 @@ module Flowline
 
       # @return [Hash{Symbol => Float}]
       def timings
-        store&.timings(@pipeline.name).to_h.transform_keys(&:to_sym)
+        store&.timings(@pipeline.name, patience: patience).to_h.transform_keys(&:to_sym)
       end
 
       # Begins the run: from here on others see it.
@@ -65,7 +68,7 @@ module Flowline
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
-        @store ||= Store.at(@request.root)
+        @store ||= Store.at(@request.root, patience: patience)
         @lock ||= @store.lock
         @run = @store.begin_run(beginning, @lock, resumes: !@resumed.nil?, outdated: @outdated, **care)
       end
@@ -181,14 +184,14 @@ module Flowline
       end
 
       def store
-        @store ||= Store.existing(@request.root)
+        @store ||= Store.existing(@request.root, patience: patience)
       end
 
       # Finds the run to resume and takes hold of it; a dry run looks only whether it could.
       def recall
         while store
-          run = store.latest(@pipeline.name, identity)
-          return if run.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run))
+          run = store.latest(@pipeline.name, identity, patience: patience)
+          return if run.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run, patience))
 
           held = @request.dry? ? run.alive && run : claim(run)
           return load(run) if held == true || (@request.dry? && !held)

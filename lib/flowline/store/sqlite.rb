@@ -13,18 +13,19 @@ module Flowline
       attr_reader :path
 
       # @param root [String] the directory, made if need be
+      # @param patience [Float] seconds to wait for other processes
       # @return [SQLite]
       # @raise [StoreError] it cannot be used
-      def self.open(root)
-        new(Native::Store.open(File.expand_path(root), PATIENCE), File.realpath(root))
+      def self.open(root, patience = PATIENCE)
+        new(Native::Store.open(File.expand_path(root), patience), File.realpath(root))
       rescue SystemCallError => e # It was removed at once.
         raise StoreError.new(root, "cannot be opened (#{e.message})", :gone)
       end
 
       # @return [SQLite, nil] nil: there is none
       # @raise [StoreError] it cannot be used
-      def self.existing(root)
-        native = Native::Store.existing(File.expand_path(root), PATIENCE)
+      def self.existing(root, patience = PATIENCE)
+        native = Native::Store.existing(File.expand_path(root), patience)
         native && new(native, File.realpath(root))
       rescue SystemCallError
         nil
@@ -131,8 +132,8 @@ module Flowline
       end
 
       # @return [Hash{String => String}] by step, how it ended
-      def outcomes(checkpoint)
-        @native.outcomes(checkpoint, PATIENCE)
+      def outcomes(checkpoint, patience: PATIENCE)
+        @native.outcomes(checkpoint, patience)
       end
 
       # @return [Hash{String => Integer}] by step, how many bytes its output takes
@@ -148,8 +149,8 @@ module Flowline
       end
 
       # @return [Hash{String => Float}] by step, the seconds it took on average in the latest runs
-      def timings(pipeline)
-        @native.timings(pipeline, PATIENCE)
+      def timings(pipeline, patience: PATIENCE)
+        @native.timings(pipeline, patience)
       end
 
       # @param key [String]
