@@ -1,0 +1,75 @@
+# frozen_string_literal: true
+
+# The program that tortures, run by {Torture::Launch} with the shim preloaded. It starts every try in forked children
+# and uses no store itself. Each tally is a line of JSON.
+
+require "json"
+require_relative "clocks"
+require_relative "forks"
+require_relative "kills"
+require_relative "pauses"
+require_relative "reading"
+require_relative "starts"
+require_relative "storms"
+
+module Torture
+  # What can be tortured, by name.
+  class Program
+    NAMES = %w[steps kills errors pauses forks reading storms clocks starts].freeze
+    # These need the shim.
+    SHIM = %w[kills errors pauses clocks].freeze
+
+    # @param count [Integer, nil] tries of each kind; nil: as many as there are calls, or as many as each finds right
+    # @param drivers [Array<Class>] that kills, errors and pauses strike
+    def initialize(count: nil, drivers: Driver.all, random: Random.new)
+      @count = count
+      @drivers = drivers
+      @random = random
+    end
+
+    # @param name [String]
+    # @yieldparam tally [Tally]
+    # @return [void]
+    def call(name, &block)
+      return yield Tally.of("#{name}: skipped, needs cc and Linux") if SHIM.include?(name) && !Shim.loaded?
+
+      case name
+      when "kills" then Faults.new(**calls).call(Faults::KILLS, &block)
+      when "errors" then Faults.new(**calls).call(Faults::ERRORS, &block)
+      when "pauses" then Pauses.new(**calls).call(Pauses::FAULTS, &block)
+      else others(name).call(&block)
+      end
+    end
+
+    private
+
+    def calls
+      { count: @count, drivers: @drivers, random: @random }
+    end
+
+    def others(name)
+      count = { count: @count }.compact
+      case name
+      when "steps" then @count ? Kills.new(count: @count, runs: [@count, 5].min, random: @random) : Kills.new(random: @random)
+      when "forks" then Forks.new(**count)
+      when "reading" then Reading.new(**count)
+      when "storms" then Storms.new(**count, random: @random)
+      when "clocks" then Clocks.new(**count, random: @random)
+      when "starts" then Starts.new(**count)
+      else raise ArgumentError, "TORTURE=#{name}: known are #{NAMES.join(", ")}"
+      end
+    end
+  end
+
+  program = lambda do
+    $stdout.sync = true
+    drivers = Driver.all.select { |driver| ENV["DRIVER"].nil? || driver.label.include?(ENV["DRIVER"]) }
+    torture = Program.new(count: ENV["COUNT"]&.then { |count| Integer(count) }, drivers: drivers, random: Random.new(Integer(ENV.fetch("SEED"))))
+    ENV.fetch("TORTURE").split(",").each do |name|
+      start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      torture.call(name) { |tally| puts JSON.generate(tally.to_h) }
+      warn format("%<name>s: %<seconds>.1f s", name: name, seconds: Process.clock_gettime(Process::CLOCK_MONOTONIC) - start)
+    end
+  end
+  program.call if $PROGRAM_NAME == __FILE__
+end

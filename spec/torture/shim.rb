@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+require "rbconfig"
+
+module Torture
+  # The library in shim.c: builds it, and gives it commands from within a process into which it is preloaded.
+  module Shim
+    # Where it listens.
+    COMMAND = "/torture.shim:"
+    SOURCE = File.join(__dir__, "shim.c")
+    # The bits of the kinds of calls.
+    KINDS = %i[open create read write truncate sync rename unlink mkdir mmap close lock chmod stat release].each_with_index.to_h { |kind, bit| [kind, 1 << bit] }.freeze
+    ACTIONS = { count: 0, kill_before: 1, kill_after: 2, fail: 3, short: 4, pause: 5 }.freeze
+    private_constant :COMMAND, :SOURCE
+
+    class << self
+      # @param folder [String] where the library goes
+      # @return [String, nil] its path; nil if this machine cannot build it
+      def build(folder)
+        return unless RUBY_PLATFORM.include?("linux")
+
+        library = File.join(folder, "shim.so")
+        library if system("cc", "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl", out: File::NULL, err: File::NULL)
+      end
+
+      # @return [Boolean] whether this process has it
+      def loaded?
+        count
+        true
+      rescue SystemCallError
+        false
+      end
+
+      # Starts to count the calls below a directory, and chooses the one that goes wrong.
+      # @param fault [Fault]
+      # @param call [Integer] its number; -1: none
+      # @param directory [String]
+      # @param notes [String] a file that gets the name of that call
+      def arm(fault, call, directory, notes)
+        kinds = KINDS.values_at(*fault.kinds).sum
+        File.read("#{COMMAND}arm #{ACTIONS.fetch(fault.action)} #{fault.errno} #{kinds} #{call} #{fault.repeat ? 1 : 0} #{notes} #{directory}")
+      end
+
+      # @return [Integer] the calls so far
+      def count
+        Integer(File.read("#{COMMAND}count"))
+      end
+
+      # @param seconds [Integer] by how much the wall clock of this process, and of children it forks, is ahead
+      def shift_clock(seconds)
+        File.read("#{COMMAND}clock #{seconds}")
+      end
+    end
+  end
+
+  # What goes wrong: an action of the shim, the errno of a failure, the kinds of calls that can fail so, and whether all
+  # calls from the chosen one on fail.
+  Fault = Struct.new(:name, :action, :errno, :kinds, :repeat)
+end
