@@ -33,7 +33,10 @@ module Torture
       %w[EINTR ENOLCK].include?(name) ? [once] : [once, Fault.new("#{name}, from then on", *details, true)]
     end.freeze
 
-    # @param count [Integer, nil] how many calls of a driver are struck by one fault; nil: all
+    COUNTING = Fault.new("none", :count, 0, Shim::KINDS.keys, false)
+    private_constant :WRITING, :COUNTING
+
+    # @param count [Integer, nil] how many calls are struck by one fault, of all drivers together; nil: every call
     # @param drivers [Array<Class>]
     def initialize(count: nil, drivers: Driver.all, random: Random.new)
       @count = count
@@ -48,7 +51,7 @@ module Torture
       Dir.mktmpdir("torture") do |folder|
         @root = File.realpath(folder)
         [Driver::NAME, Driver::OTHER].each { |name| Work.outputs(name) } # Before any fork: children inherit them.
-        @drivers.each { |driver| prepare(driver) }
+        @counts = @drivers.to_h { |driver| [driver, prepare(driver) && count(driver)] }
         faults.each { |fault| yield strike(fault) }
       end
     end
@@ -66,12 +69,13 @@ module Torture
       raise "#{type.label} cannot be prepared: #{child.error}" unless child.findings("").empty?
 
       FileUtils.rm_f(Dir.glob("#{template(type)}/{log,stderr}"))
+      true
     end
 
     def strike(fault)
       tally = Tally.of(fault.name)
       tries = Queue.new
-      @drivers.each { |driver| chosen(total(driver, fault)).each { |call| tries << [driver, call] } }
+      chosen(@drivers.flat_map { |driver| [driver].product([*0...total(driver, fault)]) }).each { |try| tries << try }
       tries.close
       guard = Mutex.new
       workers = Array.new(JOBS) do
@@ -86,27 +90,31 @@ module Torture
       tally
     end
 
-    # @return [Integer] the calls that a driver makes
-    def total(type, fault)
+    # @return [Integer] the calls of a driver that a fault can strike
+    def total(driver, fault)
+      @counts[driver].values_at(*fault.kinds).sum
+    end
+
+    def count(type)
       in_copy(type) do |folder|
         driver = type.new(folder)
         child = Child.call do
           driver.enter
-          at_exit { File.write("#{folder}/total", Shim.count) } # Closing the store comes after it.
-          arm(driver, fault, -1, folder)
+          arm(driver, COUNTING, -1, folder)
           driver.act
         end
         raise "#{type.label} without a fault: #{child.answer} #{child.error}" unless child.answer == "right"
 
-        Integer(File.read("#{folder}/total"))
+        Shim.counts("#{folder}/struck")
       end
     end
 
-    def chosen(total)
-      return [*0...total] if @count.nil? || @count >= total
+    # Evenly, so that every driver has its share.
+    def chosen(tries)
+      return tries if @count.nil? || @count >= tries.size
 
-      step = total.to_f / @count
-      Array.new(@count) { |n| ((n + @random.rand) * step).to_i }
+      step = tries.size.to_f / @count
+      Array.new(@count) { |n| tries[(n + @random.rand) * step] }
     end
 
     def in_copy(driver)

@@ -13,8 +13,10 @@ module Torture
     # @param count [Integer] kills at random
     # @param processes [Integer] that share one store
     # @param runs [Integer] of each of them
-    def initialize(count: 300, processes: 8, runs: 50, random: Random.new)
+    # @param steps [Integer, nil] kills before and after steps; nil: of all steps
+    def initialize(count: 300, processes: 8, runs: 50, steps: nil, random: Random.new)
       @count = count
+      @steps = steps
       @processes = processes
       @runs = runs
       @random = random
@@ -31,7 +33,8 @@ module Torture
 
     # @return [Tally] a kill before and after every step
     def at_steps
-      tally("kill -9 before/after a step", FanOut.step_names.product(%w[KILL_BEFORE KILL_AFTER])) do |folder, (name, place)|
+      cases = FanOut.step_names.product(%w[KILL_BEFORE KILL_AFTER]).shuffle(random: @random)
+      tally("kill -9 before/after a step", cases.first(@steps || cases.size)) do |folder, (name, place)|
         Process.wait(start(folder, place => name.to_s))
       end
     end

@@ -16,15 +16,16 @@ module Torture
 
     # @param names [Array<String>] what to torture
     # @param env [Hash{String => String}] options: COUNT, SEED, DRIVER, LIMIT, JOBS
+    # @param err [IO, String] where its standard error goes
     # @yieldparam tally [Tally]
     # @return [void]
     # @raise [RuntimeError] the program did not end well
-    def self.call(names, env = {})
+    def self.call(names, env = {}, err: $stderr)
       Dir.mktmpdir("torture") do |folder|
         shim = Shim.build(folder)
         variables = { **NEUTRAL, "SEED" => Random.new_seed.to_s, **env, "TORTURE" => names.join(","), "TMPDIR" => folder }
         variables["LD_PRELOAD"] = [shim, ENV["LD_PRELOAD"]].compact.join(" ") if shim
-        IO.popen([variables, RbConfig.ruby, "-w", "-I", File.expand_path("../../lib", __dir__), MAIN]) do |output|
+        IO.popen([variables, RbConfig.ruby, "-w", "-I", File.expand_path("../../lib", __dir__), MAIN, { err: err }]) do |output|
           output.each_line { |line| yield read(line) }
         end
         raise "#{MAIN} ended with #{$?}" unless $?.success?

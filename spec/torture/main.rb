@@ -19,7 +19,7 @@ module Torture
     # These need the shim.
     SHIM = %w[kills errors pauses clocks].freeze
 
-    # @param count [Integer, nil] tries of each kind; nil: as many as there are calls, or as many as each finds right
+    # @param count [Integer, nil] tries of each fault; nil: one for each call, or as many as each kind has by default
     # @param drivers [Array<Class>] that kills, errors and pauses strike
     def initialize(count: nil, drivers: Driver.all, random: Random.new)
       @count = count
@@ -50,9 +50,9 @@ module Torture
     def others(name)
       count = { count: @count }.compact
       case name
-      when "steps" then @count ? Kills.new(count: @count, runs: [@count, 5].min, random: @random) : Kills.new(random: @random)
+      when "steps" then @count ? Kills.new(count: @count, runs: [@count, 5].min, steps: @count, random: @random) : Kills.new(random: @random)
       when "forks" then Forks.new(**count)
-      when "reading" then Reading.new(**count)
+      when "reading" then Reading.new(**count, random: @random)
       when "storms" then Storms.new(**count, random: @random)
       when "clocks" then Clocks.new(**count, random: @random)
       when "starts" then Starts.new(**count)
@@ -65,11 +65,7 @@ module Torture
     $stdout.sync = true
     drivers = Driver.all.select { |driver| ENV["DRIVER"].nil? || driver.label.include?(ENV["DRIVER"]) }
     torture = Program.new(count: ENV["COUNT"]&.then { |count| Integer(count) }, drivers: drivers, random: Random.new(Integer(ENV.fetch("SEED"))))
-    ENV.fetch("TORTURE").split(",").each do |name|
-      start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      torture.call(name) { |tally| puts JSON.generate(tally.to_h) }
-      warn format("%<name>s: %<seconds>.1f s", name: name, seconds: Process.clock_gettime(Process::CLOCK_MONOTONIC) - start)
-    end
+    ENV.fetch("TORTURE").split(",").each { |name| torture.call(name) { |tally| puts JSON.generate(tally.to_h) } }
   end
   program.call if $PROGRAM_NAME == __FILE__
 end

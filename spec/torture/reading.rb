@@ -20,17 +20,18 @@ module Torture
     }.freeze
     EXECUTORS = %i[sequential parallel process].freeze
 
-    # @param count [Integer] tries of each way
-    def initialize(count: 5)
+    # @param count [Integer] tries
+    def initialize(count: 60, random: Random.new)
       @count = count
+      @random = random
     end
 
     # @yieldparam tally [Tally]
     # @return [void]
     def call
       tally = Tally.of("a step reads the whole store")
-      WAYS.keys.product(EXECUTORS).each do |way, executor|
-        @count.times { Dir.mktmpdir("torture") { |folder| tally.add(try(File.realpath(folder), way, executor)) } }
+      WAYS.keys.product(EXECUTORS).shuffle(random: @random).cycle.first(@count).each do |way, executor|
+        Dir.mktmpdir("torture") { |folder| tally.add(try(File.realpath(folder), way, executor)) }
       end
       yield tally
     end

@@ -12,11 +12,12 @@
  * A process gives it commands by opening a file that is not there:
  *
  *   /torture.shim:arm ACTION ERRNO KINDS CALL REPEAT NOTES DIRECTORY
- *   /torture.shim:count                 the number of calls so far can be read from what is opened
+ *   /torture.shim:ready                 does nothing
  *   /torture.shim:clock SECONDS
  *
- * CALL is the number of the call that goes wrong, from 0; -1 only counts. Only calls of KINDS (bits, see below) are
- * counted. NOTES is a file that gets the name of the call that goes wrong, so that a failure can be understood.
+ * CALL is the number of the call that goes wrong, from 0. Only calls of KINDS (bits, see below) are counted. NOTES is a
+ * file that gets the name of that call, so that a failure can be understood. With -1 all calls are only counted, and
+ * NOTES gets a line with the number of each kind when the process ends.
  *
  * Only the process that gave the command is struck: children that it forks run undisturbed.
  * Descriptors are known by number: those that were opened below the directory after `arm`.
@@ -65,6 +66,7 @@ static struct {
 } armed;
 
 static atomic_long count;
+static atomic_long counts[16]; /* By kind: the number of its bit. */
 static atomic_char inside[DESCRIPTORS];
 static atomic_llong shift;
 
@@ -109,9 +111,16 @@ static void hold(int descriptor, int yes) {
 }
 
 /* System calls rather than functions: these calls are not to be counted. */
-static void note(const char *name, const char *path, int descriptor, long call) {
+static void note(const char *text, int size) {
+  int file = (int)syscall(SYS_openat, AT_FDCWD, armed.notes, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (file >= 0) {
+    syscall(SYS_write, file, text, (size_t)size);
+    syscall(SYS_close, file);
+  }
+}
+
+static void note_call(const char *name, const char *path, int descriptor, long call) {
   char line[PATH_MAX + 64], link[64], target[PATH_MAX];
-  if (!armed.notes[0]) return;
   if ((!path || !path[0]) && descriptor >= 0) {
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
     ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, link, target, sizeof target - 1);
@@ -119,12 +128,14 @@ static void note(const char *name, const char *path, int descriptor, long call) 
     path = target;
   }
   if (path && strncmp(path, armed.directory, armed.length) == 0) path += armed.length;
-  int size = snprintf(line, sizeof line, "%s %.200s (call %ld)\n", name, path ? path : "", call);
-  int file = (int)syscall(SYS_openat, AT_FDCWD, armed.notes, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (file >= 0) {
-    syscall(SYS_write, file, line, (size_t)size);
-    syscall(SYS_close, file);
-  }
+  note(line, snprintf(line, sizeof line, "%s %.200s (call %ld)\n", name, path ? path : "", call));
+}
+
+/* A store is closed when its process ends, which is after the last line of Ruby: so the numbers are written even later. */
+__attribute__((destructor)) static void end(void) {
+  char line[64];
+  if (armed.call >= 0 || armed.process != getpid()) return;
+  for (int bit = 0; bit < 16; bit++) note(line, snprintf(line, sizeof line, "%ld\n", counts[bit]));
 }
 
 static void die(void) {
@@ -137,8 +148,9 @@ static enum action strike(enum kind kind, const char *name, const char *path, in
   int saved = errno;
   if (!(armed.kinds & kind) || armed.process != getpid()) return PASS;
   long call = count++;
+  counts[__builtin_ctz(kind)]++;
   if (armed.call < 0 || (armed.repeat ? call < armed.call : call != armed.call)) return PASS;
-  if (call == armed.call) note(name, path, descriptor, call);
+  if (call == armed.call) note_call(name, path, descriptor, call);
   if (armed.action == KILL_BEFORE) die();
   if (armed.action == PAUSE) syscall(SYS_kill, getpid(), SIGSTOP);
   errno = saved;
@@ -162,16 +174,8 @@ static enum action strike(enum kind kind, const char *name, const char *path, in
   return answer;
 
 static int obey(const char *command) {
-  static char line[64];
-  int ends[2];
   if (sscanf(command, "clock %lld", (long long *)&shift) == 1) return open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (strcmp(command, "count") == 0) {
-    if (pipe2(ends, O_CLOEXEC)) return -1;
-    int size = snprintf(line, sizeof line, "%ld\n", count);
-    syscall(SYS_write, ends[1], line, (size_t)size);
-    syscall(SYS_close, ends[1]);
-    return ends[0];
-  }
+  if (strcmp(command, "ready") == 0) return open("/dev/null", O_RDONLY | O_CLOEXEC);
   armed.length = 0;
   if (sscanf(command, "arm %d %d %u %ld %d %4095s %4095[^\n]", (int *)&armed.action, &armed.error, &armed.kinds, &armed.call,
              &armed.repeat, armed.notes, armed.directory) != 7) {

@@ -25,15 +25,14 @@ module Torture
 
       # @return [Boolean] whether this process has it
       def loaded?
-        count
-        true
+        File.read("#{COMMAND}ready").empty?
       rescue SystemCallError
         false
       end
 
       # Starts to count the calls below a directory, and chooses the one that goes wrong.
       # @param fault [Fault]
-      # @param call [Integer] its number; -1: none
+      # @param call [Integer] its number; -1: none, but the file gets the number of calls of each kind
       # @param directory [String]
       # @param notes [String] a file that gets the name of that call
       def arm(fault, call, directory, notes)
@@ -41,9 +40,10 @@ module Torture
         File.read("#{COMMAND}arm #{ACTIONS.fetch(fault.action)} #{fault.errno} #{kinds} #{call} #{fault.repeat ? 1 : 0} #{notes} #{directory}")
       end
 
-      # @return [Integer] the calls so far
-      def count
-        Integer(File.read("#{COMMAND}count"))
+      # @param notes [String] a file that {arm} was given with -1
+      # @return [Hash{Symbol => Integer}] the calls by kind
+      def counts(notes)
+        KINDS.keys.zip(File.readlines(notes).map { |line| Integer(line) }).to_h
       end
 
       # @param seconds [Integer] by how much the wall clock of this process, and of children it forks, is ahead
