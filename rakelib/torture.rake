@@ -9,8 +9,9 @@ task torture: :compile do
   names = ENV.fetch("TORTURE", "steps,kills,errors,pauses,forks,reading,storms,clocks,starts").split(",")
   seed = ENV.fetch("SEED") { Random.new_seed.to_s }
   bad = []
+  $stdout.sync = true
   puts "SEED=#{seed}", Torture::HEAD
-  Torture::Launch.call(names, "SEED" => seed) do |tally|
+  Torture::Launch.call(names, { "SEED" => seed }) do |tally|
     puts tally, tally.most_frequent(Integer(ENV.fetch("NOTES", 10)))
     bad << tally.fault unless tally.clean?
   end

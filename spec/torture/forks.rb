@@ -83,7 +83,7 @@ module Torture
         p.step(:a) { "a" * 1000 }
         p.step(:b, depends_on: :a) { |a| a * 300 }
       end.run!
-      Work.write("succeeded #{result.run_id}")
+      Work.write("succeeded #{who} #{result.run_id}")
       true
     end
 
@@ -177,8 +177,8 @@ module Torture
       Flowline::CLI.start(["history", "--json", "--limit", "1000000"], out: out, err: StringIO.new)
       statuses = JSON.parse(out.string).to_h { |run| run.values_at("run_id", "status") }
       lines = Work.lines
-      ended = lines.filter_map { |line| line[/\Asucceeded (.*)/, 1] }
-      kept = ended.size > 90 ? [] : ended # A hundred runs of a pipeline are kept.
+      ended = lines.grep(/\Asucceeded /).map { |line| line.split.drop(1) }.group_by(&:first)
+      kept = ended.each_value.flat_map { |runs| runs.last(80).map(&:last) } # A hundred runs of a pipeline are kept.
       lost = kept.reject { |id| statuses[id] == "succeeded" }.map { |id| [:lost, "the end of a run: #{statuses[id].inspect}"] }
       last = lines.grep(/\A(begun|failed) /).to_h { |line| line.split.reverse } # A run that has begun replaces the one before.
       lost + last.select { |_, word| word == "failed" }.keys.flat_map { |name| unrestored(name) }

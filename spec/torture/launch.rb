@@ -24,7 +24,7 @@ module Torture
       Dir.mktmpdir("torture") do |folder|
         shim = Shim.build(folder)
         variables = { **NEUTRAL, "SEED" => Random.new_seed.to_s, **env, "TORTURE" => names.join(","), "TMPDIR" => folder }
-        variables["LD_PRELOAD"] = [shim, ENV["LD_PRELOAD"]].compact.join(" ") if shim
+        variables.update("LD_PRELOAD" => [shim, ENV["LD_PRELOAD"]].compact.join(" "), "TORTURE_SHIM" => shim) if shim
         IO.popen([variables, RbConfig.ruby, "-w", "-I", File.expand_path("../../lib", __dir__), MAIN, { err: err }]) do |output|
           output.each_line { |line| yield read(line) }
         end

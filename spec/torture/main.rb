@@ -1,7 +1,21 @@
 # frozen_string_literal: true
 
-# The program that tortures, run by {Torture::Launch} with the shim preloaded. It starts every try in forked children
-# and uses no store itself. Each tally is a line of JSON.
+# The program that tortures, run by {Torture::Launch} with the shim preloaded. Every try is in forked children, because
+# that takes milliseconds where a new Ruby takes a tenth of a second; so this process itself uses no store. It prints a
+# line of JSON for each tally.
+#
+#   steps     kill -9 before and after each step, and at random times; many processes on one store
+#   kills     kill -9 before and after each system call that touches the store
+#   errors    each of these calls fails, once or from then on: EIO, ENOSPC, EMFILE, ENOMEM, EINTR, ENOLCK, short writes
+#   pauses    a process stops before each call, while another one, whose clock is days ahead, deletes
+#   forks     forks, daemons and isolated steps while threads record
+#   reading   a step reads every file of the store while its run is alive
+#   storms    threads are killed while they take and give back locks
+#   clocks    processes whose clocks are days apart
+#   starts    16 processes or threads start at the same time
+#
+# What must hold: a step whose dependent has started is recorded, and never runs again on resume; another run's records
+# stay; outputs are right; a process ends in time; nothing but a StoreError or a CacheError is raised.
 
 require "json"
 require_relative "clocks"
@@ -31,8 +45,11 @@ module Torture
     # @yieldparam tally [Tally]
     # @return [void]
     def call(name, &block)
-      return yield Tally.of("#{name}: skipped, needs cc and Linux") if SHIM.include?(name) && !Shim.loaded?
+      if SHIM.include?(name) && !Shim.loaded?
+        raise "#{ENV["TORTURE_SHIM"]} was built, but is not loaded" if ENV["TORTURE_SHIM"]
 
+        return yield Tally.of("#{name}: skipped, needs cc and Linux")
+      end
       case name
       when "kills" then Faults.new(**calls).call(Faults::KILLS, &block)
       when "errors" then Faults.new(**calls).call(Faults::ERRORS, &block)

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "open3"
 require "rbconfig"
 
 module Torture
@@ -15,12 +16,16 @@ module Torture
 
     class << self
       # @param folder [String] where the library goes
-      # @return [String, nil] its path; nil if this machine cannot build it
+      # @return [String, nil] its path; nil if this machine has no cc, or not the libc it is written for
+      # @raise [RuntimeError] it should be possible, but is not
       def build(folder)
-        return unless RUBY_PLATFORM.include?("linux")
+        return if !RUBY_PLATFORM.end_with?("linux", "linux-gnu") || system("cc", "--version", out: File::NULL, err: File::NULL).nil?
 
         library = File.join(folder, "shim.so")
-        library if system("cc", "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl", out: File::NULL, err: File::NULL)
+        messages, status = Open3.capture2e("cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-o", library, SOURCE, "-ldl")
+        raise "cc cannot build #{SOURCE}: #{messages}" unless status.success? && messages.empty?
+
+        library
       end
 
       # @return [Boolean] whether this process has it
