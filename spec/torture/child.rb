@@ -14,9 +14,20 @@ module Torture
     # @return [String, nil] the class and message of the exception that the block raised
     attr_reader :error
 
+    @living = {}
+    @nested = false
+
     class << self
       # @return [Boolean] whether this process is such a child
       attr_accessor :nested
+      # @return [Hash{Integer => Child}] those that were not waited for, by process id
+      attr_reader :living
+
+      # Ends them, with the processes that they forked.
+      # @return [void]
+      def end_all
+        living.each_value(&:end_group)
+      end
     end
 
     # Runs the block in a child and waits for it.
@@ -34,6 +45,7 @@ module Torture
       end
       writer.close
       @waiter = Process.detach(@pid)
+      Child.living[@pid] = self
     end
 
     # @return [Integer] its process id
@@ -45,10 +57,11 @@ module Torture
       @where = File.read("/proc/#{pid}/wchan") if @stuck && File.readable?("/proc/#{pid}/wchan")
       signal(:KILL) if @stuck
       @waiter.join
-      clean_up
+      end_group unless Child.nested
       take_answer
       self
     ensure
+      Child.living.delete(pid)
       @reader.close
     end
 
@@ -84,12 +97,21 @@ module Torture
       [[:wrong, "#{label} ended with #{@waiter.value.to_s[/(SIG\w+|exit \d+|status \d+).*/]}"]]
     end
 
+    # A child of the program has a process group of its own; its own children are in it unless they leave it.
+    # @return [void]
+    def end_group
+      Process.kill(:KILL, -pid)
+    rescue Errno::ESRCH, Errno::EPERM
+      nil
+    end
+
     private
 
     # Ends as a program does, so that a store is closed.
     def work(writer, block)
       Process.setpgid(0, 0) unless Child.nested
       Child.nested = true
+      Child.living.clear
       begin
         answer = [block.call, nil]
       rescue Exception => e # rubocop:disable Lint/RescueException -- its parent decides what it means
@@ -99,13 +121,6 @@ module Torture
       bytes = Marshal.dump(answer)
       writer.syswrite(bytes.bytesize > MOST ? Marshal.dump([nil, "too large an answer"]) : bytes)
       exit(true)
-    end
-
-    # A child of this program has a process group, and its own children are in it unless they left it.
-    def clean_up
-      Process.kill(:KILL, -pid) unless Child.nested
-    rescue Errno::ESRCH, Errno::EPERM
-      nil
     end
 
     def take_answer

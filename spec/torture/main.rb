@@ -83,6 +83,8 @@ module Torture
     drivers = Driver.all.select { |driver| ENV["DRIVER"].nil? || driver.label.include?(ENV["DRIVER"]) }
     torture = Program.new(count: ENV["COUNT"]&.then { |count| Integer(count) }, drivers: drivers, random: Random.new(Integer(ENV.fetch("SEED"))))
     ENV.fetch("TORTURE").split(",").each { |name| torture.call(name) { |tally| puts JSON.generate(tally.to_h) } }
+  ensure
+    Child.end_all # Nothing is left behind by Ctrl-C either.
   end
   program.call if $PROGRAM_NAME == __FILE__
 end
