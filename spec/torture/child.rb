@@ -57,10 +57,10 @@ module Torture
       @where = File.read("/proc/#{pid}/wchan") if @stuck && File.readable?("/proc/#{pid}/wchan")
       signal(:KILL) if @stuck
       @waiter.join
-      end_group unless Child.nested
       take_answer
       self
     ensure
+      end_group unless Child.nested # The thread that waits may have been interrupted.
       Child.living.delete(pid)
       @reader.close
     end

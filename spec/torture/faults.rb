@@ -88,6 +88,8 @@ module Torture
       end
       workers.each(&:join)
       tally
+    ensure
+      workers&.each(&:kill)&.each(&:join) # After an interruption.
     end
 
     # @return [Integer] the calls of a driver that a fault can strike
