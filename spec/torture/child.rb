@@ -60,7 +60,9 @@ module Torture
       take_answer
       self
     ensure
-      end_group unless Child.nested # The thread that waits may have been interrupted.
+      signal(:KILL) if alive? # The thread that waits was interrupted.
+      end_group unless Child.nested
+      @waiter.join
       Child.living.delete(pid)
       @reader.close
     end
