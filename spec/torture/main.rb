@@ -1,0 +1,90 @@
+# frozen_string_literal: true
+
+# The program that tortures, run by {Torture::Launch} with the shim preloaded. Every try is in forked children, because
+# that takes milliseconds where a new Ruby takes a tenth of a second; so this process itself uses no store. It prints a
+# line of JSON for each tally.
+#
+#   steps     kill -9 before and after each step, and at random times; many processes on one store
+#   kills     kill -9 before and after each system call that touches the store
+#   errors    each of these calls fails, once or from then on: EIO, ENOSPC, EMFILE, ENOMEM, EINTR, ENOLCK, short writes
+#   pauses    a process stops before each call, while another one, whose clock is days ahead, deletes
+#   forks     forks, daemons and isolated steps while threads record
+#   reading   a step reads every file of the store while its run is alive
+#   storms    threads are killed while they take and give back locks
+#   clocks    processes whose clocks are days apart
+#   starts    16 processes or threads start at the same time
+#
+# What must hold: a step whose dependent has started is recorded, and never runs again on resume; another run's records
+# stay; outputs are right; a process ends in time; nothing but a StoreError or a CacheError is raised.
+
+require "json"
+require_relative "clocks"
+require_relative "forks"
+require_relative "kills"
+require_relative "pauses"
+require_relative "reading"
+require_relative "starts"
+require_relative "storms"
+
+module Torture
+  # What can be tortured, by name.
+  class Program
+    NAMES = %w[steps kills errors pauses forks reading storms clocks starts].freeze
+    # These need the shim.
+    SHIM = %w[kills errors pauses clocks].freeze
+
+    # @param count [Integer, nil] tries of each fault; nil: one for each call, or as many as each kind has by default
+    # @param drivers [Array<Class>] that kills, errors and pauses strike
+    def initialize(count: nil, drivers: Driver.all, random: Random.new)
+      @count = count
+      @drivers = drivers
+      @random = random
+    end
+
+    # @param name [String]
+    # @yieldparam tally [Tally]
+    # @return [void]
+    def call(name, &block)
+      if SHIM.include?(name) && !Shim.loaded?
+        raise "#{ENV["TORTURE_SHIM"]} was built, but is not loaded" if ENV["TORTURE_SHIM"]
+
+        return yield Tally.of("#{name}: skipped, needs cc and Linux")
+      end
+      case name
+      when "kills" then Faults.new(**calls).call(Faults::KILLS, &block)
+      when "errors" then Faults.new(**calls).call(Faults::ERRORS, &block)
+      when "pauses" then Pauses.new(**calls).call(Pauses::FAULTS, &block)
+      else others(name).call(&block)
+      end
+    end
+
+    private
+
+    def calls
+      { count: @count, drivers: @drivers, random: @random }
+    end
+
+    def others(name)
+      count = { count: @count }.compact
+      case name
+      when "steps" then @count ? Kills.new(count: @count, runs: [@count, 5].min, steps: @count, random: @random) : Kills.new(random: @random)
+      when "forks" then Forks.new(**count)
+      when "reading" then Reading.new(**count, random: @random)
+      when "storms" then Storms.new(**count, random: @random)
+      when "clocks" then Clocks.new(**count, random: @random)
+      when "starts" then Starts.new(**count)
+      else raise ArgumentError, "TORTURE=#{name}: known are #{NAMES.join(", ")}"
+      end
+    end
+  end
+
+  program = lambda do
+    $stdout.sync = true
+    drivers = Driver.all.select { |driver| ENV["DRIVER"].nil? || driver.label.include?(ENV["DRIVER"]) }
+    torture = Program.new(count: ENV["COUNT"]&.then { |count| Integer(count) }, drivers: drivers, random: Random.new(Integer(ENV.fetch("SEED"))))
+    ENV.fetch("TORTURE").split(",").each { |name| torture.call(name) { |tally| puts JSON.generate(tally.to_h) } }
+  ensure
+    Child.end_all # Nothing is left behind by Ctrl-C either.
+  end
+  program.call if $PROGRAM_NAME == __FILE__
+end

@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+require_relative "faults"
+
+module Torture
+  # Stops a process before each call that touches its store. Meanwhile another process, whose clock is days ahead, does
+  # what deletes: a run that succeeds, Checkpoint#delete, clearing a cache. Then the first one continues.
+  class Pauses < Faults
+    FAULTS = [Fault.new("others delete during a pause", :pause, 0, CALLS, false)].freeze
+    # How long the others may be kept waiting by a process that stopped while it had a lock.
+    PAUSE = 0.5
+    # Beyond any limit for files that are left behind.
+    AHEAD = 3 * 86_400
+    private_constant :PAUSE, :AHEAD
+
+    private
+
+    def try(driver, fault, call)
+      paused = Child.new do
+        driver.enter
+        arm(driver, fault, call, driver.folder)
+        driver.act
+      end
+      sleep(0.001) while paused.alive? && !stopped?(paused.pid)
+      other = Child.new { driver.enter || delete(driver.folder) }
+      Process.clock_gettime(Process::CLOCK_MONOTONIC).then do |start|
+        sleep(0.002) while other.alive? && Process.clock_gettime(Process::CLOCK_MONOTONIC) - start < PAUSE
+      end
+      paused.signal(:CONT)
+      findings = judge(paused.wait) + other.wait.findings("the other process") + other.answer.to_a
+      conclude(driver, findings)
+    end
+
+    # Nothing has failed, so nothing may be refused.
+    def judge(child)
+      child.answer&.start_with?("refused:") ? [[:wrong, child.answer]] : super
+    end
+
+    def stopped?(pid)
+      File.read("/proc/#{pid}/stat")[/\) (\w)/, 1] == "T"
+    rescue SystemCallError
+      false # It is gone.
+    end
+
+    # It shares what is stored of its large outputs with the paused process.
+    def delete(folder)
+      Shim.shift_clock(AHEAD)
+      Work.log = "#{folder}/log of others"
+      result = Work.pipeline("others").run
+      Work.broken = true
+      Work.pipeline("others").run
+      Flowline::Checkpoint.latest("others").delete
+      cache = Flowline::Cache::File.new
+      cache.set("others", "cached".ljust(Work::LARGE, "cached"))
+      cache.delete("others")
+      result.success? ? [] : [[:wrong, "the run of others: #{result.error&.message}"]]
+    end
+  end
+end
