@@ -82,7 +82,7 @@ RSpec.describe Flowline::Executor::Parallel do
       end
       pipeline.run(executor: :parallel, max_threads: 1)
       expect(Array.new(2) { order.pop }).to eq(%i[short long]) # By depth.
-      expect(Flowline::Store.existing(root).call(:timings, "timed").to_h["long"]).to be > 0.04
+      expect(Flowline::Store.existing(root).timings("timed")["long"]).to be > 0.04
 
       first = Queue.new
       pipeline.run(executor: :parallel, max_threads: 2, reporter: ->(event) { first << event.step.name if event.name == :step_started })

@@ -51,6 +51,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_singleton_method("host", function!(flowline_core::store::host, 0))?;
     class.define_singleton_method("open", function!(Store::open, 2))?;
     class.define_singleton_method("existing", function!(Store::existing, 2))?;
+    class.define_method("path", method!(Store::path, 0))?;
     class.define_method("there?", method!(Store::is_there, 0))?;
     class.define_method("lock", method!(Store::lock, 0))?;
     class.define_method("begin", method!(Store::begin, 6))?;
@@ -87,6 +88,11 @@ impl Store {
     fn existing(ruby: &Ruby, root: PathBuf, patience: f64) -> Result<Option<Self>, Error> {
         raw::watch_forks();
         Ok(patiently(ruby, &root, patience, |wait| Core::existing(&root, wait))?.map(Self))
+    }
+
+    /// `path() -> String`: its directory, without links.
+    fn path(&self) -> PathBuf {
+        self.0.root().to_owned()
     }
 
     /// `there?() -> true or false`: whether its files are still those that were opened.

@@ -128,7 +128,7 @@ module Flowline
       end
 
       def facts
-        return [] unless ::File.exist?(::File.join(path, Store::SQLite::FILE))
+        return [] unless Store.existing(path)
 
         cache = Flowline::Cache::File.new(path)
         clear(cache, @options[:clear]) if @options[:clear]

@@ -192,11 +192,13 @@ module Flowline
     # @return [Integer] the process that holds it
     attr_reader :pid
 
-    # @param run [Store::Run] the run that is alive
-    def initialize(run)
-      @pid = run.pid
-      super([], pipeline_name: run.pipeline)
-      @text = "the latest run of #{run.pipeline} is alive in #{run.place}; wait for it, or stop that process"
+    # @param pid [Integer]
+    # @param pipeline_name [String]
+    # @param place [String] where the process is, for people
+    def initialize(pid, pipeline_name, place: "process #{pid}")
+      @pid = pid
+      super([], pipeline_name: pipeline_name)
+      @text = "the latest run of #{pipeline_name} is alive in #{place}; wait for it, or stop that process"
     end
 
     # @return [String]

@@ -21,7 +21,7 @@ module Flowline
       # @param patience [Float] seconds to wait for other processes
       # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
       # @raise [StoreError] they are damaged
-      def self.latest_params(root, pipeline, patience)
+      def self.latest_params(root, pipeline, patience = Store::PATIENCE)
         store = Store.existing(root, patience: patience) or return
         run = store.latest(pipeline.name, patience: patience) or return
         raise StoreError.new(root, "has a damaged record of run #{run.run_id}; give the params of the run to resume", :damaged) if run.damaged?
@@ -37,6 +37,9 @@ module Flowline
       def initialize(pipeline, request)
         @outdated = []
         @deadline = now + request.timeout if request.timeout
+        @pipeline = pipeline
+        @request = request
+        take_turn if request.resume? && !request.picks? && !request.dry?
         super
         ready = true
       ensure
@@ -71,6 +74,7 @@ module Flowline
         @store ||= Store.at(@request.root, patience: patience)
         @lock ||= @store.lock
         @run = @store.begin_run(beginning, @lock, resumes: !@resumed.nil?, outdated: @outdated, **care)
+        @turn_to_resume&.release # From here on others find a run that is alive.
       end
 
       # Removes what is of no more use, before the steps run again: with the beginning of the run, or at once.
@@ -143,6 +147,7 @@ module Flowline
 
       # @return [void]
       def close
+        @turn_to_resume&.release
         @lock&.release
       end
 
@@ -187,6 +192,19 @@ module Flowline
         @store ||= Store.existing(@request.root, patience: patience)
       end
 
+      # To look for a run to resume and to begin one is one act for all who resume the same at a time.
+      def take_turn
+        @store = Store.at(@request.root, patience: patience)
+        @turn_to_resume = @store.lock
+        digest = Native.digest([@pipeline.name, identity])
+        limit = now + patience
+        until @turn_to_resume.acquire(digest)
+          raise StoreError.new(@store.path, "another process has been about to resume #{@pipeline.name} for too long", :busy) if now > limit
+
+          sleep(0.005)
+        end
+      end
+
       # Finds the run to resume and takes hold of it; a dry run looks only whether it could.
       def recall
         while store
@@ -203,7 +221,7 @@ module Flowline
       # Another process that has claimed a run tells in a moment which run it begins.
       def refuse(held)
         @refused ||= now
-        raise LockedError, held if held.alive || now - @refused > LAST
+        raise LockedError.new(held.pid, held.pipeline, place: held.place) if held.alive || now - @refused > LAST
 
         sleep(0.005)
       end

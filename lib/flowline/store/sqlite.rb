@@ -17,23 +17,18 @@ module Flowline
       # @return [SQLite]
       # @raise [StoreError] it cannot be used
       def self.open(root, patience = PATIENCE)
-        new(Native::Store.open(File.expand_path(root), patience), File.realpath(root))
-      rescue SystemCallError => e # It was removed at once.
-        raise StoreError.new(root, "cannot be opened (#{e.message})", :gone)
+        new(Native::Store.open(File.expand_path(root), patience))
       end
 
       # @return [SQLite, nil] nil: there is none
       # @raise [StoreError] it cannot be used
       def self.existing(root, patience = PATIENCE)
-        native = Native::Store.existing(File.expand_path(root), patience)
-        native && new(native, File.realpath(root))
-      rescue SystemCallError
-        nil
+        Native::Store.existing(File.expand_path(root), patience)&.then { |native| new(native) }
       end
 
-      def initialize(native, path)
+      def initialize(native)
         @native = native
-        @path = path
+        @path = native.path
       end
 
       # @return [Boolean] whether its files are still those that were opened

@@ -48,7 +48,6 @@ RSpec.describe "A large output that cannot be read for a moment" do
   end
 
   it "is an error about descriptors whenever none is left", executor: :in_process do
-    pending "SQLite says only that it cannot open its log or index, which counts as denied"
     pipeline.run
     expect(resume_with_few_descriptors(10).map(&:first).uniq).to contain_exactly(:descriptors, :restored)
   end
