@@ -489,9 +489,14 @@ fn replace(
     bytes: Option<&[u8]>,
 ) -> Result<(), StoreError> {
     let number = record.number();
-    let last = if ends_items { i64::MAX } else { number };
-    delete(session, record.checkpoint, &record.step, &(number..=last))?;
-    let sql = "INSERT INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
+    if ends_items {
+        delete(session, record.checkpoint, &record.step, &(number + 1..=i64::MAX))?;
+    }
+    session.drop_replaced(
+        "SELECT digest FROM records WHERE checkpoint = ?1 AND step = ?2 AND item = ?3 AND bytes IS NULL",
+        params![record.checkpoint, record.step, number],
+    )?;
+    let sql = "INSERT OR REPLACE INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     session.execute(
         sql,
