@@ -22,11 +22,12 @@ def bare(name, synchronous)
 end
 
 def insert(database)
-  statement = database.prepare("INSERT OR REPLACE INTO outputs VALUES (?, ?)")
+  statement = database.prepare("INSERT INTO outputs VALUES (?, ?)")
+  number = 0
   lambda do |count, bytes|
     blob = SQLite3::Blob.new(bytes)
-    count.times do |n|
-      statement.bind_params("step_#{n}", blob)
+    count.times do
+      statement.bind_params("step_#{number += 1}", blob)
       statement.step
       statement.reset!
     end
@@ -36,8 +37,10 @@ end
 store = Flowline::Store.at(File.join(FOLDER, "store"))
 run = store.begin_run(Flowline::Store::Run.new(run_id: "run", pipeline: "benchmark", identity: "identity", pid: Process.pid,
                                                host: Flowline::Store.host, started: 0.0), store.lock)
+number = 0 # Rows are new ones: SQLite writes no page for a row that stays the same.
 record = lambda do |count, bytes, durable|
-  count.times do |n|
+  count.times do
+    n = number += 1
     step = Flowline::Store::Step.new(run: run.id, position: n, name: "step_#{n}", status: "succeeded", attempts: 1, started: 0.1, duration: 0.1)
     output = Flowline::Store::Record.new(checkpoint: run.checkpoint, step: step.name, outcome: "succeeded", imprint: "imprint", token: "run/#{n}",
                                          made_of: "")

@@ -238,14 +238,7 @@ module Flowline
     # @return [String, nil]
     # @api private
     def unrestorable(step)
-      unseen = fingerprint(step.name).unseen
-      return "its code cannot be seen (#{unseen}); give version:" if unseen
-
-      %i[when unless].zip(conditions(step)) do |word, list|
-        unseen = list.filter_map(&:unseen).first
-        return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
-      end
-      nil
+      @unrestorable.fetch(step.name) { @unrestorable[step.name] = unseen(step) }
     end
 
     # Digests what the blocks of all steps have captured.
@@ -255,6 +248,17 @@ module Flowline
     end
 
     private
+
+    def unseen(step)
+      unseen = fingerprint(step.name).unseen
+      return "its code cannot be seen (#{unseen}); give version:" if unseen
+
+      %i[when unless].zip(conditions(step)) do |word, list|
+        unseen = list.filter_map(&:unseen).first
+        return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
+      end
+      nil
+    end
 
     def prepare_run(arguments)
       DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)) + resources.problems)
@@ -279,6 +283,7 @@ module Flowline
       @memory = {}
       @fingerprints = {}
       @imprints = {}
+      @unrestorable = {}
       @conditions = {}
       @cached = steps.each_index.select { |id| steps[id].options[:cache] }.to_h { |id| [id, true] }.freeze
       @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?

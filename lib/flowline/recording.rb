@@ -69,8 +69,15 @@ module Flowline
       @request = request
       @entries = {}
       @outcomes = {}
+      @imprints = []
       @turn = Mutex.new
       recall if request.continues?
+    end
+
+    # @param id [Integer]
+    # @return [String] what the step is in this run (see {Pipeline#imprint}), as it was when first asked for
+    def imprint(id)
+      @imprints[id] ||= @pipeline.imprint(@pipeline.steps[id])
     end
 
     # @return [Boolean] whether completed steps must be told with +complete+

@@ -64,6 +64,14 @@ module Flowline
                                        context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
     end
 
+    # @param id [Integer] where the step stands
+    # @return [Array(Symbol, Symbol), nil] the status and the reason of a step that was not called and has nothing else to tell
+    # @api private
+    def uncalled(id)
+      status, reason, attempts = @run.step(id)
+      [status, reason] if attempts.zero? && @errors[id].nil?
+    end
+
     # @return [Array<StepResult>] in definition order
     def steps
       Array.new(@dag.size) { |id| at(id) }

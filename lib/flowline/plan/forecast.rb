@@ -41,8 +41,8 @@ module Flowline
         @context = context
         @selection = Selection.new(@dag, request.only, request.from)
         @outlooks, @outputs, @open, @items, @veiled = Array.new(5) { {} }
-        @warnings = []
-        @objections = Objections.new(pipeline, request, recording, @selection, @outlooks, @warnings)
+        @objections = Objections.new(pipeline, request, recording, @selection, @outlooks)
+        @warnings = @objections.warnings
         @needed = request.picks? ? needed : Set.new
         @dag.order.each { |id| @outlooks[id] = selected?(id) ? foresee(id) : leave_out(id) }
       end

@@ -8,20 +8,22 @@ module Flowline
       CODE = "its code, conditions, dependencies, captured values or version changed"
       private_constant :CODE
 
+      # @return [Array<String>] what no later run could restore either
+      attr_reader :warnings
+
       # @param pipeline [Pipeline]
       # @param request [Request]
       # @param recording [Recording]
       # @param selection [Selection]
       # @param outlooks [Hash{Integer => Outlook}] those of the steps before, filled meanwhile
-      # @param warnings [Array<String>] where it goes what no later run could restore either
-      def initialize(pipeline, request, recording, selection, outlooks, warnings)
+      def initialize(pipeline, request, recording, selection, outlooks)
         @pipeline = pipeline
         @dag = pipeline.dag
         @request = request
         @recording = recording
         @selection = selection
         @outlooks = outlooks
-        @warnings = warnings
+        @warnings = []
       end
 
       # @param id [Integer] a step that takes part
@@ -70,7 +72,7 @@ module Flowline
       # @param record [Recording::Entry, Recording::Items]
       # @return [Boolean] whether the step is another than when it was recorded
       def changed?(id, record)
-        record.imprint != @pipeline.imprint(@dag.steps[id])
+        record.imprint != @recording.imprint(id)
       end
 
       private

@@ -28,14 +28,18 @@ module Flowline
         @open = forecast.open
         @items = forecast.items
         @warnings = forecast.warnings
-        @restored, @found = forecast.outputs.partition { |id, _| @outlooks[id].action == :restore }.map(&:to_h)
+        @restored = {}
+        @found = {}
+        forecast.outputs.each { |id, output| (@outlooks[id].action == :restore ? @restored : @found)[id] = output }
         @unselected = @outlooks.keys.select { |id| @outlooks[id].action == :skip && !forecast.selected?(id) }
       end
 
       # @return [Hash{Integer => String}] the tokens that are known before the run
       def tokens
-        known = @outlooks.select { |_, outlook| !outlook.calls? && String === outlook.tokens.first }
-        known.transform_values { |outlook| outlook.tokens.first }
+        @outlooks.each_with_object({}) do |(id, outlook), tokens|
+          token = outlook.tokens.first
+          tokens[id] = token if String === token && !outlook.calls?
+        end
       end
 
       # @return [Boolean] whether the step's output is used that was found, whatever its conditions say

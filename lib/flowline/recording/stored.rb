@@ -1,12 +1,14 @@
 # frozen_string_literal: true
 
+require_relative "rows"
+
 module Flowline
   class Recording
     # What is recorded of a run in a store: outputs as +Marshal+ data before any dependent starts, and the history,
     # for which it reads the run's events.
     class Stored < Recording
-      # History is read by people: what an error says is cut at so many characters.
-      TEXT = 2000
+      include Rows
+
       # How steps ended that need not run again.
       DONE = %w[succeeded cached skipped].freeze
       # Seconds that are left to record the end of a run whose time is up.
@@ -14,7 +16,8 @@ module Flowline
       # A step itself, and all of its items, as the store numbers them.
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
-      private_constant :TEXT, :DONE, :LAST, :STEP, :ITEMS
+      NOTHING = [].freeze
+      private_constant :DONE, :LAST, :STEP, :ITEMS, :NOTHING
 
       # @param root [String] the directory of the store
       # @param pipeline [Pipeline]
@@ -67,7 +70,7 @@ module Flowline
         @warnings = warnings
         @provenance = provenance
         @pid = Process.pid
-        @imprints = @pipeline.steps.map { |step| @pipeline.imprint(step) } # Before a step changes what its block has captured.
+        @pipeline.steps.each_index { |id| imprint(id) } # Before a step changes what its block has captured.
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
@@ -139,7 +142,7 @@ module Flowline
       def finish(result)
         ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
         known = passed.each { |pair| pair[1] = nil if ended.clear } # Nobody will resume it then.
-        left = @pipeline.steps.each_index.reject { |id| @written[id] }.map { |id| [row(id, step = result.at(id)), left_out(id, step)] }
+        left = @pipeline.steps.each_index.reject { |id| @written[id] }.map { |id| rest_of(id, result) }
         rest = known + left
         own_process
         @store.finish_run(ended, rest, @lock, **care)
@@ -241,19 +244,20 @@ module Flowline
       # What the checkpoint has of a step or an item.
       def take(row)
         _, step, item, outcome, imprint, token, made_of, bytes = row
-        step = step.to_sym
-        made_of = made_of.split
-        return take_item(step, item, imprint, token, made_of, bytes) if item
+        made_of = made_of.empty? ? NOTHING : made_of.split
+        return take_item(row, made_of) if item
 
+        step = step.to_sym
         @outcomes[step] = outcome
         @entries[step] = Entry.new(imprint, *Recording.restore(bytes), token, made_of) if DONE.include?(outcome)
       end
 
       # An item of other code, or made of other inputs than the rest, is of no use.
-      def take_item(name, number, imprint, digest, made_of, bytes)
-        step = @pipeline.dag[name] or return
-        known = items[name] ||= Items.new(imprint, made_of)
-        return @outdated << [name.name, number, number] if imprint != @pipeline.imprint(step) || made_of != known.made_of
+      def take_item(row, made_of)
+        _, name, number, _, imprint, digest, _, bytes = row
+        step = @pipeline.dag[name.to_sym] or return
+        known = items[step.name] ||= Items.new(imprint, made_of)
+        return @outdated << [name, number, number] if imprint != @pipeline.imprint(step) || made_of != known.made_of
 
         output, problem = Recording.restore(bytes)
         known.put(number, digest, output) unless problem
@@ -269,45 +273,6 @@ module Flowline
         bytes unless @context.secret_in?(bytes)
       rescue *Cache::TROUBLE
         nil
-      end
-
-      def dump(step, output)
-        bytes = Marshal.dump(output)
-        return bytes unless @context.secret_in?(bytes)
-
-        unrecorded(step, "holds a secret")
-      rescue *Cache::TROUBLE => e
-        unrecorded(step, "cannot be serialised: #{@context.mask(Error.words(e))}", "; checkpoint: false says that it need not be")
-      end
-
-      def unrecorded(step, why, way_out = "")
-        warning = "the output of step #{Name.show(step.name)} is not recorded, since it #{why}; the step runs again on resume#{way_out}"
-        @warnings << warning unless @warnings.include?(warning) # Every item would repeat it.
-        +""
-      end
-
-      def position(id)
-        { run: @run.id, position: id, name: @pipeline.steps[id].name.name }
-      end
-
-      def row(id, step)
-        Store::Step.new(**position(id), status: step.status.name, reason: step.reason&.name, attempts: step.attempts,
-                                        started: step.started_at&.-(@context.started_at), duration: step.duration, error: text(step.error))
-      end
-
-      # What is recorded of a step beside its output.
-      def record(id, outcome)
-        Store::Record.new(checkpoint: @run.checkpoint, step: @pipeline.steps[id].name.name, outcome: outcome, imprint: @imprints[id],
-                          token: @provenance.token(id), made_of: @provenance.made_of(id).join(" "))
-      end
-
-      # A step that was not selected is still to be done, unless an earlier run has done it.
-      def left_out(id, step)
-        record(id, LEFT_OUT) if step.reason == :not_selected && !@outcomes.key?(step.name)
-      end
-
-      def text(error)
-        error && @context.mask(error.message)[0, TEXT]
       end
     end
   end
