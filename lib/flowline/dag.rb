@@ -4,7 +4,8 @@ module Flowline
   # Steps and the edges between them, in definition order.
   class DAG
     RULES = { success: 0, any: 1, always: 2 }.freeze
-    private_constant :RULES
+    NONE = [].freeze
+    private_constant :RULES, :NONE
 
     # @return [Array<Step>] in definition order
     attr_reader :steps

@@ -56,6 +56,7 @@ module Flowline
       # @return [String, nil] which of them has another one now
       def remade(made_of, inputs)
         return "it was made of the outputs of other steps" if made_of.size != inputs.size
+        return if inputs.empty?
 
         other = inputs.zip(made_of).find { |id, token| @outlooks[id].ends_with?(token) == false }&.first
         other && now(@outlooks[other], @dag.steps[other].name)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{Statement, params};
 
 use super::blobs::Prepared;
 use super::rows::{CRASHED, DAMAGED, Found, Payload, RUNNING, Record, Run, Step};
@@ -115,7 +115,7 @@ impl Store {
                 };
                 complete(session, others)?;
                 if let Some(step) = &last.step {
-                    insert_step(session, step)?;
+                    insert_step(&mut *session.statement(STEP)?, step)?;
                 }
                 if let Some(record) = &last.record {
                     let bytes = (!prepared.is_file()).then_some(output);
@@ -448,9 +448,10 @@ fn prune(session: &mut Session, pipeline: &str) -> Result<(), StoreError> {
 /// Writes what came of steps that have no output to be recorded.
 fn complete(session: &mut Session, completions: &[Completion]) -> Result<(), StoreError> {
     let empty = Payload::of(&Prepared::inline(&[]));
+    let mut insert = session.statement(STEP)?; // There may be many.
     for Completion { step, record, ends_items } in completions {
         if let Some(step) = step {
-            insert_step(session, step)?;
+            insert_step(&mut insert, step)?;
         }
         if let Some(record) = record {
             replace(session, record, *ends_items, &empty, Some(&[]))?;
@@ -459,24 +460,22 @@ fn complete(session: &mut Session, completions: &[Completion]) -> Result<(), Sto
     Ok(())
 }
 
-fn insert_step(session: &Session, step: &Step) -> Result<(), StoreError> {
-    let sql = "INSERT OR REPLACE INTO steps (run, position, name, status, reason, attempts, started, duration, error, seal) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    session.execute(
-        sql,
-        params![
-            step.run,
-            step.position,
-            step.name,
-            step.status,
-            step.reason,
-            step.attempts,
-            step.started,
-            step.duration,
-            step.error,
-            step.seal()
-        ],
-    )?;
+const STEP: &str = "INSERT OR REPLACE INTO steps (run, position, name, status, reason, attempts, started, duration, error, seal) \
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+fn insert_step(statement: &mut Statement, step: &Step) -> Result<(), StoreError> {
+    statement.execute(params![
+        step.run,
+        step.position,
+        step.name,
+        step.status,
+        step.reason,
+        step.attempts,
+        step.started,
+        step.duration,
+        step.error,
+        step.seal()
+    ])?;
     Ok(())
 }
 
