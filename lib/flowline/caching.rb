@@ -55,7 +55,7 @@ module Flowline
       key = reads?(id) && key(id, outputs, context)
       return [false, nil] unless key
 
-      @request.dry? ? cache(id).peek(key) : read(id, key)
+      @request.dry? ? in_time { cache(id).peek(key) } : read(id, key)
     rescue StandardError # That of key: fails the step, when it is its turn.
       [false, nil]
     end
@@ -132,10 +132,15 @@ module Flowline
     def read(id, key)
       return [false, nil] unless reads?(id)
 
-      cache(id).lookup(key) { |problem| tell(problem) }
+      in_time { cache(id).lookup(key) { |problem| tell(problem) } }
     rescue CacheError => e
       tell(e.message)
       [false, nil]
+    end
+
+    # Another process may hold the cache: the run's time limit holds all the same.
+    def in_time(&block)
+      Store.within(@limits.left, &block)
     end
 
     # Attempts, and the second look at an entry, would repeat it.
@@ -146,7 +151,7 @@ module Flowline
 
     def write(id, key, value, context)
       secret = false
-      cache(id).store(key, value, options(id)[:ttl]) { |bytes| !(secret = context.secret_in?(bytes)) }
+      in_time { cache(id).store(key, value, options(id)[:ttl]) { |bytes| !(secret = context.secret_in?(bytes)) } }
       unwritten(id, "it holds a secret") if secret
     rescue CacheError => e
       unwritten(id, e.message)

@@ -65,6 +65,11 @@ module Flowline
       value
     end
 
+    # @return [Float, nil] the seconds that are left of the run, one at least; nil: it has no limit
+    def left
+      [@timeout - @run.elapsed, 1.0].max if @timeout
+    end
+
     # For the end of a wait within the run's time: what comes then is not broken off by that.
     def calm(&block)
       @timeout ? Thread.handle_interrupt(Timer::Expired => :never, &block) : yield

@@ -79,6 +79,22 @@ module Flowline
         find(root) || SQLite.existing(root, patience)&.then { |store| add(store) }
       end
 
+      # Calls the block, in which caches of this thread wait no longer than that for other processes.
+      # @param seconds [Float, nil] nil: as long as usual
+      # @return [Object] what the block returns
+      def within(seconds)
+        before = Thread.current.thread_variable_get(:flowline_patience)
+        Thread.current.thread_variable_set(:flowline_patience, seconds)
+        yield
+      ensure
+        Thread.current.thread_variable_set(:flowline_patience, before)
+      end
+
+      # @return [Float] how many seconds this thread waits for other processes
+      def patience
+        Thread.current.thread_variable_get(:flowline_patience) || PATIENCE
+      end
+
       # @return [String] where this process has its number: its machine, and there the namespace of process numbers
       def host
         @host ||= Native::Store.host.freeze

@@ -26,30 +26,30 @@ module Flowline
       # @raise [Damaged] they are not those that were written
       # @api private
       def read(key)
-        entry = ask { |store| store.entry(name(key), now) } or return
+        entry = ask { |store| store.entry(name(key), now, patience: Store.patience) } or return
         raise Damaged, "its bytes are gone or damaged" unless entry.value
 
-        ask { |store| store.touch(name(key), now) } if entry.used < now - RECENT
+        ask { |store| store.touch(name(key), now, patience: Store.patience) } if entry.used < now - RECENT
         entry.value
       end
 
       # @return [String, nil] bytes; nothing is made where there is nothing
       # @api private
       def look(key)
-        Store.existing(path)&.entry(name(key), now)&.value
+        Store.existing(path, patience: Store.patience)&.entry(name(key), now, patience: Store.patience)&.value
       end
 
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
         expires = now + ttl if ttl&.finite?
-        ask { |store| store.put(name(key), bytes, now: now, most: @max_bytes, expires: expires) }
+        ask { |store| store.put(name(key), bytes, now: now, most: @max_bytes, expires: expires, patience: Store.patience) }
       end
 
       # @param key [String]
       # @return [void]
       def delete(key)
-        ask { |store| store.drop_entries(name(key.to_s)) }
+        ask { |store| store.drop_entries(name(key.to_s), patience: Store.patience) }
       end
 
       # @param prefix [String, nil] only keys that begin like this
@@ -110,7 +110,7 @@ module Flowline
       end
 
       def database
-        @database ||= Store.at(path, within: @root)
+        @database ||= Store.at(path, within: @root, patience: Store.patience)
       end
 
       # A database that was removed, or that is damaged as a whole, is begun anew.

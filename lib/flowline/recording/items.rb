@@ -51,6 +51,11 @@ module Flowline
         (@changed ||= {})[position] = digest if there?(position) && digest && digest != digest_at(position)
       end
 
+      # @return [Items] the same, recognised only by what the items were before their calls
+      def as_recorded
+        @changed ? dup.tap { |items| items.instance_variable_set(:@changed, nil) } : self
+      end
+
       # @param position [Integer]
       # @param digest [String, nil] of the item that is there now
       # @return [Array(Object), nil] the output, if it is that of this item

@@ -46,10 +46,17 @@ module Flowline
     # @return [Recording::Items, nil] the items that the step need not be called for
     def recorded_items(id)
       items = @presets&.items&.[](id) or return
-      return items if items.made_of == @provenance.items_made_of(id)
+      return source_restored?(id) ? items : items.as_recorded if items.made_of == @provenance.items_made_of(id)
 
       @recording.forget([], [@dag.steps[id].name])
       nil
+    end
+
+    # Only items that are the very objects of the earlier run may have been changed by their calls then.
+    def source_restored?(id)
+      step = @dag.steps[id]
+      source = step.depends_on[step.labels.index(step.each)]
+      @dag.ends(source).all? { |name| @run.step(@dag.index[name]).first == :restored }
     end
   end
 end

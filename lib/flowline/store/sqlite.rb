@@ -151,15 +151,15 @@ module Flowline
       # @param key [String]
       # @param now [Float] seconds since 1970
       # @return [Entry, nil] nil: there is none, it has expired, or was written in the future
-      def entry(key, now)
-        row = @native.entry(key, now, PATIENCE)
+      def entry(key, now, patience: PATIENCE)
+        row = @native.entry(key, now, patience)
         row && fill(Entry, row)
       end
 
       # Notes that an entry was used.
       # @return [void]
-      def touch(key, now)
-        @native.touch(key, now, PATIENCE)
+      def touch(key, now, patience: PATIENCE)
+        @native.touch(key, now, patience)
       end
 
       # Stores a value, then drops what was used longest ago until no more than so many bytes are left.
@@ -167,20 +167,20 @@ module Flowline
       # @param value [String] bytes; frozen
       # @param most [Integer] bytes
       # @return [void]
-      def put(key, value, now:, most:, expires: nil)
-        @native.put(key, expires, now, value, most, PATIENCE)
+      def put(key, value, now:, most:, expires: nil, patience: PATIENCE)
+        @native.put(key, expires, now, value, most, patience)
       end
 
       # @param key [String, nil] nil: all of them
       # @param prefix [Boolean] whether the key is only how they begin
       # @return [Integer] how many were dropped
-      def drop_entries(key = nil, prefix: false)
-        @native.drop_entries(key, prefix, PATIENCE)
+      def drop_entries(key = nil, prefix: false, patience: PATIENCE)
+        @native.drop_entries(key, prefix, patience)
       end
 
       # @return [Array<Entry>] by their keys, without values
-      def entries(now)
-        @native.entries(now, PATIENCE).map { |row| fill(Entry, row) }
+      def entries(now, patience: PATIENCE)
+        @native.entries(now, patience).map { |row| fill(Entry, row) }
       end
 
       # @return [String]

@@ -31,6 +31,19 @@ RSpec.describe "Recorded items", executor: :sequential do
 
   [nil, "items"].each do |name|
     context name ? "in the store" : "in memory" do
+      it "are not taken for other items that look like what their block made of the first ones" do
+        numbers = [1]
+        p = Flowline.define(name: name) do |d|
+          d.step(:rows, checkpoint: false) { [{ n: numbers.first }] }
+          d.step(:map, each: :rows) { |row| (row[:n] * 10).tap { row[:n] += 1 } }
+          d.step(:last, depends_on: :map) { |outputs| state[:broken] ? raise("down") : outputs }
+        end
+        p.run
+        numbers[0] = 2
+        state[:broken] = false
+        expect(p.run(resume: true)[:last].output).to eq([20])
+      end
+
       it "are recognised on resume if their block changed the items" do
         p = pipeline(name, -> { Array.new(4) { |n| { n: n } } }) { |row| row[:out] = row.delete(:n).to_i * 2 }
         p.run

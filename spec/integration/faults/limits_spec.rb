@@ -56,6 +56,16 @@ RSpec.describe "A store within the limits of its system" do
       end
     end
 
+    it "makes a run with a time limit wait no longer for its cache" do
+      cache = Flowline::Cache::File.new("#{root}-cache")
+      cache.set("there", 1)
+      cached = Flowline.define(cache: cache) { |p| p.step(:a, cache: true) { 1 } }
+      holding_store("#{root}-cache") do
+        result, seconds = elsewhere(20) { timed { cached.run(timeout: 0.5).then { |ended| [ended.status, ended.warnings.size] } } }
+        expect([result.first, seconds]).to match([eq(:succeeded).or(eq(:timed_out)), be < 5])
+      end
+    end
+
     it "makes a run with a time limit wait no longer when the store has not been opened yet" do
       holding_store(root) do
         _, seconds = elsewhere(3) { timed { Flowline::Store.instance_variable_get(:@stores).clear && pipeline.run(timeout: 0.2).status } }

@@ -79,6 +79,17 @@ RSpec.describe "A store in a directory with files of an application" do
     expect(pipeline.run[:a].status).to eq(:succeeded)
   end
 
+  %w[flowline.lock flowline.db].each do |name|
+    it "refuses a #{name} that is a link, and leaves what it leads to as it is" do
+      FileUtils.mkdir_p(root)
+      File.write("#{root}/other", "pid 12", perm: 0o644)
+      File.symlink("other", "#{root}/#{name}")
+      before = facts("#{root}/other", "#{root}/#{name}")
+      expect { pipeline.run }.to raise_error(Flowline::StoreError, /has a #{name} that is a link to another file; remove it/)
+      expect(facts("#{root}/other", "#{root}/#{name}")).to eq(before)
+    end
+  end
+
   it "refuses a flowline.blobs that became a link while the store was in use" do
     pipeline.run
     FileUtils.mkdir_p("#{root}/elsewhere", mode: 0o755)

@@ -2,7 +2,7 @@
 //! data, so whoever can write there can run code. Nothing but what the store made is ever touched.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -49,7 +49,11 @@ pub fn make_private(folder: &Path) -> Result<(), StoreError> {
         fs::create_dir_all(above)?;
     }
     match DirBuilder::new().mode(0o700).create(folder) {
-        Ok(()) => Ok(fs::write(folder.join(".gitignore"), "*\n")?),
+        Ok(()) => {
+            let mut note = OpenOptions::new();
+            let mut note = note.write(true).create_new(true).mode(0o600).open(folder.join(".gitignore"))?;
+            Ok(note.write_all(b"*\n")?)
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -74,15 +78,20 @@ pub fn check(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens a file for reading and writing, made if need be for its owner alone. Where nothing can be written it is
-/// opened for reading; `None`: it is not there.
+/// opened for reading; `None`: it is not there. A link would lead to somebody else's file, and is refused.
 pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreError> {
-    let open = |create| OpenOptions::new().read(true).write(true).create(create).mode(0o600).open(path);
-    let opened = match open(create) {
-        Err(error) if is_refused(&error) => File::open(path),
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+    let opened = match options.clone().write(true).create(create).mode(0o600).open(path) {
+        Err(error) if is_refused(&error) => options.open(path),
         opened => opened,
     };
     match opened {
         Ok(file) => Ok(Some(file)),
+        Err(error) if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Err(StoreError::Unsafe(format!("has a {name} that is a link to another file; remove it")))
+        }
         Err(error) if is_absent(&error) && (!create || is_read_only(path)) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use nix::errno::Errno;
 use rusqlite::ErrorCode;
-use rusqlite::ffi::{SQLITE_IOERR_NOMEM, SQLITE_IOERR_SHMSIZE};
+use rusqlite::ffi::{SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_IOERR_NOMEM, SQLITE_IOERR_SHMSIZE};
 
 /// Why a store could not do what it was asked. Nothing of it was done.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +107,7 @@ impl From<rusqlite::Error> for StoreError {
         }
         match error.sqlite_error().map(|error| error.extended_code) {
             Some(SQLITE_IOERR_SHMSIZE) => return Self::Full, // No room for the index of the log.
+            Some(SQLITE_CONSTRAINT_FOREIGNKEY) => return Self::Gone, // The row of the run is: somebody removed the log.
             Some(SQLITE_IOERR_NOMEM) => return Self::Memory(error.to_string()),
             _ => {}
         }
