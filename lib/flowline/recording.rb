@@ -70,6 +70,7 @@ module Flowline
       @entries = {}
       @outcomes = {}
       @imprints = []
+      @called = {} # By step, the items that were called for in this run.
       @turn = Mutex.new
       recall if request.continues?
     end
@@ -129,7 +130,10 @@ module Flowline
     # @param output [Object]
     # @return [void]
     def complete_item(id, step, position, digest, output)
-      @turn.synchronize { items_of(id, step).put(position, digest, output) }
+      @turn.synchronize do
+        items_of(id, step).put(position, digest, output)
+        (@called[step.name] ||= []) << position
+      end
     end
 
     # The run has ended.
@@ -158,12 +162,13 @@ module Flowline
 
     private
 
-    # Recognises items by their present content, too: in memory they are the objects that their calls may have changed.
+    # Items that stay in memory by reference may have been changed by their calls in this run.
     def recognise_changed(result)
-      items.each do |name, items|
+      @called.each do |name, positions|
         step = @pipeline.dag[name]
         source = result[step.depends_on[step.labels.index(step.each)]]&.output
-        items.range.each { |position| items.changed(position, Digest.try(source[position])) } if Array === source
+        known = items[name]
+        positions.each { |position| known.changed(position, Digest.try(source[position])) } if known && Array === source
       end
     end
 

@@ -31,6 +31,19 @@ RSpec.describe "Recorded items", executor: :sequential do
 
   [nil, "items"].each do |name|
     context name ? "in the store" : "in memory" do
+      it "are not taken for the items that their source returned in a run without them" do
+        numbers = [1, 2]
+        p = Flowline.define(name: name) do |d|
+          d.step(:rows) { numbers.dup }
+          d.step(:map, each: :rows) { |number| state[:broken] && number == 2 ? raise("down") : number * 10 }
+        end
+        p.run
+        numbers[0] = 5
+        p.run(only: "rows")
+        state[:broken] = false
+        expect(p.run(resume: true)[:map].output).to eq([50, 20])
+      end
+
       it "are not taken for other items that look like what their block made of the first ones" do
         numbers = [1]
         p = Flowline.define(name: name) do |d|
