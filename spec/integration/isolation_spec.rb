@@ -196,9 +196,17 @@ RSpec.describe "Steps in a process of their own" do
 
   it "leave no temporary files, and run nobody's at_exit" do
     result = isolated { [Dir.tmpdir, Tempfile.new("left").path, at_exit { File.write("/nowhere/at_exit", "") }].first(2) }
+    expect(result[:apart].error).to be_nil
     folder, file = result[:apart].output
     expect(file).to start_with(folder)
     expect([File.exist?(folder), File.exist?(file)]).to eq([false, false])
+  end
+
+  it "leave no temporary files when a Tempfile.new of the program failed" do
+    failed = Tempfile.allocate
+    result = isolated { Tempfile.new("left").path }
+    expect(result[:apart].error).to be_nil
+    expect([File.exist?(result[:apart].output), failed.class]).to eq([false, Tempfile])
   end
 
   it "leave the temporary files that were to stay, for the steps that come after them" do

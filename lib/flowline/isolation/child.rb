@@ -153,7 +153,14 @@ module Flowline
       def remove_tempfiles
         return if !defined?(::Tempfile) || Dir.empty?(@folder)
 
-        ObjectSpace.each_object(::Tempfile) { |file| file.close! if file.path&.start_with?(@folder) }
+        ObjectSpace.each_object(::Tempfile) { |file| file.close! if path(file)&.start_with?(@folder) }
+      end
+
+      # @return [String, nil] nil: it was removed, or has no file since its +new+ was interrupted or failed
+      def path(tempfile)
+        tempfile.path
+      rescue NoMethodError
+        nil
       end
 
       def descriptor(io)
