@@ -75,10 +75,8 @@ module Flowline
 
       @limits.within_run do
         cache(id).once(key) do
-          @limits.calm do
-            found, output = read(id, key) # Somebody may have been quicker.
-            yield(found, output, ->(value) { write(id, key, value, context) })
-          end
+          found, output = read(id, key) # Another thread may have computed it meanwhile.
+          yield(found, output, ->(value) { write(id, key, value, context) })
         end
       end
     end

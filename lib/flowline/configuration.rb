@@ -9,6 +9,10 @@ module Flowline
 
     # @return [Boolean] whether runs of pipelines with a name are recorded: unless +FLOWLINE_STORE=off+
     attr_accessor :store
+    # @return [Execution::Middleware] what is called around each attempt of every run
+    # @example
+    #   config.middleware.use(Timing.new)
+    attr_reader :middleware
     # @return [Object, nil] where steps are cached that don't say it themselves; +nil+: in memory
     attr_accessor :cache
     # @return [Symbol, #execute] what executes runs that don't say it: +FLOWLINE_EXECUTOR+, else +:sequential+
@@ -19,6 +23,7 @@ module Flowline
     def initialize
       @store = !OFF.include?(ENV["FLOWLINE_STORE"]&.downcase)
       @forks = { before: [], after: [] }
+      @middleware = Execution::Middleware.new
     end
 
     # @return [Symbol, String, #execute]

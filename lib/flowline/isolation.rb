@@ -37,7 +37,9 @@ module Flowline
     LEASHES = {}.compare_by_identity
     # How often it looks whether a silent child is there at all.
     PAUSE = 0.05
-    private_constant :FORKING, :LEASHES, :PAUSE
+    # Made beforehand, because an interruption may come while Ruby makes a Hash.
+    ANYTIME = { Object => :immediate }.freeze
+    private_constant :ANYTIME, :FORKING, :LEASHES, :PAUSE
 
     # @param grace [Numeric] seconds from TERM to KILL
     # @param contain [Boolean] whether what would end a whole process ends just the child
@@ -57,7 +59,7 @@ module Flowline
     # @return [Object]
     def call(&block)
       folder = Dir.mktmpdir("flowline")
-      value = Thread.handle_interrupt(Interruption::NEVER) { run(folder, block) }
+      value = Thread.handle_interrupt(Executor::Section::NEVER) { run(folder, block) }
       left = Dir.children(folder).any? # On purpose: others may be told of it.
       value
     ensure
@@ -68,7 +70,7 @@ module Flowline
 
     def run(folder, block)
       reader, leash, pid = start(folder, block)
-      kind, value = Interruption.anytime { answer(reader, pid) }
+      kind, value = Thread.handle_interrupt(ANYTIME) { answer(reader, pid) }
       status = @status || reap(pid)
       signal(:KILL, pid) unless kind
       pid = nil
@@ -163,7 +165,7 @@ module Flowline
 
     # @return [Process::Status, nil] nil: somebody else was quicker
     def reap(pid)
-      Interruption.anytime { Process.wait2(pid).last }
+      Thread.handle_interrupt(ANYTIME) { Process.wait2(pid).last }
     rescue Errno::ECHILD
       nil
     end

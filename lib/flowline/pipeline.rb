@@ -151,8 +151,8 @@ module Flowline
     #   result = pipeline.run(date: "2024-01-01", reporter: :console)
     #   result.success? # => true
     def run(**arguments)
-      runner, request = prepare_run(arguments)
-      request.dry? ? runner.plan : runner.call(request.executor)
+      coordinator, request = prepare_run(arguments)
+      request.dry? ? coordinator.plan : coordinator.call(request.executor)
     end
 
     # Runs it in a thread of its own, and returns at once.
@@ -163,8 +163,8 @@ module Flowline
     #   run = pipeline.start(date: "2024-01-01", executor: :parallel)
     #   run.wait.success? # => true
     def start(**arguments)
-      runner, request = prepare_run(arguments)
-      request.dry? ? runner.plan : Run.new(runner, dag, pools.keys, request.executor)
+      coordinator, request = prepare_run(arguments, background: true)
+      request.dry? ? coordinator.plan : Run.new(coordinator, dag, pools.keys, request.executor)
     end
 
     # {#run}, but a run that does not succeed raises.
@@ -260,10 +260,10 @@ module Flowline
       nil
     end
 
-    def prepare_run(arguments)
+    def prepare_run(arguments, background: false)
       DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)) + resources.problems)
       request = Request.new(self, arguments)
-      [Runner.new(self, request), request]
+      [Execution::Coordinator.new(self, request, background: background), request]
     end
 
     def conditions(step)

@@ -8,37 +8,28 @@ module Flowline
   #   run.cancel # finishes what runs, starts nothing more
   #   run.wait   # => #<Flowline::Result cancelled …>
   class Run
-    # A request to stop that is made again: even while the run cleans up.
-    class StoppedAgain < Exception # rubocop:disable Lint/InheritException -- no step may rescue it
-    end
-
-    MASKED = { Interruption::Stopped => :never, StoppedAgain => :never }.freeze
-    OPEN = MASKED.transform_values { :immediate }.freeze
-    private_constant :StoppedAgain, :MASKED, :OPEN
-
-    # @param runner [Runner]
+    # @param coordinator [Execution::Coordinator]
     # @param dag [DAG]
     # @param pools [Array<Symbol>] the names of the pools
-    # @param executor [#execute]
+    # @param executor [#open_pool]
     # @api private
-    def initialize(runner, dag, pools, executor)
-      @runner = runner
+    def initialize(coordinator, dag, pools, executor)
+      @coordinator = coordinator
       @dag = dag
       @pools = pools
-      @executor = executor
-      @thread = Thread.handle_interrupt(MASKED) { Thread.new { work } } # It inherits that.
+      @thread = Thread.handle_interrupt(Executor::Section::CLOSED) { Thread.new { work(executor) } }
       @thread.name = "flowline run #{run_id}"
     end
 
     # @return [String] unique among all runs
     def run_id
-      @runner.context.run_id
+      @coordinator.context.run_id
     end
 
     # @return [Symbol] +:running+, or how it ended: +:succeeded :failed :timed_out :cancelled+
     def status
       alive = @thread.alive? # First: it may end meanwhile.
-      return @runner.result.status if @runner.result
+      return @coordinator.result.status if @coordinator.result
 
       alive ? :running : :failed
     end
@@ -60,7 +51,7 @@ module Flowline
     def wait(seconds = nil)
       return unless @thread.join(seconds)
 
-      @failure ? raise(@failure) : @runner.result
+      @failure ? raise(@failure) : @coordinator.result
     end
 
     # Starts nothing more, steps that run always excepted. What runs is finished, and recorded; then the run ends as
@@ -68,11 +59,7 @@ module Flowline
     # @param now [Boolean] whether to stop what runs, too, in the middle: but steps that run always only if asked again
     # @return [self]
     def cancel(now: false)
-      @runner.cancel
-      return self unless now && @thread.alive?
-
-      @stopped ? @thread.raise(StoppedAgain) : Interruption.stop(@thread)
-      @stopped = true
+      now ? @coordinator.cancel_now : @coordinator.cancel
       self
     end
 
@@ -81,46 +68,19 @@ module Flowline
       "#<#{self.class} #{run_id} #{status}>"
     end
 
-    # Calls the executor. If that performs the steps in this thread, the run may be stopped only in those.
-    # @param runner [Runner]
-    # @api private
-    def execute(runner)
-      return Interruption.worker { @executor.execute(runner) } if one_thread?
-
-      Thread.handle_interrupt(OPEN) { @executor.execute(runner) }
-    end
-
-    # @return [#call, nil] where callables are called, if in this thread: it may be stopped there
-    # @api private
-    def here
-      ->(callable) { Interruption.anytime { callable.call } } if one_thread?
-    end
-
-    # @return [Integer] how many steps run at a time
-    # @api private
-    def workers
-      @executor.respond_to?(:workers) ? @executor.workers : 1
-    end
-
-    # @return [Boolean] whether all is done in one thread
-    # @api private
-    def one_thread?
-      @executor.respond_to?(:one_thread?) && @executor.one_thread?
-    end
-
     private
 
-    # SystemExit would go on to the main thread.
-    def work
-      @runner.call(self)
-    rescue Interruption::Stopped, StoppedAgain
+    # A SystemExit would end the main thread. An interruption of a hook by {#cancel} has ended the run.
+    def work(executor)
+      @coordinator.call(executor)
+    rescue Executor::Section::Stopped
       nil
-    rescue Exception => e # rubocop:disable Lint/RescueException -- whoever waits gets it
+    rescue Exception => e # rubocop:disable Lint/RescueException -- wait raises it
       @failure = e
     end
 
     def states
-      @dag.steps.each_with_index.to_h { |step, id| [step.name, @runner.state(id)] }
+      @dag.steps.each_with_index.to_h { |step, id| [step.name, @coordinator.state(id)] }
     end
   end
 end

@@ -12,9 +12,9 @@ class Told
 
   attr_reader :told
 
-  def execute(runner)
+  def open_pool(*arguments)
     @told << @name
-    Flowline::Executor::Sequential.new.execute(runner)
+    Flowline::Executor::Sequential.new.open_pool(*arguments)
   end
 end
 
@@ -70,7 +70,7 @@ RSpec.describe "Choosing an executor" do
   end
 
   it "refuses to register what is no executor" do
-    [3, Object.new, String].each { |wrong| expect { Flowline::Executor.register(:wrong, wrong) }.to raise_error(ArgumentError, /no `execute`/) }
+    [3, Object.new, String].each { |wrong| expect { Flowline::Executor.register(:wrong, wrong) }.to raise_error(ArgumentError, /no `open_pool`/) }
   end
 
   it "suggests the name that was meant, wherever it was given" do
@@ -78,7 +78,7 @@ RSpec.describe "Choosing an executor" do
     expect { Flowline.define(executor: :paralel) { step(:a) { 1 } } }.to refuse(/executor: must be the name of an executor.*not :paralel/)
     ENV["FLOWLINE_EXECUTOR"] = "proces"
     expect { run { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /unknown executor "proces"; did you mean process\?/)
-    expect { run(executor: Object.new) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /give an object with `execute`/)
+    expect { run(executor: Object.new) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /give an object with `open_pool`/)
   end
 
   it "counts workers in whole numbers from 1 up" do

@@ -122,7 +122,7 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
     live = lambda do
       100.times { pipeline.run }
       3.times { GC.start }
-      ObjectSpace.each_object(Flowline::Result).count + ObjectSpace.each_object(Flowline::Runner).count
+      ObjectSpace.each_object(Flowline::Result).count + ObjectSpace.each_object(Flowline::Execution::Coordinator).count
     end
     before = live.call # Other examples may have left some.
     expect(live.call - before).to be < 50

@@ -452,9 +452,9 @@ RSpec.describe "What a resumed run takes up" do
     state[:refuse] = true
     expect(p.run(resume: true).error).to be_a(Flowline::HookError)
     expect { p.run(resume: true, only: :zzz) }.to raise_error(Flowline::ParamError)
-    allow(Flowline::Limits).to receive(:new).and_raise(Interrupt)
+    allow(Flowline::Execution::Limits).to receive(:new).and_raise(Interrupt)
     expect { p.run(resume: true) }.to raise_error(Interrupt)
-    RSpec::Mocks.space.proxy_for(Flowline::Limits).reset
+    RSpec::Mocks.space.proxy_for(Flowline::Execution::Limits).reset
     allow(Marshal).to receive(:load).and_raise(Interrupt)
     expect { p.run(resume: true, day: 1) }.to raise_error(Interrupt)
     RSpec::Mocks.space.proxy_for(Marshal).reset

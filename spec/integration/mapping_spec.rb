@@ -215,7 +215,7 @@ RSpec.describe "A step for each item", executor: :in_process do
     end
 
     it "makes few ahead of those that wait for a retry" do
-      stub_const("Flowline::Mapping::Feeder::KEPT", 5)
+      stub_const("Flowline::Execution::Items::Puller::WAITING", 5)
       [:sequential, :parallel].each do |executor|
         made = []
         result = mapping(counting(made), concurrency: 2, retries: 1, retry_strategy: :linear, retry_delay: 60) { |_| raise "no" }.run(executor: executor, timeout: 0.3)

@@ -4,39 +4,57 @@ require_relative "../contracts/executor"
 
 # The least an executor can be.
 class Plainest
-  def execute(runner)
-    following = runner.next
-    following = following.is_a?(Integer) ? runner.perform(following) : runner.wait(following) while following
+  class Pool < Flowline::Executor::Pool
+    def submit(attempt) = perform(attempt)
   end
+
+  def open_pool(inbox, _section) = Pool.new(inbox)
 end
 
-# Calls each step in a thread of its own.
+# Calls each attempt in a thread of its own.
 class ThreadEach
-  def execute(runner)
-    following = runner.next
-    following = in_thread { following.is_a?(Integer) ? runner.perform(following) : runner.wait(following) } while following
-  end
+  class Pool < Flowline::Executor::Pool
+    def capacity = 3
 
-  private
-
-  def in_thread(&call)
-    Thread.new(&call).tap { |thread| thread.report_on_exception = false }.value
-  end
-end
-
-# Takes what is ready, up to ten at once, and begins with what it took last.
-class Greedy
-  def execute(runner)
-    taken = []
-    following = runner.next
-    until following.nil? && taken.empty?
-      while following.is_a?(Integer)
-        taken << following
-        following = taken.size < 10 ? runner.next : 0.0
-      end
-      following = taken.empty? ? runner.wait(following) : runner.perform(taken.pop)
+    def submit(attempt)
+      Thread.new { deliver(attempt) { perform(attempt) } }.report_on_exception = false
+      nil
     end
   end
+
+  def open_pool(inbox, _section) = Pool.new(inbox)
+end
+
+# Takes up to ten attempts at once, and begins with what it took last.
+class Greedy
+  class Pool < Flowline::Executor::Pool
+    def initialize(inbox)
+      super
+      @taken = []
+      @worker = Thread.new { work }
+    end
+
+    def capacity = 10
+
+    def submit(attempt)
+      @taken << attempt
+      @worker.wakeup
+      nil
+    end
+
+    def shutdown = @worker.kill
+
+    private
+
+    def work
+      loop do
+        attempt = @taken.pop
+        attempt ? deliver(attempt) { perform(attempt) } : sleep(0.001)
+      end
+    end
+  end
+
+  def open_pool(inbox, _section) = Pool.new(inbox)
 end
 
 RSpec.describe Flowline::Executor do
@@ -81,25 +99,9 @@ RSpec.describe Flowline::Executor do
       expect(run(define: { executor: ThreadEach }) { step(:a) { Thread.current } }[:a].output).not_to equal(Thread.current)
     end
 
-    it "must go on until every step has ended" do
-      lazy = Object.new
-      def lazy.execute(runner)
-        step = runner.next
-        runner.perform(step) if step
-      end
-      result = nil
-      pipeline = Flowline.define do
-        step(:a) { 1 }
-        2.times { |i| step(:"b#{i}", depends_on: :a) { |_| 1 } }
-        after_run { |ended| result = ended }
-      end
-      expect { pipeline.run(executor: lazy) }.to raise_error(Flowline::Error, /before every step had ended/)
-      expect(outcomes(result)).to eq(a: :succeeded, b0: %i[cancelled interrupted], b1: %i[cancelled interrupted])
-    end
-
     it "ends the run in good order when it raises itself" do
       broken = Object.new
-      def broken.execute(_runner)
+      def broken.open_pool(*)
         raise IOError, "no workers"
       end
       result = nil

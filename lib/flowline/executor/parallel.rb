@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require "etc"
-require_relative "crew"
+require_relative "standalone"
 
 module Flowline
   module Executor
@@ -20,11 +20,11 @@ module Flowline
         @workers = Executor.workers(:max_threads, max_threads) || [16, 2 * Etc.nprocessors].min
       end
 
-      # @param runner [Runner]
-      # @return [void]
+      # @param inbox [#<<]
+      # @return [Pool]
       # @api private
-      def execute(runner)
-        Crew.new(runner, workers).work
+      def open_pool(inbox, _section)
+        Threads.new(inbox, workers)
       end
     end
   end

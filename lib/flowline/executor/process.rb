@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require "etc"
-require_relative "crew"
+require_relative "standalone"
 
 module Flowline
   module Executor
@@ -9,10 +9,6 @@ module Flowline
     # its inputs without copying; its output and whatever it writes come back.
     class Process
       include Standalone
-
-      # A thread waits for each child.
-      CHILD = ->(callable) { Isolation.call(contain: false, &callable) }
-      private_constant :CHILD
 
       # @return [Integer] how many steps it runs at a time
       attr_reader :workers
@@ -25,14 +21,14 @@ module Flowline
         @workers = Executor.workers(:max_processes, max_processes) || Etc.nprocessors
       end
 
-      # @param runner [Runner]
-      # @return [void]
+      # @param inbox [#<<]
+      # @return [Pool]
       # @raise [Error] the platform has no +fork+
       # @api private
-      def execute(runner)
+      def open_pool(inbox, _section)
         raise Error, "executor: :process needs fork, which this platform does not have; use :parallel" unless ::Process.respond_to?(:fork)
 
-        Crew.new(runner, workers, CHILD).work
+        Forks.new(inbox, workers)
       end
     end
   end

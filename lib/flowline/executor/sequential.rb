@@ -1,41 +1,20 @@
 # frozen_string_literal: true
 
+require_relative "standalone"
+require_relative "inline"
+
 module Flowline
   module Executor
-    # What executors have in common that are made with a graph to run.
-    module Standalone
-      # @param dag [DAG, nil] what {#run} runs
-      def initialize(dag = nil, **)
-        @dag = dag
-      end
-
-      # Runs the graph this was made with.
-      # @param arguments [Hash] as for {Pipeline#run}
-      # @return [Result]
-      # @example
-      #   Flowline::Executor::Sequential.new(dag).run[:transform].output
-      def run(**arguments)
-        raise ArgumentError, "give the graph to run to new: #{self.class}.new(dag)" unless @dag
-
-        Pipeline.of(@dag).run(**arguments, executor: self)
-      end
-    end
-
     # Calls one step after the other, in the caller's thread.
     class Sequential
       include Standalone
 
-      # @return [Boolean] whether all is done in one thread
-      def one_thread?
-        true
-      end
-
-      # @param runner [Runner]
-      # @return [void]
+      # @param inbox [#<<]
+      # @param section [Section, nil]
+      # @return [Pool]
       # @api private
-      def execute(runner)
-        following = runner.next
-        following = following.is_a?(Integer) ? runner.perform(following) : runner.wait(following) while following
+      def open_pool(inbox, section)
+        Inline.new(inbox, section)
       end
     end
 

@@ -1,0 +1,60 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Events
+    # The observers of a run: recording, hooks and reporters. Each is notified of every event, in this order, in the thread
+    # of the coordinator.
+    # @api private
+    class Notifier
+      # @param observers [Array<#call>]
+      # @param context [Context]
+      # @param steps [Array<Step>]
+      # @param warnings [Array<String>] gets the failures of reporters
+      # @param section [Executor::Section, nil] where observers may be stopped by another thread
+      def initialize(observers, context, steps, warnings, section = nil)
+        @observers = observers
+        @context = context
+        @steps = steps
+        @warnings = warnings
+        @section = section
+      end
+
+      # @return [Boolean]
+      def empty?
+        @observers.empty?
+      end
+
+      # @param name [Symbol]
+      # @param step [Step, nil]
+      # @param result [Object, nil]
+      # @return [void]
+      # @raise [HookError, StoreError] after all were notified
+      def notify(name, step = nil, result = nil)
+        return if @observers.empty?
+
+        refusals = []
+        notify_each(@observers, Event.new(name, @context, @steps, step, result), refusals)
+        raise refusals.first if refusals.any?
+      end
+
+      private
+
+      # An observer that is interrupted keeps none of the others from being notified.
+      def notify_each(observers, event, refusals)
+        observer, *others = observers
+        @section ? @section.call(:user) { observer.call(event) } : observer.call(event)
+      rescue HookError, StoreError => e
+        refusals << e
+      rescue StandardError => e
+        leave_out(observer, e)
+      ensure
+        notify_each(others, event, refusals) unless others.empty?
+      end
+
+      def leave_out(observer, error)
+        @observers = @observers.reject { |other| other.equal?(observer) }
+        @warnings << "reporter #{TypeHints.kind(observer)} failed and was left out: #{TypeHints.kind(error)}: #{@context.mask(Error.words(error))}"
+      end
+    end
+  end
+end

@@ -1,0 +1,28 @@
+# frozen_string_literal: true
+
+require_relative "execution/coordinator"
+require_relative "execution/state"
+require_relative "execution/environment"
+require_relative "execution/limits"
+require_relative "execution/inbox"
+require_relative "execution/outcome"
+require_relative "execution/attempt"
+require_relative "execution/middleware"
+require_relative "execution/whole_step"
+
+module Flowline
+  # How a run is made: the coordinator, what it hands to a pool, and what comes back.
+  module Execution
+    autoload :Isolate, "#{__dir__}/execution/isolate"
+    autoload :Items, "#{__dir__}/execution/items"
+    autoload :MappedStep, "#{__dir__}/execution/mapped_step"
+    autoload :Reuse, "#{__dir__}/execution/reuse"
+  end
+
+  # What fits Flowline to other libraries, where they are loaded.
+  # @api private
+  module Integrations
+    autoload :RailsExecutor, "#{__dir__}/integrations/rails_executor"
+    autoload :ActiveRecordConnections, "#{__dir__}/integrations/active_record_connections"
+  end
+end

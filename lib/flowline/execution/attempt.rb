@@ -1,0 +1,142 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # One call of one step, or of one of its items.
+    #
+    # It checks the conditions, looks into the cache, and calls the step's callable within its limits and middleware. It
+    # changes nothing of the run: what it came to is an {Outcome}, which the {Coordinator} gets.
+    class Attempt
+      # @return [Integer] what no other attempt of the run has
+      attr_reader :token
+      # @return [Integer] the step
+      # @api private
+      attr_reader :id
+      # @return [Integer, nil] the index of the item, of a step that is called for each
+      attr_reader :index
+      # @return [Object, nil] the item
+      attr_reader :item
+      # @return [Integer] 1 for the first attempt, 2 for the first retry
+      attr_reader :number
+      # What the callable returned, for middleware, once it has called the block.
+      # @return [Object, nil]
+      attr_accessor :output
+
+      # @param environment [Environment]
+      # @param token [Integer]
+      # @param id [Integer]
+      # @param number [Integer]
+      # @param index [Integer, nil]
+      # @param item [Object]
+      # @api private
+      def initialize(environment, token, id, number, index = nil, item = nil)
+        @environment = environment
+        @token = token
+        @id = id
+        @number = number
+        @index = index
+        @item = item
+      end
+
+      # @return [Step]
+      def step
+        @environment.steps[id]
+      end
+
+      # @return [Context] of the run
+      def context
+        @environment.context
+      end
+
+      # @return [Boolean] whether it is called even after the run was stopped
+      # @api private
+      def always?
+        step.options[:run_if] == :always
+      end
+
+      # @return [Boolean] whether it is the first of its step, and asks the step's conditions
+      # @api private
+      def first?
+        number == 1 && index.nil?
+      end
+
+      # @param pool [Executor::Pool, nil] where it is called, if that can abandon it
+      # @return [Outcome, nil] nil: too late, the pool has abandoned it
+      # @raise [Exception] what the user's code raises and is not a StandardError
+      # @api private
+      def call(pool = nil)
+        @pool = pool
+        return outcome(:withdrawn) if @environment.stopped?(self)
+        return outcome(:skipped) if first? && !@environment.conditions_hold?(id)
+        return outcome(:opened) if step.each && index.nil?
+
+        call_or_reuse
+      rescue Limits::TimeUp => e
+        outcome(:timed_out, limit: e.limit)
+      rescue StandardError => e # Of a condition, a key, a type hint or a before_step hook.
+        outcome(:failed, error: e)
+      end
+
+      # @param status [Symbol]
+      # @param facts [Hash] the other members of an {Outcome}
+      # @return [Outcome]
+      # @api private
+      def outcome(status, output: nil, error: nil, limit: nil, wait: nil, fatal: nil)
+        Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings)
+      end
+
+      # @param limit [Hash] the limit that it ignores
+      # @return [Outcome] of an attempt that was abandoned
+      # @api private
+      def abandoned(limit)
+        item = "item #{index} of " if index
+        warning = "#{item}step #{Name.show(step.name)} did not stop when its time was up, and may still run"
+        Outcome.new(token, :timed_out, nil, nil, limit, nil, @began, now, nil, [warning])
+      end
+
+      # @return [String]
+      def inspect
+        "#<#{self.class} #{number} of #{Name.show(step.name)}#{"[#{index}]" if index}>"
+      end
+
+      private
+
+      def call_or_reuse
+        return call_callable unless @environment.caching.caches?(id)
+
+        @environment.caching.with(id, @environment.outputs, context, item) do |found, output, keep|
+          found ? outcome(:cached, output: output) : call_callable(&keep)
+        end
+      end
+
+      # Calls the callable. A failure of it, and of nothing around it, may be followed by another attempt.
+      def call_callable
+        @environment.announce(self)
+        @environment.check_input(id) if index.nil?
+        @began = now
+        answer = @environment.limits.call(self, @pool) { @environment.middleware.call(self) { call_now } } or return
+        @ended = now
+        @output, error, limit = answer
+        return unsuccessful(error, limit) if error || limit
+
+        @environment.check_output(id, output) if index.nil?
+        yield output if block_given?
+        outcome(:succeeded, output: output)
+      end
+
+      def call_now
+        @environment.calls[id].call(@environment.outputs, context, item)
+      end
+
+      def unsuccessful(error, limit)
+        error ||= TimeoutError.new(step.name, **limit, attempts: number)
+        wait = @environment.limits.ask { Retry.wait(step, error, number, @warnings ||= []) } unless limit && limit[:scope] == :run
+        wait ? outcome(:retry, error: error, limit: limit, wait: wait) : outcome(limit ? :timed_out : :failed, error: error, limit: limit)
+      end
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end

@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # What the attempts of a run are called with. Attempts read it in any thread; the coordinator alone changes the outputs.
+    # @api private
+    class Environment
+      # @return [Array<Step>]
+      attr_reader :steps
+      # @return [Array<Call>] by step
+      attr_reader :calls
+      # @return [Context]
+      attr_reader :context
+      # @return [Array<Object>] by step, of those that have ended
+      attr_reader :outputs
+      # @return [Caching]
+      attr_reader :caching
+      # @return [Limits]
+      attr_reader :limits
+      # @return [Middleware]
+      attr_accessor :middleware
+      # @return [Plan::Presets, nil]
+      attr_writer :presets
+
+      # @param pipeline [Pipeline]
+      # @param request [Request]
+      # @param run [Native::Run]
+      # @param context [Context]
+      # @param warnings [Array<String>]
+      # @param coordinator [#announce]
+      def initialize(pipeline, request, run, context, warnings, coordinator)
+        @dag = pipeline.dag
+        @steps = @dag.steps
+        @calls = pipeline.calls.for(input: request.input?)
+        @conditions = pipeline.calls.conditions
+        @context = context
+        @outputs = Array.new(@dag.size)
+        @run = run
+        @limits = Limits.new(run, request.timeout)
+        @caching = Caching.new(pipeline, request, @limits, warnings)
+        @hints = TypeHints if request.check_types?
+        @coordinator = coordinator
+        @middleware = Middleware::NONE
+        @presets = nil
+      end
+
+      # @return [Boolean] whether type hints are checked
+      def hints?
+        !@hints.nil?
+      end
+
+      # @return [Boolean] whether the step has conditions
+      def conditions?(id)
+        @conditions.key?(id)
+      end
+
+      # @return [Boolean] whether all conditions of the step say what they must
+      def conditions_hold?(id)
+        conditions = @conditions[id] or return true
+        return true if @presets&.reuses?(id)
+
+        @limits.ask { conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted } }
+      end
+
+      # @return [Boolean] whether the run was stopped, and the attempt is not to be made any more
+      def stopped?(attempt)
+        @run.stopped? && (!attempt.always? || @coordinator.stopping_all?)
+      end
+
+      # Notifies the observers of the run that the callable is about to be called.
+      # @raise [HookError] a before_step hook raised
+      def announce(attempt)
+        @coordinator.announce(attempt)
+      end
+
+      # @raise [TypeError]
+      def check_input(id)
+        @hints&.check_input(@steps[id], inputs(@steps[id]))
+      end
+
+      # @raise [TypeError]
+      def check_output(id, output)
+        @hints&.check_output(@steps[id], output)
+      end
+
+      # @param name [Symbol] a step or a nested pipeline
+      # @return [Object] its output
+      def output(name)
+        @dag.output(name, @outputs)
+      end
+
+      # @return [Hash{Symbol => Object}] what each dependency of a step gave it, by label
+      def inputs(step)
+        step.labels.zip(step.depends_on).to_h { |label, name| [label, output(name)] }
+      end
+
+      # @return [Hash{Symbol => String}] the same in words, without values
+      def describe_inputs(id)
+        inputs(@steps[id]).transform_values { |value| TypeHints.describe(value) }
+      end
+    end
+  end
+end

@@ -1,0 +1,116 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # The items of a step that is called for each of them, and their results.
+    # @api private
+    class Items
+      # @return [Array<Object>] the results of the items, in their order
+      attr_reader :results
+
+      # @param source [Enumerable]
+      # @param name [Symbol] the step that the source is from
+      # @raise [TypeError] the source is no Enumerable
+      def initialize(source, name)
+        @source = wrap(source, name)
+        @results = []
+        @digests = {}
+      end
+
+      # Reads items from the source.
+      # @return [Integer] how many there are more
+      # @raise [Exception] what the source raises
+      def more
+        @source.more
+      end
+
+      # @return [Boolean] whether the source has no further items
+      def exhausted?
+        @source.exhausted?
+      end
+
+      # @return [Boolean] whether all items are there from the beginning
+      def list?
+        List === @source
+      end
+
+      # @param index [Integer]
+      # @return [Object] an item that was read and has not ended
+      def [](index)
+        @source[index]
+      end
+
+      # The digest of an item before its first call, which may change the item.
+      # @param index [Integer]
+      # @return [String, nil] nil: it cannot be digested
+      def digest(index)
+        @digests.fetch(index) { @digests[index] = Digest.try(self[index]) }
+      end
+
+      # Stores the result of an item that has ended, and drops the item.
+      # @param index [Integer]
+      # @param result [Object]
+      # @return [void]
+      def put(index, result)
+        @digests.delete(index)
+        @source.done(index)
+        @results[index] = result
+      end
+
+      # @return [Integer] how many items were read and have not ended
+      def open
+        @source.open
+      end
+
+      # Lets the source clean up. No more is read.
+      # @return [void]
+      def close
+        @source.close
+      end
+
+      private
+
+      def wrap(source, name)
+        case source
+        when ::Array then List.new(source)
+        when ::Hash then List.new(source.to_a)
+        when ::Enumerable then Stream.new(source)
+        else
+          raise ::TypeError, "each: goes over the items of an Array or another Enumerable; step #{Name.show(name)} gave #{TypeHints.kind(source)}", []
+        end
+      end
+
+      # Items that are all there.
+      class List
+        # @param list [Array]
+        def initialize(list)
+          @list = list
+        end
+
+        # @return [Integer]
+        def more
+          @list.size
+        end
+
+        # @return [Boolean]
+        def exhausted?
+          true
+        end
+
+        # @return [Object]
+        def [](index)
+          @list[index]
+        end
+
+        # The item stays where it is.
+        def done(_index); end
+
+        # There is nothing to clean up.
+        def close; end
+      end
+      private_constant :List
+    end
+  end
+end
+
+require_relative "items/stream"

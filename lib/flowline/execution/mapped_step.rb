@@ -1,0 +1,190 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # A step that is called for each item of a dependency's output. The core starts it once, which opens it, then once for
+    # every item, and at last to close it.
+    # @api private
+    class MappedStep
+      # @return [Integer]
+      attr_reader :id
+
+      # @param id [Integer]
+      # @param state [State]
+      # @param environment [Environment]
+      # @param recording [Recording]
+      # @param supplier [#call] starts what reads the items: gets this, the items, and how many are called for at a time
+      def initialize(id, state, environment, recording, supplier)
+        @id = id
+        @state = state
+        @run = state.run
+        @environment = environment
+        @step = environment.steps[id]
+        @recording = recording
+        @supplier = supplier
+      end
+
+      # Begins with the items, the conditions having said yes.
+      # @param most [Integer] how many are called for at a time
+      # @param recorded [Recording::Items, nil] the items for which it need not be called
+      # @return [void]
+      # @raise [StandardError] there are no items to go over
+      def open(most, recorded)
+        source = @step.depends_on[@step.labels.index(@step.each)]
+        @items = Items.new(@environment.output(source), source)
+        @recorded = recorded
+        @run.open(@id, most)
+        if @items.list?
+          supplied(@items.more, true)
+        else
+          @puller = @supplier.call(self, @items, most)
+          @puller.start
+        end
+      end
+
+      # @return [Boolean] whether no more items are wanted
+      def over?
+        !@failure.nil? || @state.ended?(@id)
+      end
+
+      # Further items are there.
+      # @param count [Integer]
+      # @param exhausted [Boolean] whether they are the last
+      # @return [Boolean] whether there may be more
+      def supplied(count, exhausted)
+        return false if over?
+
+        @run.supply(@id, count)
+        @run.exhaust(@id) if exhausted
+        !exhausted
+      end
+
+      # The source raised: no item is to blame.
+      # @param error [Exception, nil]
+      # @param limit [Hash, nil] the limit that it reached
+      # @return [false]
+      def source_failed(error, limit = nil)
+        @failure ||= if limit
+                       stop_run(limit)
+                       [TimeoutError.new(@step.name, **limit), :timed_out]
+                     else
+                       StandardError === error ? [@state.step_error(@id, error), :failed] : error
+                     end
+        @run.exhaust(@id)
+        false
+      end
+
+      # @return [Array, nil] number, index and item of the next attempt; nil: the core is to be asked again
+      def start
+        index = @run.take(@id)
+        return close unless index
+
+        attempts = @run.item_attempts(@id, index)
+        digest = @items.digest(index) if @recorded || @recording.records?(@step) # The call may change the item.
+        recorded = @recorded&.find(index, digest)
+        return [attempts + 1, index, @items[index]] unless recorded
+
+        put(index, recorded.first, first: attempts.zero?, called: false)
+        nil
+      end
+
+      # @param attempt [Attempt] for an item
+      # @param outcome [Outcome]
+      # @return [void]
+      def settle(attempt, outcome)
+        case outcome.status
+        when :succeeded then complete(attempt, outcome)
+        when :cached then put(attempt.index, outcome.output, first: attempt.number == 1, called: false)
+        when :retry then @failure ? fail(attempt, outcome) : try_again(attempt, outcome)
+        when :failed, :timed_out then fail(attempt, outcome)
+        else @state.cancel(@id)
+        end
+      end
+
+      # Stops reading items.
+      # @return [void]
+      def close_source
+        return if @puller.nil? || @puller.close
+
+        warning = "the source of step #{Name.show(@step.name)} did not stop, and may still run"
+        @state.warnings << warning unless @state.warnings.include?(warning)
+      end
+
+      private
+
+      def complete(attempt, outcome)
+        index = attempt.index
+        if @recording.records?(@step) && (digest = @items.digest(index))
+          @recording.complete_item(@id, @step, index, digest, outcome.output)
+        end
+        put(index, outcome.output, first: attempt.number == 1, called: true)
+      end
+
+      def put(index, output, first:, called:)
+        @items.put(index, output)
+        end_item(index, :done, first, called)
+      end
+
+      def end_item(index, report, first, called, wait = nil)
+        @run.item(@id, index, report, called, wait)
+        @state.drain_ended if @run.stopped?
+        @puller&.worked_on(first)
+      end
+
+      def try_again(attempt, outcome)
+        @state.notify(:step_retried, @step, Event::Retry.new(outcome.error, attempt.number, outcome.wait, attempt.index))
+        end_item(attempt.index, :retry, attempt.number == 1, outcome.called?, outcome.wait)
+      end
+
+      def fail(attempt, outcome)
+        limit = outcome.limit
+        by_run = stop_run(limit)
+        error = outcome.error || TimeoutError.new(@step.name, **limit, attempts: attempt.number)
+        failure = ItemError.new(@step.name, error, position: attempt.index, item: attempt.item, attempts: attempt.number,
+                                                   detail: @environment.context.mask(Error.words(error)))
+        if @step.options[:on_item_error] == :collect && !by_run
+          put(attempt.index, failure, first: attempt.number == 1, called: outcome.called?)
+        else
+          @failure ||= limit ? [error, :timed_out] : [failure, :failed]
+          end_item(attempt.index, :failed, attempt.number == 1, outcome.called?)
+        end
+      end
+
+      # @return [Boolean] whether it was the run's limit, which stops the run
+      def stop_run(limit)
+        return false unless limit && limit[:scope] == :run
+
+        @state.stop(:timed_out)
+        true
+      end
+
+      # All items have ended, or one of them ended the step.
+      # @return [nil]
+      def close
+        return if @state.ended?(@id) # Its time was up meanwhile.
+
+        close_source
+        raise @failure if Exception === @failure
+
+        @failure ? @state.fail(@id, *@failure) : succeed
+        nil
+      end
+
+      def succeed
+        results = @items.results
+        warn_of_collected(results) if @step.options[:on_item_error] == :collect
+        @environment.check_output(@id, results)
+        @state.succeed(@id, results)
+      rescue ::TypeError => e # Of a type hint.
+        @state.fail(@id, @state.step_error(@id, e), :failed)
+      end
+
+      def warn_of_collected(results)
+        failed = results.grep(ItemError)
+        return if failed.empty?
+
+        @state.warnings << "#{failed.size} of #{results.size} items of step #{Name.show(@step.name)} failed; the first: #{failed.first.message}"
+      end
+    end
+  end
+end

@@ -1,0 +1,92 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # What is called around each attempt, in the thread or process that calls it: the first entry is the outermost.
+    #
+    # An entry is an object with +call(attempt)+ that yields once; what it returns does not matter, because the step's output
+    # is what its callable returned. What it raises is a failure of the attempt. {Configuration#middleware} has the entries
+    # of the application:
+    #
+    #   class Timing
+    #     def call(attempt)
+    #       start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    #       yield
+    #     ensure
+    #       STATS.timing(attempt.step.name, Process.clock_gettime(Process::CLOCK_MONOTONIC) - start)
+    #     end
+    #   end
+    #   Flowline.configure { |config| config.middleware.use(Timing.new) }
+    class Middleware
+      include Enumerable
+
+      # @param entries [Array<#call>]
+      def initialize(entries = [])
+        @entries = entries.dup.freeze
+      end
+
+      # Adds an entry, innermost.
+      # @param entry [#call]
+      # @return [self]
+      # @raise [ArgumentError] it has no +call+
+      def use(entry)
+        add(entry, @entries.size)
+      end
+
+      # Adds an entry, outermost.
+      # @param entry [#call]
+      # @return [self]
+      # @raise [ArgumentError] it has no +call+
+      def prepend(entry)
+        add(entry, 0)
+      end
+
+      # Removes an entry, or all of a class.
+      # @param entry [#call, Class]
+      # @return [self]
+      def delete(entry)
+        @entries = @entries.reject { |other| other.equal?(entry) || (entry.is_a?(Class) && other.is_a?(entry)) }.freeze
+        self
+      end
+
+      # @yieldparam entry [#call]
+      # @return [void]
+      def each(&block)
+        @entries.each(&block)
+      end
+
+      # @return [Boolean]
+      def empty?
+        @entries.empty?
+      end
+
+      # Calls the entries, and innermost the block.
+      # @param attempt [Attempt]
+      # @return [Object] what the block returns
+      # @raise [Error] an entry did not yield
+      # @api private
+      def call(attempt, index = 0, &block)
+        entry = @entries[index] or return attempt.output = yield
+        yielded = false
+        entry.call(attempt) do
+          yielded = true
+          call(attempt, index + 1, &block)
+        end
+        return attempt.output if yielded || Isolate === entry
+
+        raise Error, "middleware #{TypeHints.kind(entry)} did not yield, so that the step was not called"
+      end
+
+      NONE = new.freeze
+
+      private
+
+      def add(entry, place)
+        raise ArgumentError, "middleware: #{TypeHints.kind(entry)} has no `call`; give an object with call(attempt) that yields" unless entry.respond_to?(:call)
+
+        @entries = @entries.dup.insert(place, entry).freeze
+        self
+      end
+    end
+  end
+end

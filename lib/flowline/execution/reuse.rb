@@ -1,0 +1,79 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # What a run has from earlier runs and from caches, and decides to use when the step is its turn, because the plan left
+    # it open.
+    # @api private
+    class Reuse
+      # @param dag [DAG]
+      # @param run [Native::Run]
+      # @param presets [Plan::Presets]
+      # @param provenance [Provenance]
+      # @param recording [Recording]
+      # @param state [State]
+      def initialize(dag, run, presets, provenance, recording, state)
+        @dag = dag
+        @run = run
+        @presets = presets
+        @provenance = provenance
+        @recording = recording
+        @state = state
+      end
+
+      # Ends steps that are restored before the run begins.
+      # @param outputs [Array<Object>] by step
+      # @return [void]
+      def preset(outputs)
+        @presets.restored.each { |id, output| outputs[id] = output }
+        @provenance.know(@presets.tokens)
+        @run.preset(@presets.restored.keys, @presets.unselected)
+      end
+
+      # Ends a step whose output is there, without calling it.
+      # @return [Boolean] whether that is so
+      def end?(id)
+        restored?(id) || found?(id)
+      end
+
+      # @return [Recording::Items, nil] the items for which the step need not be called
+      def items(id)
+        items = @presets.items[id] or return
+        return source_restored?(id) ? items : items.as_recorded if items.made_of == @provenance.items_made_of(id)
+
+        @recording.forget([], [@dag.steps[id].name])
+        nil
+      end
+
+      private
+
+      # Restores a step if it was made of the outputs that this run has. Otherwise its record is removed before it runs.
+      def restored?(id)
+        entry = @presets.open[id] or return false
+        unless entry.made_of == @provenance.made_of(id)
+          @recording.forget([@dag.steps[id].name], [])
+          return false
+        end
+
+        @provenance.know(id => entry.token)
+        @state.reuse(id, entry.output, :restored)
+        true
+      end
+
+      # Uses what the plan found in the cache, because the plan decided by that.
+      def found?(id)
+        return false unless @presets.found.key?(id)
+
+        @state.reuse(id, @presets.found[id], :cached)
+        true
+      end
+
+      # Only items that are the same objects as in the earlier run may have been changed by their calls then.
+      def source_restored?(id)
+        step = @dag.steps[id]
+        source = step.depends_on[step.labels.index(step.each)]
+        @dag.ends(source).all? { |name| @run.step(@dag.index[name]).first == :restored }
+      end
+    end
+  end
+end

@@ -1,0 +1,193 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # The state of one run, and every way in which it changes: in the core, in the outputs and errors, in what is recorded,
+    # and in what observers are notified of, in this order. The {Coordinator} alone calls it.
+    #
+    # Every method may be interrupted by an exception from outside and called again for the same outcome: what was done
+    # is not done twice.
+    # @api private
+    class State
+      # @return [Native::Run]
+      attr_reader :run
+      # @return [Array<String>]
+      attr_reader :warnings
+      # The error of the run itself.
+      # @return [Error, nil]
+      attr_accessor :error
+
+      # @param pipeline [Pipeline]
+      # @param run [Native::Run]
+      # @param environment [Environment]
+      # @param recording [Recording]
+      # @param notifier [Events::Notifier]
+      # @param warnings [Array<String>]
+      def initialize(pipeline, run, environment, recording, notifier, warnings)
+        @dag = pipeline.dag
+        @run = run
+        @environment = environment
+        @outputs = environment.outputs
+        @context = environment.context
+        @recording = recording
+        @notifier = notifier
+        @warnings = warnings
+        @errors = {}
+        @notified = {}
+      end
+
+      # @return [Boolean] whether the step has ended
+      def ended?(id)
+        !@run.step(id).first.nil?
+      end
+
+      # @return [Boolean] whether every step has ended
+      def over?
+        @run.ended == @dag.size
+      end
+
+      # The step's callable returned.
+      # @return [void]
+      # @raise [StoreError] it could not be recorded
+      def succeed(id, output)
+        return if ended?(id)
+
+        @outputs[id] = output
+        if @recording.stored?
+          _, _, attempts, *times = @run.step(id)
+          @recording.complete(id, @dag.steps[id], [attempts + 1, *times], output)
+        end
+        report(id, :succeeded)
+      end
+
+      # The step need not be called: its output is there.
+      # @param outcome [Symbol] +:cached+ or +:restored+
+      # @return [void]
+      def reuse(id, output, outcome)
+        @outputs[id] = output
+        report(id, outcome)
+      end
+
+      # @return [void]
+      # @raise [HookError] a +before_+ hook raised
+      def notify(name, step = nil, result = nil)
+        @notifier.notify(name, step, result)
+      end
+
+      # @return [void]
+      def skip(id)
+        report(id, :skipped, :condition)
+      end
+
+      # @param error [StepError]
+      # @param outcome [Symbol] +:failed+ or +:timed_out+
+      # @return [void]
+      def fail(id, error, outcome)
+        return if ended?(id)
+
+        @errors[id] = error
+        @warnings << "optional #{error.message}" if @dag.steps[id].optional?
+        report(id, outcome)
+      end
+
+      # The step was stopped, or its attempt withdrawn.
+      # @return [void]
+      def cancel(id)
+        report(id, :cancelled, :interrupted)
+      end
+
+      # The step is called again later, unless the run has been stopped.
+      # @param again [Event::Retry]
+      # @return [void]
+      def retry(id, again)
+        return if ended?(id)
+
+        @run.retry(id, again.wait)
+        @notifier.notify(:step_retried, @dag.steps[id], again)
+        notify_ended(id)
+      end
+
+      # Stops the run: nothing more starts, except steps that always run unless +entirely+.
+      # @return [void]
+      def stop(status, entirely: false)
+        @run.stop(status, entirely)
+        drain_ended
+      end
+
+      # Notifies of the steps that ended without a report of theirs.
+      # @return [void]
+      def drain_ended
+        ids = @run.take_passed_over
+        ids.sort.each { |id| notify_ended(id) } unless ids.empty?
+      end
+
+      # Ends whatever has not ended, and notifies of everything of which an interrupted notification has not.
+      # @return [void]
+      def close
+        unless over?
+          @run.stop(:cancelled, true)
+          @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
+        end
+        @run.take_passed_over
+        notify_missing
+      end
+
+      # Steps that were restored before the run began, of which nobody but the recording is notified.
+      # @return [void]
+      def pass_over_ended
+        @run.take_passed_over.each { |id| @notified[id] = true }
+      end
+
+      # @return [StepError] of an attempt that failed
+      def step_error(id, error)
+        step = @dag.steps[id]
+        StepError.new(step.name, error, detail: @context.mask(Error.words(error)), **facts(id))
+      end
+
+      # @param limit [Hash] as {TimeoutError} takes it
+      # @return [TimeoutError]
+      def timeout_error(id, limit)
+        TimeoutError.new(@dag.steps[id].name, **limit, **facts(id))
+      end
+
+      # @return [Result] how the run stands
+      def result
+        Result.new(dag: @dag, run: @run, context: @context, outputs: @outputs, errors: @errors, error: error, warnings: @warnings)
+      end
+
+      private
+
+      def facts(id)
+        { attempts: @run.step(id)[2] + 1, inputs: @environment.describe_inputs(id) }
+      end
+
+      def report(id, outcome, reason = nil)
+        @run.report(id, outcome, reason) unless ended?(id)
+        return if @notifier.empty?
+
+        notify_ended(id)
+        drain_ended
+      end
+
+      def notify_ended(id)
+        return if @notifier.empty? || @notified[id] || !ended?(id)
+
+        @so_far ||= result # It reads the run whenever it is asked.
+        @notified[id] = true
+        @notifier.notify(:step_finished, @dag.steps[id], @so_far.at(id))
+      end
+
+      # An exception in one notification keeps none of the others from being made.
+      def notify_missing(id = 0)
+        id += 1 while id < @dag.size && @notified[id]
+        return if id >= @dag.size || @notifier.empty?
+
+        begin
+          notify_ended(id)
+        ensure
+          notify_missing(id + 1)
+        end
+      end
+    end
+  end
+end

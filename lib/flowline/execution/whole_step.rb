@@ -1,0 +1,51 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # A step that is called once: makes its attempts, and decides by their outcomes what becomes of the step.
+    # {MappedStep} does the same for a step that is called for each item.
+    # @api private
+    class WholeStep
+      # @param id [Integer]
+      # @param state [State]
+      def initialize(id, state)
+        @id = id
+        @state = state
+      end
+
+      # @return [Array] the number of the next attempt
+      def start
+        [@state.run.step(@id)[2] + 1]
+      end
+
+      # @param outcome [Outcome] of an attempt
+      # @return [void]
+      def settle(_attempt, outcome)
+        case outcome.status
+        when :succeeded then @state.succeed(@id, outcome.output)
+        when :cached then @state.reuse(@id, outcome.output, :cached)
+        when :skipped then @state.skip(@id)
+        when :retry then try_again(outcome)
+        when :failed, :timed_out then fail(outcome)
+        else @state.cancel(@id)
+        end
+      end
+
+      # There is no source to close.
+      def close_source; end
+
+      private
+
+      def try_again(outcome)
+        error = outcome.limit ? @state.timeout_error(@id, outcome.limit) : outcome.error
+        @state.retry(@id, Event::Retry.new(error, @state.run.step(@id)[2] + 1, outcome.wait))
+      end
+
+      def fail(outcome)
+        limit = outcome.limit
+        @state.stop(:timed_out) if limit && limit[:scope] == :run
+        @state.fail(@id, limit ? @state.timeout_error(@id, limit) : @state.step_error(@id, outcome.error), outcome.status)
+      end
+    end
+  end
+end

@@ -1,0 +1,36 @@
+# frozen_string_literal: true
+
+require_relative "pool"
+
+module Flowline
+  module Executor
+    # Calls attempts in the coordinator's thread, one after the other.
+    # @api private
+    class Inline < Pool
+      # @param inbox [#<<]
+      # @param section [Section, nil] where the coordinator's thread may be interrupted
+      def initialize(inbox, section)
+        super(inbox)
+        @section = section
+      end
+
+      # @return [Boolean]
+      def inline?
+        true
+      end
+
+      # What ends the run unwinds through it, so that +throw+, +break+ and +return+ reach the caller of the run.
+      # @param attempt [Execution::Attempt]
+      # @return [Execution::Outcome]
+      def submit(attempt)
+        @section ? @section.call(attempt.always? ? :always : :user) { attempt.call } : attempt.call
+      rescue Section::Stopped
+        raise unless @section
+
+        attempt.outcome(:interrupted)
+      rescue ScriptError, SystemStackError, NoMemoryError => e
+        attempt.outcome(:failed, error: e, fatal: e)
+      end
+    end
+  end
+end

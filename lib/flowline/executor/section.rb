@@ -1,0 +1,69 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Executor
+    # A stretch of user code that other threads may interrupt. An interruption that comes too late is dropped, so that it
+    # never hits what the thread does next.
+    # @api private
+    class Section
+      # What interrupts it. No +rescue => e+ catches it.
+      class Stopped < Exception # rubocop:disable Lint/InheritException
+      end
+
+      # Made beforehand, because an interruption may come while Ruby makes a Hash.
+      NEVER = { Object => :never }.freeze
+      CLOSED = { Stopped => :never }.freeze
+      OPEN = { Stopped => :immediate }.freeze
+
+      def initialize
+        @lock = Mutex.new
+        @name = nil
+      end
+
+      # Calls the block, which may be interrupted. A call within a call belongs to the outer one.
+      # @param name [Object] what {#interrupt} calls it
+      # @return [Object] what the block returns
+      # @raise [Stopped] it was interrupted
+      def call(name, &block)
+        return yield if @name
+
+        Thread.handle_interrupt(CLOSED) do
+          @thread = Thread.current
+          @stopped = false
+          @name = name
+          Thread.handle_interrupt(OPEN, &block)
+        ensure
+          leave
+        end
+      end
+
+      # Interrupts the block, if it is being called.
+      # @param name [Object]
+      # @return [void]
+      def interrupt(name)
+        @lock.synchronize do
+          next unless @name && @name == name
+
+          @stopped = true
+          @thread.raise(Stopped)
+        end
+      rescue ThreadError # In a signal handler no lock may be taken.
+        Thread.new { interrupt(name) }
+      end
+
+      private
+
+      def leave
+        @lock.synchronize { @name = nil }
+        drain if @stopped
+      end
+
+      # Takes an interruption that has not arrived yet.
+      def drain
+        Thread.handle_interrupt(OPEN) { Thread.pass }
+      rescue Stopped
+        nil
+      end
+    end
+  end
+end

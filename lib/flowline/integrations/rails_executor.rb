@@ -1,0 +1,21 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Integrations
+    # The middleware that calls attempts within Rails' executor, as Rails wants it in threads that are not its own.
+    # @see https://guides.rubyonrails.org/threading_and_code_execution.html
+    # @api private
+    module RailsExecutor
+      # @return [Boolean] whether there is a Rails application
+      def self.there?
+        # Not `defined?(::Rails.application)`: that swallows an exception raised meanwhile from outside.
+        (defined?(::Rails) && ::Rails.respond_to?(:application) && ::Rails.application) ? true : false
+      end
+
+      # @return [Object] what the block returns
+      def self.call(_attempt = nil, &block)
+        ::Rails.application.executor.wrap(&block)
+      end
+    end
+  end
+end
