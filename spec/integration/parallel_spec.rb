@@ -375,7 +375,7 @@ RSpec.describe Flowline::Executor::Parallel do
       reached.pop
       thread.kill
       thread.join
-      expect(ended.warnings).to eq(["a step did not stop when told to, and may still run"])
+      expect(ended.warnings).to eq(["a step did not stop, and may still run"])
       release << :late
     end
   end

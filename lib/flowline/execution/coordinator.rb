@@ -260,6 +260,9 @@ module Flowline
         @current = nil
       rescue StandardError => e
         fail_opening(id, e)
+      rescue ScriptError, SystemStackError, NoMemoryError => e # Of a source of items.
+        fail_opening(id, e)
+        raise
       end
 
       def submit(attempt)
@@ -311,6 +314,8 @@ module Flowline
         read = -> { @section ? @section.call(:user) { items.more } : items.more }
         count, error, limit = @environment.limits.produce(@dag.steps[mapped.id].options[:run_if] == :always, &read)
         error || limit ? mapped.source_failed(error, limit) : mapped.supplied(count, items.exhausted?)
+      rescue ScriptError, SystemStackError, NoMemoryError => e
+        mapped.source_failed(e)
       end
 
       # Applies an outcome, and raises what ends the run, if that is what the outcome brings.
@@ -342,7 +347,7 @@ module Flowline
 
       def begin_call(attempt)
         @state.notify(:step_started, attempt.step) if attempt.first?
-        @run.begin(attempt.id) if @in_flight.key?(attempt.token)
+        @run.begin(attempt.id) if @in_flight.key?(attempt.token) && !@state.ended?(attempt.id)
       end
 
       def reply(attempt, queue)
@@ -417,7 +422,7 @@ module Flowline
           @in_flight.delete(attempt.token)
           @state.cancel(attempt.id)
         end
-        @warnings << "#{rest.size == 1 ? "a step" : "#{rest.size} steps"} did not stop when told to, and may still run"
+        @warnings << "#{rest.size == 1 ? "a step" : "#{rest.size} steps"} did not stop, and may still run"
       end
 
       # Sources are closed before other steps clean up.

@@ -114,3 +114,4 @@ module Flowline
 end
 
 require_relative "items/stream"
+require_relative "items/puller"
