@@ -11,19 +11,15 @@ module Flowline
         @messages = []
         @lock = Mutex.new
         @arrived = ConditionVariable.new
+        @waiting = false
       end
 
-      # Sends a message. In a signal handler, where no lock may be taken, a thread does it.
+      # Sends a message. The coordinator is woken only if it waits: it says so before it looks for messages a last time.
       # @param message [Object]
       # @return [self]
       def <<(message)
-        @lock.synchronize do
-          @messages << message
-          @arrived.signal
-        end
-        self
-      rescue ThreadError
-        Thread.new { self << message }
+        @messages.push(message)
+        wake if @waiting
         self
       end
 
@@ -44,7 +40,21 @@ module Flowline
       def wait(seconds = nil)
         return unless @messages.empty?
 
-        @lock.synchronize { @arrived.wait(@lock, seconds) if @messages.empty? }
+        @lock.synchronize do
+          @waiting = true
+          @arrived.wait(@lock, seconds) if @messages.empty?
+        ensure
+          @waiting = false
+        end
+      end
+
+      private
+
+      # In a signal handler no lock may be taken, so a thread does it.
+      def wake
+        @lock.synchronize { @arrived.signal }
+      rescue ThreadError
+        Thread.new { wake }
       end
     end
   end

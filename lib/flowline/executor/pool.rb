@@ -73,19 +73,9 @@ module Flowline
 
       # Calls an attempt in this thread.
       # @param attempt [Execution::Attempt]
-      # @param section [Section] where it may be interrupted
       # @return [Execution::Outcome, nil] nil: it was abandoned meanwhile
-      def perform(attempt, section = Section.new)
-        @calls[attempt.token] = section
-        section.call(attempt.token) { attempt.call(self) }
-      rescue Section::Stopped
-        attempt.outcome(:interrupted)
-      rescue ScriptError, SystemStackError, NoMemoryError => e
-        attempt.outcome(:failed, error: e, fatal: e)
-      rescue Exception => e # rubocop:disable Lint/RescueException -- the coordinator raises it
-        attempt.outcome(:interrupted, fatal: e)
-      ensure
-        @calls.delete(attempt.token)
+      def perform(attempt)
+        Thread.handle_interrupt(Section::CLOSED) { perform_in(Section.new, attempt) }
       end
 
       # Sends the outcome that the block returns to the coordinator, or the news that the thread died in the block.
@@ -97,6 +87,21 @@ module Flowline
       ensure
         outcome = attempt.outcome(:died) unless returned
         @inbox << outcome if outcome
+      end
+
+      private
+
+      def perform_in(section, attempt)
+        @calls[attempt.token] = section
+        section.call(attempt.token) { attempt.call(self) }
+      rescue Section::Stopped
+        attempt.outcome(:interrupted)
+      rescue ScriptError, SystemStackError, NoMemoryError => e
+        attempt.outcome(:failed, error: e, fatal: e)
+      rescue Exception => e # rubocop:disable Lint/RescueException -- the coordinator raises it
+        attempt.outcome(:interrupted, fatal: e)
+      ensure
+        @calls.delete(attempt.token)
       end
     end
   end

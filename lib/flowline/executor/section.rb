@@ -3,7 +3,8 @@
 module Flowline
   module Executor
     # A stretch of user code that other threads may interrupt. An interruption that comes too late is dropped, so that it
-    # never hits what the thread does next.
+    # never hits what the thread does next. That needs a thread which defers {Stopped} outside of the section: one that
+    # was started within +Thread.handle_interrupt(CLOSED)+, or a stronger mask.
     # @api private
     class Section
       # What interrupts it. No +rescue => e+ catches it.
@@ -15,7 +16,9 @@ module Flowline
       CLOSED = { Stopped => :never }.freeze
       OPEN = { Stopped => :immediate }.freeze
 
-      def initialize
+      # @param open [Hash] what may interrupt the section, for +Thread.handle_interrupt+
+      def initialize(open = OPEN)
+        @open = open
         @lock = Mutex.new
         @name = nil
       end
@@ -27,13 +30,14 @@ module Flowline
       def call(name, &block)
         return yield if @name
 
-        Thread.handle_interrupt(CLOSED) do
+        begin
           @thread = Thread.current
           @stopped = false
           @name = name
-          Thread.handle_interrupt(OPEN, &block)
+          Thread.handle_interrupt(@open, &block)
         ensure
-          leave
+          @lock.synchronize { @name = nil }
+          drain if @stopped
         end
       end
 
@@ -52,11 +56,6 @@ module Flowline
       end
 
       private
-
-      def leave
-        @lock.synchronize { @name = nil }
-        drain if @stopped
-      end
 
       # Takes an interruption that has not arrived yet.
       def drain

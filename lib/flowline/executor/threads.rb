@@ -34,9 +34,9 @@ module Flowline
         super(inbox)
         @capacity = capacity
         @jobs = Queue.new
-        @workers = {}.compare_by_identity # By thread, the attempt that it calls.
+        @workers = []
         @lock = Mutex.new
-        @open = @started = 0
+        @started = 0
         @pid = ::Process.pid
       end
 
@@ -53,85 +53,78 @@ module Flowline
       # @param attempt [Execution::Attempt]
       # @return [Execution::Outcome, nil]
       def submit(attempt)
-        @lock.synchronize do
-          start_worker if @open >= @workers.size && @workers.size < capacity
-          @open += 1
-        end
+        @lock.synchronize { start_worker } if @jobs.num_waiting <= @jobs.size && @workers.size < capacity
         @jobs << attempt
         nil
       rescue ThreadError # There are no threads to be had, for example because the program is ending.
-        raise unless @workers.empty?
+        return perform(attempt) if @workers.empty?
 
-        perform(attempt)
+        @jobs << attempt
+        nil
       end
 
       # @param attempt [Execution::Attempt]
       # @param limit [Hash, nil]
       # @return [void]
       def abandon(attempt, limit = nil)
-        thread = @lock.synchronize { replace(attempt) } or return
-        Cache.give_up(thread)
+        worker = @lock.synchronize { replace(attempt) } or return
+        Cache.give_up(worker.thread)
         @inbox << attempt.abandoned(limit) if limit
-        thread.kill
+        worker.thread.kill
       end
 
       # @return [void]
       def shutdown
-        threads = @lock.synchronize { @workers.keys }
-        threads.size.times { @jobs << nil }
-        threads.each(&:join)
+        workers = @lock.synchronize { @workers.dup }
+        workers.size.times { @jobs << nil }
+        workers.each { |worker| worker.thread.join }
       end
 
       private
 
+      # A thread, where the user's code is in it, the attempt that it calls, and whether it was abandoned.
+      Worker = Struct.new(:thread, :section, :attempt, :abandoned)
+      private_constant :Worker
+
       def start_worker
-        thread = Thread.handle_interrupt(Section::NEVER) { Thread.new { @lock.synchronize { nil } || work } }
-        @workers[thread] = nil
-        thread.name = "flowline worker #{@started += 1}"
-        thread.report_on_exception = false
+        worker = Worker.new(nil, Section.new(OPEN))
+        worker.thread = Thread.handle_interrupt(Section::NEVER) { Thread.new { work(worker) } }
+        @workers << worker
+        worker.thread.name = "flowline worker #{@started += 1}"
+        worker.thread.report_on_exception = false
       end
 
-      # @return [Thread, nil] the one that called the attempt
+      # @return [Worker, nil] the one that called the attempt
       def replace(attempt)
-        thread = @workers.key(attempt) or return
-        @workers.delete(thread)
-        @open -= 1
+        worker = @workers.find { |candidate| attempt.equal?(candidate.attempt) } or return
+        worker.abandoned = true
+        @workers.delete(worker)
         start_worker unless @jobs.empty?
-        thread
+        worker
       end
 
-      def work
-        section = Section.new
-        while @workers.key?(Thread.current) && (attempt = @jobs.pop)
-          @lock.synchronize { @workers[Thread.current] = attempt }
-          call(attempt, section)
+      def work(worker)
+        while !worker.abandoned && (attempt = @jobs.pop)
+          @lock.synchronize { worker.attempt = attempt }
+          call(worker, attempt)
         end
       ensure
-        @lock.synchronize { @workers.delete(Thread.current) } if own_process?
+        leave(worker)
       end
 
-      def call(attempt, section)
-        outcome = Thread.handle_interrupt(OPEN) { perform(attempt, section) }
+      # Whether the attempt was abandoned is decided under the lock.
+      def call(worker, attempt)
+        outcome = perform_in(worker.section, attempt)
         returned = true
       ensure
-        leave_child(outcome) unless own_process?
+        leave_child(outcome) unless ::Process.pid == @pid
         outcome = attempt.outcome(:died) unless returned
-        @inbox << outcome if free? && outcome
+        @lock.synchronize { worker.attempt = nil }
+        @inbox << outcome if outcome && !worker.abandoned
       end
 
-      # @return [Boolean] whether this thread is still one of the workers, which is free now
-      def free?
-        @lock.synchronize do
-          next false unless @workers.key?(Thread.current)
-
-          @workers[Thread.current] = nil
-          @open -= 1
-          true
-        end
-      end
-
-      def own_process?
-        ::Process.pid == @pid
+      def leave(worker)
+        @lock.synchronize { @workers.delete(worker) } if ::Process.pid == @pid
       end
 
       # A step has forked, and its child returned from it: the run is its parent's.
