@@ -103,6 +103,26 @@ module Flowline
       @hidden ? @hidden.mask(text) : text
     end
 
+    # Dumps what other processes may know: the params that are not secret, and which run it is.
+    # @return [Array] what {#marshal_load} takes
+    # @api private
+    def marshal_dump
+      [@pipeline_name, public_params.select { |_, value| Error::Portable.dumps?(value) }, @started_at, run_id]
+    end
+
+    # @param facts [Array]
+    # @return [void]
+    # @api private
+    def marshal_load(facts)
+      @pipeline_name, @params, @started_at, run_id = facts
+      @values = @params
+      @secrets = {}
+      @hidden = nil
+      @run_id = [run_id]
+      @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC) - (Time.now - @started_at)
+      freeze
+    end
+
     # @return [String] without values
     def inspect
       "#<#{self.class} run_id=#{run_id} keys=#{@values.keys.inspect}>"

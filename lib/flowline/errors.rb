@@ -7,6 +7,31 @@ module Flowline
     # @return [Result, nil] how the run ended, partial results included, where +run!+ raised the error
     attr_accessor :result
 
+    # Dumps the error as data: what it holds, as far as that can be marshalled, and exceptions as {Portable} ones. The
+    # {#result} stays behind. (Ruby 3.1 does not find +marshal_load+ of exceptions.)
+    # @return [String] what {._load} takes
+    # @api private
+    def _dump(_level)
+      held = instance_variables.to_h { |name| [name, instance_variable_get(name)] }
+      held.delete(:@result)
+      held.transform_values! { |value| Exception === value ? Portable.new(value) : value }
+      own = Error.cause_of(self)
+      own = own && instance_variables.none? { |name| own.equal?(instance_variable_get(name)) } ? Portable.new(own) : nil
+      Marshal.dump([message, backtrace, held.select { |_, value| Portable.dumps?(value) }, own])
+    end
+
+    # @param bytes [String]
+    # @return [Error]
+    # @api private
+    def self._load(bytes)
+      allocate.tap { |error| error.send(:restore, *Marshal.load(bytes)) } # rubocop:disable Security/MarshalLoad -- within Marshal.load
+    end
+    # @return [Exception, nil] the exception that was being handled when this one was raised
+    # @api private
+    def self.cause_of(error)
+      ::Exception.instance_method(:cause).bind_call(error)
+    end
+
     # Raises the error as if the user's own line had raised it: our frames are left out.
     # @api private
     def self.raise_at_caller(error)
@@ -45,8 +70,25 @@ module Flowline
       text = text.encoding == Encoding::BINARY ? String.new(text, encoding: "UTF-8") : text.encode("UTF-8", invalid: :replace, undef: :replace)
       text.scrub
     end
+
+    private
+
+    def restore(message, backtrace, held, own)
+      ::Exception.instance_method(:initialize).bind_call(self, message)
+      held.each { |name, value| instance_variable_set(name, Portable === value ? value.exception : value) }
+      caused_by(own.exception) if own
+      set_backtrace(backtrace) if backtrace
+    end
+
+    # Ruby sets the cause only of what is raised.
+    def caused_by(error)
+      raise self, cause: error
+    rescue Error => e
+      raise unless e.equal?(self)
+    end
   end
 end
 
+require_relative "errors/portable"
 require_relative "errors/definition"
 require_relative "errors/run"

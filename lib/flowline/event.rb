@@ -32,5 +32,21 @@ module Flowline
       @result = result
       freeze
     end
+
+    # An event that was marshalled has its steps without their callables.
+    # @return [Array] what {#marshal_load} takes
+    # @api private
+    def marshal_dump
+      [name, time, context, steps, step, Retry === result ? result.to_h.merge(error: Error::Portable.new(result.error)) : result]
+    end
+
+    # @param facts [Array]
+    # @return [void]
+    # @api private
+    def marshal_load(facts)
+      @name, @time, @context, @steps, @step, result = facts
+      @result = Hash === result ? Retry.new(*result.merge(error: result[:error].exception).values_at(*Retry.members)) : result
+      freeze
+    end
   end
 end

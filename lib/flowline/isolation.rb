@@ -26,11 +26,6 @@ module Flowline
       end
     end
 
-    # An exception that cannot come over as it is.
-    class RemoteError < StandardError
-      include Error::Plain
-    end
-
     # Held while a child is forked.
     FORKING = Mutex.new
     # The ends of pipes that children hang on. A child closes those of others.
@@ -131,11 +126,11 @@ module Flowline
         when :err then $stderr.write(*facts)
         when :flush then $stdout.flush
         when :value then return [kind, *facts]
-        else return [kind, Portable.restore(*facts)]
+        else return [kind, facts.first.exception]
         end
       end
     rescue TypeError, ArgumentError, NameError => e
-      [:error, Portable.restore("the step's answer cannot be read: #{e.message}")]
+      [:error, Error::Remote.new("the step's answer cannot be read: #{e.message}")]
     end
 
     # What the child has started may hold its end of the pipe for long: what is there when the child is gone is all.
@@ -191,5 +186,4 @@ module Flowline
 end
 
 # Before there are children, each of which would have to load them.
-require_relative "isolation/portable"
 require_relative "isolation/child"

@@ -1,10 +1,15 @@
 # frozen_string_literal: true
 
 require_relative "step_result"
+require_relative "result/live"
 
 module Flowline
   # How a run ended. Partial results always survive: steps that succeeded keep their outputs.
+  #
+  # It can be marshalled, and read in another process. Outputs that cannot be marshalled stay behind, with a warning.
   class Result
+    autoload :Snapshot, "#{__dir__}/result/snapshot"
+
     # @return [Symbol] +:succeeded :failed :timed_out :cancelled+
     attr_reader :status
     # @return [Error, nil] why the run did not succeed: the {StepError} of the step that failed first
@@ -12,22 +17,37 @@ module Flowline
     # @return [Float] seconds
     attr_reader :duration
 
+    # @param record [Live]
+    # @param error [Error, nil] of the run itself
+    # @param warnings [Array<String>]
     # @api private
-    def initialize(dag:, run:, context:, outputs:, errors:, error:, warnings:)
-      @dag = dag
-      @run = run
-      @context = context
-      @outputs = outputs
-      @errors = errors
+    def initialize(record, error, warnings)
+      @record = record
       @warnings = warnings
-      @status = error ? settled(run.status, error) : run.status
-      @error = (errors[run.failures.first] if @status == :failed && error.is_a?(CancelledError)) || error || errors[run.failures.first]
-      @duration = run.elapsed
+      @status = error ? settled(record.status, error) : record.status
+      @error = (record.first_error if @status == :failed && error.is_a?(CancelledError)) || error || record.first_error
+      @duration = record.elapsed
     end
 
     # @return [Array<String>] what went wrong without failing anything
     def warnings
-      @warnings.map { |warning| @context.mask(warning) }
+      @warnings.map { |warning| @record.context.mask(warning) }
+    end
+
+    # @return [Array] what {#marshal_load} takes
+    # @api private
+    def marshal_dump
+      unsent = []
+      record = Snapshot.new(@record, unsent)
+      warnings = self.warnings + unsent.map { |name| "the output of step #{Name.show(name)} cannot be marshalled, and stayed behind" }
+      [record, status, error, duration, warnings]
+    end
+
+    # @param facts [Array]
+    # @return [void]
+    # @api private
+    def marshal_load(facts)
+      @record, @status, @error, @duration, @warnings = facts
     end
 
     # @return [Boolean] whether every step that matters ended well
@@ -42,39 +62,34 @@ module Flowline
 
     # @return [String] unique among all runs
     def run_id
-      @context.run_id
+      @record.context.run_id
     end
 
     # @param name [Symbol, String] a step or a nested pipeline
     # @return [StepResult, nil] +nil+ if there is no such step
     def [](name)
       name = Name.of(name)
-      id = @dag.index[name]
-      return at(id) if id
-
-      StepResult.of_group(name, @dag.ends(name).map { |leaf| self[leaf] }, @dag.output(name, @outputs)) if @dag.groups.key?(name)
+      id = @record.id(name)
+      id ? at(id) : @record.group(name)
     end
 
-    # @param id [Integer] where the step stands
+    # @param id [Integer] the step
     # @return [StepResult]
     # @api private
     def at(id)
-      status, reason, attempts, started, duration = @run.step(id)
-      StepResult.class_for(status).new(name: @dag.steps[id].name, status: status, output: @outputs[id], error: @errors[id],
-                                       context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
+      @record.at(id)
     end
 
-    # @param id [Integer] where the step stands
-    # @return [Array(Symbol, Symbol), nil] the status and the reason of a step that was not called and has nothing else to tell
+    # @param id [Integer] the step
+    # @return [Array(Symbol, Symbol), nil] status and reason of a step that was not called and says nothing more
     # @api private
     def uncalled(id)
-      status, reason, attempts = @run.step(id)
-      [status, reason] if attempts.zero? && @errors[id].nil?
+      @record.uncalled(id)
     end
 
     # @return [Array<StepResult>] in definition order
     def steps
-      Array.new(@dag.size) { |id| at(id) }
+      Array.new(@record.size) { |id| at(id) }
     end
 
     # @return [Symbol, nil] the step that failed first
@@ -84,18 +99,18 @@ module Flowline
 
     # @return [Array<Symbol>] the steps that failed, in that order; optional ones are in {#warnings}
     def failed_steps
-      @run.failures.map { |id| @dag.steps[id].name }
+      @record.failures.map { |id| @record.name(id) }
     end
 
     # @return [Hash{Symbol => Object}] the outputs there are, by step
     def outputs
-      @dag.steps.each_with_index.filter_map { |step, id| [step.name, @outputs[id]] if StepResult::WITH_OUTPUT.include?(@run.step(id).first) }.to_h
+      @record.outputs
     end
 
     # @return [Hash{Symbol => Object}] what there is to tell, without outputs
     def to_h
-      { pipeline: @context.pipeline_name, run_id: run_id, status: status, started_at: @context.started_at, duration: duration,
-        error: StepResult.describe(error, @context), warnings: warnings, steps: steps.map(&:to_h) }
+      { pipeline: @record.context.pipeline_name, run_id: run_id, status: status, started_at: @record.context.started_at, duration: duration,
+        error: StepResult.describe(error, @record.context), warnings: warnings, steps: steps.map(&:to_h) }
     end
 
     # @return [String] {#to_h} as JSON; times are ISO 8601
@@ -110,7 +125,7 @@ module Flowline
     # @return [String]
     def inspect
       failed = " (#{failed_steps.map { |name| Name.show(name) }.join(", ")})" if failed_step
-      "#<#{self.class} #{status}#{failed} #{@dag.size} steps #{format("%.3f", duration)} s>"
+      "#<#{self.class} #{status}#{failed} #{@record.size} steps #{format("%.3f", duration)} s>"
     end
     alias to_s inspect
 

@@ -121,6 +121,21 @@ module Flowline
       end
     end
 
+    # Dumps what other processes may know of it: everything but its callable, and options that are callables.
+    # @return [Array] what {#marshal_load} takes
+    # @api private
+    def marshal_dump
+      [name, depends_on, labels, options.select { |_, value| Error::Portable.dumps?(value) }, group, place]
+    end
+
+    # @param facts [Array]
+    # @return [void]
+    # @api private
+    def marshal_load(facts)
+      @name, @depends_on, @labels, @options, @group, @place = facts
+      freeze
+    end
+
     # @return [String]
     def inspect
       "#<#{self.class} #{Name.show(name)}#{" depends_on #{depends_on.map { |d| Name.show(d) }.join(", ")}" unless depends_on.empty?}>"

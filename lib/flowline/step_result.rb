@@ -66,6 +66,12 @@ module Flowline
       (@context.started_at + @started).round(6) if @started
     end
 
+    # @return [StepResult] the same without its output, which cannot be marshalled
+    # @api private
+    def without_output
+      dup.tap { |copy| copy.instance_variable_set(:@output, nil) }
+    end
+
     # @return [Array<ItemError>] the items that failed, of a step with +on_item_error: :collect+
     def item_errors
       Array === output ? output.grep(ItemError) : []

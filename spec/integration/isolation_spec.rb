@@ -99,7 +99,7 @@ RSpec.describe "Steps in a process of their own" do
   it "fail in words if the exception cannot leave the process" do
     odd = Class.new(StandardError) { def initialize(io) = (@io = io) && super("holds an IO") }
     result = isolated { raise odd, $stdin }
-    expect(result.error.cause).to be_a(Flowline::Isolation::RemoteError)
+    expect(result.error.cause).to be_a(Flowline::Error::Remote)
     expect(result.error.message).to include("holds an IO")
     expect(isolated { -> {} }.error.message).to include("its output cannot leave its process")
   end

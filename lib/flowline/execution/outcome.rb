@@ -22,13 +22,13 @@ module Flowline
 
       # @return [Array] what {#marshal_load} takes
       def marshal_dump
-        to_a.map { |value| Exception === value ? Portable.new(value) : value }
+        to_a.map { |value| Exception === value ? Error::Portable.new(value) : value }
       end
 
       # @param values [Array]
       # @return [void]
       def marshal_load(values)
-        members.zip(values) { |name, value| self[name] = Portable === value ? value.exception : value }
+        members.zip(values) { |name, value| self[name] = Error::Portable === value ? value.exception : value }
       end
     end
   end

@@ -152,7 +152,7 @@ module Flowline
 
       # @return [Result] how the run stands
       def result
-        Result.new(dag: @dag, run: @run, context: @context, outputs: @outputs, errors: @errors, error: error, warnings: @warnings)
+        Result.new(Result::Live.new(@dag, @run, @context, @outputs, @errors), error, @warnings)
       end
 
       private

@@ -113,25 +113,34 @@ module Flowline
       rescue Exception => e # rubocop:disable Lint/RescueException -- the parent gets to know
         exit!(SystemExit === e ? e.status : 1) unless own?
 
-        tell(:error, *(returned ? ["its output cannot leave its process: #{Error.words(e)}; return data, or the path of a file"] : portable(e)))
+        tell(:error, Error::Portable.new(returned ? unsent(e) : answer(e)))
       ensure
-        tell(:error, "it left its block by return, break or throw; use `next`") if own? && !returned && e.nil?
+        tell(:error, Error::Portable.new(remote("it left its block by return, break or throw; use `next`"))) if own? && !returned && e.nil?
+      end
+
+      def unsent(error)
+        remote("its output cannot leave its process: #{Error.words(error)}; return data, or the path of a file")
       end
 
       def own?
         Process.pid == @own
       end
 
-      # What the exception means for the step and not just for its process.
-      def portable(error)
+      # @return [Exception] what an exception means for the step and not only for its process
+      def answer(error)
         flush_opened(quietly: true)
-        return ["the step's process was killed by #{error.message}"] if Killed === error
+        return remote("the step's process was killed by #{error.message}") if Killed === error
+        return error unless @contain
 
-        if @contain
-          return ["the step called exit", error.backtrace] if SystemExit === error
-          return [Error.account(error), error.backtrace] if SignalException === error || NoMemoryError === error
+        case error
+        when SystemExit then remote("the step called exit", error.backtrace)
+        when SignalException, NoMemoryError then remote(Error.account(error), error.backtrace)
+        else error
         end
-        Portable.of(error)
+      end
+
+      def remote(words, backtrace = [])
+        Error::Remote.new(words).tap { |error| error.set_backtrace(backtrace) }
       end
 
       # @return [Array<Integer>] those that are open

@@ -1,0 +1,80 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Error
+    # An exception that came from another process and could not be brought over as it is.
+    class Remote < StandardError
+      include Error::Plain
+    end
+
+    # An exception as data that can always be marshalled: the exception itself if it can be dumped, at least without what it
+    # holds, otherwise what it says.
+    # @api private
+    class Portable
+      # @param error [Exception]
+      def initialize(error)
+        @words = Error.account(error)
+        @backtrace = error.backtrace
+        @bytes = dump(error)
+        @cause = Portable.new(error.cause) if error.cause
+      end
+
+      # @return [Exception] its class may be one that only the other process has loaded
+      def exception
+        restored || remote(@words, @backtrace, @cause&.exception)
+      end
+
+      # @param value [Object]
+      # @return [Boolean] whether it can be marshalled
+      def self.dumps?(value)
+        Marshal.dump(value)
+        true
+      rescue StandardError
+        false
+      end
+
+      private
+
+      def restored
+        error = Marshal.load(@bytes) if @bytes # rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
+        error && @cause && Error.cause_of(error).nil? ? with_cause(error) : error
+      rescue StandardError
+        nil
+      end
+
+      # Ruby's own exceptions leave their cause behind when they are marshalled.
+      def with_cause(error)
+        backtrace = error.backtrace
+        begin
+          raise error, cause: @cause.exception
+        rescue Exception => e # rubocop:disable Lint/RescueException -- it is what was raised just now
+          e.set_backtrace(backtrace) if backtrace
+          e
+        end
+      end
+
+      def remote(words, backtrace, cause)
+        raise Remote, words, backtrace || [], cause: cause
+      rescue Remote => e
+        e
+      end
+
+      # @return [String, nil] nil: it cannot be dumped
+      def dump(error)
+        Marshal.dump(error)
+      rescue StandardError
+        pared = pare(error)
+        Marshal.dump(pared) if pared
+      end
+
+      # @return [Exception, nil] the same without its variables that cannot be dumped, if it says the same
+      def pare(error)
+        pared = error.dup # Without what it was extended with.
+        pared.instance_variables.each { |name| pared.remove_instance_variable(name) unless Portable.dumps?(pared.instance_variable_get(name)) }
+        pared if Error.words(pared) == Error.words(error) && Portable.dumps?(pared)
+      rescue StandardError
+        nil
+      end
+    end
+  end
+end

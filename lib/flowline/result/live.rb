@@ -1,0 +1,93 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Result
+    # What a result says of the steps of a run of this process. Step results are made when they are read.
+    # @api private
+    class Live
+      # @return [Context]
+      attr_reader :context
+      # @return [Integer] the number of steps
+      attr_reader :size
+
+      # @param dag [DAG]
+      # @param run [Native::Run]
+      # @param context [Context]
+      # @param outputs [Array<Object>] by step
+      # @param errors [Hash{Integer => StepError}] by step
+      def initialize(dag, run, context, outputs, errors)
+        @dag = dag
+        @run = run
+        @context = context
+        @outputs = outputs
+        @errors = errors
+        @size = dag.size
+      end
+
+      # @return [Symbol] how the run stands
+      def status
+        @run.status
+      end
+
+      # @return [Float] seconds
+      def elapsed
+        @run.elapsed
+      end
+
+      # @return [Array<Integer>] the steps that failed, in this order
+      def failures
+        @run.failures
+      end
+
+      # @return [StepError, nil] of the step that failed first
+      def first_error
+        @errors[@run.failures.first]
+      end
+
+      # @param name [Symbol]
+      # @return [Integer, nil] the step
+      def id(name)
+        @dag.index[name]
+      end
+
+      # @param id [Integer]
+      # @return [Symbol]
+      def name(id)
+        @dag.steps[id].name
+      end
+
+      # @param id [Integer]
+      # @return [StepResult]
+      def at(id)
+        status, reason, attempts, started, duration = @run.step(id)
+        StepResult.class_for(status).new(name: name(id), status: status, output: @outputs[id], error: @errors[id],
+                                         context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
+      end
+
+      # @param id [Integer]
+      # @return [Array(Symbol, Symbol), nil] status and reason of a step that was not called and says nothing more
+      def uncalled(id)
+        status, reason, attempts = @run.step(id)
+        [status, reason] if attempts.zero? && @errors[id].nil?
+      end
+
+      # @return [Hash{Symbol => Object}] the outputs there are
+      def outputs
+        @dag.steps.each_with_index.filter_map { |step, id| [step.name, @outputs[id]] if StepResult::WITH_OUTPUT.include?(@run.step(id).first) }.to_h
+      end
+
+      # @param name [Symbol]
+      # @return [StepResult, nil] of a nested pipeline
+      def group(name)
+        return unless @dag.groups.key?(name)
+
+        StepResult.of_group(name, @dag.ends(name).map { |leaf| at(id(leaf)) }, @dag.output(name, @outputs))
+      end
+
+      # @return [Array<Symbol>] the nested pipelines
+      def groups
+        @dag.groups.keys
+      end
+    end
+  end
+end
