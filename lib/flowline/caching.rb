@@ -70,7 +70,7 @@ module Flowline
       key = key(id, outputs, context, item) if caches?(id)
       return yield(false, nil, nil) unless key
 
-      found, output = read(id, key)
+      found, output = @limits.within_run { read(id, key) }
       return yield(true, output, nil) if found
 
       @limits.within_run do

@@ -18,6 +18,10 @@ module Flowline
     #   as well. An exception that is no failure of a step leads to level 2, another one to level 3.
     # @api private
     class Coordinator
+      # The outcomes that are no failure of a step and stop the run.
+      STOPPING = %i[interrupted died].freeze
+      private_constant :STOPPING
+
       # @return [Result] how the run ended
       attr_reader :result
       # @return [Plan, nil] for a run that resumes another, or is a dry run
@@ -280,7 +284,7 @@ module Flowline
       end
 
       def open_items(id)
-        @state.notify(:step_started, @dag.steps[id])
+        @state.start(id)
         @environment.check_input(id)
         mapped = @works[id] = MappedStep.new(id, @state, @environment, @recording, method(:puller))
         # There is a limit in any case: a pool may take all that it is given before it calls any of it.
@@ -318,13 +322,16 @@ module Flowline
         mapped.source_failed(e)
       end
 
-      # Applies an outcome, and raises what ends the run, if that is what the outcome brings.
+      # Records an outcome, applies it, and raises what ends the run, if that is what the outcome brings. From the moment when
+      # it is recorded the attempt is not in flight any more, so that it is not applied twice.
       def settle(outcome)
         attempt = @in_flight[outcome.token] or return
-        @warnings.concat(outcome.warnings - @warnings) if outcome.warnings
-        stop_for(outcome) if %i[interrupted died].include?(outcome.status)
-        outcome.status == :opened ? open_or_fail(attempt.id) : @works[attempt.id].settle(attempt, outcome)
+        work = @works[attempt.id]
+        work.record(attempt, outcome)
         @in_flight.delete(outcome.token)
+        @warnings.concat(outcome.warnings - @warnings) if outcome.warnings
+        stop_for(outcome) if STOPPING.include?(outcome.status)
+        outcome.status == :opened ? open_or_fail(attempt.id) : work.settle(attempt, outcome)
         close_sources if @run.stopped?
         raise outcome.fatal if outcome.fatal
 
@@ -346,7 +353,7 @@ module Flowline
       end
 
       def begin_call(attempt)
-        @state.notify(:step_started, attempt.step) if attempt.first?
+        @state.start(attempt.id) if attempt.first?
         @run.begin(attempt.id) if @in_flight.key?(attempt.token) && !@state.ended?(attempt.id)
       end
 

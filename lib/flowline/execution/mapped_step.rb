@@ -88,12 +88,23 @@ module Flowline
         nil
       end
 
+      # Records the output of an item, before anything else learns of it.
+      # @param attempt [Attempt] for the item
+      # @param outcome [Outcome]
+      # @return [void]
+      # @raise [StoreError]
+      def record(attempt, outcome)
+        return unless outcome.status == :succeeded && @recording.records?(@step) && (digest = @items.digest(attempt.index))
+
+        @recording.complete_item(@id, @step, attempt.index, digest, outcome.output)
+      end
+
       # @param attempt [Attempt] for an item
       # @param outcome [Outcome]
       # @return [void]
       def settle(attempt, outcome)
         case outcome.status
-        when :succeeded then complete(attempt, outcome)
+        when :succeeded then put(attempt.index, outcome.output, first: attempt.number == 1, called: true)
         when :cached then put(attempt.index, outcome.output, first: attempt.number == 1, called: false)
         when :retry then @failure ? fail(attempt, outcome) : try_again(attempt, outcome)
         when :failed, :timed_out then fail(attempt, outcome)
@@ -111,14 +122,6 @@ module Flowline
       end
 
       private
-
-      def complete(attempt, outcome)
-        index = attempt.index
-        if @recording.records?(@step) && (digest = @items.digest(index))
-          @recording.complete_item(@id, @step, index, digest, outcome.output)
-        end
-        put(index, outcome.output, first: attempt.number == 1, called: true)
-      end
 
       def put(index, output, first:, called:)
         @items.put(index, output)
@@ -174,6 +177,7 @@ module Flowline
         results = @items.results
         warn_of_collected(results) if @step.options[:on_item_error] == :collect
         @environment.check_output(@id, results)
+        @state.record(@id, results)
         @state.succeed(@id, results)
       rescue ::TypeError => e # Of a type hint.
         @state.fail(@id, @state.step_error(@id, e), :failed)

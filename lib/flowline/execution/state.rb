@@ -5,8 +5,8 @@ module Flowline
     # The state of one run, and every way in which it changes: in the core, in the outputs and errors, in what is recorded,
     # and in what observers are notified of, in this order. The {Coordinator} alone calls it.
     #
-    # Every method may be interrupted by an exception from outside and called again for the same outcome: what was done
-    # is not done twice.
+    # Every method may be interrupted by an exception from outside. Notifications that were cut short are made when the run is
+    # closed; none is made twice.
     # @api private
     class State
       # @return [Native::Run]
@@ -34,6 +34,7 @@ module Flowline
         @warnings = warnings
         @errors = {}
         @notified = {}
+        @started = {}
       end
 
       # @return [Boolean] whether the step has ended
@@ -46,17 +47,32 @@ module Flowline
         @run.ended == @dag.size
       end
 
-      # The step's callable returned.
+      # The step's callable is about to be called.
       # @return [void]
-      # @raise [StoreError] it could not be recorded
+      # @raise [HookError] a before_step hook raised
+      def start(id)
+        return if @started[id]
+
+        @started[id] = true
+        @notifier.notify(:step_started, @dag.steps[id])
+      end
+
+      # Records the output of a step whose callable returned.
+      # @return [void]
+      # @raise [StoreError]
+      def record(id, output)
+        return if !@recording.stored? || ended?(id)
+
+        _, _, attempts, *times = @run.step(id)
+        @recording.complete(id, @dag.steps[id], [attempts + 1, *times], output)
+      end
+
+      # The step's callable returned, and its output is recorded.
+      # @return [void]
       def succeed(id, output)
         return if ended?(id)
 
         @outputs[id] = output
-        if @recording.stored?
-          _, _, attempts, *times = @run.step(id)
-          @recording.complete(id, @dag.steps[id], [attempts + 1, *times], output)
-        end
         report(id, :succeeded)
       end
 

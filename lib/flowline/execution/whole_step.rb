@@ -18,6 +18,14 @@ module Flowline
         [@state.run.step(@id)[2] + 1]
       end
 
+      # Records an outcome, before anything else learns of it.
+      # @param outcome [Outcome] of an attempt
+      # @return [void]
+      # @raise [StoreError]
+      def record(_attempt, outcome)
+        @state.record(@id, outcome.output) if outcome.status == :succeeded
+      end
+
       # @param outcome [Outcome] of an attempt
       # @return [void]
       def settle(_attempt, outcome)

@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+require_relative "../contracts/executor"
+
+RSpec.describe Flowline::Execution::Middleware do
+  # Notes what happens around each attempt.
+  class Noted
+    def initialize(log, name = nil) = (@log, @name = log, name)
+
+    def call(attempt)
+      @log << [:before, @name, attempt.step.name, attempt.number, attempt.index].compact
+      yield
+      @log << [:after, @name, attempt.output].compact
+      :no_matter
+    end
+  end
+
+  let(:log) { [] }
+  let(:configuration) { Flowline::Configuration.new }
+
+  before { allow(Flowline).to receive(:config).and_return(configuration) }
+
+  def use(...)
+    configuration.middleware.use(...)
+  end
+
+  %i[sequential parallel].each do |executor|
+    it "is called around every attempt, the first entry outermost, under :#{executor}" do
+      use(Noted.new(log, :outer))
+      use(Noted.new(log, :inner))
+      tries = 0
+      result = run(executor: executor, max_threads: 1) do
+        step(:a, retries: 1) { (tries += 1) == 1 ? raise(IOError) : :output }
+        step(:rows, depends_on: :a) { |_| [:x] }
+        step(:map, each: :rows) { |item| [item] }
+      end
+      expect(result.outputs).to eq(a: :output, rows: [:x], map: [[:x]])
+      expect(log).to eq([[:before, :outer, :a, 1], [:before, :inner, :a, 1],
+                         [:before, :outer, :a, 2], [:before, :inner, :a, 2], %i[after inner output], %i[after outer output],
+                         [:before, :outer, :rows, 1], [:before, :inner, :rows, 1], [:after, :inner, [:x]], [:after, :outer, [:x]],
+                         [:before, :outer, :map, 1, 0], [:before, :inner, :map, 1, 0], [:after, :inner, [:x]], [:after, :outer, [:x]]])
+    end
+  end
+
+  it "is not called for what is cached, skipped or restored" do
+    use(Noted.new(log))
+    pipeline = Flowline.define(cache: Flowline::Cache::Memory.new) do
+      step(:cached, cache: true) { 1 }
+      step(:skipped, when: ->(_) { false }) { 2 }
+    end
+    2.times { pipeline.run! }
+    expect(log.map(&:first)).to eq(%i[before after])
+  end
+
+  it "is called in the process that calls the step" do
+    use(->(_attempt, &inner) { (ENV["FLOWLINE_MIDDLEWARE"] = Process.pid.to_s) && inner.call })
+    pids = run(executor: :process) { step(:a) { [ENV.fetch("FLOWLINE_MIDDLEWARE", nil), Process.pid.to_s] } }[:a].output
+    expect(pids.uniq.size).to eq(1)
+    expect(pids.first).not_to eq(Process.pid.to_s)
+    isolated = run { step(:a, isolate: :process) { [ENV.fetch("FLOWLINE_MIDDLEWARE", nil), Process.pid.to_s] } }[:a].output
+    expect(isolated.uniq.size).to eq(1)
+  ensure
+    ENV.delete("FLOWLINE_MIDDLEWARE")
+  end
+
+  it "fails the attempt by what it raises, which is then retried" do
+    raised = 0
+    use(->(_attempt, &inner) { (raised += 1) == 1 ? raise(IOError, "no connection") : inner.call })
+    expect(run { step(:a, retries: 1) { 1 } }[:a]).to have_attributes(status: :succeeded, attempts: 2)
+    raised = 0
+    expect(run { step(:a) { 1 } }.error.original).to be_an(IOError)
+  end
+
+  it "must yield" do
+    use(->(_attempt) {})
+    result = run { step(:a) { 1 } }
+    expect(result.error.message).to match(/middleware Proc did not yield, so that the step was not called/)
+  end
+
+  it "may be asked, shortened and put in front" do
+    first, second = Noted.new(log), ->(_attempt, &inner) { inner.call }
+    configuration.middleware.use(second).prepend(first)
+    expect(configuration.middleware.to_a).to eq([first, second])
+    configuration.middleware.delete(Noted)
+    expect(configuration.middleware.to_a).to eq([second])
+    expect(configuration.middleware.delete(second)).to be_empty
+    expect { use(3) }.to raise_error(ArgumentError, "middleware: Integer has no `call`; give an object with call(attempt) that yields")
+  end
+
+  it "is within the time limit of the step" do
+    use(->(_attempt) { sleep })
+    expect(run { step(:a, timeout: 0.05) { 1 } }[:a].status).to eq(:timed_out)
+  end
+
+  it "gives back the connections of worker threads, once Active Record is loaded" do
+    handler = Class.new { define_method(:clear_active_connections!) { (@cleared ||= []) << Thread.current } && attr_reader(:cleared) }.new
+    stub_const("ActiveRecord::Base", Class.new { define_singleton_method(:connection_handler) { handler } })
+    threads = run(executor: :parallel) { 2.times { |i| step(:"s#{i}") { Thread.current } } }.outputs.values
+    expect(handler.cleared).to match_array(threads)
+    run(executor: :sequential) { step(:a) { 1 } }
+    expect(handler.cleared.size).to eq(2)
+  end
+end
