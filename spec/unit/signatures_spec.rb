@@ -76,7 +76,7 @@ module Signatures
     end
   end
 
-  # What is public, by YARD and by the loaded classes.
+  # The public API according to YARD and to the loaded classes.
   module Public
     module_function
 
@@ -138,7 +138,7 @@ module Signatures
 
     def walk(declarations, path, found)
       declarations.each do |declaration|
-        next unless declaration.respond_to?(:members) && declaration.class.name.match?(/::(Class|Module)\z/)
+        next unless declaration.respond_to?(:members) && declaration.class.name.match?(/::(Class|Module|Interface)\z/)
 
         inside = [*path, declaration.name.to_s.delete_prefix("::")]
         declaration.members.each do |member|
@@ -247,11 +247,21 @@ RSpec.describe "signatures in sig/" do
     expect(unknown).to be_empty
   end
 
+  it "declare every method of a store" do
+    declared = namespaces.fetch("Flowline::Store::_Protocol").method_names
+    expect(declared).to match_array(Flowline::Store::SQLite.public_instance_methods(false).map { |name| "##{name}" } - ["#inspect"])
+  end
+
   context "with the rbs gem" do
     let(:shapes) { Signatures.shapes || skip("needs rbs") }
 
+    # The interface of stores, as the methods of the store that implements it; the others belong to users.
+    def implemented(shapes)
+      shapes.transform_keys { |key| key.sub("Store::_Protocol", "Store::SQLite") }.reject { |key, _| key.match?(/::_/) }
+    end
+
     it "have the parameters of their methods" do
-      differences = shapes.flat_map do |key, overloads|
+      differences = implemented(shapes).flat_map do |key, overloads|
         overloads.filter_map do |overload|
           wrong = Signatures.difference(overload, Signatures.method(key).parameters)
           "#{key}: #{wrong}" if wrong
