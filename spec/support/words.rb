@@ -11,7 +11,7 @@ module Words
   ROOT = File.expand_path("../..", __dir__)
 
   # The folders and files that are checked. Every folder with text for people belongs here.
-  CHECKED = %w[README.md CHANGELOG.md docs examples sig rakelib/gem.rake spec/packaging_spec.rb spec/support/words.rb
+  CHECKED = %w[README.md CHANGELOG.md docs examples sig .github flowline.gemspec rakelib/gem.rake spec/packaging_spec.rb spec/support/words.rb
                spec/unit/words_spec.rb spec/unit/signatures_spec.rb].freeze
   # Those of them that are not checked yet.
   LATER = %w[docs/architecture.md].freeze
