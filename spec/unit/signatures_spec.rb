@@ -175,10 +175,12 @@ module Signatures
 
   # @return [Hash{String => Array<Hash>}, nil] by method, its overloads; nil without rbs
   def shapes
-    output, status = ruby("-e", SHAPES, *FILES)
-    return if status.exitstatus == 3
+    return @shapes if defined?(@shapes)
 
-    status.success? ? JSON.parse(output, symbolize_names: true).transform_keys(&:to_s) : raise(output)
+    output, status = ruby("-e", SHAPES, *FILES)
+    raise output unless status.success? || status.exitstatus == 3
+
+    @shapes = (JSON.parse(output, symbolize_names: true).transform_keys(&:to_s) if status.success?)
   end
 
   # @return [String, nil] how a signature differs from its method
