@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
-# One pipeline used twice within another: two shops send their orders, each is cleaned by the same steps.
+# Nests one pipeline twice: two shops send orders, and the same steps clean each shop's orders.
 #
 #   flowline run examples/nested_pipelines.rb
 #   flowline visualize examples/nested_pipelines.rb
 
 require "flowline"
 
-# A pipeline like any other: it can be run and tested alone, with CLEAN.run(input: orders).
+# It can also be run and tested alone: CLEAN.run(input: orders).
 CLEAN = Flowline.define do
   step :normalise do |orders|
     orders.map { |order| { id: order[:id].to_s.upcase, cents: (Float(order[:total]) * 100).round } }
@@ -23,7 +23,7 @@ ORDERS = Flowline.define(name: "orders") do
 
   step(:fetch_porto) { [{ id: 7, total: 12 }, { id: 8, total: 7.5 }] }
 
-  # What CLEAN's first step gets is the output of the step it depends on here; its own output is that of its last step.
+  # The first step of CLEAN receives the fetched orders. The output of :lyon is the output of CLEAN's last step.
   step :lyon, CLEAN, depends_on: :fetch_lyon
   step :porto, CLEAN, depends_on: :fetch_porto
 

@@ -1,19 +1,19 @@
 # frozen_string_literal: true
 
-# Reads a server's pages several at a time: one step, called for each page, with retries, a pool, a rate, and a page that
+# Reads the pages of a server in parallel: one step that is called for each page, with retries, a pool and a rate. One page
 # cannot be read.
 #
 #   flowline run examples/parallel_pages.rb --executor parallel
-#   flowline run examples/parallel_pages.rb                        # the same, one page after the other
+#   flowline run examples/parallel_pages.rb                        # one page after another
 #   flowline run examples/parallel_pages.rb --executor process
 #
-# The server is a stand-in below: a month of the weather data is a page that takes ten milliseconds; now and then the
-# connection breaks, and one page is broken for good.
+# The server is simulated below: a page is a month of the weather data and takes ten milliseconds. Some requests lose their
+# connection, and one page is always broken.
 
 require "flowline"
 
 module ParallelPages
-  # Numbered pages of a file.
+  # Serves a file in numbered pages.
   class Server
     Unavailable = Class.new(StandardError)
     PAGE = 30
@@ -36,14 +36,14 @@ module ParallelPages
   end
 
   PIPELINE = Flowline.define(name: "parallel_pages") do
-    param :file, type: :string, default: File.join(__dir__, "data", "seattle-weather.csv"), description: "What the server serves"
+    param :file, type: :string, default: File.join(__dir__, "data", "seattle-weather.csv"), description: "The file that the server serves"
 
-    # At most so many requests at a time, whatever the number of workers.
+    # At most eight requests at a time, for any number of workers.
     pool :server, 8
 
     step(:connect) { |ctx| Server.new(ctx[:file]) }
 
-    # Made one by one, as workers become free.
+    # Page numbers are pulled lazily, when a worker is free.
     step(:numbers, depends_on: :connect) { |server| (0...server.size) }
 
     step :page, each: :numbers, depends_on: :connect, uses: :server, rate: "500/s", retries: 9, on_item_error: :collect,

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
-# An import that meets the usual trouble: a server that drops connections, a slow step, a database that is down.
+# Imports data in spite of common failures: a server that drops connections, a slow step, a database that is down.
 #
-#   flowline run examples/resumable_import.rb            # fails at the last step but one
-#   flowline run examples/resumable_import.rb --resume   # goes on from there
-#   flowline run examples/resumable_import.rb            # from the beginning, with a cached step
+#   flowline run examples/resumable_import.rb            # fails in the step load
+#   flowline run examples/resumable_import.rb --resume   # continues with the step load
+#   flowline run examples/resumable_import.rb            # starts from the beginning, with a cached step
 #
-# Server and database are stand-ins below: a file that is read, a directory that is written to.
+# Server and database are simulated below by a file and a directory.
 
 require "date"
 require "fileutils"
@@ -26,14 +26,14 @@ module ResumableImport
     end
   end
 
-  # Is down the first time somebody asks.
+  # Is down at the first call.
   Database = Struct.new(:directory) do
     def replace(table, rows)
       down = !Dir.exist?(directory)
       FileUtils.mkdir_p(directory)
       raise "the database is down for maintenance" if down
 
-      # Replaced as a whole, so that doing it twice does no harm: a step runs at least once.
+      # A step runs at least once, so the file is replaced as a whole.
       path = File.join(directory, "#{table}.json")
       File.write("#{path}.new", JSON.generate(rows))
       File.rename("#{path}.new", path)
@@ -47,9 +47,9 @@ module ResumableImport
     end
   end
 
-  # A name makes it durable: what completed is recorded in .flowline/, in the directory where it is started.
+  # Runs of a pipeline with a name are recorded in .flowline/ in the working directory.
   PIPELINE = Flowline.define(name: "resumable_import", cache: Flowline::Cache::File.new) do
-    param :file, type: :string, default: File.join(__dir__, "data", "seattle-weather.csv"), description: "What the server serves"
+    param :file, type: :string, default: File.join(__dir__, "data", "seattle-weather.csv"), description: "The file that the server serves"
     param :database, type: :string, default: File.join(__dir__, "output", "database"), description: "The directory to write to"
 
     step :download, retries: 4, retry_strategy: :exponential, retry_delay: 0.05, timeout: 30,
@@ -62,7 +62,7 @@ module ResumableImport
       rows.map { |date, *numbers| Day.new(Date.strptime(date, "%Y/%m/%d"), *numbers.first(3).map { |number| Float(number) }) }
     end
 
-    # The slow one. It is cached by its code and by what it gets; `version:` speaks for `distance`, whose code is not looked at.
+    # The slow step. Its cache key contains its code and its inputs. `distance` is not part of its code: change `version:` with it.
     step :twins, depends_on: :parse, cache: true, version: 1 do |days|
       earlier, latest = days.partition { |day| day.date.year < days.last.date.year }
       latest.map { |day| [day, earlier.min_by { |other| distance(day, other) }].map(&:date) }

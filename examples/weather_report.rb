@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# Four years of Seattle's weather: a CSV file in; a table, a JSON document and a report out. Run it with
-# `flowline run examples/weather_report.rb`, or with `ruby -Ilib`; --param first_day=2015-01-01 takes the last year.
-# Rows that make no sense are left out and listed. The lines are split by hand: the file quotes nothing,
-# and Ruby's csv library is a gem of its own since Ruby 3.4.
+# Reads four years of Seattle's weather from a CSV file, and writes a table, a JSON document and a report. Run it with
+# `flowline run examples/weather_report.rb`, or with `ruby -Ilib`; --param first_day=2015-01-01 selects the last year.
+# Invalid rows are skipped and listed. The lines are split without a CSV library, because the file has no quotes and csv
+# is not a default gem since Ruby 3.4.
 
 require "date"
 require "fileutils"
@@ -20,7 +20,7 @@ module WeatherReport
   Rejected = Struct.new(:line, :reason)
 
   class << self
-    # A line of the file as a Day, or an ArgumentError that says what is wrong with it.
+    # Returns a line of the file as a Day. Raises an ArgumentError for an invalid line.
     def parse(line)
       date, *numbers, weather = fields = line.split(",", -1)
       raise ArgumentError, "#{fields.size} columns instead of 6" unless fields.size == 6
@@ -32,7 +32,7 @@ module WeatherReport
       day
     end
 
-    # What the block says of the days of each year and of each month: { "2012" => …, "2012-01" => … }.
+    # Calls the block with the days of each year and month. Returns { "2012" => …, "2012-01" => … }.
     def by_period(days, &)
       %w[%Y %Y-%m].flat_map { |format| days.group_by { |day| day.date.strftime(format) }.to_a }.to_h.transform_values(&)
     end
@@ -54,8 +54,8 @@ module WeatherReport
   PIPELINE = Flowline.define(name: "weather_report", on_error: :continue) do
     param :file, type: :string, default: File.join(__dir__, "data", "seattle-weather.csv"), description: "The CSV file to read"
     param :output, type: :string, default: File.join(__dir__, "output"), description: "The directory to write to"
-    param :first_day, type: :date, description: "Leaves out the days before"
-    param :last_day, type: :date, description: "Leaves out the days after"
+    param :first_day, type: :date, description: "Ignores earlier days"
+    param :last_day, type: :date, description: "Ignores later days"
 
     step :read do |file:|
       header, *lines = File.readlines(file, chomp: true, encoding: "UTF-8")
@@ -72,7 +72,7 @@ module WeatherReport
 
     step(:rejected, depends_on: :parse_rows) { |rows| rows.grep(Rejected) }
 
-    # Keywords pick outputs and params by name; `rows:` is enough for parse_rows.
+    # Keywords select outputs and params by name: `rows:` is enough for parse_rows.
     step :days, depends_on: :parse_rows do |rows:, first_day:, last_day:|
       days = rows.grep(Day).select { |day| (first_day..last_day).cover?(day.date) }.sort_by(&:date)
       days.any? ? days : raise("no day is left to report on")
@@ -139,7 +139,7 @@ module WeatherReport
       write(output, "rejected.txt", rejected.map { |row| "line #{row.line}: #{row.reason}\n" }.join)
     end
 
-    # Whatever happened before: a file that could not be written, or didn't have to be, is nil here.
+    # Runs even after a failure. A file that was not written is nil here.
     step :announce, depends_on: %i[write_csv write_json write_report write_rejected], run_if: :always do |files|
       files.compact.each_value { |path| puts path }
     end

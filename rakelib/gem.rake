@@ -3,70 +3,151 @@
 require "rubygems/package"
 require "zlib"
 
-# The source gem holds these files and no others, as they are in the repository: editors, `ri` and auditors read them.
-GEM_REQUIRED = %w[Cargo.toml Cargo.lock README.md CHANGELOG.md LICENSE .yardopts exe/flowline lib/flowline.rb
-                  ext/flowline/extconf.rb ext/flowline/build.rs ext/flowline/src/lib.rs
-                  ext/flowline-core/Cargo.toml ext/flowline-core/src/lib.rs].freeze
+# The source gem contains these files and no others, as they are in the repository: editors, `ri` and auditors read them.
+GEM_DOCUMENTS = %w[README.md CHANGELOG.md LICENSE .yardopts].freeze
+GEM_REQUIRED = (GEM_DOCUMENTS + %w[Cargo.toml Cargo.lock exe/flowline lib/flowline.rb sig/flowline.rbs
+                                   ext/flowline/extconf.rb ext/flowline/build.rs ext/flowline/src/lib.rs
+                                   ext/flowline-core/Cargo.toml ext/flowline-core/src/lib.rs]).freeze
 GEM_ALLOWED = %r{\A(#{Regexp.union(GEM_REQUIRED)}|lib/.+\.rb|sig/.+\.rbs|ext/[^/]+/(src/.+\.rs|build\.rs|Cargo\.toml))\z}
-# Bytes. It is watched, not squeezed.
+# A platform gem contains an extension for each Ruby instead of the Rust sources, and a file that loads the right one.
+NATIVE_REQUIRED = [*GEM_DOCUMENTS, "exe/flowline", "lib/flowline.rb", "lib/flowline/flowline.rb", "sig/flowline.rbs"].freeze
+NATIVE_ALLOWED = %r{\A(#{Regexp.union(NATIVE_REQUIRED)}|lib/.+\.rb|sig/.+\.rbs|lib/flowline/\d+\.\d+/flowline\.(so|bundle))\z}
+# The largest source gem, in bytes.
 GEM_BUDGET = 400 * 1024
+
+# The versions of Ruby that a release supports. The workflows in .github/ test and compile for each of them.
+RUBIES = %w[3.1 3.2 3.3 3.4 4.0].freeze
+# Compiled extensions, as PLATFORM/RUBY/flowline.so.
+EXTENSIONS = "pkg/extensions"
+LOADER = <<~'RUBY'
+  # frozen_string_literal: true
+
+  # Loads the extension that was compiled for this version of Ruby.
+  require_relative "#{RUBY_VERSION[/\A\d+\.\d+/]}/flowline"
+RUBY
 
 def flowline_spec
   Gem::Specification.load("flowline.gemspec").dup
 end
 
-# Builds into pkg/ from the files of a directory; RubyGems' own warnings are errors here.
-def build_gem(spec, from: ".")
+# Builds into pkg/ from the files of a directory, and checks the gem. A warning of RubyGems is an error here.
+# @return [String] the path of the gem
+def build_gem(spec, allowed:, required:, from: ".", budget: nil)
   path = File.expand_path(File.join("pkg", spec.file_name))
-  mkdir_p "pkg"
+  mkdir_p "pkg", verbose: false
   Dir.chdir(from) { Gem::Package.build(spec, false, true, path) }
+  problems = gem_problems(Gem::Package.new(path), allowed, required)
+  problems << "is larger than #{budget} bytes" if budget && File.size(path) > budget
+  abort "#{File.basename(path)} #{problems.join("; it ")}." if problems.any?
   path
 end
 
-# How many bytes each part of the gem takes, about: compressed by itself.
-def shares(files)
-  files.group_by { |file| file[%r{\A(lib|sig|ext/[^/]+)/}, 1] || "the rest" }
-       .transform_values { |part| Zlib.gzip(part.map { |file| File.read(file) }.join, level: 9).bytesize }
-       .map { |part, size| "#{part} #{size}" }.join(", ")
+def gem_problems(package, allowed, required)
+  unexpected = package.contents.grep_v(allowed)
+  missing = required - package.contents
+  dependencies = package.spec.runtime_dependencies
+  [("contains #{unexpected.join(", ")}" if unexpected.any?), ("lacks #{missing.join(", ")}" if missing.any?),
+   ("depends on #{dependencies.join(", ")}" if dependencies.any?)].compact
 end
 
-def gem_problems(package, size)
-  unexpected = package.contents.grep_v(GEM_ALLOWED)
-  missing = GEM_REQUIRED - package.contents
-  needed = package.spec.runtime_dependencies
-  [("holds #{unexpected.join(", ")}" if unexpected.any?), ("lacks #{missing.join(", ")}" if missing.any?),
-   ("depends on #{needed.join(", ")}" if needed.any?), ("is larger than #{GEM_BUDGET} bytes" if size > GEM_BUDGET)].compact
+# Prints the size of a gem and of its parts. Each part is compressed separately, so the sum is approximate.
+def print_size(path, from: ".")
+  parts = Gem::Package.new(path).contents.group_by do |file|
+    file[%r{\A(ext/[^/]+|lib/flowline/\d[^/]*|lib|sig)/}, 1] || "documents and other files"
+  end
+  puts "#{File.basename(path)}: #{File.size(path)} bytes"
+  parts.sort.each do |part, files|
+    bytes = files.map { |file| File.binread(File.join(from, file)) }.join
+    puts format("  %-26<part>s %4<count>d files %8<bytes>d bytes", part: part, count: files.size, bytes: Zlib.gzip(bytes, level: 9).bytesize)
+  end
 end
 
-desc "Build the source gem into pkg/, check what is in it, and print the size of its parts"
-task :gem do
-  path = build_gem(flowline_spec)
-  package = Gem::Package.new(path)
-  problems = gem_problems(package, File.size(path))
-  abort "The gem #{problems.join("; it ")}." if problems.any?
-  puts "#{File.basename(path)}: #{File.size(path)} bytes (#{shares(package.contents)})"
+# @return [String] the name of this platform. A gem for macOS is for every version of it. PLATFORM names the C library in a release
+def native_platform
+  platform = Gem::Platform.local.dup
+  platform.version = nil if platform.os == "darwin"
+  ENV.fetch("PLATFORM", platform.to_s)
 end
 
-desc "Build a gem for this platform and this Ruby into pkg/, to be installed without Rust"
-task "gem:native" do
+# @return [String] the version of this Ruby, as in RUBIES
+def ruby_series
+  RbConfig::CONFIG["ruby_version"][/\A\d+\.\d+/]
+end
+
+# @param rubies [Array<String>] adjacent versions, as in RUBIES
+# @return [Array<String>] the requirement that only these versions meet
+def ruby_requirement(rubies)
+  last = rubies.last
+  following = RUBIES[RUBIES.index(last) + 1] if RUBIES.include?(last)
+  [">= #{rubies.first}", "< #{following || Gem::Version.new("#{last}.0").bump}.dev"]
+end
+
+# Builds the gem of a platform from the extensions in EXTENSIONS.
+def build_native_gem(platform)
+  rubies = Dir.children(File.join(EXTENSIONS, platform)).sort_by { |ruby| Gem::Version.new(ruby) }
+  adjacent = rubies.one? || RUBIES.each_cons(rubies.size).include?(rubies)
+  abort "#{EXTENSIONS}/#{platform} has extensions for Ruby #{rubies.join(", ")}; it needs adjacent versions of #{RUBIES.join(", ")}." unless adjacent
+
+  spec = native_spec(platform, rubies)
+  stage = File.join("tmp/native", platform)
+  stage_native(spec, stage, platform)
+  path = build_gem(spec, from: stage, allowed: NATIVE_ALLOWED, required: NATIVE_REQUIRED)
+  print_size(path, from: stage)
+end
+
+def native_spec(platform, rubies)
   spec = flowline_spec
-  spec.platform = Gem::Platform.local
-  spec.required_ruby_version = "~> #{RbConfig::CONFIG["ruby_version"][/\A\d+\.\d+/]}.0"
+  spec.platform = Gem::Platform.new(platform)
+  abort "RubyGems #{Gem::VERSION} reads platform #{platform} as #{spec.platform}; run `gem update --system`." unless spec.platform.to_s == platform
+
+  # Earlier versions of RubyGems install a gem for glibc on musl.
+  spec.required_rubygems_version = ">= 3.3.22" if platform.match?(/linux-(gnu|musl)/)
+  spec.required_ruby_version = ruby_requirement(rubies)
   spec.extensions = []
   spec.files = spec.files.grep_v(%r{\A(ext/|Cargo\.)})
+  spec
+end
 
-  # Staged apart, so that the development build in lib/ stays as it is.
-  rm_rf "tmp/native"
+# Copies the files of a platform gem to a directory of their own, so that the development build in lib/ does not change.
+def stage_native(spec, stage, platform)
+  rm_rf stage, verbose: false
   spec.files.each do |file|
-    mkdir_p File.join("tmp/native", File.dirname(file)), verbose: false
-    cp file, File.join("tmp/native", file), preserve: true, verbose: false
+    mkdir_p File.join(stage, File.dirname(file)), verbose: false
+    cp file, File.join(stage, file), preserve: true, verbose: false
   end
-  build = "tmp/native-build"
-  mkdir_p build
-  sh({ "FLOWLINE_PROFILE" => "release" }, RbConfig.ruby, File.expand_path("ext/flowline/extconf.rb"), chdir: build)
-  sh "make", "all", "install", "sitearchdir=../native/lib", chdir: build
-  spec.files += Dir.glob("lib/flowline/flowline.#{RbConfig::CONFIG["DLEXT"]}", base: "tmp/native")
+  cp_r File.join(EXTENSIONS, platform, "."), File.join(stage, "lib/flowline"), verbose: false
+  File.write(File.join(stage, "lib/flowline/flowline.rb"), LOADER)
+  spec.files += ["lib/flowline/flowline.rb", *Dir.glob("lib/flowline/*/flowline.{so,bundle}", base: stage)]
+end
 
-  path = build_gem(spec, from: "tmp/native")
-  puts "#{File.basename(path)}: #{File.size(path)} bytes"
+desc "Build the source gem into pkg/, check its content, and print the size of its parts"
+task :gem do
+  path = build_gem(flowline_spec, allowed: GEM_ALLOWED, required: GEM_REQUIRED, budget: GEM_BUDGET)
+  print_size(path)
+end
+
+namespace :gem do
+  desc "Compile the extension for this Ruby into #{EXTENSIONS}/PLATFORM; PLATFORM is this one if it is not given"
+  task :extension do
+    build = "tmp/native-build"
+    target = File.expand_path(File.join(EXTENSIONS, native_platform, ruby_series))
+    mkdir_p [build, target], verbose: false
+    sh({ "FLOWLINE_PROFILE" => "release" }, RbConfig.ruby, File.expand_path("ext/flowline/extconf.rb"), chdir: build)
+    sh "make", "all", chdir: build
+    cp File.join(build, "flowline.#{RbConfig::CONFIG["DLEXT"]}"), target
+  end
+
+  desc "Build a gem for each platform in #{EXTENSIONS} into pkg/, for the Rubies that have an extension there"
+  task :pack do
+    platforms = Dir.glob("*", base: EXTENSIONS).sort
+    abort "There are no extensions in #{EXTENSIONS}; run rake gem:extension." if platforms.empty?
+    platforms.each { |platform| build_native_gem(platform) }
+  end
+
+  desc "Build a gem for this platform and this Ruby into pkg/, which installs without Rust"
+  task :native do
+    rm_rf File.join(EXTENSIONS, native_platform), verbose: false
+    Rake::Task["gem:extension"].invoke
+    build_native_gem(native_platform)
+  end
 end

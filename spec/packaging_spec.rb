@@ -5,19 +5,23 @@ require "open3"
 require "rbconfig"
 require "rubygems/package"
 require "tmpdir"
+require "yaml"
 
-# The gems as a user gets them: installed where there is nothing else, run where nothing of the checkout is in reach.
-# `rake packaging` builds the gems and runs this; an ordinary `rspec` leaves it out, since it compiles for a minute.
+# Installs the gems as a user does, in an empty gem home, and runs them without access to the checkout. `rake packaging`
+# builds the gems and runs these specs. A plain `rspec` excludes them, because compiling takes minutes.
 RSpec.describe "Flowline's gems", :packaging do
   root = File.expand_path("..", __dir__)
   version = Flowline::VERSION
-  platform = Gem::Platform.local.to_s
+  platform = Gem::Platform.local
+  platform.version = nil if platform.os == "darwin"
+  source_gem = File.join(root, "pkg", "flowline-#{version}.gem")
+  platform_gem = File.join(root, "pkg", "flowline-#{version}-#{platform}.gem")
 
   around do |example|
     Dir.mktmpdir("flowline") { |directory| @home = directory and example.run }
   end
 
-  # Runs Ruby in the new gem home, with none of Bundler's and the checkout's settings.
+  # Runs Ruby in the new gem home, without the settings of Bundler and of the checkout.
   def ruby(*arguments, path: ENV.fetch("PATH"))
     environment = { "GEM_HOME" => @home, "GEM_PATH" => @home, "PATH" => path, "LANG" => "C.UTF-8",
                     "HOME" => ENV.fetch("HOME", "/"), "CARGO_HOME" => ENV["CARGO_HOME"], "RUSTUP_HOME" => ENV["RUSTUP_HOME"],
@@ -42,8 +46,23 @@ RSpec.describe "Flowline's gems", :packaging do
     RUBY
   end
 
-  it "install from source, leave nothing of the build behind, and run" do
-    install(File.join(root, "pkg", "flowline-#{version}.gem"))
+  def contents(gem)
+    Gem::Package.new(gem).contents
+  end
+
+  # @return [Array<String>] the files of a gem that differ from those of the repository
+  def changed(gem, root)
+    Dir.mktmpdir do |folder|
+      Gem::Package.new(gem).extract_files(folder)
+      contents(gem).reject do |file|
+        original = File.join(root, file)
+        File.exist?(original) && File.binread(File.join(folder, file)) == File.binread(original)
+      end
+    end
+  end
+
+  it "install from source, remove the files of the build, and run" do
+    install(source_gem)
 
     expect(Dir.glob("#{@home}/**/target", File::FNM_DOTMATCH)).to be_empty
     size = Dir.glob("#{@home}/**/*", File::FNM_DOTMATCH).select { |file| File.file?(file) }.sum { |file| File.size(file) }
@@ -51,24 +70,57 @@ RSpec.describe "Flowline's gems", :packaging do
     expect_it_runs
   end
 
-  it "install compiled for this platform, and run, with nothing but Ruby" do
+  it "install for this platform with nothing but Ruby, and run" do
     nowhere = File.join(@home, "nowhere")
-    install(File.join(root, "pkg", "flowline-#{version}-#{platform}.gem"), path: nowhere)
+    install(platform_gem, path: nowhere)
 
     expect(Dir.glob("#{@home}/gems/*/{ext,Cargo.toml}")).to be_empty
     expect_it_runs(path: nowhere)
   end
 
-  it "hold the repository's files as they are" do
-    package = Gem::Package.new(File.join(root, "pkg", "flowline-#{version}.gem"))
-    Dir.mktmpdir do |folder|
-      package.extract_files(folder)
-      expect(package.contents.size).to be > 100
-      expect(package.contents.reject { |file| File.binread(File.join(folder, file)) == File.binread(File.join(root, file)) }).to be_empty
-    end
+  it "contain the repository's files unchanged" do
+    expect(contents(source_gem).size).to be > 100
+    expect(changed(source_gem, root)).to be_empty
+  end
+
+  it "contain for a platform the same files, the extension, and its loader" do
+    series = RbConfig::CONFIG["ruby_version"][/\A\d+\.\d+/]
+    extension = "lib/flowline/#{series}/flowline.#{RbConfig::CONFIG["DLEXT"]}"
+    expect(changed(platform_gem, root)).to contain_exactly("lib/flowline/flowline.rb", extension)
+    expect(contents(source_gem).grep_v(%r{\A(ext/|Cargo)}) - contents(platform_gem)).to be_empty
+  end
+
+  it "install for a platform only with the Rubies that they have an extension for" do
+    requirement = Gem::Package.new(platform_gem).spec.required_ruby_version
+    major, minor = RbConfig::CONFIG["ruby_version"].split(".").map(&:to_i)
+    expect(["#{major}.#{minor}.0", "#{major}.#{minor}.99", "#{major}.#{minor + 1}.0", "#{major}.#{minor - 1}.9"].map do |ruby|
+      requirement.satisfied_by?(Gem::Version.new(ruby))
+    end).to eq([true, true, false, false])
   end
 
   it "have the version of the crates" do
     expect(File.read(File.join(root, "Cargo.toml"))[/^version = "(.+)"/, 1]).to eq(version)
+  end
+end
+
+RSpec.describe "workflows" do
+  root = File.expand_path("..", __dir__)
+  define_method(:jobs) { |name| YAML.load_file(File.join(root, ".github/workflows/#{name}.yml")).fetch("jobs") }
+  define_method(:matrix) { |name, job| jobs(name).dig(job, "strategy", "matrix") }
+  let(:rubies) { File.read(File.join(root, "rakelib/gem.rake"))[/^RUBIES = %w\[(.+)\]/, 1].split }
+
+  it "test and release every supported Ruby" do
+    oldest = Gem::Specification.load(File.join(root, "flowline.gemspec")).required_ruby_version
+    expect(oldest).to eq(Gem::Requirement.new(">= #{rubies.first}"))
+    expect([matrix("test", "test"), matrix("release", "extension")].map { |matrix| matrix["ruby"] }).to eq([rubies] * 2)
+    expect(matrix("release", "try")["ruby"]).to eq([rubies.first, rubies.last])
+  end
+
+  it "release a gem for every platform, each on a system of its own" do
+    platforms = %w[x86_64 aarch64].product(%w[gnu musl]).map { |cpu, libc| "#{cpu}-linux-#{libc}" } + %w[x86_64-darwin arm64-darwin]
+    [matrix("release", "extension"), matrix("release", "try")].each do |matrix|
+      expect(matrix["platform"]).to match_array(platforms)
+      expect(matrix["include"].to_h { |entry| entry.values_at("platform", "os") }.keys).to match_array(platforms)
+    end
   end
 end
