@@ -26,6 +26,7 @@ module Flowline
     def self._load(bytes)
       allocate.tap { |error| error.send(:restore, *Marshal.load(bytes)) } # rubocop:disable Security/MarshalLoad -- within Marshal.load
     end
+
     # @return [Exception, nil] the exception that was being handled when this one was raised
     # @api private
     def self.cause_of(error)

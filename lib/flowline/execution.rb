@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require_relative "execution/coordinator"
+require_relative "execution/setup"
+require_relative "execution/in_flight"
 require_relative "execution/state"
 require_relative "execution/environment"
 require_relative "execution/limits"
@@ -9,6 +11,9 @@ require_relative "execution/outcome"
 require_relative "execution/attempt"
 require_relative "execution/middleware"
 require_relative "execution/whole_step"
+require_relative "execution/works"
+require_relative "execution/announcer"
+require_relative "execution/short_path"
 
 module Flowline
   # How a run is made: the coordinator, what it hands to a pool, and what comes back.

@@ -1,20 +1,18 @@
 # frozen_string_literal: true
 
-require_relative "../contracts/executor"
+# Notes what happens around each attempt.
+class Noted
+  def initialize(log, name = nil) = (@log, @name = log, name)
+
+  def call(attempt)
+    @log << [:before, @name, attempt.step.name, attempt.number, attempt.index].compact
+    yield
+    @log << [:after, @name, attempt.output].compact
+    :no_matter
+  end
+end
 
 RSpec.describe Flowline::Execution::Middleware do
-  # Notes what happens around each attempt.
-  class Noted
-    def initialize(log, name = nil) = (@log, @name = log, name)
-
-    def call(attempt)
-      @log << [:before, @name, attempt.step.name, attempt.number, attempt.index].compact
-      yield
-      @log << [:after, @name, attempt.output].compact
-      :no_matter
-    end
-  end
-
   let(:log) { [] }
   let(:configuration) { Flowline::Configuration.new }
 

@@ -31,8 +31,11 @@ RSpec.describe "User code within a run" do
   %i[sequential parallel].each do |executor|
     describe "under :#{executor}", executor: :in_process do
       it "may start threads that can be stopped" do
-        pipelines { Thread.new { sleep }.tap { |thread| (Thread.pass until thread.stop?) || Thread.current.group && STARTED << thread } }
-          .each do |place, pipeline|
+        pipelines do
+          thread = Thread.new { sleep }
+          Thread.pass until thread.stop?
+          STARTED << thread
+        end.each do |place, pipeline|
           stub_const("STARTED", started = [])
           pipeline.run(executor: executor, cache: pipeline.settings.fetch(:cache, true))
           expect(started).not_to be_empty, place.to_s

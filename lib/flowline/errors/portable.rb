@@ -3,6 +3,7 @@
 module Flowline
   class Error
     # An exception that came from another process and could not be brought over as it is.
+    # @api private
     class Remote < StandardError
       include Error::Plain
     end

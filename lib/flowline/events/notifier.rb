@@ -1,21 +1,21 @@
 # frozen_string_literal: true
 
 module Flowline
+  # How observers learn what happens in a run.
+  # @api private
   module Events
     # The observers of a run: recording, hooks and reporters. Each is notified of every event, in this order, in the thread
     # of the coordinator.
     # @api private
     class Notifier
       # @param observers [Array<#call>]
-      # @param context [Context]
-      # @param steps [Array<Step>]
-      # @param warnings [Array<String>] gets the failures of reporters
-      # @param section [Executor::Section, nil] where observers may be stopped by another thread
-      def initialize(observers, context, steps, warnings, section = nil)
+      # @param environment [Execution::Environment]
+      # @param section [Executor::Section, nil] where observers may be interrupted by another thread
+      def initialize(observers, environment, section = nil)
         @observers = observers
-        @context = context
-        @steps = steps
-        @warnings = warnings
+        @context = environment.context
+        @steps = environment.steps
+        @warnings = environment.warnings
         @section = section
       end
 

@@ -25,17 +25,13 @@ module Flowline
       # @param environment [Environment]
       # @param token [Integer]
       # @param id [Integer]
-      # @param number [Integer]
-      # @param index [Integer, nil]
-      # @param item [Object]
+      # @param facts [Array] number, and of an item its index and itself
       # @api private
-      def initialize(environment, token, id, number, index = nil, item = nil)
+      def initialize(environment, token, id, facts)
         @environment = environment
         @token = token
         @id = id
-        @number = number
-        @index = index
-        @item = item
+        @number, @index, @item = facts
       end
 
       # @return [Step]
@@ -131,7 +127,9 @@ module Flowline
       def unsuccessful(error, limit)
         error ||= TimeoutError.new(step.name, **limit, attempts: number)
         wait = @environment.limits.ask { Retry.wait(step, error, number, @warnings ||= []) } unless limit && limit[:scope] == :run
-        wait ? outcome(:retry, error: error, limit: limit, wait: wait) : outcome(limit ? :timed_out : :failed, error: error, limit: limit)
+        return outcome(:retry, error: error, limit: limit, wait: wait) if wait
+
+        outcome(limit ? :timed_out : :failed, error: error, limit: limit)
       end
 
       def now

@@ -5,14 +5,20 @@ module Flowline
     # What the attempts of a run are called with. Attempts read it in any thread; the coordinator alone changes the outputs.
     # @api private
     class Environment
+      # @return [DAG]
+      attr_reader :dag
       # @return [Array<Step>]
       attr_reader :steps
+      # @return [Native::Run]
+      attr_reader :run
       # @return [Array<Call>] by step
       attr_reader :calls
       # @return [Context]
       attr_reader :context
       # @return [Array<Object>] by step, of those that have ended
       attr_reader :outputs
+      # @return [Array<String>] what went wrong so far without failing anything
+      attr_reader :warnings
       # @return [Caching]
       attr_reader :caching
       # @return [Limits]
@@ -24,23 +30,22 @@ module Flowline
 
       # @param pipeline [Pipeline]
       # @param request [Request]
-      # @param run [Native::Run]
-      # @param context [Context]
-      # @param warnings [Array<String>]
-      # @param coordinator [#announce]
-      def initialize(pipeline, request, run, context, warnings, coordinator)
+      # @param coordinator [Coordinator]
+      def initialize(pipeline, request, coordinator)
         @dag = pipeline.dag
         @steps = @dag.steps
         @calls = pipeline.calls.for(input: request.input?)
         @conditions = pipeline.calls.conditions
-        @context = context
+        @context = Context.new(pipeline.name, request.params, request.values, request.input, request.secrets)
+        @run = Native::Run.new(@dag.graph, request.go_on?)
+        pipeline.resources.share(@run)
         @outputs = Array.new(@dag.size)
-        @run = run
-        @limits = Limits.new(run, request.timeout)
-        @caching = Caching.new(pipeline, request, @limits, warnings)
+        @warnings = []
+        @limits = Limits.new(@run, request.timeout)
+        @caching = Caching.new(pipeline, request, @limits, @warnings)
         @hints = TypeHints if request.check_types?
         @coordinator = coordinator
-        @middleware = Middleware::NONE
+        @middleware = Middleware.none
         @presets = nil
       end
 

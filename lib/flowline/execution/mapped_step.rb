@@ -117,8 +117,7 @@ module Flowline
       def close_source
         return if @puller.nil? || @puller.close
 
-        warning = "the source of step #{Name.show(@step.name)} did not stop, and may still run"
-        @state.warnings << warning unless @state.warnings.include?(warning)
+        @state.warn(["the source of step #{Name.show(@step.name)} did not stop, and may still run"])
       end
 
       private

@@ -78,11 +78,20 @@ module Flowline
       end
 
       NONE = new.freeze
+      private_constant :NONE
+
+      # @return [Middleware] without entries
+      # @api private
+      def self.none
+        NONE
+      end
 
       private
 
       def add(entry, place)
-        raise ArgumentError, "middleware: #{TypeHints.kind(entry)} has no `call`; give an object with call(attempt) that yields" unless entry.respond_to?(:call)
+        unless entry.respond_to?(:call)
+          raise ArgumentError, "middleware: #{TypeHints.kind(entry)} has no `call`; give an object with call(attempt) that yields"
+        end
 
         @entries = @entries.dup.insert(place, entry).freeze
         self

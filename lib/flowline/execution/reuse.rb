@@ -6,28 +6,33 @@ module Flowline
     # it open.
     # @api private
     class Reuse
-      # @param dag [DAG]
-      # @param run [Native::Run]
+      # @param environment [Environment]
       # @param presets [Plan::Presets]
       # @param provenance [Provenance]
       # @param recording [Recording]
       # @param state [State]
-      def initialize(dag, run, presets, provenance, recording, state)
-        @dag = dag
-        @run = run
+      def initialize(environment, presets, provenance, recording, state)
+        @environment = environment
+        @dag = environment.dag
+        @run = environment.run
         @presets = presets
         @provenance = provenance
         @recording = recording
         @state = state
       end
 
-      # Ends steps that are restored before the run begins.
-      # @param outputs [Array<Object>] by step
+      # Ends the steps that the plan restores or leaves out, before the run begins.
       # @return [void]
-      def preset(outputs)
-        @presets.restored.each { |id, output| outputs[id] = output }
+      def preset
+        @presets.restored.each { |id, output| @environment.outputs[id] = output }
         @provenance.know(@presets.tokens)
         @run.preset(@presets.restored.keys, @presets.unselected)
+        @environment.warnings.concat(@presets.warnings)
+      end
+
+      # @return [Boolean] whether it leaves out steps
+      def unselected?
+        @presets.unselected.any?
       end
 
       # Ends a step whose output is there, without calling it.

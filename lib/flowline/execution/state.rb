@@ -17,21 +17,18 @@ module Flowline
       # @return [Error, nil]
       attr_accessor :error
 
-      # @param pipeline [Pipeline]
-      # @param run [Native::Run]
       # @param environment [Environment]
       # @param recording [Recording]
       # @param notifier [Events::Notifier]
-      # @param warnings [Array<String>]
-      def initialize(pipeline, run, environment, recording, notifier, warnings)
-        @dag = pipeline.dag
-        @run = run
+      def initialize(environment, recording, notifier)
         @environment = environment
+        @dag = environment.dag
+        @run = environment.run
         @outputs = environment.outputs
         @context = environment.context
+        @warnings = environment.warnings
         @recording = recording
         @notifier = notifier
-        @warnings = warnings
         @errors = {}
         @notified = {}
         @started = {}
@@ -123,6 +120,12 @@ module Flowline
         notify_ended(id)
       end
 
+      # @param sentences [Array<String>] what went wrong without failing anything, said once
+      # @return [void]
+      def warn(sentences)
+        @warnings.concat(sentences - @warnings)
+      end
+
       # Stops the run: nothing more starts, except steps that always run unless +entirely+.
       # @return [void]
       def stop(status, entirely: false)
@@ -166,12 +169,31 @@ module Flowline
         TimeoutError.new(@dag.steps[id].name, **limit, **facts(id))
       end
 
-      # @return [Result] how the run stands
-      def result
-        Result.new(Result::Live.new(@dag, @run, @context, @outputs, @errors), error, @warnings)
+      # Ends the run: notifies of what is left, records the end, and notifies of that.
+      # @param timeout [Numeric, nil] the run's time limit in seconds
+      # @yieldparam result [Result] once it is there
+      # @return [void]
+      def conclude(timeout, &block)
+        close
+      ensure
+        @error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if @run.status == :timed_out && @run.failures.empty?
+        record_end(StoreError === $!, &block)
+        @notifier.notify(:run_finished, nil, @result)
       end
 
       private
+
+      # An exception from outside waits until the end is recorded. No code of the user is called here.
+      def record_end(store_failed)
+        Thread.handle_interrupt(Executor::Section::NEVER) do
+          yield @result = result
+          @recording.finish(@result) unless store_failed # It would fail again.
+        end
+      end
+
+      def result
+        Result.new(Result::Live.new(@dag, @run, @context, @outputs, @errors), error, @warnings)
+      end
 
       def facts(id)
         { attempts: @run.step(id)[2] + 1, inputs: @environment.describe_inputs(id) }

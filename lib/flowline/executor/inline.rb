@@ -23,7 +23,9 @@ module Flowline
       # @param attempt [Execution::Attempt]
       # @return [Execution::Outcome]
       def submit(attempt)
-        @section ? @section.call(attempt.always? ? :always : :user) { attempt.call } : attempt.call
+        return attempt.call unless @section
+
+        @section.call(attempt.always? ? :always : :user) { attempt.call }
       rescue Section::Stopped
         raise unless @section
 

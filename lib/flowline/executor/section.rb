@@ -11,7 +11,7 @@ module Flowline
       class Stopped < Exception # rubocop:disable Lint/InheritException
       end
 
-      # Made beforehand, because an interruption may come while Ruby makes a Hash.
+      # For Thread.handle_interrupt. Made beforehand, because an interruption may come while Ruby makes a Hash.
       NEVER = { Object => :never }.freeze
       CLOSED = { Stopped => :never }.freeze
       OPEN = { Stopped => :immediate }.freeze

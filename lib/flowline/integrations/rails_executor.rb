@@ -8,8 +8,9 @@ module Flowline
     module RailsExecutor
       # @return [Boolean] whether there is a Rails application
       def self.there?
-        # Not `defined?(::Rails.application)`: that swallows an exception raised meanwhile from outside.
-        (defined?(::Rails) && ::Rails.respond_to?(:application) && ::Rails.application) ? true : false
+        return false unless defined?(::Rails) && ::Rails.respond_to?(:application)
+
+        !::Rails.application.nil?
       end
 
       # @return [Object] what the block returns

@@ -1,0 +1,57 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # Announces that the callable of an attempt is about to be called: to the observers, and to the core, which counts the
+    # time of the step from then on. It happens in the coordinator's thread. A worker sends a message for that, and waits for
+    # the answer only if there are +before_step+ hooks, because they may fail the step.
+    # @api private
+    class Announcer
+      # @param setup [Setup]
+      # @param inbox [Inbox]
+      # @param in_flight [InFlight]
+      def initialize(setup, inbox, in_flight)
+        @setup = setup
+        @run = setup.environment.run
+        @state = setup.state
+        @inbox = inbox
+        @in_flight = in_flight
+        @observed = setup.observed?
+        @hooked = setup.hooked?
+      end
+
+      # @param attempt [Attempt]
+      # @param here [Boolean] whether this is the coordinator's thread
+      # @return [void]
+      # @raise [HookError] a +before_step+ hook raised
+      def call(attempt, here)
+        return announce(attempt) if here
+
+        reply = Queue.new if @hooked && attempt.first?
+        @inbox << [:begin, attempt, reply] if reply || @observed || attempt.step.options[:rate]
+        error = reply&.pop
+        raise error if error
+      end
+
+      # Handles the message of a worker.
+      # @param attempt [Attempt]
+      # @param reply [Queue, nil]
+      # @return [void]
+      def answer(attempt, reply)
+        announce(attempt)
+        reply&.push(nil)
+      rescue StandardError => e
+        raise unless reply
+
+        reply << e
+      end
+
+      private
+
+      def announce(attempt)
+        @state.start(attempt.id) if attempt.first?
+        @run.begin(attempt.id) if @in_flight[attempt.token] && !@state.ended?(attempt.id)
+      end
+    end
+  end
+end

@@ -1,0 +1,91 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # The attempts of a run that a pool has, and whose outcome is to come.
+    # @api private
+    class InFlight
+      def initialize
+        @attempts = {}
+        @deadline = nil
+      end
+
+      # @param attempt [Attempt]
+      # @return [void]
+      def add(attempt)
+        @attempts[attempt.token] = attempt
+      end
+
+      # @param token [Integer]
+      # @return [Attempt, nil] nil: its outcome is too late
+      def [](token)
+        @attempts[token]
+      end
+
+      # @param token [Integer]
+      # @return [void]
+      def delete(token)
+        @attempts.delete(token)
+      end
+
+      # @return [Integer]
+      def size
+        @attempts.size
+      end
+
+      # @return [Boolean]
+      def empty?
+        @attempts.empty?
+      end
+
+      # @return [Array<Integer>] the steps of the attempts
+      def steps
+        @attempts.each_value.map(&:id)
+      end
+
+      # @return [Boolean] whether there is an attempt of the step
+      def step?(id)
+        @attempts.each_value.any? { |attempt| attempt.id == id }
+      end
+
+      # Drops all attempts, of which no outcome will come.
+      # @return [void]
+      def clear
+        @attempts.clear
+      end
+
+      # Interrupts attempts. They have some time to end, more than a process has between TERM and KILL.
+      # @param pool [Executor::Pool]
+      # @param all [Boolean] whether those of steps that always run, too
+      # @return [void]
+      def interrupt(pool, all)
+        @deadline = now + Executor::GRACE + 1
+        @attempts.each_value { |attempt| pool.interrupt(attempt) if all || !attempt.always? }
+      end
+
+      # @return [Float, nil] the seconds that interrupted attempts still have; 0 or less: none
+      def patience
+        @deadline && (@deadline - now)
+      end
+
+      # Abandons attempts that do not end.
+      # @param pool [Executor::Pool]
+      # @yieldparam attempt [Attempt]
+      # @yieldreturn [Boolean] whether to abandon it
+      # @return [Array<Attempt>] those that were
+      def abandon(pool, &chosen)
+        @deadline = nil
+        @attempts.values.select(&chosen).each do |attempt|
+          pool.abandon(attempt)
+          delete(attempt.token)
+        end
+      end
+
+      private
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end

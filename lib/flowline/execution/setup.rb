@@ -1,0 +1,98 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # What one run consists of, made from a pipeline and a request before anything runs.
+    # @api private
+    class Setup
+      # @return [Environment]
+      attr_reader :environment
+      # @return [Recording]
+      attr_reader :recording
+      # @return [Plan, nil] for a run that resumes another, or is a dry run
+      attr_reader :plan
+      # @return [State]
+      attr_reader :state
+      # @return [Reuse, nil] for a run that resumes another
+      attr_reader :reuse
+
+      # @param pipeline [Pipeline]
+      # @param request [Request]
+      # @param coordinator [Coordinator]
+      # @param section [Executor::Section, nil] where the coordinator's thread may be interrupted
+      def initialize(pipeline, request, coordinator, section)
+        @pipeline = pipeline
+        @request = request
+        @environment = Environment.new(pipeline, request, coordinator)
+        @recording = Recording.of(pipeline, request)
+        @provenance = Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
+        make_plan if request.continues? || request.dry?
+        @state = State.new(environment, recording, Events::Notifier.new(observers, environment, section))
+        @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
+        @background = !section.nil?
+        ready = true
+      ensure
+        @recording&.close unless ready
+      end
+
+      # @return [Boolean] whether its steps are called and nothing else happens
+      def plain?
+        !(observed? || recording.stored? || @background || environment.hints? || @request.timeout || @presets&.open&.any?) && @pipeline.plain?
+      end
+
+      # @return [Boolean] whether there are hooks or reporters
+      def observed?
+        !@pipeline.hooks.empty? || @request.reporters.any?
+      end
+
+      # @return [Boolean] whether a hook may fail a step before it is called
+      def hooked?
+        @pipeline.hooks[:before_step]&.any? == true
+      end
+
+      # Begins the record of the run.
+      # @return [void]
+      # @raise [LockedError, StoreError]
+      def begin_recording
+        recording.forget(*@presets.outdated) if @presets
+        recording.start(environment.context, environment.warnings, @provenance)
+      end
+
+      # @param pool [Executor::Pool]
+      # @return [Middleware] what is called around each attempt
+      def middleware(pool)
+        isolate = Isolate.new if environment.steps.any? { |step| step.options[:isolate] }
+        Middleware.new([isolate, *pool.entries, *Flowline.config.middleware].compact)
+      end
+
+      # Tells the core how long steps took before, because with several workers the order matters.
+      # @return [void]
+      def expect_times
+        timings = recording.timings
+        environment.run.expect(environment.steps.map { |step| timings[step.name] }) unless timings.empty?
+      end
+
+      # Ends the steps that need not run. That a step was restored is no news for the recording.
+      # @return [void]
+      def preset
+        return unless reuse
+
+        reuse.preset
+        observed? || reuse.unselected? ? state.drain_ended : state.pass_over_ended
+      end
+
+      private
+
+      def make_plan
+        @plan = Plan.new(@pipeline, @request, recording, environment.caching, environment.context)
+        environment.presets = @presets = @plan.presets unless @request.dry?
+      end
+
+      # In the order in which they are notified.
+      def observers
+        hooks = Hooks.new(@pipeline.hooks, environment.context, environment.warnings) unless @pipeline.hooks.empty?
+        [(recording if recording.stored?), hooks, *@request.reporters].compact
+      end
+    end
+  end
+end

@@ -1,0 +1,100 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # The steps of a run that have started: of each, a {WholeStep} or a {MappedStep}.
+    # @api private
+    class Works
+      # @return [Executor::Pool] where attempts are called
+      attr_writer :pool
+
+      # @param setup [Setup]
+      # @param inbox [Inbox] gets what a producer of items has to say
+      # @param section [Executor::Section, nil] where the coordinator's thread may be interrupted
+      def initialize(setup, inbox, section)
+        @setup = setup
+        @environment = setup.environment
+        @state = setup.state
+        @inbox = inbox
+        @section = section
+        @works = {}
+      end
+
+      # @return [WholeStep, MappedStep]
+      def [](id)
+        @works[id]
+      end
+
+      # @return [Boolean] whether it is a step whose items are being called for
+      def mapped?(id)
+        MappedStep === @works[id]
+      end
+
+      # Decides what the start of a step, or of one of its items, leads to.
+      # @return [Array, nil] what the next attempt is of: its number, the index of the item, the item; nil: there is none
+      # @raise [StandardError] the step fails
+      def start(id)
+        (@works[id] || open_step(id))&.start
+      end
+
+      # Begins with the items of a step, whose conditions have said yes. The core starts it again for each of them.
+      # @return [nil]
+      # @raise [StandardError] there are no items to go over
+      def open_items(id)
+        @state.start(id)
+        @environment.check_input(id)
+        mapped = @works[id] = MappedStep.new(id, @state, @environment, @setup.recording, method(:puller))
+        # There is a limit in any case: a pool may take all that it is given before it calls any of it.
+        most = [@environment.steps[id].options[:concurrency], @pool.capacity].compact.min.clamp(1, Resources::MOST)
+        mapped.open(most, @setup.reuse&.items(id))
+        @state.drain_ended # The run may have been stopped meanwhile.
+        nil
+      end
+
+      # Closes the sources of the steps that have ended, before other steps clean up.
+      # @return [void]
+      def close_ended
+        @works.each { |id, work| work.close_source if @state.ended?(id) }
+      end
+
+      # Closes all sources.
+      # @return [void]
+      def close
+        @works.each_value(&:close_source)
+      end
+
+      private
+
+      # @return [WholeStep, nil] nil: the step has ended, or the core starts it again for its items
+      def open_step(id)
+        return if @setup.reuse&.end?(id)
+        return @works[id] = WholeStep.new(id, @state) if @environment.steps[id].each.nil? || @environment.conditions?(id)
+
+        open_items(id)
+      end
+
+      # @return [Items::Puller] what reads the items of a lazy source
+      def puller(mapped, items, most)
+        return Items::Puller.new(items, most) { pull(mapped, items) } if @pool.inline? && Fiber.current_scheduler.nil?
+
+        failed = ->(error) { @inbox << [:source, -> { mapped.source_failed(error) }] }
+        Items::Producer.new(items, most, failed) do
+          count = items.more
+          exhausted = items.exhausted?
+          @inbox << [:source, -> { mapped.supplied(count, exhausted) }]
+          !exhausted
+        end
+      end
+
+      def pull(mapped, items)
+        return false if mapped.over?
+
+        always = @environment.steps[mapped.id].options[:run_if] == :always
+        count, error, limit = @environment.limits.produce(always) { @section ? @section.call(:user) { items.more } : items.more }
+        error || limit ? mapped.source_failed(error, limit) : mapped.supplied(count, items.exhausted?)
+      rescue ScriptError, SystemStackError, NoMemoryError => e
+        mapped.source_failed(e)
+      end
+    end
+  end
+end
