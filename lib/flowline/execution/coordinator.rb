@@ -44,14 +44,10 @@ module Flowline
       end
 
       # @return [Plan, nil] for a run that resumes another, or is a dry run
-      def plan
-        @setup.plan
-      end
+      def plan = @setup.plan
 
       # @return [Context]
-      def context
-        @environment.context
-      end
+      def context = @environment.context
 
       # Runs the pipeline to its end. An exception that is not a StandardError, a +throw+, or the death of the thread ends
       # the run in good order, steps that always run included, and then continues.
@@ -94,22 +90,16 @@ module Flowline
       end
 
       # @return [Boolean] whether steps that always run are stopped as well
-      def stopping_all?
-        @level == 3
-      end
+      def stopping_all? = @level == 3
 
       # @return [Array(Symbol, Object)] where a step stands, and what it waits for, if it does
-      def state(id)
-        @run.state(id)
-      end
+      def state(id) = @run.state(id)
 
       # The callable of an attempt is about to be called, in a thread of the pool or in this one.
       # @param attempt [Attempt]
       # @return [void]
       # @raise [HookError] a +before_step+ hook raised
-      def announce(attempt)
-        @announcer.call(attempt, Thread.current.equal?(@thread))
-      end
+      def announce(attempt) = @announcer.call(attempt, Thread.current.equal?(@thread))
 
       private
 
@@ -234,7 +224,7 @@ module Flowline
 
       # Before the step is reported, so that its dependents count as interrupted, too.
       def stop_for(outcome)
-        @state.error ||= CancelledError.new(:interrupted, outcome.fatal, running: running)
+        @state.error ||= CancelledError.new(:interrupted, outcome.fatal, running: @state.running)
         @run.stop(:cancelled, false)
       end
 
@@ -252,7 +242,7 @@ module Flowline
       end
 
       def wind_up
-        @state.error ||= CancelledError.new(:interrupted, $!, running: running)
+        @state.error ||= CancelledError.new(:interrupted, $!, running: @state.running)
         @level = 2 if @level < 2
         stop_and_drive
         well = true
@@ -285,9 +275,7 @@ module Flowline
         lost.uniq.each { |id| @state.cancel(id) }
       end
 
-      def interrupt
-        @in_flight.interrupt(@pool, stopping_all?)
-      end
+      def interrupt = @in_flight.interrupt(@pool, stopping_all?)
 
       def abandon(&chosen)
         rest = @in_flight.abandon(@pool, &chosen)
@@ -295,10 +283,6 @@ module Flowline
 
         rest.each { |attempt| @state.cancel(attempt.id) }
         @state.warn(["#{rest.size == 1 ? "a step" : "#{rest.size} steps"} did not stop, and may still run"])
-      end
-
-      def running
-        @run.running.map { |id| @environment.steps[id].name }
       end
     end
   end

@@ -44,6 +44,11 @@ module Flowline
         @run.ended == @dag.size
       end
 
+      # @return [Array<Symbol>] the names of the steps that have started and not ended
+      def running
+        @run.running.map { |id| @dag.steps[id].name }
+      end
+
       # The step's callable is about to be called.
       # @return [void]
       # @raise [HookError] a before_step hook raised
