@@ -11,11 +11,12 @@ module Flowline
       def initialize(id, state)
         @id = id
         @state = state
+        @number = 0
       end
 
       # @return [Array] the number of the next attempt
       def start
-        [@state.run.step(@id)[2] + 1]
+        [@number += 1]
       end
 
       # Records an outcome, before anything else learns of it.
@@ -46,7 +47,7 @@ module Flowline
 
       def try_again(outcome)
         error = outcome.limit ? @state.timeout_error(@id, outcome.limit) : outcome.error
-        @state.retry(@id, Event::Retry.new(error, @state.run.step(@id)[2] + 1, outcome.wait))
+        @state.retry(@id, Event::Retry.new(error, @number, outcome.wait))
       end
 
       def fail(outcome)
