@@ -34,7 +34,7 @@ fn report(label: &str, steps: u32, measure: impl Fn() -> f64) {
     println!("{label}\t{steps}\t{:.3}", times.get(ROUNDS / 2).copied().unwrap_or_default());
 }
 
-/// Milliseconds of this process so far, its own and the system's for it: whatever else the machine does meanwhile.
+/// Milliseconds on a processor so far, of this process and of the system for it: other programs do not count.
 fn clock() -> f64 {
     let usage = getrusage(UsageWho::RUSAGE_SELF);
     usage.map_or(0.0, |usage| {

@@ -6,8 +6,8 @@ use crate::graph::{Cycle, Digest, Graph, Rule};
 use crate::ids::StepId;
 use crate::names::nearest;
 
-/// A name is compared with every other to find the one that was meant; beyond this many problems
-/// nobody reads suggestions, and a large broken graph would take quadratic time.
+/// A name is compared with every other to find the one that was meant. Beyond this many problems suggestions are of
+/// no use, and a large broken graph would take quadratic time.
 const SUGGESTIONS: usize = 20;
 
 /// Collects steps in definition order.

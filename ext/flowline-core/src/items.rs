@@ -24,7 +24,7 @@
 //! What must never happen:
 //! - an item is handed out twice at the same time, or after its step was closed;
 //! - more than `most` items are in flight;
-//! - the step is Out while an item can start: nobody would start it.
+//! - the step is Out while an item can start: nothing would start it.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};

@@ -21,7 +21,7 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|name| (name.to_lowercase(), name))
         .filter(|(candidate, _)| candidate.chars().count().abs_diff(length) <= mistakes)
         .map(|(candidate, name)| (strsim::damerau_levenshtein(&folded, &candidate), name))
-        // A word of which every character is wrong is another word: nobody means `b` by `a`.
+        // A word of which every character is wrong is another word: `a` does not stand for `b`.
         .filter(|(distance, _)| *distance <= mistakes && *distance < length)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)

@@ -78,7 +78,7 @@ impl Resources {
         Self { pools, needs, ..Self::default() }
     }
 
-    /// What keeps a step from starting, if anything does.
+    /// Why a step cannot start now, if it cannot.
     pub(crate) fn obstacle(&self, step: StepId, rank: Rank, now: Nanos) -> Option<Obstacle> {
         if let Some(until) = self.rate_allows_at(step, now) {
             return Some(Obstacle::Rate(until)); // First, so that a step that its rate holds back parks nowhere.

@@ -178,19 +178,19 @@ mod cycle {
     }
 
     #[test]
-    fn leaves_out_steps_that_only_lead_to_a_knot_or_hang_on_it() {
+    fn leaves_out_steps_before_and_after_it() {
         assert_eq!(cycles(4, &[(3, 1), (1, 2), (2, 1), (2, 0)]), [[1, 2, 1]]);
     }
 
     #[test]
-    fn is_reported_for_every_knot_in_definition_order() {
+    fn is_reported_for_every_set_of_steps_that_depend_on_each_other_in_definition_order() {
         let edges = [(5, 4), (4, 5), (3, 1), (1, 3), (2, 2), (3, 4), (0, 1)];
         assert_eq!(cycles(6, &edges), [vec![1, 3, 1], vec![2, 2], vec![4, 5, 4]]);
     }
 
     #[test]
     fn is_the_same_whatever_order_the_edges_come_in() {
-        // Four cycles of the same length through 0, two knots.
+        // Four cycles of the same length through 0, two sets of steps that depend on each other.
         let mut edges = [(0, 4), (0, 3), (4, 1), (4, 2), (3, 1), (3, 2), (1, 0), (2, 0), (5, 6), (6, 5)];
         let mut random = Random(1);
         for _ in 0..100 {
@@ -358,7 +358,7 @@ mod a_million_steps {
     }
 
     #[test]
-    fn may_hold_many_knots_in_a_row_each_found_without_walking_those_behind_it() {
+    fn may_hold_many_cycles_in_a_row_each_found_without_walking_those_behind_it() {
         let pairs = (0..MILLION).step_by(2).flat_map(|a| [(a, a + 1), (a + 1, a), (a + 1, a + 2)]);
         let edges: Vec<_> = pairs.filter(|&(_, to)| to < MILLION).collect();
         let found = cycles(MILLION, &edges);

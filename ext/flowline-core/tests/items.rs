@@ -1,4 +1,4 @@
-//! Steps that are called once for each of their items, told as scripts.
+//! Steps that are called once for each of their items, as scripts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
@@ -289,7 +289,7 @@ mod a_supply {
     }
 
     #[test]
-    fn may_come_in_parts_whose_positions_go_on() {
+    fn may_come_in_parts_whose_positions_continue() {
         check(
             STOP,
             "m",
@@ -942,7 +942,7 @@ mod retries_of_items {
     }
 
     #[test]
-    fn go_on_after_all_have_been_taken() {
+    fn continue_after_all_have_been_taken() {
         check(
             STOP,
             "m",
@@ -1457,7 +1457,7 @@ mod a_stop {
     }
 
     #[test]
-    fn lets_steps_that_run_always_go_on_with_their_items() {
+    fn lets_steps_that_run_always_continue_with_their_items() {
         check(
             STOP,
             "tidy | always; m",
@@ -1662,7 +1662,7 @@ mod shared {
     }
 
     #[test]
-    fn pools_go_on_to_those_behind_when_a_step_wants_no_more_items() {
+    fn pools_pass_to_the_steps_behind_when_a_step_wants_no_more_items() {
         // `m` waits for two; there is one, which nobody else frees.
         check_sharing(
             "db=5",
@@ -1683,7 +1683,7 @@ mod shared {
     }
 
     #[test]
-    fn pools_go_on_when_a_step_that_waits_for_one_is_reported_on() {
+    fn pools_pass_to_the_next_when_a_step_that_waits_for_one_is_reported_on() {
         check_sharing(
             "db=3",
             CONTINUE,
@@ -2143,7 +2143,7 @@ mod a_million_items {
         assert_eq!(finish(&mut run), MILLION + MILLION / 10);
     }
 
-    /// What is kept of a run shows in its `Debug` form, which would grow with anything that is kept of items.
+    /// The state of a run shows in its `Debug` form, which would grow with anything that is stored for each item.
     #[test]
     fn leave_nothing_behind() {
         let mut run = Run::new(graph("m").graph, STOP);

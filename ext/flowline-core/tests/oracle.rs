@@ -107,7 +107,7 @@ fn graphs_agree_with_naive_ones() {
 }
 
 fn check_cycles(cycles: &[Vec<StepId>], steps: usize, edges: &Edges, distance: &[Vec<Option<usize>>]) {
-    // A knot is known by its first step: no earlier one is on a cycle with it.
+    // A set of steps that depend on each other is known by its first: no earlier one is on a cycle with it.
     let together = |a: usize, b: usize| distance[a][b].is_some() && distance[b][a].is_some();
     let firsts: Vec<usize> =
         (0..steps).filter(|&s| together(s, s) && !(0..s).any(|earlier| together(earlier, s))).collect();
@@ -255,7 +255,7 @@ struct Execution<'a> {
     in_flight: Vec<usize>,
     waiting: Vec<Option<Nanos>>,
     starts: Vec<u32>,
-    /// How often the callable came to an end.
+    /// How many attempts have ended.
     calls: Vec<u32>,
     /// First start and end.
     times: Vec<(Option<Nanos>, Nanos)>,
@@ -501,7 +501,7 @@ fn execute<'a>(case: &'a Case, on_error: OnError, random: &mut Random, stops: us
 }
 
 #[test]
-fn outcomes_follow_from_the_dependencies_outcomes_whatever_runs_beside_and_ends_first() {
+fn outcomes_follow_from_the_dependencies_outcomes_whatever_else_runs_and_ends_first() {
     for_each_seed(CASES, |random| {
         let case = case(random);
         for _ in 0..3 {
@@ -513,7 +513,7 @@ fn outcomes_follow_from_the_dependencies_outcomes_whatever_runs_beside_and_ends_
 }
 
 #[test]
-fn after_the_first_failure_only_what_runs_and_what_runs_always_goes_on() {
+fn after_the_first_failure_only_running_steps_and_those_that_run_always_run() {
     for_each_seed(CASES, |random| {
         let case = case(random);
         let execution = execute(&case, OnError::Stop, random, 0);

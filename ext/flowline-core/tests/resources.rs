@@ -1,4 +1,4 @@
-//! Pools and rates, told as scripts: who may start, who waits for what, and who is woken.
+//! Pools and rates as scripts: which step may start, which waits for what, and which is woken.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
@@ -360,7 +360,7 @@ mod room_is_given_back {
 
     #[test]
     fn by_those_that_were_parked_before_a_step_that_runs_always() {
-        // Nothing is released, but what kept it from the pool has been cancelled.
+        // Nothing is released, but the step before it at the pool has been cancelled.
         check(
             "db=2",
             STOP,
@@ -604,7 +604,7 @@ mod a_rate {
     }
 
     #[test]
-    fn of_a_long_run_is_kept_by_the_last_calls_only() {
+    fn of_a_long_run_depends_on_the_last_calls_only() {
         let mut run = Run::new(graph("a").graph, STOP);
         run.share(&[], [(nth(0), Needs { pools: vec![], rate: Some((3, 10)) })].into()).unwrap();
         let mut calls = vec![];

@@ -1,4 +1,4 @@
-//! Runs, told as scripts: what the caller asks and reports, and what the run must answer.
+//! Runs as scripts: what the caller asks and reports, and what the run must answer.
 //!
 //! Time is virtual. After every line of every script the run is compared with its replay.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -340,7 +340,7 @@ mod skips {
     }
 
     #[test]
-    fn give_way_to_a_failure_beside_them() {
+    fn give_way_to_a_failure_among_the_dependencies() {
         for endings in ["a skips\n b fails", "b fails\n a skips"] {
             let lines =
                 format!("starts a b\n {endings}\n outcomes a=skips b=fails c=upstream_failed\n done failed");
@@ -423,7 +423,7 @@ mod optional_steps {
     }
 
     #[test]
-    fn do_not_excuse_a_failure_beside_them() {
+    fn do_not_excuse_a_failure_among_the_dependencies() {
         check(
             CONTINUE,
             "a | optional; b; c: a b",
@@ -552,7 +552,7 @@ mod on_error_stop {
     }
 
     #[test]
-    fn goes_on_after_an_optional_failure() {
+    fn continues_after_an_optional_failure() {
         check(STOP, "a | optional; b", "starts a\n a fails\n starts b\n b ok\n done succeeded");
     }
 
@@ -806,7 +806,7 @@ mod wrong_calls {
         (named, run)
     }
 
-    /// Each call is refused so, and the run neither looks nor goes on differently afterwards.
+    /// Each call is refused so, and the run neither looks nor decides differently afterwards.
     #[track_caller]
     fn check(refused: impl Fn(StepId) -> (Event, RunError), names: &[&str]) {
         for &name in names {
@@ -893,7 +893,7 @@ mod a_replay {
     }
 
     #[test]
-    fn ends_with_a_run_that_can_go_on() {
+    fn ends_with_a_run_that_can_continue() {
         let named = graph("a; b: a");
         let events = [
             Event::Started { step: nth(0), at: 1 },

@@ -215,7 +215,7 @@ struct Live {
     begun: Vec<Nanos>,
     /// How many starts may yet lead to a call.
     expected: usize,
-    /// Until when, at most, the run may take it for kept because of calls that were expected when it was asked.
+    /// Until when, at most, the run may think that its rate delays it, because of calls expected when it was asked.
     guessed: Nanos,
     open: bool,
     /// When the next items come, unless all have.
@@ -235,11 +235,11 @@ struct Live {
     /// What those starts were for that nothing was taken for.
     handed: VecDeque<Handed>,
     item_starts: Vec<u32>,
-    item_vain: Vec<u32>,
+    item_failed: Vec<u32>,
     results: Vec<Option<u64>>,
     output: Option<u64>,
-    /// How often its end was told.
-    told: u32,
+    /// How often its end was reported.
+    reports: u32,
     reported: Option<Outcome>,
 }
 
@@ -450,7 +450,7 @@ impl<'a> Execution<'a> {
             let items = step.map.as_ref().map_or(0, |map| map.retries.len());
             Live {
                 item_starts: vec![0; items],
-                item_vain: vec![0; items],
+                item_failed: vec![0; items],
                 results: vec![None; items],
                 output: case.restored(id),
                 ..Live::default()
@@ -514,7 +514,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// Nobody can do anything now.
+    /// No worker can do anything now.
     fn pass_time(&mut self) {
         if self.workers.iter().any(|worker| matches!(worker, Worker::Asleep(_))) {
             let idle = self.idle();
@@ -529,7 +529,7 @@ impl<'a> Execution<'a> {
         self.now = next.chain(feeders).min().expect("everybody waits for nothing: a deadlock");
     }
 
-    /// Something was told to the run: whoever sleeps asks again.
+    /// The run changed: workers that sleep ask again.
     fn changed(&mut self, event: Event) {
         self.events.push(event);
         self.waited = None;
@@ -576,7 +576,7 @@ impl<'a> Execution<'a> {
 
     fn is_item_to_retry(&self, step: usize, position: Position) -> bool {
         let map = self.case.steps[step].map.as_ref().unwrap();
-        self.live[step].item_vain[position.index()] < map.retries[position.index()]
+        self.live[step].item_failed[position.index()] < map.retries[position.index()]
     }
 
     fn ask(&mut self, worker: usize, random: &mut Random) {
@@ -604,7 +604,7 @@ impl<'a> Execution<'a> {
                 let idle = self.idle();
                 assert_eq!(idle, None, "this step could start");
                 self.check_wait(until);
-                assert!(!self.run.has_ready(), "so that nobody asks in vain");
+                assert!(!self.run.has_ready(), "or a worker would ask for nothing");
                 assert!(until.is_none_or(|until| until > self.now));
                 self.workers[worker] = Worker::Asleep(until);
                 self.waited = Some(self.now);
@@ -657,8 +657,8 @@ impl<'a> Execution<'a> {
         self.case.pools[pool.index()].checked_sub(used).expect("more is used than there is")
     }
 
-    /// Until when, at most, its rate keeps the step: what is expected begins now at the earliest.
-    fn kept(&self, step: usize) -> Option<Nanos> {
+    /// Until when, at most, its rate delays the step: what is expected begins now at the earliest.
+    fn delayed(&self, step: usize) -> Option<Nanos> {
         let (count, period) = self.case.steps[step].needs.rate?;
         let live = &self.live[step];
         if live.is_over() {
@@ -673,16 +673,16 @@ impl<'a> Execution<'a> {
         Some(ends.clone().find(|&end| room(end)).unwrap_or(self.now + period))
     }
 
-    /// Whether its rate keeps the step, whatever becomes of the calls that have begun.
-    fn is_kept_by_expected(&self, step: usize) -> bool {
+    /// Whether its rate delays the step, whatever becomes of the calls that have begun.
+    fn is_delayed_by_expected(&self, step: usize) -> bool {
         let rate = self.case.steps[step].needs.rate;
         rate.is_some_and(|(count, _)| self.live[step].expected >= count as usize)
     }
 
-    /// The run is asked: of those steps it can only guess until when they are kept.
+    /// The run is asked: it can only guess until when those steps are delayed.
     fn note_guesses(&mut self) {
         for step in 0..self.live.len() {
-            if self.is_kept_by_expected(step) {
+            if self.is_delayed_by_expected(step) {
                 let (_, period) = self.case.steps[step].needs.rate.unwrap();
                 self.live[step].guessed = self.now + period;
             }
@@ -704,13 +704,13 @@ impl<'a> Execution<'a> {
     /// Those that come before the step in rank and wait for pools only, and for which.
     fn before(&self, step: usize, due: &[usize]) -> Vec<(usize, Vec<PoolId>)> {
         let first = due.iter().copied().take_while(|&other| other != step);
-        first.filter(|&other| self.kept(other).is_none()).map(|other| (other, self.short(other))).collect()
+        first.filter(|&other| self.delayed(other).is_none()).map(|other| (other, self.short(other))).collect()
     }
 
     /// Whether nothing keeps the step from starting, and nothing that is due before it waits for the same pool.
     fn may_start(&self, step: usize, due: &[usize]) -> bool {
         let blocked = |(_, short): &(usize, Vec<PoolId>)| short.iter().any(|&pool| self.uses(step, pool));
-        self.kept(step).is_none()
+        self.delayed(step).is_none()
             && self.short(step).is_empty()
             && !self.before(step, due).iter().any(blocked)
     }
@@ -726,19 +726,19 @@ impl<'a> Execution<'a> {
         let due = self.due();
         let of = |step: usize| {
             let live = &self.live[step];
-            let kept = self.kept(step).filter(|_| due.contains(&step));
+            let delayed = self.delayed(step).filter(|_| due.contains(&step));
             let times = live.retries().into_iter().chain(live.waiting).filter(|&until| until > self.now);
-            times.chain(kept).min()
+            times.chain(delayed).min()
         };
         let going_on = (0..self.live.len()).filter(|&step| !self.ended(step));
         going_on.filter_map(of).chain(self.deadline).min()
     }
 
-    /// It is that next time exactly, unless a step was found kept by calls that were expected only: it may be
+    /// It is that next time exactly, unless a step was delayed by calls that were expected only: it may be
     /// asked for sooner.
     fn check_wait(&self, until: Option<Nanos>) {
         let next = self.next_time();
-        let guessed = |&step: &usize| self.kept(step).is_some() && self.live[step].guessed > self.now;
+        let guessed = |&step: &usize| self.delayed(step).is_some() && self.live[step].guessed > self.now;
         if until.is_some() && self.due().iter().any(guessed) {
             assert!(until <= next, "no later than something could change: {until:?} {next:?}");
         } else {
@@ -750,7 +750,7 @@ impl<'a> Execution<'a> {
         let due = self.due();
         assert!(due.contains(&step), "{step} can start");
         assert!(!self.is_stopped(step) || self.live[step].is_over(), "{step} has been stopped");
-        assert_eq!(self.kept(step), None, "{step} is not kept by its rate");
+        assert_eq!(self.delayed(step), None, "{step} is not delayed by its rate");
         assert_eq!(self.short(step), [], "there is room for {step}");
         assert!(self.all_before_have_ended(step), "{step} starts while something runs that comes before it");
         for (other, short) in self.before(step, &due) {
@@ -769,10 +769,10 @@ impl<'a> Execution<'a> {
             .all(|&before| is_preset(before) || (self.ended(before) && self.all_before_have_ended(before)))
     }
 
-    /// Whether another that comes before the step may wait for a pool that the step needs, too, besides that one.
-    fn may_be_behind(&self, step: usize, besides: PoolId, due: &[usize]) -> bool {
+    /// Whether another that comes before the step may wait for a pool that the step needs, too, other than that one.
+    fn may_be_behind(&self, step: usize, other_than: PoolId, due: &[usize]) -> bool {
         let needs = &self.case.steps[step].needs.pools;
-        let shared = |other| needs.iter().any(|&(pool, _)| pool != besides && self.uses(other, pool));
+        let shared = |other| needs.iter().any(|&(pool, _)| pool != other_than && self.uses(other, pool));
         self.before(step, due).iter().any(|(other, short)| !short.is_empty() && shared(*other))
     }
 
@@ -858,8 +858,8 @@ impl<'a> Execution<'a> {
             }
         };
         live.item_starts[position.index()] += 1;
-        assert_eq!(self.run.item_attempts(nth(step as u32), position), live.item_vain[position.index()]);
-        assert_eq!(live.item_starts[position.index()], live.item_vain[position.index()] + 1);
+        assert_eq!(self.run.item_attempts(nth(step as u32), position), live.item_failed[position.index()]);
+        assert_eq!(live.item_starts[position.index()], live.item_failed[position.index()] + 1);
         let called = self.is_item_to_retry(step, position) || random.percent(75);
         self.set_to_work(worker, step, Job::Item(position), called, random);
     }
@@ -922,7 +922,7 @@ impl<'a> Execution<'a> {
                 live.failed = true;
             }
             ItemReport::RetryAt(position, until) => {
-                live.item_vain[position.index()] += 1;
+                live.item_failed[position.index()] += 1;
                 match (live.failed, stopped) {
                     (true, _) => {}
                     (false, true) => live.left_over = true,
@@ -951,7 +951,7 @@ impl<'a> Execution<'a> {
         live.expected = 0;
         live.running = false;
         live.waiting = Some(until);
-        live.told += u32::from(stopped);
+        live.reports += u32::from(stopped);
         assert_eq!(self.ended(step), stopped, "{step} is tried again unless the run has been stopped");
         self.changed(Event::Reported { step: nth(step as u32), report, at: self.now });
     }
@@ -965,7 +965,7 @@ impl<'a> Execution<'a> {
         live.expected = 0;
         live.running = false;
         live.open = false;
-        live.told += 1;
+        live.reports += 1;
         live.reported = Some(*ending);
         live.output = matches!(ending, Succeeded | Cached | Restored).then(|| match map {
             Some(_) => live.results.iter().fold(input, |all, result| mix(all, result.unwrap())),
@@ -1004,7 +1004,7 @@ impl<'a> Execution<'a> {
         for step in self.run.drain_ended() {
             let live = &mut self.live[step.index()];
             assert!(live.in_flight == 0 && (!live.running || live.open), "{step} is in flight");
-            live.told += 1;
+            live.reports += 1;
         }
     }
 
@@ -1012,7 +1012,7 @@ impl<'a> Execution<'a> {
     fn check(&self) {
         for (step, live) in self.live.iter().enumerate() {
             let outcome = self.run.outcome(nth(step as u32)).expect("every step ends");
-            assert_eq!(live.told, 1, "the end of {step} is told once");
+            assert_eq!(live.reports, 1, "the end of {step} is reported once");
             match live.reported {
                 Some(reported) => assert_eq!(outcome, reported, "outcome of {step}"),
                 None if self.case.steps[step].preset.is_some() => {
@@ -1041,7 +1041,7 @@ impl<'a> Execution<'a> {
                 assert!(!live.begun.windows(count as usize + 1).any(early), "{step}: {:?}", live.begun);
             }
             let tried = matches!(live.reported, Some(Succeeded | Failed | TimedOut));
-            let in_items = live.item_vain.iter().max().copied().unwrap_or(0);
+            let in_items = live.item_failed.iter().max().copied().unwrap_or(0);
             let attempts = live.calls + in_items + u32::from(tried);
             assert_eq!(self.run.attempts(nth(step as u32)), attempts, "attempts of {step}");
             assert_eq!(self.run.started(nth(step as u32)), live.started, "when {step} started");

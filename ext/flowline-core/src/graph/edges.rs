@@ -41,7 +41,7 @@ impl Edges {
         Self::scatter(self.steps(), self.pairs())
     }
 
-    /// A counting sort: it keeps the order of pairs that belong to the same step.
+    /// A counting sort. Pairs that belong to the same step stay in order.
     fn scatter(steps: usize, pairs: impl Iterator<Item = (StepId, StepId)> + Clone) -> Self {
         let starts = starts(steps, pairs.clone().map(|(_, step)| step));
         let mut next = starts.clone();

@@ -24,6 +24,15 @@ impl Recording {
     /// Records the event, which is made only if it goes anywhere.
     #[inline]
     pub(super) fn note(&mut self, event: impl FnOnce() -> Event) {
+        if !matches!(self, Self::Off) {
+            self.note_first_or_write(event);
+        }
+    }
+
+    /// Out of line, so that a run without a journal is as fast as if there were none.
+    #[cold]
+    #[inline(never)]
+    fn note_first_or_write(&mut self, event: impl FnOnce() -> Event) {
         match self {
             Self::On(writer) => writer.write(&event()),
             Self::Untouched => *self = Self::Off,
@@ -52,8 +61,8 @@ impl Run {
         }
     }
 
-    /// Returns the [journal](crate::journal) since this was last called, which is empty if nothing happened, or no
-    /// journal is kept. Everything taken so far, joined in order, is the journal of the run.
+    /// Returns the [journal](crate::journal) since this was last called, which is empty if nothing happened, or
+    /// nothing is recorded. Everything taken so far, joined in order, is the journal of the run.
     pub fn take_events(&mut self) -> Vec<u8> {
         match &mut self.recording {
             Recording::On(writer) => writer.take(),
