@@ -39,22 +39,21 @@ impl Run {
             self.stop(Stop::TimedOut, false, now);
         }
         self.wake(now);
-        while let Some(step) = self.first_ready() {
-            let rank = self.rank(step);
-            if !self.can_start(step, now) {
-                self.resources.considered(rank, None);
-                self.leave_queue(step);
-                continue;
-            }
-            let over = self.is_over(step);
-            match self.resources.obstacle(step, rank, now).filter(|_| !over) {
-                None => return Some(step),
-                Some(Obstacle::Pool(pool)) => self.resources.park(rank, pool),
-                Some(Obstacle::Rate(until)) => {
+        while let Some((rank, step)) = self.first_ready() {
+            let startable = self.can_start(step, now);
+            match self.resources.obstacle(step, rank, now).filter(|_| startable && !self.is_over(step)) {
+                Some(Obstacle::Pool(pool)) => {
+                    self.resources.park(rank, pool);
+                    continue;
+                }
+                Some(Obstacle::Rate(until)) => self.wait(step, until),
+                None if !startable => self.leave_queue(step),
+                None => {
                     self.resources.considered(rank, None);
-                    self.wait(step, until);
+                    return Some(step);
                 }
             }
+            self.resources.considered(rank, None);
         }
         None
     }
@@ -72,7 +71,6 @@ impl Run {
             state.phase = Phase::Running;
             state.started.get_or_insert(now);
         }
-        self.resources.considered(self.rank(step), None);
     }
 
     /// Whether asking now changes anything but time, if nothing starts. Not worth knowing without a journal.
@@ -117,12 +115,12 @@ impl Run {
     }
 
     /// The first step in the queue, after parked steps that may be able to start were put there.
-    fn first_ready(&mut self) -> Option<StepId> {
+    fn first_ready(&mut self) -> Option<(Rank, StepId)> {
         while let Some(rank) = self.resources.wake() {
             self.ready.push(Reverse(rank));
         }
         let Reverse(rank) = self.ready.pop()?;
-        self.of_rank(rank)
+        Some((rank, self.of_rank(rank)?))
     }
 
     /// Queues the steps whose time has come.
