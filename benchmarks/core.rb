@@ -9,13 +9,15 @@ ROOT = File.expand_path("..", __dir__)
 COMMAND = %w[cargo run --quiet --release --locked --package flowline-core --example core].freeze
 
 output = IO.popen(COMMAND, chdir: ROOT, &:read)
-abort "`#{COMMAND.join(" ")}` failed" unless output.lines.size == 8
-large, small = output.lines(chomp: true).map { |line| line.split("\t") }.partition { |_, steps| steps == "1000000" }
+abort "`#{COMMAND.join(" ")}` failed" unless output.lines.size == 11
+memory, *times = output.lines(chomp: true).map { |line| line.split("\t") }
+large, small = times.partition { |_, steps| steps == "1000000" }
 
 Measure.heading "Core: 1,000,000 steps with 2,000,000 edges built, validated and ordered"
 large.each do |label, _, milliseconds|
   Measure.row(label, Float(milliseconds), "ms", **(label.start_with?("numbered") ? { most: 200 } : {}))
 end
+Measure.row("memory a step", Float(memory.last), "B")
 
 Measure.heading "Core: a step of 100,000 validated and ordered, TSort against it"
 bushy = Graphs.bushy(100_000)

@@ -1,16 +1,15 @@
-//! What can happen to a step and to a run: the words in which a [`Run`](crate::run::Run) is asked and told.
+//! The questions, answers and events of a [`Run`](crate::run::Run), as data.
 
-use serde::{Deserialize, Serialize};
-
-use crate::graph::StepId;
+use crate::ids::{PoolId, Position, StepId};
+use crate::resources::Needs;
 
 /// Nanoseconds on the caller's monotonic clock, counted from a moment of its choice.
 pub type Nanos = u64;
 
-/// Why a step did not run although nothing went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a step did not run although nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
-    /// Its own condition said no.
+    /// Its own condition was not met.
     Condition,
     /// A dependency it needs was skipped, or failed and is optional.
     UpstreamSkipped,
@@ -19,20 +18,20 @@ pub enum SkipReason {
 }
 
 /// Why a step never started, or was stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CancelReason {
     /// A dependency it needs failed.
     UpstreamFailed,
-    /// Some step failed and the run stops at the first failure.
+    /// A step failed, and the run stops at the first failure.
     RunFailed,
-    /// Somebody stopped the run.
+    /// The run was interrupted.
     Interrupted,
-    /// The run's time was up.
+    /// The run's time limit was reached.
     RunTimedOut,
 }
 
 /// How a step ended. Every step of a run ends in exactly one outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The callable returned.
     Succeeded,
@@ -56,37 +55,34 @@ impl Outcome {
     }
 }
 
-/// What became of a started step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a started step ended, or when it is to be retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
     /// It ended.
     Ended(Outcome),
-    /// An attempt was made; it asks to be started again at that time.
+    /// An attempt failed; the step is to be started again at that time.
     RetryAt(Nanos),
 }
 
-/// The position of an item among those of its step.
-pub type Position = u64;
-
-/// What became of an item that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How an item that was taken ended, or when it is to be retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemReport {
-    /// It ended, well or not.
+    /// It ended; a failure does not fail its step yet.
     Done,
-    /// It failed, and its step with it: none is taken any more.
+    /// It failed, and its step with it: no other item starts.
     Failed,
-    /// An attempt was made; the item at that position asks to be taken again at that time.
+    /// An attempt failed; the item at that position is to be started again at that time.
     RetryAt(Position, Nanos),
 }
 
-/// Why a run ends before its steps do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a run is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// A step failed, or something around the steps did.
     Failed,
-    /// Somebody asked for it.
+    /// It was interrupted.
     Interrupted,
-    /// The run's time is up.
+    /// Its time limit was reached.
     TimedOut,
 }
 
@@ -100,8 +96,8 @@ impl Stop {
     }
 }
 
-/// What a failure does to the rest of the run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How a failure affects the rest of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnError {
     /// Nothing new starts, except steps that run always.
     #[default]
@@ -111,7 +107,7 @@ pub enum OnError {
 }
 
 /// The state of a run as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// Some step has not ended.
     Running,
@@ -119,38 +115,35 @@ pub enum Status {
     Succeeded,
     /// A step failed that is not optional.
     Failed,
-    /// The run's time was up.
+    /// The run's time limit was reached.
     TimedOut,
     /// It was stopped.
     Cancelled,
 }
 
-/// The position of a pool among those of the run.
-pub type PoolId = u32;
-
 /// Why a step cannot start now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Too little is left in that pool.
+    /// Too little room is left in that pool.
     Pool(PoolId),
-    /// It started often enough until that time.
+    /// Its rate allows no start before that time.
     Rate(Nanos),
 }
 
-/// Where a step stands: what it waits for, or how it ended.
+/// The state of a step as it is shown: what it waits for, or how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// A dependency has not ended.
+    /// It waits for a dependency.
     Pending,
-    /// A worker.
+    /// It waits for a worker.
     Ready,
-    /// Nothing: it is called.
+    /// It is in flight.
     Running,
-    /// Its next attempt.
+    /// It waits for its next attempt.
     Retry,
-    /// A pool, or its rate.
+    /// It waits for a pool, or for its rate.
     Resource(Obstacle),
-    /// Nothing: it has ended.
+    /// It has ended.
     Ended(Outcome),
 }
 
@@ -165,22 +158,43 @@ pub enum Next {
     Done,
 }
 
-/// A change of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A decision of a run, or something that its decisions depend on. The events of a run are its
+/// [journal](crate::journal).
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A step was started.
-    Started {
-        /// Which one.
-        step: StepId,
+    /// The run got a time limit.
+    Limited {
+        /// When it is reached.
+        deadline: Nanos,
+    },
+    /// The run got pools, and its steps what they need of them.
+    Shared {
+        /// The sizes of the pools.
+        pools: Vec<u32>,
+        /// The needs of the steps that have some, in definition order.
+        needs: Vec<(StepId, Needs)>,
+    },
+    /// The run got the times that its steps are expected to take.
+    Expected {
+        /// For each step, seconds if they are known.
+        seconds: Vec<Option<f64>>,
+    },
+    /// Steps were ended before the run began.
+    Preset {
+        /// How, in the order in which they were.
+        outcomes: Vec<(StepId, Outcome)>,
         /// When.
         at: Nanos,
     },
-    /// A started step was reported on.
-    Reported {
+    /// The run was asked what to start, and could start nothing.
+    Waited {
+        /// When.
+        at: Nanos,
+    },
+    /// The run was asked what to start, and started a step.
+    Started {
         /// Which one.
         step: StepId,
-        /// What became of it.
-        report: Report,
         /// When.
         at: Nanos,
     },
@@ -191,44 +205,55 @@ pub enum Event {
         /// When.
         at: Nanos,
     },
-    /// A started step is one that is started for each of its items.
+    /// A started step was reported on.
+    Reported {
+        /// Which one.
+        step: StepId,
+        /// How it ended, or when it is to be retried.
+        report: Report,
+        /// When.
+        at: Nanos,
+    },
+    /// A started step is from now on started for each of its items.
     Opened {
         /// Which one.
         step: StepId,
-        /// How many may be in flight.
+        /// How many items may be in flight.
         most: u32,
         /// When.
         at: Nanos,
     },
-    /// Items of a step are there.
+    /// A step got further items.
     Supplied {
-        /// Of which step.
+        /// Which one.
         step: StepId,
         /// How many.
         count: u64,
     },
-    /// An item of a step was taken for a start of it.
-    Taken {
-        /// Which step.
-        step: StepId,
-    },
-    /// No more items of a step are to come.
+    /// A step gets no more items.
     Exhausted {
         /// Which one.
         step: StepId,
+    },
+    /// An item was taken for a start of its step.
+    Taken {
+        /// Which step.
+        step: StepId,
+        /// Which item.
+        position: Position,
     },
     /// An item was reported on.
     Item {
         /// Of which step.
         step: StepId,
-        /// What became of it.
+        /// How it ended, or when it is to be retried.
         report: ItemReport,
         /// Whether the callable was called for it.
         called: bool,
         /// When.
         at: Nanos,
     },
-    /// The run was stopped.
+    /// The run was stopped, by its caller, a failure or its time limit.
     Stopped {
         /// Why.
         stop: Stop,
@@ -239,16 +264,31 @@ pub enum Event {
     },
 }
 
-/// A call that does not fit the state of the run.
+/// A call, or a recorded event, that does not fit the state of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
     /// The graph has no such step.
     #[error("the run has no step {0}")]
     UnknownStep(StepId),
+    /// The run has no such pool.
+    #[error("the run has no pool {0}")]
+    UnknownPool(PoolId),
     /// A report on a step that is not running.
     #[error("step {0} is not running")]
     NotRunning(StepId),
     /// A start of a step that is not ready.
     #[error("step {0} is not ready")]
     NotReady(StepId),
+    /// A recorded start of a step when another one comes first.
+    #[error("step {0} is not the next one to start")]
+    NotNext(StepId),
+    /// A recorded wait when a step can start.
+    #[error("step {0} can start, so that there is nothing to wait for")]
+    NothingToWaitFor(StepId),
+    /// A recorded item when another one comes first.
+    #[error("item {1} of step {0} is not the next one to take")]
+    NotNextItem(StepId, Position),
+    /// A call that is allowed before a run begins only.
+    #[error("the run has begun already")]
+    Begun,
 }

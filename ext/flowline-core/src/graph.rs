@@ -1,36 +1,39 @@
 //! Steps and the edges between them: acyclic, immutable once built.
 //!
-//! Steps are numbered in definition order. Nothing here recurses, so a chain may be a million deep.
+//! Steps are numbered in definition order. Edges are two flat lists, so that a million steps are built and ordered
+//! without a million small allocations. Nothing here recurses, so a chain may be a million deep.
 
-use std::cmp::Reverse;
+mod edges;
+mod queue;
+
 use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hint::black_box;
+use std::ops::Range;
+use std::sync::OnceLock;
 
-use petgraph::Direction::{self, Incoming, Outgoing};
 use petgraph::algo::kosaraju_scc;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::{Dfs, EdgeRef, Reversed, Visitable};
-use serde::{Deserialize, Serialize};
+use petgraph::graph::DiGraph;
 
+use self::edges::Edges;
+use self::queue::LowestFirst;
+use crate::ids::{Rank, StepId};
 use crate::ranking::Ranking;
 
-/// A step: its position in definition order.
-pub type StepId = u32;
-
-/// When a step runs, seen from its dependencies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// When a step runs, depending on how its dependencies ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RunIf {
     /// Every dependency has an output.
     #[default]
     Success,
     /// At least one dependency has an output.
     Any,
-    /// Whatever happened.
+    /// However they ended.
     Always,
 }
 
-/// What a run must know of a step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The options of a step that a run depends on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rule {
     /// When it runs.
     pub run_if: RunIf,
@@ -41,51 +44,77 @@ pub struct Rule {
 /// A validated graph.
 #[derive(Debug)]
 pub struct Graph {
-    /// Edges point from a dependency to its dependent: the way the data flows.
-    inner: DiGraph<Rule, ()>,
+    rules: Vec<Rule>,
+    dependencies: Edges,
+    dependents: Edges,
     order: Vec<StepId>,
     ranking: Ranking,
+    /// The digest of the steps' names, if they have any.
+    names: Option<Digest>,
+    digest: OnceLock<Digest>,
 }
 
 /// A cycle as a closed path in the direction the data flows: `[a, b, a]`.
 pub type Cycle = Vec<StepId>;
+
+/// A BLAKE3 digest.
+pub type Digest = [u8; 32];
 
 impl Graph {
     /// Builds the graph of `rules.len()` steps; an edge is `(dependency, dependent)`. Edges to steps
     /// that do not exist are left out.
     ///
     /// # Errors
-    /// The cycles, one for each knot of steps that depend on each other: the shortest through the
-    /// step of the knot that was defined first. Ordered by that step.
+    /// The cycles, one for each set of steps that depend on each other: the shortest through the
+    /// step of the set that was defined first. Ordered by that step.
     pub fn new(
         rules: Vec<Rule>,
         edges: impl IntoIterator<Item = (StepId, StepId)>,
     ) -> Result<Self, Vec<Cycle>> {
-        let edges = edges.into_iter();
-        let mut inner = DiGraph::with_capacity(rules.len(), edges.size_hint().0);
-        for rule in rules {
-            inner.add_node(rule);
-        }
-        for (dependency, dependent) in edges {
-            // Fails only for a step that does not exist.
-            let _ = inner.try_add_edge(dependency.into(), dependent.into(), ());
-        }
-        let order = topological_order(&inner);
-        if order.len() < inner.node_count() {
-            return Err(cycles(&inner));
-        }
-        let ranking = Ranking::new(by_height(&inner, &order));
-        Ok(Self { inner, order, ranking })
+        Self::named(rules, edges, None)
+    }
+
+    /// The same with the digest of the steps' names, which becomes part of the graph's.
+    pub(crate) fn named(
+        rules: Vec<Rule>,
+        edges: impl IntoIterator<Item = (StepId, StepId)>,
+        names: Option<Digest>,
+    ) -> Result<Self, Vec<Cycle>> {
+        let steps = rules.len();
+        let known = |&(from, to): &(StepId, StepId)| from.index() < steps && to.index() < steps;
+        let edges: Vec<_> = edges.into_iter().filter(known).collect();
+        let in_order = edges.iter().all(|(from, to)| from < to);
+        let dependencies = Edges::group(steps, edges);
+        let dependents = dependencies.reversed();
+        let (order, by_height) = if in_order {
+            let order: Vec<_> = StepId::first(steps).collect(); // The usual case: defined in order.
+            let by_height = by_height(&order, &dependents);
+            (order, by_height)
+        } else {
+            let (order, dependents_in_order) = topological_order(&dependencies, &dependents);
+            if order.len() < steps {
+                return Err(cycles(&dependents));
+            }
+            let by_height = by_height(&order, &dependents_in_order);
+            (order, by_height)
+        };
+        let ranking = Ranking::new(by_height);
+        Ok(Self { rules, dependencies, dependents, order, ranking, names, digest: OnceLock::new() })
     }
 
     /// How many steps there are.
     pub fn len(&self) -> usize {
-        self.inner.node_count()
+        self.rules.len()
     }
 
     /// Whether there is no step at all.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.rules.is_empty()
+    }
+
+    /// The steps in definition order.
+    pub fn steps(&self) -> impl DoubleEndedIterator<Item = StepId> + Clone + use<> {
+        StepId::first(self.len())
     }
 
     /// The steps so that each comes after its dependencies; among those that could come next, the one
@@ -94,28 +123,29 @@ impl Graph {
         &self.order
     }
 
-    /// What a run must know of the step.
+    /// The options of the step that a run depends on.
     pub fn rule(&self, step: StepId) -> Rule {
-        self.inner.node_weight(step.into()).copied().unwrap_or_default()
+        self.rules.get(step.index()).copied().unwrap_or_default()
     }
 
-    /// The steps that depend on this one directly, in no particular order.
-    pub fn dependents(&self, step: StepId) -> impl Iterator<Item = StepId> + '_ {
-        neighbours(&self.inner, step, Outgoing)
+    /// The steps that depend on this one directly, in definition order; one that names it twice is there twice.
+    pub fn dependents(&self, step: StepId) -> &[StepId] {
+        self.dependents.of(step)
     }
 
-    /// The steps this one depends on directly, in no particular order.
-    pub fn dependencies(&self, step: StepId) -> impl Iterator<Item = StepId> + '_ {
-        neighbours(&self.inner, step, Incoming)
+    /// The steps this one depends on directly, in the order in which their edges were given.
+    pub fn dependencies(&self, step: StepId) -> &[StepId] {
+        self.dependencies.of(step)
     }
 
     /// The steps in levels: those of a level depend only on steps of earlier ones, and on at least one
     /// of the level just before.
     pub fn levels(&self) -> Vec<Vec<StepId>> {
-        let depths = longest_paths(&self.inner, self.order.iter(), Incoming);
+        let before = |&step: &StepId| (step, self.dependencies(step));
+        let depths = longest_paths(self.len(), self.order.iter().map(before));
         let mut levels = Vec::new();
         levels.resize_with(depths.iter().max().map_or(0, |&deepest| deepest as usize + 1), Vec::new);
-        for (step, &depth) in (0..).zip(&depths) {
+        for (step, &depth) in self.steps().zip(&depths) {
             if let Some(level) = levels.get_mut(depth as usize) {
                 level.push(step);
             }
@@ -125,103 +155,107 @@ impl Graph {
 
     /// Everything the given steps need, themselves included, in definition order.
     pub fn upstream(&self, steps: &[StepId]) -> Vec<StepId> {
-        let mut search = Dfs::from_parts(self.known(steps), self.inner.visit_map());
-        while search.next(Reversed(&self.inner)).is_some() {}
-        search.discovered.ones().map(|step| step as StepId).collect()
+        self.dependencies.reachable(steps)
     }
 
     /// Everything that needs one of the given steps, themselves included, in definition order.
     pub fn downstream(&self, steps: &[StepId]) -> Vec<StepId> {
-        let mut search = Dfs::from_parts(self.known(steps), self.inner.visit_map());
-        while search.next(&self.inner).is_some() {}
-        search.discovered.ones().map(|step| step as StepId).collect()
+        self.dependents.reachable(steps)
     }
 
-    /// Where the step stands among all when several could start: 0 is first. A path is as long as it
+    /// Where the step stands among all when several can start: 0 is first. A path is as long as it
     /// has steps.
-    pub fn rank(&self, step: StepId) -> u32 {
+    pub fn rank(&self, step: StepId) -> Rank {
         self.ranking.rank(step)
     }
 
     /// The step of that rank.
-    pub fn of_rank(&self, rank: u32) -> Option<StepId> {
+    pub fn of_rank(&self, rank: Rank) -> Option<StepId> {
         self.ranking.step(rank)
     }
 
-    fn known(&self, steps: &[StepId]) -> Vec<NodeIndex> {
-        let known = |step: &&StepId| (**step as usize) < self.len();
-        steps.iter().filter(known).map(|&step| step.into()).collect()
+    /// Identifies everything that a run's decisions depend on: the steps' rules, their edges, and their names if
+    /// they have any. It is the same in every process and on every machine.
+    pub fn digest(&self) -> &Digest {
+        self.digest.get_or_init(|| {
+            let mut bytes = Vec::with_capacity(64 + self.len() * 6 + self.dependencies.len() * 4);
+            bytes.extend_from_slice(b"flowline graph 1");
+            bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());
+            bytes.push(u8::from(self.names.is_some()));
+            bytes.extend_from_slice(&self.names.unwrap_or_default());
+            for (step, rule) in self.steps().zip(&self.rules) {
+                bytes.push(rule.run_if as u8 | u8::from(rule.optional) << 2);
+                let dependencies = self.dependencies(step);
+                bytes.extend_from_slice(&(dependencies.len() as u32).to_le_bytes());
+                for dependency in dependencies {
+                    bytes.extend_from_slice(&dependency.number().to_le_bytes());
+                }
+            }
+            blake3::hash(&bytes).into()
+        })
     }
 }
 
-fn neighbours(
-    graph: &DiGraph<Rule, ()>,
-    step: StepId,
-    direction: Direction,
-) -> impl Iterator<Item = StepId> + '_ {
-    graph.neighbors_directed(step.into(), direction).map(|node| node.index() as StepId)
-}
-
-fn set(values: &mut [u32], step: StepId, value: u32) {
-    if let Some(slot) = values.get_mut(step as usize) {
-        *slot = value;
+/// Kahn's algorithm (1962), the smallest number first. Steps on a cycle, or behind one, are left out. Returns the
+/// dependents of each step, too, in the order of the steps, so that they are read in sequence from then on.
+///
+/// Nearly all of its time it waits for memory, since a step can be anywhere. So what is needed of a step stands
+/// together, and the dependents of a step that is soon to come are read ahead.
+fn topological_order(dependencies: &Edges, dependents: &Edges) -> (Vec<StepId>, Edges) {
+    /// How many dependencies of a step are still to come, and where its dependents are.
+    struct Node {
+        open: u32,
+        dependents: Range<u32>,
     }
-}
-
-fn steps(graph: &DiGraph<Rule, ()>) -> std::ops::Range<StepId> {
-    0..graph.node_count() as StepId
-}
-
-/// Kahn's algorithm (1962), the smallest number first. Steps on a cycle, or behind one, are left out.
-fn topological_order(graph: &DiGraph<Rule, ()>) -> Vec<StepId> {
-    if graph.edge_references().all(|edge| edge.source() < edge.target()) {
-        return steps(graph).collect(); // What most pipelines look like: defined in order already.
+    let node = |(open, dependents)| Node { open, dependents };
+    let mut nodes: Vec<Node> = dependencies.counts().zip(dependents.ranges()).map(node).collect();
+    let mut ready = LowestFirst::new(nodes.len());
+    for (step, _) in (0..).zip(&nodes).filter(|(_, node)| node.open == 0) {
+        ready.insert(step);
     }
-    let mut open: Vec<u32> = vec![0; graph.node_count()];
-    for edge in graph.edge_references() {
-        if let Some(count) = open.get_mut(edge.target().index()) {
-            *count += 1;
+    let mut order = Vec::with_capacity(nodes.len());
+    let mut in_order = Edges::with_capacity(nodes.len(), dependents.len());
+    let mut read_ahead = 0;
+    while let Some(step) = ready.pop() {
+        let of = |step: u32| nodes.get(step as usize).map_or(0..0, |node| node.dependents.clone());
+        if let Some(soon) = ready.soon() {
+            read_ahead ^= dependents.at(of(soon)).first().map_or(0, |first| first.number());
         }
-    }
-    let mut ready: BinaryHeap<Reverse<StepId>> =
-        (0..).zip(&open).filter(|&(_, &count)| count == 0).map(|(step, _)| Reverse(step)).collect();
-    let mut order = Vec::with_capacity(graph.node_count());
-    while let Some(Reverse(step)) = ready.pop() {
-        order.push(step);
-        for dependent in neighbours(graph, step, Outgoing) {
-            if let Some(count) = open.get_mut(dependent as usize) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.push(Reverse(dependent));
+        let list = dependents.at(of(step));
+        order.push(StepId::new(step));
+        in_order.push(list);
+        for dependent in list {
+            if let Some(node) = nodes.get_mut(dependent.index()) {
+                node.open -= 1;
+                if node.open == 0 {
+                    ready.insert(dependent.number());
                 }
             }
         }
     }
-    order
+    black_box(read_ahead); // Otherwise it is not done at all.
+    (order, in_order)
 }
 
-/// For each step, the most edges on a path that reaches it, walking from `order`'s start; `towards`
-/// says where its predecessors on such a path are.
-fn longest_paths<'a>(
-    graph: &DiGraph<Rule, ()>,
-    order: impl Iterator<Item = &'a StepId>,
-    towards: Direction,
-) -> Vec<u32> {
-    let mut lengths: Vec<u32> = vec![0; graph.node_count()];
-    for &step in order {
-        let longest = neighbours(graph, step, towards)
-            .filter_map(|before| lengths.get(before as usize))
-            .max()
-            .map_or(0, |&length| length + 1);
-        set(&mut lengths, step, longest);
+/// For each step, the most edges on a path that reaches it. The steps come with those before them on such a path,
+/// which have come already.
+fn longest_paths<'a>(count: usize, steps: impl Iterator<Item = (StepId, &'a [StepId])>) -> Vec<u32> {
+    let mut lengths: Vec<u32> = vec![0; count];
+    for (step, before) in steps {
+        let longest = before.iter().filter_map(|other| lengths.get(other.index())).max();
+        let length = longest.map_or(0, |&length| length + 1);
+        if let Some(slot) = lengths.get_mut(step.index()) {
+            *slot = length;
+        }
     }
     lengths
 }
 
 /// The steps by their longest remaining path, longest first, then in definition order: a counting
-/// sort, since heights are small whole numbers.
-fn by_height(graph: &DiGraph<Rule, ()>, order: &[StepId]) -> Vec<StepId> {
-    let heights = longest_paths(graph, order.iter().rev(), Outgoing);
+/// sort, since heights are small whole numbers. The dependents are those of the steps in that order.
+fn by_height(order: &[StepId], dependents: &Edges) -> Vec<StepId> {
+    let steps = order.iter().copied().zip(dependents.lists());
+    let heights = longest_paths(order.len(), steps.rev());
     let mut starts = vec![0_u32; heights.iter().max().map_or(0, |&highest| highest as usize + 1)];
     for &height in &heights {
         if let Some(count) = starts.get_mut(height as usize) {
@@ -232,39 +266,47 @@ fn by_height(graph: &DiGraph<Rule, ()>, order: &[StepId]) -> Vec<StepId> {
     for slot in starts.iter_mut().rev() {
         start += std::mem::replace(slot, start);
     }
-    let mut sorted = vec![0; heights.len()];
-    for (step, &height) in (0..).zip(&heights) {
+    let mut sorted = vec![StepId::default(); heights.len()];
+    for (step, &height) in StepId::first(heights.len()).zip(&heights) {
         if let Some(next) = starts.get_mut(height as usize) {
-            set(&mut sorted, *next, step);
+            if let Some(slot) = sorted.get_mut(*next as usize) {
+                *slot = step;
+            }
             *next += 1;
         }
     }
     sorted
 }
 
-fn cycles(graph: &DiGraph<Rule, ()>) -> Vec<Cycle> {
-    let mut found: Vec<Cycle> = kosaraju_scc(graph)
+fn cycles(dependents: &Edges) -> Vec<Cycle> {
+    let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(dependents.steps(), dependents.len());
+    for _ in 0..dependents.steps() {
+        graph.add_node(());
+    }
+    for (from, to) in dependents.pairs() {
+        graph.add_edge(from.number().into(), to.number().into(), ());
+    }
+    let mut found: Vec<Cycle> = kosaraju_scc(&graph)
         .into_iter()
-        .filter_map(|knot| {
-            let first = knot.iter().min().copied()?;
-            (knot.len() > 1 || graph.contains_edge(first, first)).then(|| shortest_cycle(graph, first))
+        .filter_map(|component| {
+            let first = StepId::new(component.iter().min()?.index() as u32);
+            let cyclic = component.len() > 1 || dependents.of(first).contains(&first);
+            cyclic.then(|| shortest_cycle(dependents, first))
         })
         .collect();
     found.sort_unstable();
     found
 }
 
-/// Breadth-first from `start` until it is reached again. Neighbours are taken in definition order, so
+/// Breadth-first from `start` until it is reached again. Dependents are taken in definition order, so
 /// the path is the same in every process.
-fn shortest_cycle(graph: &DiGraph<Rule, ()>, start: NodeIndex) -> Cycle {
-    let mut came_from: HashMap<NodeIndex, NodeIndex> = HashMap::new();
+fn shortest_cycle(dependents: &Edges, start: StepId) -> Cycle {
+    let mut came_from: HashMap<StepId, StepId> = HashMap::new();
     let mut queue = VecDeque::from([start]);
-    while let Some(node) = queue.pop_front() {
-        let mut nexts: Vec<NodeIndex> = graph.neighbors(node).collect();
-        nexts.sort_unstable();
-        for next in nexts {
+    while let Some(step) = queue.pop_front() {
+        for &next in dependents.of(step) {
             if let Entry::Vacant(unseen) = came_from.entry(next) {
-                unseen.insert(node);
+                unseen.insert(step);
                 queue.push_back(next);
             }
         }
@@ -272,12 +314,12 @@ fn shortest_cycle(graph: &DiGraph<Rule, ()>, start: NodeIndex) -> Cycle {
             break;
         }
     }
-    let mut path = vec![start.index() as StepId];
-    let mut node = start;
-    while let Some(&before) = came_from.get(&node) {
-        path.push(before.index() as StepId);
-        node = before;
-        if node == start {
+    let mut path = vec![start];
+    let mut step = start;
+    while let Some(&before) = came_from.get(&step) {
+        path.push(before);
+        step = before;
+        if step == start {
             break;
         }
     }

@@ -1,37 +1,73 @@
 //! The items of a step that is called once for each: one node of the graph, whose state does not grow
-//! with their number. An item is known by its position; only those that were tried in vain are kept.
+//! with their number. An item is known by its position; only positions of items that were retried are stored.
+//!
+//! ```text
+//!              supply                 start             take            report
+//!  (source) ──────────> supplied ──────────────> handed ─────> in flight ─────> ended
+//!                                   ▲                                │
+//!                                   │ start                          │ RetryAt
+//!                                  due <── wake, at its time ── retries
+//! ```
+//!
+//! The step stands in the queue of the run once, however many of its items could start. Where it stands is a
+//! [`Turn`], which changes here and nowhere else:
+//!
+//! ```text
+//!  Out ── offer: an item can start ──> Queued ── its rate allows no start ──> Delayed(until)
+//!   ▲                                    │                                          │
+//!   └── an item started, or none could ──┘                                          │
+//!   └── the time comes, or a start led to no call ──────────────────────────────────┘
+//!
+//!  any ── offer: all items have ended ──> Last ── started for the report ──> (closing)
+//! ```
+//!
+//! What must never happen:
+//! - an item is handed out twice at the same time, or after its step was closed;
+//! - more than `most` items are in flight;
+//! - the step is Out while an item can start: nothing would start it.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use crate::event::{ItemReport, Nanos, Position};
+use crate::event::{ItemReport, Nanos};
+use crate::ids::Position;
+
+/// Where the step stands in the queue of steps that could start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It is not queued.
+    Out,
+    /// It is queued, or parked at a pool.
+    Queued,
+    /// Its rate allows no start until that time.
+    Delayed(Nanos),
+    /// It is queued for its report, which waits for no pool and no rate.
+    Last,
+}
 
 #[derive(Debug)]
 pub(crate) struct Items {
     /// How many may be in flight.
     most: u32,
     in_flight: u32,
-    /// How many are there that were never taken.
+    /// How many were supplied and never started.
     supplied: u64,
     /// The position of the first of those.
     fresh: Position,
     /// No more are to come.
     exhausted: bool,
-    /// One failed for good: no other is tried again.
+    /// One failed for good: no other is retried.
     failed: bool,
     retries: BinaryHeap<Reverse<(Nanos, Position)>>,
     due: VecDeque<Position>,
-    /// Those that were started and not taken yet.
+    /// Started, and not taken yet.
     handed: VecDeque<Position>,
     attempts: HashMap<Position, u32>,
     /// Whether items were left when the run was stopped.
     cut: bool,
-    /// The step was started to be reported on, all items having ended.
+    /// The step was started to be reported on, because all items have ended.
     closing: bool,
-    /// Whether it is in the queue of steps that could start, or waits to be.
-    pub(crate) queued: bool,
-    /// Until when its rate keeps it.
-    pub(crate) kept: Option<Nanos>,
+    turn: Turn,
 }
 
 impl Items {
@@ -40,7 +76,7 @@ impl Items {
             most,
             in_flight: 0,
             supplied: 0,
-            fresh: 0,
+            fresh: Position::default(),
             exhausted: false,
             failed: false,
             retries: BinaryHeap::new(),
@@ -49,8 +85,7 @@ impl Items {
             attempts: HashMap::new(),
             cut: false,
             closing: false,
-            queued: false,
-            kept: None,
+            turn: Turn::Out,
         }
     }
 
@@ -59,7 +94,7 @@ impl Items {
         self.in_flight < self.most && (self.supplied > 0 || !self.due.is_empty())
     }
 
-    /// Whether every item has ended and nobody was told.
+    /// Whether every item has ended, and the step was not started for its report yet.
     pub(crate) fn is_over(&self) -> bool {
         !self.closing && self.in_flight == 0 && !self.has_left()
     }
@@ -77,20 +112,79 @@ impl Items {
         !self.exhausted || self.supplied > 0 || !self.retries.is_empty() || !self.due.is_empty()
     }
 
-    /// An item starts: one to be tried again, or the next that was never taken.
+    /// Whether the run is to queue the step now: for its next item, or for its report.
+    pub(crate) fn offer(&mut self) -> bool {
+        let turn = match self.turn {
+            Turn::Last => return false,
+            _ if self.is_over() => Turn::Last,
+            Turn::Out if self.has_next() => Turn::Queued,
+            _ => return false,
+        };
+        self.turn = turn;
+        true
+    }
+
+    /// The step's turn has come, but none of its items can start.
+    pub(crate) fn leave_queue(&mut self) {
+        self.turn = Turn::Out;
+    }
+
+    /// The step's turn has come, but its rate allows no start until that time.
+    pub(crate) fn delay(&mut self, until: Nanos) {
+        self.turn = Turn::Delayed(until);
+    }
+
+    /// A start led to no call, so that the rate may allow another one.
+    pub(crate) fn expect_no_call(&mut self) {
+        if matches!(self.turn, Turn::Delayed(_)) {
+            self.turn = Turn::Out;
+        }
+    }
+
+    /// Retries whose time has come are due, and a delay that is over ends.
+    pub(crate) fn wake(&mut self, now: Nanos) {
+        if matches!(self.turn, Turn::Delayed(until) if until <= now) {
+            self.turn = Turn::Out;
+        }
+        while let Some(&Reverse((until, position))) = self.retries.peek() {
+            if until > now {
+                break;
+            }
+            self.retries.pop();
+            self.due.push_back(position);
+        }
+    }
+
+    /// Whether the first thing to wait for comes at that time: the end of a delay, or a retry.
+    pub(crate) fn waits_until(&self, time: Nanos) -> bool {
+        let delayed = self.turn == Turn::Delayed(time) && self.has_next();
+        delayed || self.retries.peek().is_some_and(|&Reverse((first, _))| first == time)
+    }
+
+    /// An item starts: one that is due, or the next that was never started.
     pub(crate) fn start(&mut self) {
+        self.turn = Turn::Out;
         self.in_flight += 1;
-        let position = self.due.pop_front().unwrap_or_else(|| {
-            self.supplied -= 1;
-            self.fresh += 1;
-            self.fresh - 1
-        });
+        let position = match self.due.pop_front() {
+            Some(position) => position,
+            None => {
+                self.supplied -= 1;
+                let fresh = self.fresh;
+                self.fresh = fresh.next();
+                fresh
+            }
+        };
         self.handed.push_back(position);
     }
 
-    /// Nothing is left but to report on the step.
+    /// The step starts to be reported on.
     pub(crate) fn start_closing(&mut self) {
         self.closing = true;
+    }
+
+    /// The item that the next [`take`](Self::take) returns.
+    pub(crate) fn next_to_take(&self) -> Option<Position> {
+        self.handed.front().copied()
     }
 
     /// The item that a start was for.
@@ -126,13 +220,14 @@ impl Items {
         }
     }
 
-    /// The run has been stopped. True if that ends the step: nothing is in flight, but items are left.
+    /// The run was stopped. True if that ends the step: nothing is in flight, but items are left.
     pub(crate) fn cut(&mut self) -> bool {
         self.cut |= self.has_left();
         self.close();
         self.cut && self.is_idle()
     }
 
+    /// No item starts any more.
     fn close(&mut self) {
         self.exhaust();
         self.supplied = 0;
@@ -140,35 +235,7 @@ impl Items {
         self.due.clear();
     }
 
-    pub(crate) fn wake(&mut self, now: Nanos) {
-        if self.kept.is_some_and(|until| until <= now) {
-            self.unkeep();
-        }
-        while let Some(&Reverse((until, position))) = self.retries.peek() {
-            if until > now {
-                break;
-            }
-            self.retries.pop();
-            self.due.push_back(position);
-        }
-    }
-
-    /// Its rate may let it start again.
-    pub(crate) fn unkeep(&mut self) {
-        if self.kept.take().is_some() {
-            self.queued = false;
-        }
-    }
-
-    /// Whether something still waits until that time, the earliest of all: a retry, or the rate.
-    pub(crate) fn awaits(&mut self, until: Nanos) -> bool {
-        if self.kept == Some(until) && !self.has_next() {
-            self.unkeep();
-        }
-        self.kept == Some(until) || self.retries.peek().is_some_and(|&Reverse((first, _))| first == until)
-    }
-
-    /// How often the item was tried in vain.
+    /// How many attempts of the item failed and were retried.
     pub(crate) fn attempts(&self, position: Position) -> u32 {
         self.attempts.get(&position).copied().unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! The part of Flowline that is decidable from data alone: the graph, the state machine of a run,
 //! diagrams.
 //!
-//! It knows no Ruby, and reads no clock, environment or random source: what it needs is an argument,
+//! It knows no Ruby, and reads no clock, environment or random source: these are arguments,
 //! so every schedule can be tested without sleeping. It is asked and never calls.
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,9 @@ pub mod builder;
 pub mod diagram;
 pub mod event;
 pub mod graph;
-pub mod items;
+pub mod ids;
+mod items;
+pub mod journal;
 pub mod names;
 pub mod ranking;
 pub mod resources;

@@ -1,16 +1,20 @@
 //! What the steps of a run share, and how often they may start: pools and rates.
 //!
-//! A step that finds too little left in a pool is parked there. Room that is made wakes one parked step,
-//! first in rank; if that starts and leaves some, or cannot start for another reason, it wakes the next.
-//! Nothing holds one pool while it waits for another, so nothing deadlocks; nothing of a lower rank
-//! overtakes what is parked, so nothing that needs one pool starves. What needs several waits for one at a
-//! time and leaves the others to whoever can use them.
+//! A step that finds too little room in a pool is parked at that pool. Room that becomes free wakes one parked step,
+//! the first in rank. If that starts and leaves room, or cannot start for another reason, it wakes the next.
+//!
+//! - No deadlock: nothing holds one pool while it waits for another.
+//! - No starvation: nothing of a lower rank overtakes a parked step, so a step that needs one pool gets it.
+//! - A step that needs several pools waits for one at a time and leaves the others to steps that can use them.
+//!
+//! A rate counts calls, not starts: a start is *expected* to lead to a call until the call begins, or until it is
+//! known that there is none. An expected call begins now at the earliest, so a rate never lets too many through.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 
-use crate::event::{Nanos, Obstacle, PoolId};
-use crate::graph::StepId;
+use crate::event::{Nanos, Obstacle};
+use crate::ids::{PoolId, Rank, StepId};
 
 /// What each start of a step takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,13 +25,28 @@ pub struct Needs {
     pub rate: Option<(u32, Nanos)>,
 }
 
+impl Needs {
+    /// The same, each pool named once, so that a pool never gets back more than was taken.
+    fn merged(mut self) -> Self {
+        let mut amounts: BTreeMap<PoolId, u32> = BTreeMap::new();
+        for &(pool, amount) in &self.pools {
+            let sum = amounts.entry(pool).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+        if amounts.len() < self.pools.len() {
+            self.pools = amounts.into_iter().collect();
+        }
+        self
+    }
+}
+
 #[derive(Debug, Default)]
 struct Pool {
     free: u32,
     /// Ranks of the steps that wait for it.
-    parked: BinaryHeap<Reverse<u32>>,
+    parked: BinaryHeap<Reverse<Rank>>,
     /// Whether one of those may have become able to start.
-    stirred: bool,
+    check: bool,
 }
 
 /// How often a step with a rate was called.
@@ -35,7 +54,7 @@ struct Pool {
 struct Calls {
     /// When the last ones began, the latest last.
     begun: VecDeque<Nanos>,
-    /// How many starts may yet lead to one.
+    /// How many starts may still lead to one.
     expected: u32,
 }
 
@@ -48,23 +67,24 @@ pub(crate) struct Resources {
     calls: HashMap<StepId, Calls>,
     /// How many starts of a step hold what they took.
     held: HashMap<StepId, u32>,
-    /// From which pools steps have been woken whose turn has not come, by rank.
-    woken: HashMap<u32, PoolId>,
+    /// By rank, the steps that were woken and have not been considered since, and the pools they were parked at.
+    woken: HashMap<Rank, PoolId>,
 }
 
 impl Resources {
     pub(crate) fn new(sizes: &[u32], needs: HashMap<StepId, Needs>) -> Self {
         let pools = sizes.iter().map(|&free| Pool { free, ..Pool::default() }).collect();
+        let needs = needs.into_iter().map(|(step, needs)| (step, needs.merged())).collect();
         Self { pools, needs, ..Self::default() }
     }
 
-    /// What keeps a step from starting, if anything does.
-    pub(crate) fn obstacle(&self, step: StepId, rank: u32, now: Nanos) -> Option<Obstacle> {
-        if let Some(again) = self.kept(step, now) {
-            return Some(Obstacle::Rate(again)); // First: what could not start anyway keeps no room from others.
+    /// Why a step cannot start now, if it cannot.
+    pub(crate) fn obstacle(&self, step: StepId, rank: Rank, now: Nanos) -> Option<Obstacle> {
+        if let Some(until) = self.rate_allows_at(step, now) {
+            return Some(Obstacle::Rate(until)); // First, so that a step that its rate holds back parks nowhere.
         }
         let lacks = |&&(pool, amount): &&(PoolId, u32)| {
-            self.pools.get(pool as usize).is_some_and(|pool| {
+            self.pools.get(pool.index()).is_some_and(|pool| {
                 pool.free < amount || pool.parked.peek().is_some_and(|&Reverse(first)| first < rank)
             })
         };
@@ -72,8 +92,8 @@ impl Resources {
         Some(Obstacle::Pool(*pool))
     }
 
-    /// Until when its rate keeps a step from starting, if it does. What is expected begins now at the earliest.
-    pub(crate) fn kept(&self, step: StepId, now: Nanos) -> Option<Nanos> {
+    /// When the step's rate lets it start, if that is not now. Expected calls begin now at the earliest.
+    pub(crate) fn rate_allows_at(&self, step: StepId, now: Nanos) -> Option<Nanos> {
         let (most, period) = self.needs.get(&step)?.rate?;
         let calls = self.calls.get(&step)?;
         let first = match most.checked_sub(calls.expected).filter(|&most| most > 0) {
@@ -84,8 +104,8 @@ impl Resources {
         (again > now).then_some(again)
     }
 
-    /// The step starts.
-    pub(crate) fn take(&mut self, step: StepId) {
+    /// The step starts, and takes what it needs.
+    pub(crate) fn acquire(&mut self, step: StepId) {
         let Some(needs) = self.needs.get(&step) else { return };
         if needs.rate.is_some() {
             self.calls.entry(step).or_default().expected += 1;
@@ -95,7 +115,7 @@ impl Resources {
         }
         *self.held.entry(step).or_default() += 1;
         for &(pool, amount) in &needs.pools {
-            if let Some(pool) = self.pools.get_mut(pool as usize) {
+            if let Some(pool) = self.pools.get_mut(pool.index()) {
                 pool.free = pool.free.saturating_sub(amount);
             }
         }
@@ -112,22 +132,22 @@ impl Resources {
         }
     }
 
-    /// A start of the step leads to none.
-    pub(crate) fn spare(&mut self, step: StepId) {
+    /// A start of the step leads to no call.
+    pub(crate) fn expect_no_call(&mut self, step: StepId) {
         if let Some(calls) = self.calls.get_mut(&step) {
             calls.expected = calls.expected.saturating_sub(1);
         }
     }
 
-    /// One start of the step has ended.
+    /// One start of the step has ended, and gives back what it took.
     pub(crate) fn release(&mut self, step: StepId) {
         let Some(held) = self.held.get_mut(&step).filter(|held| **held > 0) else { return };
         *held -= 1;
         let Some(needs) = self.needs.get(&step) else { return };
         for &(pool, amount) in &needs.pools {
-            if let Some(pool) = self.pools.get_mut(pool as usize) {
+            if let Some(pool) = self.pools.get_mut(pool.index()) {
                 pool.free += amount;
-                pool.stirred = true;
+                pool.check = true;
             }
         }
     }
@@ -139,39 +159,39 @@ impl Resources {
         }
     }
 
-    /// The step wants nothing any more: those that wait behind it may start.
-    pub(crate) fn stir(&mut self, step: StepId) {
+    /// The step needs nothing any more: steps that wait behind it may start.
+    pub(crate) fn check_pools_of(&mut self, step: StepId) {
         let Some(needs) = self.needs.get(&step) else { return };
         for &(pool, _) in &needs.pools {
-            if let Some(pool) = self.pools.get_mut(pool as usize) {
-                pool.stirred = true;
+            if let Some(pool) = self.pools.get_mut(pool.index()) {
+                pool.check = true;
             }
         }
     }
 
     /// The step of that rank waits for that pool.
-    pub(crate) fn park(&mut self, rank: u32, at: PoolId) {
-        self.pass_on(rank, Some(at));
-        if let Some(pool) = self.pools.get_mut(at as usize) {
+    pub(crate) fn park(&mut self, rank: Rank, at: PoolId) {
+        self.considered(rank, Some(at));
+        if let Some(pool) = self.pools.get_mut(at.index()) {
             pool.parked.push(Reverse(rank));
         }
     }
 
-    /// The turn of a step has come that may have been woken: those behind it may start, too, unless it
-    /// goes back there.
-    pub(crate) fn pass_on(&mut self, rank: u32, back: Option<PoolId>) {
+    /// A step that may have been woken has been considered. Steps that were parked behind it may start, too, unless
+    /// it goes `back` there.
+    pub(crate) fn considered(&mut self, rank: Rank, back: Option<PoolId>) {
         let from = self.woken.remove(&rank).filter(|&from| Some(from) != back);
-        if let Some(pool) = from.and_then(|from| self.pools.get_mut(from as usize)) {
-            pool.stirred = true;
+        if let Some(pool) = from.and_then(|from| self.pools.get_mut(from.index())) {
+            pool.check = true;
         }
     }
 
-    /// The rank of a parked step that may be able to start. It ends: the first in rank of those that are
-    /// woken goes back to where it was, and so on.
-    pub(crate) fn wake(&mut self) -> Option<u32> {
-        for (id, pool) in (0..).zip(&mut self.pools) {
-            if pool.stirred && pool.free > 0 {
-                pool.stirred = false;
+    /// Takes out the rank of a parked step that may be able to start. Asking again and again ends, because a step
+    /// that goes back to its pool wakes no other.
+    pub(crate) fn wake(&mut self) -> Option<Rank> {
+        for (id, pool) in (0..).map(PoolId::new).zip(&mut self.pools) {
+            if pool.check && pool.free > 0 {
+                pool.check = false;
                 if let Some(Reverse(rank)) = pool.parked.pop() {
                     self.woken.insert(rank, id);
                     return Some(rank);
@@ -182,12 +202,12 @@ impl Resources {
     }
 
     /// Whether [`wake`](Self::wake) has one.
-    pub(crate) fn is_stirred(&self) -> bool {
-        self.pools.iter().any(|pool| pool.stirred && pool.free > 0 && !pool.parked.is_empty())
+    pub(crate) fn can_wake(&self) -> bool {
+        self.pools.iter().any(|pool| pool.check && pool.free > 0 && !pool.parked.is_empty())
     }
 
-    /// The ranks of all parked steps, which are not any longer.
-    pub(crate) fn unpark(&mut self) -> Vec<u32> {
+    /// Takes out the ranks of all parked steps.
+    pub(crate) fn unpark(&mut self) -> Vec<Rank> {
         self.pools
             .iter_mut()
             .flat_map(|pool| std::mem::take(&mut pool.parked))

@@ -1,9 +1,7 @@
 //! When a failed attempt is made again.
 
-use serde::{Deserialize, Serialize};
-
 /// How long to wait between attempts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Strategy {
     /// Not at all.
     #[default]
@@ -15,16 +13,16 @@ pub enum Strategy {
 }
 
 /// A schedule of attempts. Times are seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     /// How long to wait.
     pub strategy: Strategy,
-    /// Before the second attempt.
+    /// The wait before the second attempt.
     pub delay: f64,
-    /// Never longer than this, jitter aside.
+    /// The longest wait, before jitter.
     pub most: f64,
-    /// The share by which an exponential wait is longer or shorter, so that many who failed together do not
-    /// come back together.
+    /// The share by which an exponential wait is longer or shorter, so that steps that failed together are not
+    /// retried together.
     pub jitter: f64,
 }
 

@@ -3,18 +3,26 @@
 
 mod common;
 
-use common::{Random, define, graph, on_a_small_stack};
+use common::{Random, define, graph, nth, nths, on_a_small_stack};
 use flowline_core::builder::Problem;
-use flowline_core::graph::{Cycle, Graph, Rule, RunIf, StepId};
+use flowline_core::graph::{Graph, Rule, RunIf};
+use flowline_core::ids::{Rank, StepId};
 
 const MILLION: u32 = 1_000_000;
 
-fn plain(steps: u32, edges: &[(StepId, StepId)]) -> Result<Graph, Vec<Cycle>> {
-    Graph::new(vec![Rule::default(); steps as usize], edges.iter().copied())
+/// The cycles in it are numbers, too.
+fn plain(steps: u32, edges: &[(u32, u32)]) -> Result<Graph, Vec<Vec<u32>>> {
+    let edges = edges.iter().map(|&(from, to)| (nth(from), nth(to)));
+    let graph = Graph::new(vec![Rule::default(); steps as usize], edges);
+    graph.map_err(|cycles| cycles.iter().map(|cycle| numbers(cycle)).collect())
 }
 
-fn cycles(steps: u32, edges: &[(StepId, StepId)]) -> Vec<Cycle> {
+fn cycles(steps: u32, edges: &[(u32, u32)]) -> Vec<Vec<u32>> {
     plain(steps, edges).unwrap_err()
+}
+
+fn numbers(steps: &[StepId]) -> Vec<u32> {
+    steps.iter().map(|step| step.number()).collect()
 }
 
 mod order {
@@ -110,8 +118,8 @@ mod closures {
     fn of_nothing_or_of_unknown_steps_are_empty() {
         check("", "", "");
         let graph = plain(2, &[(0, 1)]).unwrap();
-        assert!(graph.upstream(&[2, StepId::MAX]).is_empty());
-        assert_eq!(graph.downstream(&[1, 7]), [1]);
+        assert!(graph.upstream(&nths([2, u32::MAX])).is_empty());
+        assert_eq!(graph.downstream(&nths([1, 7])), nths([1]));
     }
 }
 
@@ -121,10 +129,10 @@ mod ranks {
     #[track_caller]
     fn check(text: &str, expected: &str) {
         let named = graph(text);
-        let ranked: Vec<StepId> =
-            (0..named.graph.len() as u32).map_while(|r| named.graph.of_rank(r)).collect();
+        let ranks = (0..named.graph.len() as u32).map(Rank::new);
+        let ranked: Vec<StepId> = ranks.clone().map_while(|rank| named.graph.of_rank(rank)).collect();
         assert_eq!(named.show(&ranked), expected);
-        for (rank, &step) in (0..).zip(&ranked) {
+        for (rank, &step) in ranks.zip(&ranked) {
             assert_eq!(named.graph.rank(step), rank);
         }
     }
@@ -143,8 +151,8 @@ mod ranks {
     #[test]
     fn of_unknown_steps_are_last_and_nobodys() {
         let graph = plain(1, &[]).unwrap();
-        assert_eq!((graph.rank(0), graph.rank(1)), (0, u32::MAX));
-        assert_eq!((graph.of_rank(0), graph.of_rank(1)), (Some(0), None));
+        assert_eq!((graph.rank(nth(0)), graph.rank(nth(1))), (Rank::new(0), Rank::LAST));
+        assert_eq!((graph.of_rank(Rank::new(0)), graph.of_rank(Rank::new(1))), (Some(nth(0)), None));
     }
 }
 
@@ -170,19 +178,19 @@ mod cycle {
     }
 
     #[test]
-    fn leaves_out_steps_that_only_lead_to_a_knot_or_hang_on_it() {
+    fn leaves_out_steps_before_and_after_it() {
         assert_eq!(cycles(4, &[(3, 1), (1, 2), (2, 1), (2, 0)]), [[1, 2, 1]]);
     }
 
     #[test]
-    fn is_reported_for_every_knot_in_definition_order() {
+    fn is_reported_for_every_set_of_steps_that_depend_on_each_other_in_definition_order() {
         let edges = [(5, 4), (4, 5), (3, 1), (1, 3), (2, 2), (3, 4), (0, 1)];
         assert_eq!(cycles(6, &edges), [vec![1, 3, 1], vec![2, 2], vec![4, 5, 4]]);
     }
 
     #[test]
     fn is_the_same_whatever_order_the_edges_come_in() {
-        // Four cycles of the same length through 0, two knots.
+        // Four cycles of the same length through 0, two sets of steps that depend on each other.
         let mut edges = [(0, 4), (0, 3), (4, 1), (4, 2), (3, 1), (3, 2), (1, 0), (2, 0), (5, 6), (6, 5)];
         let mut random = Random(1);
         for _ in 0..100 {
@@ -203,32 +211,37 @@ mod construction {
             Rule { run_if: RunIf::Any, optional: false },
             Rule { run_if: RunIf::Always, optional: true },
         ];
-        let sorted = |steps: &mut dyn Iterator<Item = StepId>| {
-            let mut steps: Vec<StepId> = steps.collect();
-            steps.sort_unstable();
-            named.show(&steps)
-        };
-        for (step, rule) in (0..).zip(rules) {
+        for (step, rule) in named.graph.steps().zip(rules) {
             assert_eq!(named.graph.rule(step), rule);
         }
-        assert_eq!(sorted(&mut named.graph.dependents(0)), "b c");
-        assert_eq!(sorted(&mut named.graph.dependencies(2)), "a b");
-        assert_eq!(sorted(&mut named.graph.dependents(2)), "");
+        assert_eq!(named.show(named.graph.dependents(nth(0))), "b c");
+        assert_eq!(named.show(named.graph.dependencies(nth(2))), "a b");
+        assert_eq!(named.show(named.graph.dependents(nth(2))), "");
+    }
+
+    #[test]
+    fn lists_dependents_in_definition_order_and_dependencies_as_given() {
+        let edges = [(2, 4), (4, 0), (1, 4), (2, 0), (2, 1), (1, 0), (1, 4)];
+        let graph = plain(5, &edges).unwrap();
+        assert_eq!(graph.dependencies(nth(4)), nths([2, 1, 1]));
+        assert_eq!(graph.dependencies(nth(0)), nths([4, 2, 1]));
+        assert_eq!(graph.dependents(nth(2)), nths([0, 1, 4]));
+        assert_eq!(graph.dependents(nth(1)), nths([0, 4, 4]));
     }
 
     #[test]
     fn leaves_out_edges_to_unknown_steps() {
-        let graph = plain(2, &[(0, 1), (1, 2), (9, 0), (StepId::MAX, 1)]).unwrap();
-        assert_eq!(graph.order(), [0, 1]);
-        assert_eq!(graph.downstream(&[0]), [0, 1]);
-        assert_eq!(graph.upstream(&[0]), [0]);
-        assert_eq!(graph.dependents(7).count() + graph.dependencies(StepId::MAX).count(), 0);
+        let graph = plain(2, &[(0, 1), (1, 2), (9, 0), (u32::MAX, 1)]).unwrap();
+        assert_eq!(graph.order(), nths([0, 1]));
+        assert_eq!(graph.downstream(&nths([0])), nths([0, 1]));
+        assert_eq!(graph.upstream(&nths([0])), nths([0]));
+        assert_eq!((graph.dependents(nth(7)), graph.dependencies(nth(u32::MAX))), (&[][..], &[][..]));
     }
 
     #[test]
     fn of_no_steps_is_empty() {
         let graph = plain(0, &[]).unwrap();
-        assert!(graph.is_empty() && graph.order().is_empty() && graph.of_rank(0).is_none());
+        assert!(graph.is_empty() && graph.order().is_empty() && graph.of_rank(Rank::new(0)).is_none());
         assert!(!plain(1, &[]).unwrap().is_empty());
     }
 }
@@ -240,8 +253,8 @@ mod problems {
         define(text).1.build().unwrap_err()
     }
 
-    fn missing(step: StepId, dependency: &str, nearest: Option<&str>) -> Problem {
-        Problem::Missing { step, dependency: dependency.into(), nearest: nearest.map(Into::into) }
+    fn missing(step: u32, dependency: &str, nearest: Option<&str>) -> Problem {
+        Problem::Missing { step: nth(step), dependency: dependency.into(), nearest: nearest.map(Into::into) }
     }
 
     #[test]
@@ -250,13 +263,13 @@ mod problems {
         assert_eq!(
             problems(text),
             [
-                Problem::Duplicate { first: 0, second: 4 },
-                Problem::Duplicate { first: 0, second: 6 },
+                Problem::Duplicate { first: nth(0), second: nth(4) },
+                Problem::Duplicate { first: nth(0), second: nth(6) },
                 missing(1, "fetchh", Some("fetch")),
                 missing(3, "nothing", None),
                 missing(6, "clena", Some("clean")),
-                Problem::Cycle(vec![2, 3, 2]),
-                Problem::Cycle(vec![5, 5]),
+                Problem::Cycle(nths([2, 3, 2])),
+                Problem::Cycle(nths([5, 5])),
             ]
         );
     }
@@ -287,7 +300,7 @@ mod problems {
             [
                 "steps 0 and 1 have the same name",
                 "step 0 depends on \"b\", which does not exist",
-                "steps [2, 2] form a cycle"
+                "steps 2 → 2 form a cycle"
             ]
         );
     }
@@ -297,11 +310,11 @@ mod a_million_steps {
     use super::*;
 
     /// Everything that walks a graph, against what it must find.
-    fn check(graph: &Graph, first: StepId, last: StepId, levels: usize) {
-        let steps = graph.len();
+    fn check(graph: &Graph, first: u32, last: u32, levels: usize) {
+        let (first, last, steps) = (nth(first), nth(last), graph.len());
         assert_eq!((graph.order()[0], graph.order()[steps - 1]), (first, last));
         assert_eq!(graph.levels().len(), levels);
-        assert_eq!((graph.rank(first), graph.of_rank(0)), (0, Some(first)));
+        assert_eq!((graph.rank(first), graph.of_rank(Rank::new(0))), (Rank::new(0), Some(first)));
         assert_eq!((graph.upstream(&[last]).len(), graph.upstream(&[first])), (steps, vec![first]));
         assert_eq!((graph.downstream(&[first]).len(), graph.downstream(&[last])), (steps, vec![last]));
     }
@@ -312,7 +325,7 @@ mod a_million_steps {
             let edges: Vec<_> = (1..MILLION).map(|step| (step - 1, step)).collect();
             let graph = plain(MILLION, &edges).unwrap();
             check(&graph, 0, MILLION - 1, MILLION as usize);
-            assert_eq!(graph.downstream(&[MILLION / 2]), (MILLION / 2..MILLION).collect::<Vec<_>>());
+            assert_eq!(graph.downstream(&nths([MILLION / 2])), nths(MILLION / 2..MILLION));
         });
     }
 
@@ -331,7 +344,7 @@ mod a_million_steps {
             let edges: Vec<_> = (1..join).flat_map(|step| [(0, step), (step, join)]).collect();
             let graph = plain(MILLION + 2, &edges).unwrap();
             check(&graph, 0, join, 3);
-            assert_eq!(graph.upstream(&[5, 9]), [0, 5, 9]);
+            assert_eq!(graph.upstream(&nths([5, 9])), nths([0, 5, 9]));
         });
     }
 
@@ -345,7 +358,7 @@ mod a_million_steps {
     }
 
     #[test]
-    fn may_hold_many_knots_in_a_row_each_found_without_walking_those_behind_it() {
+    fn may_hold_many_cycles_in_a_row_each_found_without_walking_those_behind_it() {
         let pairs = (0..MILLION).step_by(2).flat_map(|a| [(a, a + 1), (a + 1, a), (a + 1, a + 2)]);
         let edges: Vec<_> = pairs.filter(|&(_, to)| to < MILLION).collect();
         let found = cycles(MILLION, &edges);

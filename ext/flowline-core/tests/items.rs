@@ -1,28 +1,27 @@
-//! Steps that are called once for each of their items, told as scripts.
+//! Steps that are called once for each of their items, as scripts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 
-use common::graph;
 use common::script::{CONTINUE, STOP, check, check_sharing};
+use common::{graph, item, nth, nths, pool, replay};
 use flowline_core::event::Outcome::Succeeded;
 use flowline_core::event::Report::Ended;
-use flowline_core::event::{Event, ItemReport, Next, Position, RunError, Stop};
-use flowline_core::graph::StepId;
+use flowline_core::event::{Event, ItemReport, Next, RunError, Stop};
 use flowline_core::resources::Needs;
 use flowline_core::run::Run;
 
 /// The first step is started and opened, and all of its items are there.
 fn open(run: &mut Run, most: u32, count: u64) {
-    assert_eq!(run.next(0), Next::Start(0));
-    run.open(0, most, 0).unwrap();
-    run.supply(0, count);
-    run.exhaust(0);
+    assert_eq!(run.next(0), Next::Start(nth(0)));
+    run.open(nth(0), most, 0).unwrap();
+    run.supply(nth(0), count);
+    run.exhaust(nth(0));
 }
 
 /// The step is started, and this is taken for it.
-fn assert_starts(run: &mut Run, step: StepId, taken: Option<Position>) {
-    assert_eq!((run.next(0), run.take(step)), (Next::Start(step), taken));
+fn assert_starts(run: &mut Run, step: u32, taken: Option<u64>) {
+    assert_eq!((run.next(0), run.take(nth(step))), (Next::Start(nth(step)), taken.map(item)));
 }
 
 mod items {
@@ -100,17 +99,17 @@ mod items {
     #[test]
     fn may_be_without_a_limit_in_flight_or_in_number() {
         let mut run = Run::new(graph("m").graph, STOP);
-        assert_eq!(run.next(0), Next::Start(0));
-        run.open(0, u32::MAX, 0).unwrap();
-        run.supply(0, 50_000);
+        assert_eq!(run.next(0), Next::Start(nth(0)));
+        run.open(nth(0), u32::MAX, 0).unwrap();
+        run.supply(nth(0), 50_000);
         for position in 0..50_000 {
             assert_starts(&mut run, 0, Some(position));
         }
         assert_eq!(run.next(0), Next::Wait(None));
-        run.exhaust(0);
+        run.exhaust(nth(0));
         for _ in 0..50_000 {
             assert_eq!(run.next(0), Next::Wait(None));
-            run.report_item(0, ItemReport::Done, true, 0).unwrap();
+            run.report_item(nth(0), ItemReport::Done, true, 0).unwrap();
         }
         assert_starts(&mut run, 0, None);
     }
@@ -290,7 +289,7 @@ mod a_supply {
     }
 
     #[test]
-    fn may_come_in_parts_whose_positions_go_on() {
+    fn may_come_in_parts_whose_positions_continue() {
         check(
             STOP,
             "m",
@@ -330,10 +329,10 @@ mod a_supply {
     #[test]
     fn may_be_of_more_than_can_be_counted() {
         let mut run = Run::new(graph("m").graph, STOP);
-        assert_eq!(run.next(0), Next::Start(0));
-        run.open(0, 2, 0).unwrap();
-        run.supply(0, u64::MAX);
-        run.supply(0, 1);
+        assert_eq!(run.next(0), Next::Start(nth(0)));
+        run.open(nth(0), 2, 0).unwrap();
+        run.supply(nth(0), u64::MAX);
+        run.supply(nth(0), 1);
         assert_starts(&mut run, 0, Some(0));
         assert_starts(&mut run, 0, Some(1));
     }
@@ -563,11 +562,16 @@ mod the_closing_start {
             (0..5).for_each(|position| assert_starts(&mut run, 0, Some(position)));
             for turn in 0..5 {
                 assert_eq!(run.next(0), Next::Wait(None));
-                run.report_item(0, if turn == last { ItemReport::Failed } else { ItemReport::Done }, true, 0)
-                    .unwrap();
+                run.report_item(
+                    nth(0),
+                    if turn == last { ItemReport::Failed } else { ItemReport::Done },
+                    true,
+                    0,
+                )
+                .unwrap();
             }
             assert_starts(&mut run, 0, None);
-            assert_eq!((run.next(0), run.take(0)), (Next::Wait(None), None));
+            assert_eq!((run.next(0), run.take(nth(0))), (Next::Wait(None), None));
         }
     }
 
@@ -938,7 +942,7 @@ mod retries_of_items {
     }
 
     #[test]
-    fn go_on_after_all_have_been_taken() {
+    fn continue_after_all_have_been_taken() {
         check(
             STOP,
             "m",
@@ -1453,7 +1457,7 @@ mod a_stop {
     }
 
     #[test]
-    fn lets_steps_that_run_always_go_on_with_their_items() {
+    fn lets_steps_that_run_always_continue_with_their_items() {
         check(
             STOP,
             "tidy | always; m",
@@ -1553,23 +1557,23 @@ mod a_stop {
     fn when_the_time_is_up_is_one_too() {
         let mut run = Run::new(graph("m; n; p").graph, STOP);
         run.limit(10);
-        for step in 0..3 {
+        for step in nths(0..3) {
             assert_eq!(run.next(0), Next::Start(step));
         }
-        for step in 0..3 {
+        for step in nths(0..3) {
             run.open(step, 1, 0).unwrap();
         }
-        run.supply(0, 2);
-        run.supply(1, 1);
+        run.supply(nth(0), 2);
+        run.supply(nth(1), 1);
         assert_starts(&mut run, 0, Some(0));
         assert_starts(&mut run, 1, Some(0));
-        run.exhaust(1);
-        run.report_item(1, ItemReport::RetryAt(0, 50), true, 1).unwrap();
+        run.exhaust(nth(1));
+        run.report_item(nth(1), ItemReport::RetryAt(item(0), 50), true, 1).unwrap();
         assert_eq!(run.next(1), Next::Wait(Some(10)));
         assert_eq!(run.next(10), Next::Wait(None));
-        assert_eq!(run.take_passed_over(), [1, 2]);
-        run.report_item(0, ItemReport::Done, true, 11).unwrap();
-        assert_eq!(run.take_passed_over(), [0]);
+        assert_eq!(run.drain_ended(), nths([1, 2]));
+        run.report_item(nth(0), ItemReport::Done, true, 11).unwrap();
+        assert_eq!(run.drain_ended(), nths([0]));
         assert_eq!(run.next(11), Next::Done);
     }
 }
@@ -1658,7 +1662,7 @@ mod shared {
     }
 
     #[test]
-    fn pools_go_on_to_those_behind_when_a_step_wants_no_more_items() {
+    fn pools_pass_to_the_steps_behind_when_a_step_wants_no_more_items() {
         // `m` waits for two; there is one, which nobody else frees.
         check_sharing(
             "db=5",
@@ -1679,7 +1683,7 @@ mod shared {
     }
 
     #[test]
-    fn pools_go_on_when_a_step_that_waits_for_one_is_reported_on() {
+    fn pools_pass_to_the_next_when_a_step_that_waits_for_one_is_reported_on() {
         check_sharing(
             "db=3",
             CONTINUE,
@@ -1995,89 +1999,73 @@ mod wrong_calls {
     #[test]
     fn are_refused_or_do_nothing() {
         let mut run = Run::new(graph("a; b: a").graph, STOP);
-        for step in [0, 1] {
+        for step in nths([0, 1]) {
             assert_eq!(run.open(step, 1, 0), Err(RunError::NotRunning(step)));
         }
-        assert_eq!(run.open(2, 1, 0), Err(RunError::UnknownStep(2)));
-        for step in [0, 1, 2] {
+        assert_eq!(run.open(nth(2), 1, 0), Err(RunError::UnknownStep(nth(2))));
+        for step in nths([0, 1, 2]) {
             assert_eq!(run.report_item(step, ItemReport::Done, true, 0), Err(RunError::NotRunning(step)));
-            assert_eq!((run.take(step), run.item_attempts(step, 0)), (None, 0));
+            assert_eq!((run.take(step), run.item_attempts(step, item(0))), (None, 0));
             run.supply(step, 1);
             run.exhaust(step);
         }
-        assert_eq!(run.next(0), Next::Start(0));
-        assert_eq!(run.report_item(0, ItemReport::Done, true, 0), Err(RunError::NotRunning(0)));
-        run.open(0, 2, 0).unwrap();
-        assert_eq!(run.open(0, 2, 0), Err(RunError::NotRunning(0)), "it is open already");
-        let start = Event::Started { step: 0, at: 0 };
-        assert_eq!(run.apply(start), Err(RunError::NotReady(0)), "nothing is there");
-        run.supply(0, 2);
-        assert_eq!((run.next(0), run.next(0)), (Next::Start(0), Next::Start(0)));
-        run.supply(0, 1);
-        assert_eq!(run.apply(start), Err(RunError::NotReady(0)), "two are in flight");
-        run.report_item(0, ItemReport::Done, true, 0).unwrap();
-        assert_eq!(run.next(0), Next::Start(0));
-        run.exhaust(0);
-        run.report_item(0, ItemReport::Done, true, 0).unwrap();
-        assert_eq!(run.apply(start), Err(RunError::NotReady(0)), "none is left, but one is in flight");
-        run.report_item(0, ItemReport::Done, true, 0).unwrap();
-        assert_eq!(run.report_item(0, ItemReport::Done, true, 0), Err(RunError::NotRunning(0)));
-        assert_eq!(run.apply(start), Ok(()));
-        assert_eq!(run.apply(start), Err(RunError::NotReady(0)), "it is to be reported on");
-        run.report(0, Ended(Succeeded), 0).unwrap();
-        assert_eq!(run.apply(start), Err(RunError::NotReady(0)), "it has ended");
-        assert_eq!(run.begin(0, 0), Err(RunError::NotRunning(0)));
-        assert_eq!((run.next(0), run.next(0)), (Next::Start(1), Next::Wait(None)));
+        assert_eq!(run.next(0), Next::Start(nth(0)));
+        assert_eq!(run.report_item(nth(0), ItemReport::Done, true, 0), Err(RunError::NotRunning(nth(0))));
+        run.open(nth(0), 2, 0).unwrap();
+        assert_eq!(run.open(nth(0), 2, 0), Err(RunError::NotRunning(nth(0))), "it is open already");
+        let start = Event::Started { step: nth(0), at: 0 };
+        assert_eq!(run.apply(start.clone()), Err(RunError::NotReady(nth(0))), "nothing is there");
+        run.supply(nth(0), 2);
+        assert_eq!((run.next(0), run.next(0)), (Next::Start(nth(0)), Next::Start(nth(0))));
+        run.supply(nth(0), 1);
+        assert_eq!(run.apply(start.clone()), Err(RunError::NotReady(nth(0))), "two are in flight");
+        run.report_item(nth(0), ItemReport::Done, true, 0).unwrap();
+        assert_eq!(run.next(0), Next::Start(nth(0)));
+        run.exhaust(nth(0));
+        run.report_item(nth(0), ItemReport::Done, true, 0).unwrap();
+        assert_eq!(
+            run.apply(start.clone()),
+            Err(RunError::NotReady(nth(0))),
+            "none is left, but one is in flight"
+        );
+        run.report_item(nth(0), ItemReport::Done, true, 0).unwrap();
+        assert_eq!(run.report_item(nth(0), ItemReport::Done, true, 0), Err(RunError::NotRunning(nth(0))));
+        assert_eq!(run.apply(start.clone()), Ok(()));
+        assert_eq!(run.apply(start.clone()), Err(RunError::NotReady(nth(0))), "it is to be reported on");
+        run.report(nth(0), Ended(Succeeded), 0).unwrap();
+        assert_eq!(run.apply(start.clone()), Err(RunError::NotReady(nth(0))), "it has ended");
+        assert_eq!(run.begin(nth(0), 0), Err(RunError::NotRunning(nth(0))));
+        assert_eq!((run.next(0), run.next(0)), (Next::Start(nth(1)), Next::Wait(None)));
     }
 }
 
-mod replay {
+mod a_replay {
     use super::*;
 
     #[test]
-    fn reads_events_of_items_as_they_are_written_today() {
-        let recorded = r#"[{"Started":{"step":0,"at":1}},
-            {"Opened":{"step":0,"most":2,"at":2}},
-            {"Supplied":{"step":0,"count":3}},
-            {"Started":{"step":0,"at":2}},
-            {"Taken":{"step":0}},
-            {"Began":{"step":0,"at":2}},
-            {"Started":{"step":0,"at":2}},
-            {"Taken":{"step":0}},
-            {"Item":{"step":0,"report":{"RetryAt":[0,5]},"called":true,"at":3}},
-            {"Item":{"step":0,"report":"Done","called":false,"at":3}},
-            {"Exhausted":{"step":0}}]"#;
-        let events: Vec<Event> = serde_json::from_str(recorded).unwrap();
-        let mut run = Run::replay(graph("m").graph, STOP, events).unwrap();
-        assert_eq!((run.started(0), run.item_attempts(0, 0)), (Some(2), 1));
-        assert_eq!((run.next(3), run.take(0)), (Next::Start(0), Some(2)));
-        assert_eq!(run.next(3), Next::Wait(Some(5)));
-        assert_eq!((run.next(5), run.take(0)), (Next::Start(0), Some(0)));
-        let failed: Event =
-            serde_json::from_str(r#"{"Item":{"step":0,"report":"Failed","called":true,"at":6}}"#).unwrap();
-        assert_eq!((run.apply(failed), run.apply(failed)), (Ok(()), Ok(())));
-        assert_eq!(run.apply(failed), Err(RunError::NotRunning(0)));
-    }
-
-    #[test]
     fn of_what_does_not_fit_is_refused() {
-        let started = Event::Started { step: 0, at: 1 };
-        let opened = Event::Opened { step: 0, most: 1, at: 1 };
-        let supplied = Event::Supplied { step: 0, count: 2 };
-        let exhausted = Event::Exhausted { step: 0 };
-        let done = Event::Item { step: 0, report: ItemReport::Done, called: true, at: 1 };
+        let began = &Event::Began { step: nth(0), at: 1 };
+        let started = &Event::Started { step: nth(0), at: 1 };
+        let opened = &Event::Opened { step: nth(0), most: 1, at: 1 };
+        let supplied = &Event::Supplied { step: nth(0), count: 2 };
+        let exhausted = &Event::Exhausted { step: nth(0) };
+        let taken = |position| Event::Taken { step: nth(0), position: item(position) };
+        let done = &Event::Item { step: nth(0), report: ItemReport::Done, called: true, at: 1 };
         for (events, error) in [
-            (vec![Event::Began { step: 0, at: 1 }], RunError::NotRunning(0)),
-            (vec![opened], RunError::NotRunning(0)),
-            (vec![started, done], RunError::NotRunning(0)),
-            (vec![started, opened, opened], RunError::NotRunning(0)),
-            (vec![started, opened, started], RunError::NotReady(0)),
-            (vec![started, opened, supplied, done], RunError::NotRunning(0)),
-            (vec![started, opened, supplied, started, started], RunError::NotReady(0)),
-            (vec![started, supplied, opened, started], RunError::NotReady(0)),
-            (vec![started, opened, exhausted, supplied, started, started], RunError::NotReady(0)),
+            (vec![began], RunError::NotRunning(nth(0))),
+            (vec![opened], RunError::NotRunning(nth(0))),
+            (vec![started, done], RunError::NotRunning(nth(0))),
+            (vec![started, opened, opened], RunError::NotRunning(nth(0))),
+            (vec![started, opened, started], RunError::NotReady(nth(0))),
+            (vec![started, opened, supplied, done], RunError::NotRunning(nth(0))),
+            (vec![started, opened, supplied, started, started], RunError::NotReady(nth(0))),
+            (vec![started, supplied, opened, started], RunError::NotReady(nth(0))),
+            (vec![started, opened, exhausted, supplied, started, started], RunError::NotReady(nth(0))),
+            (vec![started, opened, &taken(0)], RunError::NotNextItem(nth(0), item(0))),
+            (vec![started, opened, supplied, started, &taken(1)], RunError::NotNextItem(nth(0), item(1))),
         ] {
-            assert_eq!(Run::replay(graph("m").graph, STOP, events).unwrap_err(), error);
+            let events = events.into_iter().cloned();
+            assert_eq!(replay(graph("m").graph, STOP, events).unwrap_err(), error);
         }
     }
 }
@@ -2093,31 +2081,31 @@ mod a_million_items {
         let (mut now, mut starts, mut supplied) = (0, 0, 0);
         let mut in_flight = std::collections::VecDeque::new();
         let mut tried = std::collections::HashSet::new();
-        assert_eq!(run.next(now), Next::Start(0));
-        run.open(0, 8, now).unwrap();
+        assert_eq!(run.next(now), Next::Start(nth(0)));
+        run.open(nth(0), 8, now).unwrap();
         loop {
             match run.next(now) {
-                Next::Start(0) => match run.take(0) {
+                Next::Start(_) => match run.take(nth(0)) {
                     Some(position) => {
                         starts += 1;
-                        run.begin(0, now).unwrap();
+                        run.begin(nth(0), now).unwrap();
                         in_flight.push_back(position);
-                        assert!(in_flight.len() <= 8 && position < supplied);
+                        assert!(in_flight.len() <= 8 && position < item(supplied));
                         continue;
                     }
                     None => {
                         assert!(in_flight.is_empty());
-                        run.report(0, Ended(Succeeded), now).unwrap();
-                        assert_eq!((run.next(now), run.attempts(0)), (Next::Done, 2));
+                        run.report(nth(0), Ended(Succeeded), now).unwrap();
+                        assert_eq!((run.next(now), run.attempts(nth(0))), (Next::Done, 2));
                         return starts;
                     }
                 },
                 Next::Wait(None) if in_flight.is_empty() => {
                     match supplied {
-                        MILLION => run.exhaust(0),
+                        MILLION => run.exhaust(nth(0)),
                         more => {
                             assert!(more < MILLION, "it waits for nothing");
-                            run.supply(0, 1000);
+                            run.supply(nth(0), 1000);
                         }
                     }
                     supplied += 1000;
@@ -2133,11 +2121,11 @@ mod a_million_items {
             }
             let position = in_flight.pop_front().unwrap();
             now += 1;
-            let report = match position % 10 == 0 && tried.insert(position) {
+            let report = match position.number() % 10 == 0 && tried.insert(position) {
                 true => ItemReport::RetryAt(position, now + 20),
                 false => ItemReport::Done,
             };
-            run.report_item(0, report, true, now).unwrap();
+            run.report_item(nth(0), report, true, now).unwrap();
         }
     }
 
@@ -2150,32 +2138,34 @@ mod a_million_items {
     #[test]
     fn share_pools_and_rates() {
         let mut run = Run::new(graph("m").graph, STOP);
-        run.share(&[3], [(0, Needs { pools: vec![(0, 1)], rate: Some((1000, 100)) })].into());
+        run.share(&[3], [(nth(0), Needs { pools: vec![(pool(0), 1)], rate: Some((1000, 100)) })].into())
+            .unwrap();
         assert_eq!(finish(&mut run), MILLION + MILLION / 10);
     }
 
-    /// What is kept of a run shows in its `Debug` form, which would grow with anything that is kept of items.
+    /// The state of a run shows in its `Debug` form, which would grow with anything that is stored for each item.
     #[test]
     fn leave_nothing_behind() {
         let mut run = Run::new(graph("m").graph, STOP);
-        run.share(&[4], [(0, Needs { pools: vec![(0, 1)], rate: Some((50, 10)) })].into());
+        run.share(&[4], [(nth(0), Needs { pools: vec![(pool(0), 1)], rate: Some((50, 10)) })].into())
+            .unwrap();
         let mut size = 0;
         open(&mut run, 8, MILLION);
-        for item in 0..MILLION {
-            if item == 1_000 {
+        for position in 0..MILLION {
+            if position == 1_000 {
                 size = format!("{run:?}").len();
             }
-            let now = 10 * item;
-            let called = item % 3 > 0;
-            assert_eq!((run.next(now), run.take(0)), (Next::Start(0), Some(item)));
+            let now = 10 * position;
+            let called = position % 3 > 0;
+            assert_eq!((run.next(now), run.take(nth(0))), (Next::Start(nth(0)), Some(item(position))));
             if called {
-                run.begin(0, now).unwrap();
+                run.begin(nth(0), now).unwrap();
             }
-            run.report_item(0, ItemReport::Done, called, now).unwrap();
+            run.report_item(nth(0), ItemReport::Done, called, now).unwrap();
         }
         let digits = 64 * 8;
         assert!(format!("{run:?}").len() < size + digits, "{size}");
-        assert_eq!((run.next(10 * MILLION), run.take(0)), (Next::Start(0), None));
+        assert_eq!((run.next(10 * MILLION), run.take(nth(0))), (Next::Start(nth(0)), None));
     }
 
     #[test]
@@ -2183,11 +2173,11 @@ mod a_million_items {
         let mut run = Run::new(graph("m").graph, STOP);
         open(&mut run, u32::MAX, MILLION);
         for position in 0..MILLION {
-            assert_eq!(run.next(0), Next::Start(0));
-            run.report_item(0, ItemReport::RetryAt(position, 10 + position), true, 0).unwrap();
+            assert_eq!(run.next(0), Next::Start(nth(0)));
+            run.report_item(nth(0), ItemReport::RetryAt(item(position), 10 + position), true, 0).unwrap();
         }
         run.stop(Stop::Interrupted, false, 5);
-        assert_eq!((run.take_passed_over(), run.next(5)), (vec![0], Next::Done));
+        assert_eq!((run.drain_ended(), run.next(5)), (nths([0]), Next::Done));
         assert_eq!(run.ended(), 1);
     }
 }

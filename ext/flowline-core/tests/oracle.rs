@@ -7,11 +7,12 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Random, for_each_seed};
+use common::{Random, events, for_each_seed, nth, replay};
 use flowline_core::event::{
     CancelReason, Event, Nanos, Next, OnError, Outcome, Report, SkipReason, Status, Stop,
 };
-use flowline_core::graph::{Graph, Rule, RunIf, StepId};
+use flowline_core::graph::{Graph, Rule, RunIf};
+use flowline_core::ids::{Rank, StepId};
 use flowline_core::run::Run;
 
 const CASES: u64 = 30_000;
@@ -44,7 +45,7 @@ fn size(random: &mut Random) -> usize {
 }
 
 fn build(rules: Vec<Rule>, edges: &Edges) -> Result<Graph, Vec<Vec<StepId>>> {
-    Graph::new(rules, edges.iter().map(|&(from, to)| (from as StepId, to as StepId)))
+    Graph::new(rules, edges.iter().map(|&(from, to)| (nth(from as u32), nth(to as u32))))
 }
 
 /// The length of the shortest path of at least one edge between any two steps (Floyd 1962).
@@ -81,8 +82,8 @@ fn longest_paths(steps: usize, edges: &Edges) -> Vec<usize> {
 fn ranked(steps: usize, edges: &Edges) -> Vec<StepId> {
     let reversed = edges.iter().map(|&(from, to)| (to, from)).collect();
     let remaining = longest_paths(steps, &reversed);
-    let mut ranked: Vec<StepId> = (0..steps as StepId).collect();
-    ranked.sort_by_key(|&step| (steps - remaining[step as usize], step));
+    let mut ranked: Vec<StepId> = StepId::first(steps).collect();
+    ranked.sort_by_key(|&step| (steps - remaining[step.index()], step));
     ranked
 }
 
@@ -106,17 +107,17 @@ fn graphs_agree_with_naive_ones() {
 }
 
 fn check_cycles(cycles: &[Vec<StepId>], steps: usize, edges: &Edges, distance: &[Vec<Option<usize>>]) {
-    // A knot is known by its first step: no earlier one is on a cycle with it.
+    // A set of steps that depend on each other is known by its first: no earlier one is on a cycle with it.
     let together = |a: usize, b: usize| distance[a][b].is_some() && distance[b][a].is_some();
     let firsts: Vec<usize> =
         (0..steps).filter(|&s| together(s, s) && !(0..s).any(|earlier| together(earlier, s))).collect();
-    assert_eq!(cycles.iter().map(|cycle| cycle[0] as usize).collect::<Vec<_>>(), firsts);
+    assert_eq!(cycles.iter().map(|cycle| cycle[0].index()).collect::<Vec<_>>(), firsts);
     for cycle in cycles {
-        let first = cycle[0] as usize;
+        let first = cycle[0].index();
         assert_eq!(Some(cycle.len() - 1), distance[first][first], "the shortest: {cycle:?}");
         assert_eq!(cycle.first(), cycle.last(), "closed");
         for pair in cycle.windows(2) {
-            assert!(edges.contains(&(pair[0] as usize, pair[1] as usize)), "along edges: {cycle:?}");
+            assert!(edges.contains(&(pair[0].index(), pair[1].index())), "along edges: {cycle:?}");
         }
     }
 }
@@ -133,20 +134,23 @@ fn check_acyclic(
         let open = |step: usize| edges.iter().any(|&(from, to)| to == step && !order.contains(&from));
         order.push((0..steps).find(|&step| !order.contains(&step) && !open(step)).unwrap());
     }
-    assert_eq!(graph.order(), order.iter().map(|&step| step as StepId).collect::<Vec<_>>());
+    assert_eq!(graph.order(), order.iter().map(|&step| nth(step as u32)).collect::<Vec<_>>());
 
     let depths = longest_paths(steps, edges);
     let levels = depths.iter().max().map_or(0, |&deepest| deepest + 1);
-    let at = |level| (0..steps).filter(|&step| depths[step] == level).map(|step| step as StepId).collect();
+    let at = |level| (0..steps).filter(|&step| depths[step] == level).map(|step| nth(step as u32)).collect();
     assert_eq!(graph.levels(), (0..levels).map(at).collect::<Vec<Vec<StepId>>>());
 
     let ranked = ranked(steps, edges);
-    let ids = 0..steps as StepId;
-    assert_eq!(ids.clone().map(|rank| graph.of_rank(rank).unwrap()).collect::<Vec<_>>(), ranked);
-    assert!(ids.clone().all(|step| ranked[graph.rank(step) as usize] == step));
+    let ids = StepId::first(steps);
+    assert_eq!(
+        (0..steps as u32).map(|rank| graph.of_rank(Rank::new(rank)).unwrap()).collect::<Vec<_>>(),
+        ranked
+    );
+    assert!(ids.clone().all(|step| ranked[graph.rank(step).index()] == step));
 
     let wanted: Vec<StepId> = ids.clone().filter(|_| random.percent(20)).collect();
-    let reach = |from: StepId, to: StepId| from == to || distance[from as usize][to as usize].is_some();
+    let reach = |from: StepId, to: StepId| from == to || distance[from.index()][to.index()].is_some();
     let upstream: Vec<StepId> = ids.clone().filter(|&s| wanted.iter().any(|&w| reach(s, w))).collect();
     let downstream: Vec<StepId> = ids.clone().filter(|&s| wanted.iter().any(|&w| reach(w, s))).collect();
     assert_eq!((graph.upstream(&wanted), graph.downstream(&wanted)), (upstream, downstream));
@@ -247,10 +251,11 @@ struct Execution<'a> {
     run: Run,
     now: Nanos,
     events: Vec<Event>,
+    journal: Vec<u8>,
     in_flight: Vec<usize>,
     waiting: Vec<Option<Nanos>>,
     starts: Vec<u32>,
-    /// How often the callable came to an end.
+    /// How many attempts have ended.
     calls: Vec<u32>,
     /// First start and end.
     times: Vec<(Option<Nanos>, Nanos)>,
@@ -266,12 +271,15 @@ struct Execution<'a> {
 impl<'a> Execution<'a> {
     fn new(case: &'a Case, on_error: OnError) -> Self {
         let steps = case.rules.len();
+        let mut run = Run::new(case.graph.clone(), on_error);
+        run.keep_journal().unwrap();
         Self {
             case,
             on_error,
-            run: Run::new(case.graph.clone(), on_error),
+            run,
             now: 0,
             events: vec![],
+            journal: vec![],
             in_flight: vec![],
             waiting: vec![None; steps],
             starts: vec![0; steps],
@@ -289,6 +297,7 @@ impl<'a> Execution<'a> {
     fn finish(mut self, random: &mut Random, most_in_flight: usize, stops: usize) -> Self {
         loop {
             if self.start(most_in_flight) {
+                self.journal.extend(self.run.take_events());
                 return self;
             }
             if random.percent(stops) {
@@ -309,23 +318,24 @@ impl<'a> Execution<'a> {
                 self.now += random.below(5) as Nanos;
                 self.report(step, random);
             }
-            self.passed_over.extend(self.run.take_passed_over());
+            self.passed_over.extend(self.run.drain_ended());
+            self.journal.extend(self.run.take_events());
         }
     }
 
     /// Starts what the run wants to start; true if all is done.
     fn start(&mut self, most_in_flight: usize) -> bool {
         while self.in_flight.len() < most_in_flight {
-            let due = self.case.ranked.iter().map(|&step| step as usize).find(|&step| self.is_due(step));
+            let due = self.case.ranked.iter().map(|step| step.index()).find(|&step| self.is_due(step));
             match self.run.next(self.now) {
                 Next::Start(step) => {
-                    let step = step as usize;
+                    let step = step.index();
                     assert_eq!(Some(step), due, "the first in rank of those that can start");
                     self.starts[step] += 1;
                     self.times[step].0.get_or_insert(self.now);
                     self.waiting[step] = None;
                     self.in_flight.push(step);
-                    self.events.push(Event::Started { step: step as StepId, at: self.now });
+                    self.events.push(Event::Started { step: nth(step as u32), at: self.now });
                 }
                 Next::Wait(until) => {
                     assert_eq!((due, until), (None, self.waiting.iter().flatten().min().copied()));
@@ -342,7 +352,7 @@ impl<'a> Execution<'a> {
 
     /// Whether the step can start now: its dependencies have ended, and nothing has ended it.
     fn is_due(&self, step: usize) -> bool {
-        let ended = |step: usize| self.run.outcome(step as StepId).is_some();
+        let ended = |step: usize| self.run.outcome(nth(step as u32)).is_some();
         !ended(step)
             && !self.in_flight.contains(&step)
             && self.waiting[step].is_none_or(|until| until <= self.now)
@@ -367,15 +377,15 @@ impl<'a> Execution<'a> {
             self.calls[step] += u32::from(failed || ending == Outcome::Succeeded);
             self.note_end(step);
             if failed && !self.case.rules[step].optional {
-                self.failures.push(step as StepId);
+                self.failures.push(nth(step as u32));
                 if self.on_error == OnError::Stop {
                     self.note_stop(Some(step), Stop::Failed, false);
                 }
             }
             Report::Ended(ending)
         };
-        self.run.report(step as StepId, report, self.now).unwrap();
-        self.events.push(Event::Reported { step: step as StepId, report, at: self.now });
+        self.run.report(nth(step as u32), report, self.now).unwrap();
+        self.events.push(Event::Reported { step: nth(step as u32), report, at: self.now });
     }
 
     fn note_end(&mut self, step: usize) {
@@ -391,7 +401,7 @@ impl<'a> Execution<'a> {
         let (stop, entirely) = self.stopped.map_or((stop, entirely), |(first, was)| (first, was || entirely));
         self.stopped = Some((stop, entirely));
         for step in 0..self.case.rules.len() {
-            let idle = self.run.outcome(step as StepId).is_none() && !self.in_flight.contains(&step);
+            let idle = self.run.outcome(nth(step as u32)).is_none() && !self.in_flight.contains(&step);
             if idle && Some(step) != ending && (entirely || !self.case.always(step)) {
                 self.stopped_steps[step] = Some(Outcome::Cancelled(reason(stop)));
                 self.waiting[step] = None;
@@ -405,7 +415,7 @@ impl<'a> Execution<'a> {
         let mut undisturbed = vec![None; steps];
         let mut not_reported = Vec::new();
         for step in 0..steps {
-            let id = step as StepId;
+            let id = nth(step as u32);
             let expected =
                 self.stopped_steps[step].unwrap_or_else(|| self.case.outcome(step, &mut undisturbed));
             assert_eq!(self.run.outcome(id), Some(expected), "outcome of {step}");
@@ -454,27 +464,32 @@ fn reason(stop: Stop) -> CancelReason {
 }
 
 fn check_replay(execution: &Execution, random: &mut Random) {
-    let steps = execution.case.rules.len() as StepId;
-    let recorded = serde_json::to_string(&execution.events).unwrap();
-    let events: Vec<Event> = serde_json::from_str(&recorded).unwrap();
-    let cut = random.below(events.len() + 1);
-    let mut replayed =
-        Run::replay(execution.case.graph.clone(), execution.on_error, events[..cut].iter().copied()).unwrap();
-    for &event in &events[cut..] {
+    let recorded = events(&execution.journal);
+    // Stops by a failure are recorded, too, and waits.
+    let is_call = |event: &&Event| !matches!(event, Event::Stopped { .. } | Event::Waited { .. });
+    assert!(
+        recorded.iter().filter(is_call).eq(execution.events.iter().filter(is_call)),
+        "each call is there"
+    );
+    let cut = random.below(recorded.len() + 1);
+    let before = recorded[..cut].iter().cloned();
+    let mut replayed = replay(execution.case.graph.clone(), execution.on_error, before).unwrap();
+    for event in &recorded[cut..] {
         // What was started then is what would be started now.
         match event {
-            Event::Started { step, at } => assert_eq!(replayed.next(at), Next::Start(step)),
-            _ => replayed.apply(event).unwrap(),
+            Event::Started { step, at } => assert_eq!(replayed.next(*at), Next::Start(*step)),
+            Event::Waited { at } => assert!(matches!(replayed.next(*at), Next::Wait(_) | Next::Done)),
+            _ => replayed.apply(event.clone()).unwrap(),
         }
     }
     assert_eq!(replayed.next(execution.now), Next::Done);
-    for step in 0..steps {
+    for step in execution.case.graph.steps() {
         let seen = |run: &Run| (run.outcome(step), run.timing(step), run.attempts(step));
         assert_eq!(seen(&replayed), seen(&execution.run), "{step}, in replay");
     }
     assert_eq!(replayed.failures(), execution.run.failures());
     assert_eq!(replayed.status(), execution.run.status());
-    assert_eq!(replayed.take_passed_over(), execution.passed_over);
+    assert_eq!(replayed.drain_ended(), execution.passed_over);
 }
 
 /// Runs the case with a random number of steps in flight, which end in random order.
@@ -486,7 +501,7 @@ fn execute<'a>(case: &'a Case, on_error: OnError, random: &mut Random, stops: us
 }
 
 #[test]
-fn outcomes_follow_from_the_dependencies_outcomes_whatever_runs_beside_and_ends_first() {
+fn outcomes_follow_from_the_dependencies_outcomes_whatever_else_runs_and_ends_first() {
     for_each_seed(CASES, |random| {
         let case = case(random);
         for _ in 0..3 {
@@ -498,19 +513,19 @@ fn outcomes_follow_from_the_dependencies_outcomes_whatever_runs_beside_and_ends_
 }
 
 #[test]
-fn after_the_first_failure_only_what_runs_and_what_runs_always_goes_on() {
+fn after_the_first_failure_only_running_steps_and_those_that_run_always_run() {
     for_each_seed(CASES, |random| {
         let case = case(random);
         let execution = execute(&case, OnError::Stop, random, 0);
         let failed = execution.events.iter().position(|event| match *event {
             Event::Reported { step, report: Report::Ended(outcome), .. } => {
-                matches!(outcome, Outcome::Failed | Outcome::TimedOut) && !case.rules[step as usize].optional
+                matches!(outcome, Outcome::Failed | Outcome::TimedOut) && !case.rules[step.index()].optional
             }
             _ => false,
         });
         for event in &execution.events[failed.unwrap_or(execution.events.len())..] {
             let Event::Started { step, .. } = *event else { continue };
-            assert!(case.always(step as usize), "{step} started after the run failed");
+            assert!(case.always(step.index()), "{step} started after the run failed");
         }
         check_replay(&execution, random);
     });

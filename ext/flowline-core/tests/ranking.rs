@@ -6,11 +6,12 @@ mod common;
 use std::sync::Arc;
 
 use common::script::{STOP, check};
-use common::{Random, for_each_seed, graph};
+use common::{Random, for_each_seed, graph, nth, nths};
 use flowline_core::event::Outcome::{Restored, Succeeded};
 use flowline_core::event::Report::{Ended, RetryAt};
 use flowline_core::event::{Next, OnError};
-use flowline_core::graph::{Graph, Rule, StepId};
+use flowline_core::graph::{Graph, Rule};
+use flowline_core::ids::{Rank, StepId};
 use flowline_core::ranking::Ranking;
 use flowline_core::run::Run;
 
@@ -66,10 +67,10 @@ mod expected_times {
     fn of_which_none_is_known_leave_the_order_of_the_graph() {
         let named = graph("a; b; b2: b; c; c2: c; c3: c2");
         let mut run = Run::new(named.graph.clone(), STOP);
-        run.expect(&[None; 6]);
+        run.expect(&[None; 6]).unwrap();
         assert!(named.ids("c b a").into_iter().all(|step| run.next(0) == Next::Start(step)));
         let ranking = Ranking::by_time(&named.graph, &[]);
-        assert!((0..6).all(|step| ranking.rank(step) == named.graph.rank(step)));
+        assert!(nths(0..6).into_iter().all(|step| ranking.rank(step) == named.graph.rank(step)));
     }
 
     #[test]
@@ -95,8 +96,8 @@ mod expected_times {
         let named = graph("a; b; c");
         for seconds in [vec![None, Some(2.0)], vec![Some(1.0), Some(2.0), Some(0.5), Some(9.0)]] {
             let mut run = Run::new(named.graph.clone(), STOP);
-            run.expect(&seconds);
-            assert_eq!(run.next(0), Next::Start(if seconds.len() == 2 { 0 } else { 1 }));
+            run.expect(&seconds).unwrap();
+            assert_eq!(run.next(0), Next::Start(nth(if seconds.len() == 2 { 0 } else { 1 })));
         }
     }
 
@@ -104,8 +105,8 @@ mod expected_times {
     fn may_come_after_some_steps_were_restored() {
         let named = graph("a; b: a; c: a; d");
         let mut run = Run::new(named.graph.clone(), STOP);
-        run.preset(|step| (step == 0).then_some(Restored), 0);
-        run.expect(&[Some(9.0), Some(1.0), Some(2.0), Some(1.5)]);
+        run.preset(|step| (step == nth(0)).then_some(Restored), 0).unwrap();
+        run.expect(&[Some(9.0), Some(1.0), Some(2.0), Some(1.5)]).unwrap();
         assert!(named.ids("c d b").into_iter().all(|step| run.next(0) == Next::Start(step)));
         assert_eq!(run.next(0), Next::Wait(None));
     }
@@ -113,17 +114,18 @@ mod expected_times {
     #[test]
     fn may_be_said_again() {
         let mut run = Run::new(graph("a; b; c").graph, STOP);
-        run.expect(&[Some(1.0), Some(2.0), Some(3.0)]);
-        run.expect(&[Some(2.0), Some(3.0), Some(1.0)]);
-        assert_eq!([1, 0, 2].map(Next::Start), [run.next(0), run.next(0), run.next(0)]);
+        run.expect(&[Some(1.0), Some(2.0), Some(3.0)]).unwrap();
+        run.expect(&[Some(2.0), Some(3.0), Some(1.0)]).unwrap();
+        assert_eq!([1, 0, 2].map(|step| Next::Start(nth(step))), [run.next(0), run.next(0), run.next(0)]);
     }
 }
 
 #[test]
 fn a_ranking_goes_both_ways() {
-    let ranking = Ranking::new(vec![2, 0, 1]);
-    assert_eq!([ranking.rank(0), ranking.rank(1), ranking.rank(2), ranking.rank(3)], [1, 2, 0, u32::MAX]);
-    assert_eq!([ranking.step(0), ranking.step(2), ranking.step(3)], [Some(2), Some(1), None]);
+    let ranking = Ranking::new(nths([2, 0, 1]));
+    let ranks = nths([0, 1, 2, 3]).into_iter().map(|step| ranking.rank(step)).collect::<Vec<_>>();
+    assert_eq!(ranks, [Rank::new(1), Rank::new(2), Rank::new(0), Rank::LAST]);
+    assert_eq!([0, 2, 3].map(|rank| ranking.step(Rank::new(rank))), [Some(nth(2)), Some(nth(1)), None]);
 }
 
 /// The longest way on from each step, itself included: all ways are gone.
@@ -146,7 +148,7 @@ fn case(random: &mut Random) -> (Arc<Graph>, Edges, Vec<Option<f64>>) {
     let (known, spread) = (random.pick(&[0, 50, 100]), 1 + random.below(6));
     let second = |random: &mut Random| random.percent(known).then(|| (60 * random.below(spread)) as f64);
     let seconds: Vec<Option<f64>> = (0..steps).map(|_| second(random)).collect();
-    let ids = edges.iter().map(|&(from, to)| (from as StepId, to as StepId));
+    let ids = edges.iter().map(|&(from, to)| (nth(from as u32), nth(to as u32)));
     (Arc::new(Graph::new(vec![Rule::default(); steps], ids).unwrap()), edges, seconds)
 }
 
@@ -161,7 +163,7 @@ fn of_random_graphs_is_that_of_all_ways_through_them() {
         let ranking = Ranking::by_time(&graph, &seconds);
         for a in graph.order() {
             for b in graph.order() {
-                let (longer, shorter) = (lengths[*a as usize], lengths[*b as usize]);
+                let (longer, shorter) = (lengths[a.index()], lengths[b.index()]);
                 let first = match longer == shorter {
                     true => graph.rank(*a) <= graph.rank(*b),
                     false => longer > shorter,
@@ -179,14 +181,16 @@ fn of_random_runs_is_kept_whatever_ends_first() {
         let (graph, _, seconds) = case(random);
         let ranking = Ranking::by_time(&graph, &seconds);
         let mut run = Run::new(graph.clone(), OnError::Continue);
-        run.expect(&seconds);
+        run.expect(&seconds).unwrap();
         let (mut in_flight, mut now) = (vec![], 0);
         let due = |run: &Run, in_flight: &[StepId]| {
             let ended = |step: StepId| run.outcome(step).is_some();
             let due = |&step: &StepId| {
-                !ended(step) && !in_flight.contains(&step) && graph.dependencies(step).all(ended)
+                !ended(step)
+                    && !in_flight.contains(&step)
+                    && graph.dependencies(step).iter().all(|&on| ended(on))
             };
-            (0..graph.len() as StepId).filter(due).min_by_key(|&step| ranking.rank(step))
+            StepId::first(graph.len()).filter(due).min_by_key(|&step| ranking.rank(step))
         };
         loop {
             let expected = due(&run, &in_flight);

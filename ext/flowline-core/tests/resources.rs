@@ -1,10 +1,10 @@
-//! Pools and rates, told as scripts: who may start, who waits for what, and who is woken.
+//! Pools and rates as scripts: which step may start, which waits for what, and which is woken.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
 
-use common::graph;
 use common::script::{CONTINUE, STOP, check_sharing as check};
+use common::{graph, nth, pool};
 use flowline_core::event::Outcome::Succeeded;
 use flowline_core::event::Report::Ended;
 use flowline_core::event::{Next, OnError};
@@ -360,7 +360,7 @@ mod room_is_given_back {
 
     #[test]
     fn by_those_that_were_parked_before_a_step_that_runs_always() {
-        // Nothing is released, but what kept it from the pool has been cancelled.
+        // Nothing is released, but the step before it at the pool has been cancelled.
         check(
             "db=2",
             STOP,
@@ -604,18 +604,18 @@ mod a_rate {
     }
 
     #[test]
-    fn of_a_long_run_is_kept_by_the_last_calls_only() {
+    fn of_a_long_run_depends_on_the_last_calls_only() {
         let mut run = Run::new(graph("a").graph, STOP);
-        run.share(&[], [(0, Needs { pools: vec![], rate: Some((3, 10)) })].into());
+        run.share(&[], [(nth(0), Needs { pools: vec![], rate: Some((3, 10)) })].into()).unwrap();
         let mut calls = vec![];
         let mut now = 0;
         while calls.len() < 300_000 {
             match run.next(now) {
-                Next::Start(0) => {
+                Next::Start(_) => {
                     now += calls.len() as u64 % 2;
-                    run.begin(0, now).unwrap();
+                    run.begin(nth(0), now).unwrap();
                     calls.push(now);
-                    run.report(0, flowline_core::event::Report::RetryAt(now + now % 3), now).unwrap();
+                    run.report(nth(0), flowline_core::event::Report::RetryAt(now + now % 3), now).unwrap();
                 }
                 Next::Wait(Some(until)) => {
                     assert!(until > now);
@@ -1019,7 +1019,7 @@ mod a_state {
 
     #[test]
     fn of_an_unknown_step_is_none() {
-        assert_eq!(Run::new(graph("a").graph, STOP).state(1, 0), None);
+        assert_eq!(Run::new(graph("a").graph, STOP).state(nth(1), 0), None);
     }
 }
 
@@ -1073,8 +1073,11 @@ mod has_ready {
 #[test]
 fn nothing_is_shared_unless_it_is_said() {
     let mut run = Run::new(graph("a; b").graph, STOP);
-    run.share(&[1], [(0, Needs { pools: vec![(0, 1)], rate: None })].into());
-    assert_eq!((run.next(0), run.next(0), run.next(0)), (Next::Start(0), Next::Start(1), Next::Wait(None)));
+    run.share(&[1], [(nth(0), Needs { pools: vec![(pool(0), 1)], rate: None })].into()).unwrap();
+    assert_eq!(
+        (run.next(0), run.next(0), run.next(0)),
+        (Next::Start(nth(0)), Next::Start(nth(1)), Next::Wait(None))
+    );
 }
 
 /// Each release goes to one, whatever the number of those that wait.
@@ -1083,14 +1086,15 @@ fn a_pool_that_a_hundred_thousand_wait_for_is_no_burden() {
     const STEPS: u32 = 100_000;
     let graph = Graph::new(vec![Rule::default(); STEPS as usize], []).unwrap();
     let mut run = Run::new(graph.into(), OnError::Stop);
-    run.share(&[4], (0..STEPS).map(|step| (step, Needs { pools: vec![(0, 1)], rate: None })).collect());
+    let needs = Needs { pools: vec![(pool(0), 1)], rate: None };
+    run.share(&[4], (0..STEPS).map(|step| (nth(step), needs.clone())).collect()).unwrap();
     let mut last = None;
     for step in 0..STEPS {
         if step >= 4 {
             assert_eq!(run.next(0), Next::Wait(None));
-            run.report(step - 4, Ended(Succeeded), 0).unwrap();
+            run.report(nth(step - 4), Ended(Succeeded), 0).unwrap();
         }
-        assert_eq!(run.next(0), Next::Start(step));
+        assert_eq!(run.next(0), Next::Start(nth(step)));
         last = Some(step);
     }
     assert_eq!(last, Some(STEPS - 1));

@@ -97,11 +97,3 @@ fn any_number_of_attempts_has_a_wait() {
         }
     }
 }
-
-#[test]
-fn schedules_are_data() {
-    let schedule = schedule(Exponential, 1.5, 60.0, 0.15);
-    let text = serde_json::to_string(&schedule).unwrap();
-    assert_eq!(text, r#"{"strategy":"Exponential","delay":1.5,"most":60.0,"jitter":0.15}"#);
-    assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule);
-}

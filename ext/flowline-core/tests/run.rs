@@ -1,4 +1,4 @@
-//! Runs, told as scripts: what the caller asks and reports, and what the run must answer.
+//! Runs as scripts: what the caller asks and reports, and what the run must answer.
 //!
 //! Time is virtual. After every line of every script the run is compared with its replay.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -6,13 +6,13 @@
 mod common;
 
 use common::script::{CONTINUE, STOP, check, view};
-use common::{Named, graph, on_a_small_stack};
+use common::{Named, graph, nth, nths, on_a_small_stack, replay};
 use flowline_core::event::CancelReason::{Interrupted, UpstreamFailed};
-use flowline_core::event::Outcome::{Cancelled, Failed, Skipped, Succeeded};
+use flowline_core::event::Outcome::{Cancelled, Failed, Succeeded};
 use flowline_core::event::Report::{Ended, RetryAt};
-use flowline_core::event::SkipReason::Condition;
 use flowline_core::event::{Event, Next, OnError, RunError, Status, Stop};
-use flowline_core::graph::{Graph, Rule, RunIf, StepId};
+use flowline_core::graph::{Graph, Rule, RunIf};
+use flowline_core::ids::StepId;
 use flowline_core::run::Run;
 
 mod fan_in {
@@ -291,7 +291,7 @@ mod attempts_and_timing {
     #[test]
     fn of_unknown_steps_are_nothing() {
         let run = Run::new(graph("a").graph, STOP);
-        assert_eq!((run.attempts(1), run.timing(1), run.outcome(1)), (0, None, None));
+        assert_eq!((run.attempts(nth(1)), run.timing(nth(1)), run.outcome(nth(1))), (0, None, None));
     }
 }
 
@@ -340,7 +340,7 @@ mod skips {
     }
 
     #[test]
-    fn give_way_to_a_failure_beside_them() {
+    fn give_way_to_a_failure_among_the_dependencies() {
         for endings in ["a skips\n b fails", "b fails\n a skips"] {
             let lines =
                 format!("starts a b\n {endings}\n outcomes a=skips b=fails c=upstream_failed\n done failed");
@@ -423,7 +423,7 @@ mod optional_steps {
     }
 
     #[test]
-    fn do_not_excuse_a_failure_beside_them() {
+    fn do_not_excuse_a_failure_among_the_dependencies() {
         check(
             CONTINUE,
             "a | optional; b; c: a b",
@@ -552,7 +552,7 @@ mod on_error_stop {
     }
 
     #[test]
-    fn goes_on_after_an_optional_failure() {
+    fn continues_after_an_optional_failure() {
         check(STOP, "a | optional; b", "starts a\n a fails\n starts b\n b ok\n done succeeded");
     }
 
@@ -806,15 +806,15 @@ mod wrong_calls {
         (named, run)
     }
 
-    /// Each call is refused so, and the run neither looks nor goes on differently afterwards.
+    /// Each call is refused so, and the run neither looks nor decides differently afterwards.
     #[track_caller]
     fn check(refused: impl Fn(StepId) -> (Event, RunError), names: &[&str]) {
         for &name in names {
             let (named, mut run) = started();
-            let before = view(&run, 5);
-            let (event, error) = refused(named.find(name).unwrap_or(StepId::MAX));
+            let before = view(&run, 5, 10);
+            let (event, error) = refused(named.find(name).unwrap_or(nth(u32::MAX)));
             assert_eq!(run.apply(event), Err(error), "{name}");
-            assert_eq!(view(&run, 5), before, "{name}");
+            assert_eq!(view(&run, 5, 10), before, "{name}");
             assert_eq!(run.next(99), Next::Start(named.id("ready")), "{name}");
             assert_eq!(run.next(99), Next::Wait(Some(100)), "{name}");
             assert_eq!(run.next(100), Next::Start(named.id("waiting")), "{name}");
@@ -848,7 +848,7 @@ mod wrong_calls {
         let (named, mut run) = started();
         let ready = named.id("ready");
         assert_eq!(run.report(ready, Ended(Succeeded), 10), Err(RunError::NotRunning(ready)));
-        assert_eq!(run.report(5, Ended(Succeeded), 10), Err(RunError::UnknownStep(5)));
+        assert_eq!(run.report(nth(5), Ended(Succeeded), 10), Err(RunError::UnknownStep(nth(5))));
     }
 
     fn reported(step: StepId, report: flowline_core::event::Report) -> Event {
@@ -856,7 +856,7 @@ mod wrong_calls {
     }
 }
 
-mod replay {
+mod a_replay {
     use super::*;
 
     #[test]
@@ -864,13 +864,13 @@ mod replay {
         let named = graph("a");
         let until = |at| {
             [
-                Event::Started { step: 0, at: 0 },
-                Event::Reported { step: 0, report: RetryAt(10), at: 1 },
-                Event::Started { step: 0, at },
+                Event::Started { step: nth(0), at: 0 },
+                Event::Reported { step: nth(0), report: RetryAt(10), at: 1 },
+                Event::Started { step: nth(0), at },
             ]
         };
-        assert_eq!(Run::replay(named.graph.clone(), STOP, until(10)).unwrap().running(), [0]);
-        assert_eq!(Run::replay(named.graph, STOP, until(9)).unwrap_err(), RunError::NotReady(0));
+        assert_eq!(replay(named.graph.clone(), STOP, until(10)).unwrap().running(), [nth(0)]);
+        assert_eq!(replay(named.graph, STOP, until(9)).unwrap_err(), RunError::NotReady(nth(0)));
     }
 
     #[test]
@@ -880,48 +880,33 @@ mod replay {
         let started = |step| Event::Started { step, at: 1 };
         let stopped = Event::Stopped { stop: Stop::Interrupted, entirely: false, at: 2 };
         for (events, error) in [
-            (vec![ok(0)], RunError::NotRunning(0)),
-            (vec![started(1)], RunError::NotReady(1)),
-            (vec![started(0), started(0)], RunError::NotReady(0)),
-            (vec![started(0), ok(0), ok(0), started(2)], RunError::NotRunning(0)),
-            (vec![started(0), ok(0), started(0)], RunError::NotReady(0)),
-            (vec![started(2)], RunError::UnknownStep(2)),
-            (vec![stopped, started(0)], RunError::NotReady(0)),
+            (vec![ok(nth(0))], RunError::NotRunning(nth(0))),
+            (vec![started(nth(1))], RunError::NotReady(nth(1))),
+            (vec![started(nth(0)), started(nth(0))], RunError::NotReady(nth(0))),
+            (vec![started(nth(0)), ok(nth(0)), ok(nth(0)), started(nth(2))], RunError::NotRunning(nth(0))),
+            (vec![started(nth(0)), ok(nth(0)), started(nth(0))], RunError::NotReady(nth(0))),
+            (vec![started(nth(2))], RunError::UnknownStep(nth(2))),
+            (vec![stopped, started(nth(0))], RunError::NotReady(nth(0))),
         ] {
-            assert_eq!(Run::replay(named.graph.clone(), STOP, events).unwrap_err(), error);
+            assert_eq!(replay(named.graph.clone(), STOP, events).unwrap_err(), error);
         }
     }
 
     #[test]
-    fn ends_with_a_run_that_can_go_on() {
+    fn ends_with_a_run_that_can_continue() {
         let named = graph("a; b: a");
         let events = [
-            Event::Started { step: 0, at: 1 },
-            Event::Reported { step: 0, report: RetryAt(5), at: 2 },
-            Event::Started { step: 0, at: 6 },
+            Event::Started { step: nth(0), at: 1 },
+            Event::Reported { step: nth(0), report: RetryAt(5), at: 2 },
+            Event::Started { step: nth(0), at: 6 },
         ];
-        let mut run = Run::replay(named.graph, STOP, events).unwrap();
+        let mut run = replay(named.graph, STOP, events).unwrap();
         assert_eq!(run.next(7), Next::Wait(None));
-        run.report(0, RetryAt(9), 7).unwrap();
+        run.report(nth(0), RetryAt(9), 7).unwrap();
         assert_eq!(run.next(8), Next::Wait(Some(9)));
-        assert_eq!(run.next(9), Next::Start(0));
-        run.report(0, Ended(Succeeded), 9).unwrap();
-        assert_eq!((run.next(9), run.next(9)), (Next::Start(1), Next::Wait(None)));
-    }
-
-    #[test]
-    fn reads_events_as_they_are_written_today() {
-        let recorded = r#"[{"Started":{"step":0,"at":1}},
-            {"Reported":{"step":0,"report":{"RetryAt":5},"at":2}},
-            {"Started":{"step":0,"at":5}},
-            {"Reported":{"step":0,"report":{"Ended":{"Skipped":"Condition"}},"at":6}},
-            {"Stopped":{"stop":"Interrupted","entirely":false,"at":7}}]"#;
-        let events: Vec<Event> = serde_json::from_str(recorded).unwrap();
-        let run = Run::replay(graph("a; b").graph, STOP, events).unwrap();
-        assert_eq!(
-            (run.outcome(0), run.outcome(1)),
-            (Some(Skipped(Condition)), Some(Cancelled(Interrupted)))
-        );
+        assert_eq!(run.next(9), Next::Start(nth(0)));
+        run.report(nth(0), Ended(Succeeded), 9).unwrap();
+        assert_eq!((run.next(9), run.next(9)), (Next::Start(nth(1)), Next::Wait(None)));
     }
 }
 
@@ -930,7 +915,8 @@ mod a_million_steps {
 
     const MILLION: u32 = 1_000_000;
 
-    fn run(steps: u32, edges: impl IntoIterator<Item = (StepId, StepId)>) -> Run {
+    fn run(steps: u32, edges: impl IntoIterator<Item = (u32, u32)>) -> Run {
+        let edges = edges.into_iter().map(|(from, to)| (nth(from), nth(to)));
         Run::new(Graph::new(vec![Rule::default(); steps as usize], edges).unwrap().into(), CONTINUE)
     }
 
@@ -938,7 +924,7 @@ mod a_million_steps {
     fn of_a_chain_start_one_after_the_other() {
         on_a_small_stack(|| {
             let mut run = run(MILLION, (1..MILLION).map(|step| (step - 1, step)));
-            for step in 0..MILLION {
+            for step in nths(0..MILLION) {
                 assert_eq!(run.next(0), Next::Start(step));
                 run.report(step, Ended(Succeeded), 0).unwrap();
             }
@@ -951,14 +937,20 @@ mod a_million_steps {
         on_a_small_stack(|| {
             let backwards = || (1..MILLION).map(|step| (step, step - 1));
             let mut failed = run(MILLION, backwards());
-            assert_eq!(failed.next(0), Next::Start(MILLION - 1));
-            failed.report(MILLION - 1, Ended(Failed), 0).unwrap();
-            assert_eq!((failed.next(0), failed.outcome(0)), (Next::Done, Some(Cancelled(UpstreamFailed))));
-            assert_eq!(failed.take_passed_over(), (0..MILLION - 1).rev().collect::<Vec<_>>());
+            assert_eq!(failed.next(0), Next::Start(nth(MILLION - 1)));
+            failed.report(nth(MILLION - 1), Ended(Failed), 0).unwrap();
+            assert_eq!(
+                (failed.next(0), failed.outcome(nth(0))),
+                (Next::Done, Some(Cancelled(UpstreamFailed)))
+            );
+            assert_eq!(failed.drain_ended(), nths((0..MILLION - 1).rev()));
 
             let mut stopped = run(MILLION, backwards());
             stopped.stop(Stop::Interrupted, false, 0);
-            assert_eq!((stopped.next(0), stopped.outcome(0)), (Next::Done, Some(Cancelled(Interrupted))));
+            assert_eq!(
+                (stopped.next(0), stopped.outcome(nth(0))),
+                (Next::Done, Some(Cancelled(Interrupted)))
+            );
         });
     }
 
@@ -967,14 +959,14 @@ mod a_million_steps {
         on_a_small_stack(|| {
             let join = MILLION + 1;
             let mut run = run(join + 1, (1..join).flat_map(|step| [(0, step), (step, join)]));
-            assert_eq!((run.next(0), run.next(0)), (Next::Start(0), Next::Wait(None)));
-            run.report(0, Ended(Succeeded), 0).unwrap();
-            assert!((1..join).all(|step| run.next(0) == Next::Start(step)));
+            assert_eq!((run.next(0), run.next(0)), (Next::Start(nth(0)), Next::Wait(None)));
+            run.report(nth(0), Ended(Succeeded), 0).unwrap();
+            assert!((1..join).all(|step| run.next(0) == Next::Start(nth(step))));
             for step in (1..join).rev() {
-                assert_eq!(run.outcome(join), None);
-                run.report(step, Ended(Succeeded), 0).unwrap();
+                assert_eq!(run.outcome(nth(join)), None);
+                run.report(nth(step), Ended(Succeeded), 0).unwrap();
             }
-            assert_eq!((run.next(0), run.next(0)), (Next::Start(join), Next::Wait(None)));
+            assert_eq!((run.next(0), run.next(0)), (Next::Start(nth(join)), Next::Wait(None)));
         });
     }
 
@@ -983,7 +975,7 @@ mod a_million_steps {
         let always = Rule { run_if: RunIf::Always, optional: false };
         let graph = Graph::new(vec![always; MILLION as usize], []).unwrap();
         let mut run = Run::new(graph.into(), STOP);
-        for step in 0..MILLION {
+        for step in nths(0..MILLION) {
             assert_eq!(run.next(0), Next::Start(step));
             run.report(step, Ended(Failed), 0).unwrap();
         }
@@ -995,10 +987,10 @@ mod a_million_steps {
 fn a_step_takes_time_from_when_its_callable_is_called() {
     let graph = std::sync::Arc::new(Graph::new(vec![Rule::default()], []).unwrap());
     let mut run = Run::new(graph, OnError::Stop);
-    assert_eq!(run.begin(0, 1), Err(RunError::NotRunning(0)));
-    assert_eq!(run.next(5), Next::Start(0));
-    run.begin(0, 20).unwrap();
-    run.report(0, Ended(Succeeded), 50).unwrap();
-    assert_eq!(run.timing(0), Some((20, 50)));
-    assert_eq!(run.begin(7, 60), Err(RunError::UnknownStep(7)));
+    assert_eq!(run.begin(nth(0), 1), Err(RunError::NotRunning(nth(0))));
+    assert_eq!(run.next(5), Next::Start(nth(0)));
+    run.begin(nth(0), 20).unwrap();
+    run.report(nth(0), Ended(Succeeded), 50).unwrap();
+    assert_eq!(run.timing(nth(0)), Some((20, 50)));
+    assert_eq!(run.begin(nth(7), 60), Err(RunError::UnknownStep(nth(7))));
 }

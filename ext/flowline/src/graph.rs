@@ -2,11 +2,14 @@
 use std::sync::Arc;
 
 use flowline_core::builder::{Builder, Problem};
-use flowline_core::graph::{Graph as Core, Rule, RunIf, StepId};
+use flowline_core::graph::{Graph as Core, Rule, RunIf};
+use flowline_core::ids::StepId;
 use magnus::{
     Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TypedData, function, method,
     typed_data::Obj,
 };
+
+use crate::error::{self, Kind};
 
 #[derive(TypedData)]
 #[magnus(class = "Flowline::Native::Graph", free_immediately)]
@@ -41,7 +44,7 @@ impl Graph {
             for position in 0..dependencies.len() as isize {
                 on.push(text(dependencies.entry(position)?)?);
             }
-            builder.add(name, on, rule(rules.entry(step)?));
+            builder.add(name, on, rule(ruby, rules.entry(step)?)?);
         }
         let answer = ruby.ary_new_capa(2);
         match builder.build() {
@@ -53,7 +56,7 @@ impl Graph {
                 answer.push(ruby.qnil())?;
                 let list = ruby.ary_new_capa(problems.len());
                 for problem in problems {
-                    list.push(facts(ruby, problem)?)?;
+                    list.push(describe(ruby, problem)?)?;
                 }
                 answer.push(list)?;
             }
@@ -61,57 +64,69 @@ impl Graph {
         Ok(answer)
     }
 
-    fn order(&self) -> Vec<StepId> {
-        self.0.order().to_vec()
+    fn order(&self) -> Vec<u32> {
+        numbers(self.0.order())
     }
 
     fn levels(ruby: &Ruby, rb_self: Obj<Self>) -> Result<RArray, Error> {
         let levels = ruby.ary_new();
         for level in rb_self.0.levels() {
-            levels.push(ruby.ary_from_vec(level))?;
+            levels.push(ruby.ary_from_vec(numbers(&level)))?;
         }
         Ok(levels)
     }
 
-    fn upstream(&self, steps: RArray) -> Result<Vec<StepId>, Error> {
-        Ok(self.0.upstream(&steps.to_vec::<StepId>()?))
+    fn upstream(&self, steps: RArray) -> Result<Vec<u32>, Error> {
+        Ok(numbers(&self.0.upstream(&ids(steps)?)))
     }
 
-    fn downstream(&self, steps: RArray) -> Result<Vec<StepId>, Error> {
-        Ok(self.0.downstream(&steps.to_vec::<StepId>()?))
+    fn downstream(&self, steps: RArray) -> Result<Vec<u32>, Error> {
+        Ok(numbers(&self.0.downstream(&ids(steps)?)))
     }
+}
+
+fn ids(steps: RArray) -> Result<Vec<StepId>, Error> {
+    Ok(steps.to_vec::<u32>()?.into_iter().map(StepId::new).collect())
+}
+
+fn numbers(steps: &[StepId]) -> Vec<u32> {
+    steps.iter().map(|step| step.number()).collect()
 }
 
 fn text(name: Symbol) -> Result<String, Error> {
     Ok(name.name()?.into_owned())
 }
 
-fn rule(code: u8) -> Rule {
-    let run_if = match code & 3 {
+fn rule(ruby: &Ruby, code: u8) -> Result<Rule, Error> {
+    let run_if = match code & !4 {
+        0 => RunIf::Success,
         1 => RunIf::Any,
         2 => RunIf::Always,
-        _ => RunIf::Success,
+        _ => {
+            let message = format!("unknown rule {code}; known: 0, 1 or 2, plus 4 if the step is optional");
+            return Err(error::new(ruby, Kind::Argument, message));
+        }
     };
-    Rule { run_if, optional: code & 4 != 0 }
+    Ok(Rule { run_if, optional: code & 4 != 0 })
 }
 
-fn facts(ruby: &Ruby, problem: Problem) -> Result<RArray, Error> {
+fn describe(ruby: &Ruby, problem: Problem) -> Result<RArray, Error> {
     let array = ruby.ary_new();
     match problem {
         Problem::Duplicate { first, second } => {
             array.push(ruby.to_symbol("duplicate"))?;
-            array.push(first)?;
-            array.push(second)?;
+            array.push(first.number())?;
+            array.push(second.number())?;
         }
         Problem::Missing { step, dependency, nearest } => {
             array.push(ruby.to_symbol("missing"))?;
-            array.push(step)?;
+            array.push(step.number())?;
             array.push(dependency)?;
             array.push(nearest.into_value_with(ruby))?;
         }
         Problem::Cycle(steps) => {
             array.push(ruby.to_symbol("cycle"))?;
-            array.push(ruby.ary_from_vec(steps))?;
+            array.push(ruby.ary_from_vec(numbers(&steps)))?;
         }
     }
     Ok(array)

@@ -1,10 +1,10 @@
 //! Flowline's native extension: translation between Ruby and `flowline-core`, and nothing else.
 //!
-//! No Ruby value is kept here, and no Ruby code is called, so there is nothing to mark for the garbage
+//! No Ruby value is stored here, and no Ruby code is called, so there is nothing to mark for the garbage
 //! collector and no borrow can be held across a call into Ruby.
 #![allow(missing_docs)] // What `magnus::init` generates has none; nothing else here is public.
 
-use flowline_core::retry::{Schedule, Strategy};
+use flowline_core::retry::Schedule;
 use magnus::{Error, Module, Object, RArray, Ruby, Symbol, function};
 
 mod diagram;
@@ -12,11 +12,11 @@ mod digest;
 mod error;
 mod graph;
 mod leash;
-mod outcome;
 mod raw;
 mod rows;
 mod run;
 mod store;
+mod symbols;
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
@@ -31,7 +31,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     diagram::init(native)
 }
 
-/// `nearest(word: String, candidates: Array<String>) -> String or nil`: which name was meant.
+/// `nearest(word: String, candidates: Array<String>) -> String or nil`: the name that was probably meant.
 fn nearest(word: String, candidates: RArray) -> Result<Option<String>, Error> {
     let candidates: Vec<String> = candidates.to_vec()?;
     Ok(flowline_core::names::nearest(&word, candidates.iter().map(String::as_str)).map(str::to_owned))
@@ -40,6 +40,7 @@ fn nearest(word: String, candidates: RArray) -> Result<Option<String>, Error> {
 /// `retry_wait(strategy: Symbol, delay: Float, most: Float, jitter: Float, attempts: Integer, chance: Float) ->
 /// Float`: seconds to wait after so many attempts.
 fn retry_wait(
+    ruby: &Ruby,
     strategy: Symbol,
     delay: f64,
     most: f64,
@@ -47,10 +48,6 @@ fn retry_wait(
     attempts: u32,
     chance: f64,
 ) -> Result<f64, Error> {
-    let strategy = match strategy.name()?.as_ref() {
-        "exponential" => Strategy::Exponential,
-        "linear" => Strategy::Linear,
-        _ => Strategy::Immediate,
-    };
+    let strategy = symbols::meaning(ruby, "retry strategy", symbols::STRATEGIES, strategy)?;
     Ok(Schedule { strategy, delay, most, jitter }.wait(attempts, chance))
 }

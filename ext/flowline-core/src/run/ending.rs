@@ -1,21 +1,23 @@
-//! The part of a run that ends steps, and all that this decides.
+//! The part of a run that ends steps, and decides the steps that depend on them.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::{Phase, Run};
-use crate::event::{CancelReason, Nanos, OnError, Outcome, SkipReason, Stop};
-use crate::graph::{RunIf, StepId};
+use crate::event::{CancelReason, Event, Nanos, OnError, Outcome, SkipReason, Stop};
+use crate::graph::RunIf;
+use crate::ids::StepId;
 
 impl Run {
-    /// Ends the run early: what could start is cancelled, except steps that run always, unless it is to stop
-    /// `entirely`. Running steps are still reported on, and what depends on them is cancelled then: so what cleans up
-    /// comes after all that still runs before it. The first reason given stands.
+    /// Stops the run: steps that could start are cancelled, except steps that run always, unless it is to stop
+    /// `entirely`. Running steps are still reported on, and the steps that depend on them are cancelled then, so that a
+    /// clean-up step comes after everything before it that still runs. The first reason stands.
     pub fn stop(&mut self, stop: Stop, entirely: bool, now: Nanos) {
         if self.unfinished == 0 || (self.stopped.is_some() && !entirely) {
             return; // Nothing is left that this could cancel.
         }
+        self.recording.note(|| Event::Stopped { stop, entirely, at: now });
         (self.entirely, self.stopped_at) = (entirely, now);
         let outcome = Outcome::Cancelled(self.stopped.get_or_insert(stop).reason());
         let graph = Arc::clone(&self.graph);
@@ -27,11 +29,11 @@ impl Run {
                 _ => {}
             }
         }
-        // What is left of those that wait for a pool must not wait for what has been cancelled.
+        // Parked steps that are left must not wait behind steps that were cancelled.
         self.ready.extend(self.resources.unpark().into_iter().map(Reverse));
     }
 
-    /// Ends a step and, without recursion, every step that this decides.
+    /// Ends a step and, without recursion, every step that is decided by this.
     pub(super) fn end(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
         let graph = Arc::clone(&self.graph);
         let mut decided = VecDeque::new();
@@ -45,8 +47,8 @@ impl Run {
                     self.stop(Stop::Failed, false, now);
                 }
             }
-            for dependent in graph.dependents(step) {
-                if self.take_note(dependent, outcome, rule.optional) {
+            for &dependent in graph.dependents(step) {
+                if self.dependency_ended(dependent, outcome, rule.optional) {
                     match self.decide(dependent) {
                         Some(outcome) => decided.push_back((dependent, outcome)),
                         None => self.make_ready(dependent),
@@ -58,9 +60,9 @@ impl Run {
     }
 
     fn settle(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
-        if let Some(state) = self.steps.get_mut(step as usize) {
+        if let Some(state) = self.steps.get_mut(step.index()) {
             if state.phase != Phase::Running {
-                self.passed_over.push(step);
+                self.ended_unreported.push(step);
             }
             state.phase = Phase::Ended(outcome);
             state.ended = now;
@@ -68,16 +70,16 @@ impl Run {
         }
         self.resources.release_all(step);
         if let Some(items) = self.items.remove(&step) {
-            if let Some(state) = self.steps.get_mut(step as usize) {
+            if let Some(state) = self.steps.get_mut(step.index()) {
                 state.attempts += items.most_attempts();
             }
-            self.resources.stir(step);
+            self.resources.check_pools_of(step);
         }
     }
 
-    /// Tells a step how one of its dependencies ended; true if it was the last one it waited for.
-    fn take_note(&mut self, step: StepId, outcome: Outcome, optional: bool) -> bool {
-        let Some(state) = self.steps.get_mut(step as usize) else { return false };
+    /// Records at a step how one of its dependencies ended. True if it was the last one that the step waited for.
+    fn dependency_ended(&mut self, step: StepId, outcome: Outcome, optional: bool) -> bool {
+        let Some(state) = self.steps.get_mut(step.index()) else { return false };
         state.open -= 1;
         match outcome {
             Outcome::Succeeded | Outcome::Cached | Outcome::Restored => {
@@ -92,13 +94,13 @@ impl Run {
         state.open == 0 && state.phase == Phase::Pending
     }
 
-    /// How a step ends whose dependencies all have, or nothing if it is to run.
+    /// How a step ends whose dependencies all have ended; `None` if it is to run.
     fn decide(&self, step: StepId) -> Option<Outcome> {
         if let Some(stop) = self.stop_of(step) {
             return Some(Outcome::Cancelled(stop.reason()));
         }
         let run_if = self.graph.rule(step).run_if;
-        let upstream = self.steps.get(step as usize)?.upstream;
+        let upstream = self.steps.get(step.index())?.upstream;
         match run_if {
             RunIf::Always => None,
             RunIf::Any if upstream.some_output => None,

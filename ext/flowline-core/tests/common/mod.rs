@@ -8,7 +8,47 @@ pub mod store;
 use std::sync::Arc;
 
 use flowline_core::builder::Builder;
-use flowline_core::graph::{Graph, Rule, RunIf, StepId};
+use flowline_core::event::{Event, OnError, RunError};
+use flowline_core::graph::{Graph, Rule, RunIf};
+use flowline_core::ids::{PoolId, Position, StepId};
+use flowline_core::journal::Reader;
+use flowline_core::run::Run;
+
+/// The run that went through those events.
+pub fn replay(
+    graph: Arc<Graph>,
+    on_error: OnError,
+    events: impl IntoIterator<Item = Event>,
+) -> Result<Run, RunError> {
+    let mut run = Run::new(graph, on_error);
+    events.into_iter().try_for_each(|event| run.apply(event))?;
+    Ok(run)
+}
+
+/// The events of a journal.
+pub fn events(journal: &[u8]) -> Vec<Event> {
+    Reader::new(journal).unwrap().map(Result::unwrap).collect()
+}
+
+/// The step of that number.
+pub const fn nth(number: u32) -> StepId {
+    StepId::new(number)
+}
+
+/// The steps of those numbers.
+pub fn nths(numbers: impl IntoIterator<Item = u32>) -> Vec<StepId> {
+    numbers.into_iter().map(nth).collect()
+}
+
+/// The item at that position.
+pub const fn item(position: u64) -> Position {
+    Position::new(position)
+}
+
+/// The pool of that number.
+pub const fn pool(number: u32) -> PoolId {
+    PoolId::new(number)
+}
 
 /// A graph whose steps have names: `"a; b: a; c: a b | any optional"`.
 pub struct Named<'a> {
@@ -55,12 +95,12 @@ impl Named<'_> {
     }
 
     pub fn find(&self, name: &str) -> Option<StepId> {
-        self.names.iter().position(|known| *known == name).map(|step| step as StepId)
+        self.names.iter().position(|known| *known == name).map(|step| nth(step as u32))
     }
 
     /// The names of those steps, as in `"a b c"`.
     pub fn show(&self, steps: &[StepId]) -> String {
-        steps.iter().map(|&step| self.names[step as usize]).collect::<Vec<_>>().join(" ")
+        steps.iter().map(|&step| self.names[step.index()]).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -1,0 +1,131 @@
+//! For each step a list of others, all in one array: the compressed sparse row form of an adjacency matrix.
+
+use std::ops::Range;
+
+use crate::ids::StepId;
+
+/// For each step the steps at the other end of its edges.
+#[derive(Debug)]
+pub(super) struct Edges {
+    /// Where the list of each step starts in `others`, and where the last one ends.
+    starts: Vec<u32>,
+    others: Vec<StepId>,
+}
+
+impl Edges {
+    /// None, with room for some.
+    pub(super) fn with_capacity(steps: usize, edges: usize) -> Self {
+        let mut starts = Vec::with_capacity(steps + 1);
+        starts.push(0);
+        Self { starts, others: Vec::with_capacity(edges) }
+    }
+
+    /// Appends the list of a further step.
+    pub(super) fn push(&mut self, others: &[StepId]) {
+        others.iter().for_each(|&other| self.others.push(other)); // Most lists are shorter than a copy is worth.
+        self.starts.push(self.others.len() as u32);
+    }
+
+    /// Edges `(other, step)` by their step, each list in the order given. At most `u32::MAX` edges are taken.
+    pub(super) fn group(steps: usize, mut pairs: Vec<(StepId, StepId)>) -> Self {
+        pairs.truncate(u32::MAX as usize);
+        if pairs.is_sorted_by_key(|&(_, step)| step) {
+            let starts = starts(steps, pairs.iter().map(|&(_, step)| step));
+            return Self { starts, others: pairs.into_iter().map(|(other, _)| other).collect() };
+        }
+        Self::scatter(steps, pairs.iter().copied())
+    }
+
+    /// The same edges by their other end, each list in definition order.
+    pub(super) fn reversed(&self) -> Self {
+        Self::scatter(self.steps(), self.pairs())
+    }
+
+    /// A counting sort. Pairs that belong to the same step stay in order.
+    fn scatter(steps: usize, pairs: impl Iterator<Item = (StepId, StepId)> + Clone) -> Self {
+        let starts = starts(steps, pairs.clone().map(|(_, step)| step));
+        let mut next = starts.clone();
+        let mut others = vec![StepId::default(); starts.last().map_or(0, |&end| end as usize)];
+        // `for_each` is several times as fast here as `for`: it becomes two plain loops.
+        pairs.for_each(|(other, step)| {
+            if let Some(place) = next.get_mut(step.index()) {
+                if let Some(slot) = others.get_mut(*place as usize) {
+                    *slot = other;
+                }
+                *place += 1;
+            }
+        });
+        Self { starts, others }
+    }
+
+    /// How many steps there are.
+    pub(super) fn steps(&self) -> usize {
+        self.starts.len().saturating_sub(1)
+    }
+
+    /// How many edges there are.
+    pub(super) fn len(&self) -> usize {
+        self.others.len()
+    }
+
+    /// The list of the step.
+    pub(super) fn of(&self, step: StepId) -> &[StepId] {
+        match self.starts.get(step.index()..step.index() + 2) {
+            Some(&[start, end]) => self.at(start..end),
+            _ => &[],
+        }
+    }
+
+    /// The list in that range.
+    pub(super) fn at(&self, range: Range<u32>) -> &[StepId] {
+        self.others.get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+
+    /// For each step the range of its list.
+    pub(super) fn ranges(&self) -> impl DoubleEndedIterator<Item = Range<u32>> + ExactSizeIterator {
+        self.starts.windows(2).map(|ends| if let [start, end] = *ends { start..end } else { 0..0 })
+    }
+
+    /// The list of each step.
+    pub(super) fn lists(&self) -> impl DoubleEndedIterator<Item = &[StepId]> + ExactSizeIterator {
+        self.ranges().map(|range| self.at(range))
+    }
+
+    /// How many edges each step has.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u32> {
+        self.ranges().map(|range| range.end - range.start)
+    }
+
+    /// Every edge as `(step, other)`, in definition order of the steps.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (StepId, StepId)> + Clone + '_ {
+        StepId::first(self.steps()).flat_map(|step| self.of(step).iter().map(move |&other| (step, other)))
+    }
+
+    /// Everything that can be reached from the given steps, themselves included, in definition order.
+    pub(super) fn reachable(&self, from: &[StepId]) -> Vec<StepId> {
+        let mut seen = vec![false; self.steps()];
+        let mut stack = from.to_vec();
+        while let Some(step) = stack.pop() {
+            if let Some(seen) = seen.get_mut(step.index()).filter(|seen| !**seen) {
+                *seen = true;
+                stack.extend_from_slice(self.of(step));
+            }
+        }
+        StepId::first(seen.len()).zip(seen).filter(|(_, seen)| *seen).map(|(step, _)| step).collect()
+    }
+}
+
+/// Where the list of each step starts, and where the last one ends.
+fn starts(steps: usize, of: impl Iterator<Item = StepId>) -> Vec<u32> {
+    let mut starts = vec![0_u32; steps + 1];
+    of.for_each(|step| {
+        if let Some(count) = starts.get_mut(step.index()) {
+            *count += 1;
+        }
+    });
+    let mut start = 0;
+    for slot in &mut starts {
+        start += std::mem::replace(slot, start);
+    }
+    starts
+}

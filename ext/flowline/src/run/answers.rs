@@ -1,0 +1,87 @@
+//! Questions about a run, which change nothing.
+
+use flowline_core::event::{Obstacle, State};
+use flowline_core::ids::StepId;
+use magnus::{Error, IntoValue, Module, RArray, RClass, Ruby, Symbol, Value, method};
+
+use super::{Run, numbers, seconds};
+use crate::symbols;
+
+pub(super) fn init(class: RClass) -> Result<(), Error> {
+    class.define_method("status", method!(status, 0))?;
+    class.define_method("stopped?", method!(is_stopped, 0))?;
+    class.define_method("ready?", method!(is_ready, 0))?;
+    class.define_method("ended", method!(ended, 0))?;
+    class.define_method("running", method!(running, 0))?;
+    class.define_method("failures", method!(failures, 0))?;
+    class.define_method("step", method!(step, 1))?;
+    class.define_method("state", method!(state, 1))
+}
+
+/// `status -> Symbol`: `:running`, `:succeeded`, `:failed`, `:timed_out` or `:cancelled`.
+fn status(ruby: &Ruby, run: &Run) -> Result<Symbol, Error> {
+    Ok(ruby.to_symbol(symbols::name(symbols::STATUSES, run.core(ruby)?.status())))
+}
+
+/// `stopped? -> true or false`: whether it was stopped before its steps ended.
+fn is_stopped(ruby: &Ruby, run: &Run) -> Result<bool, Error> {
+    Ok(run.core(ruby)?.is_stopped())
+}
+
+/// `ready? -> true or false`: whether `next` may have a step at once.
+fn is_ready(ruby: &Ruby, run: &Run) -> Result<bool, Error> {
+    Ok(run.core(ruby)?.has_ready())
+}
+
+/// `ended -> Integer`: how many steps have ended.
+fn ended(ruby: &Ruby, run: &Run) -> Result<usize, Error> {
+    Ok(run.core(ruby)?.ended())
+}
+
+/// `running -> Array<Integer>`: the steps in flight.
+fn running(ruby: &Ruby, run: &Run) -> Result<Vec<u32>, Error> {
+    Ok(numbers(&run.core(ruby)?.running()))
+}
+
+/// `failures -> Array<Integer>`: the steps whose failure fails the run, in the order in which they failed.
+fn failures(ruby: &Ruby, run: &Run) -> Result<Vec<u32>, Error> {
+    Ok(numbers(run.core(ruby)?.failures()))
+}
+
+/// `step(id) -> [outcome: Symbol or nil, reason: Symbol or nil, attempts: Integer, started: Float or nil,
+/// duration: Float or nil]`, times in seconds, from the run's start; of a running step, so far.
+fn step(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
+    let (core, step) = (run.core(ruby)?, StepId::new(step));
+    let (outcome, reason) = core.outcome(step).map(symbols::outcome_name).unzip();
+    let (started, duration) = core
+        .timing(step)
+        .or_else(|| core.started(step).map(|start| (start, run.now())))
+        .map(|(start, end)| (seconds(start), seconds(end.saturating_sub(start))))
+        .unzip();
+    let answer = ruby.ary_new_capa(5);
+    answer.push(outcome.map(|name| ruby.to_symbol(name)))?;
+    answer.push(reason.flatten().map(|name| ruby.to_symbol(name)))?;
+    answer.push(core.attempts(step))?;
+    answer.push(started)?;
+    answer.push(duration)?;
+    Ok(answer)
+}
+
+/// `state(step) -> [Symbol, what it waits for: :retry, :rate, the Integer of a pool, or nil]`
+fn state(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
+    let state = run.core(ruby)?.state(StepId::new(step), run.now());
+    let waiting = |what: Value| (ruby.to_symbol("waiting"), Some(what));
+    let (name, what) = match state {
+        Some(State::Running) => (ruby.to_symbol("running"), None),
+        Some(State::Ready) => (ruby.to_symbol("ready"), None),
+        Some(State::Retry) => waiting(ruby.to_symbol("retry").into_value_with(ruby)),
+        Some(State::Resource(Obstacle::Rate(_))) => waiting(ruby.to_symbol("rate").into_value_with(ruby)),
+        Some(State::Resource(Obstacle::Pool(pool))) => waiting(pool.number().into_value_with(ruby)),
+        Some(State::Ended(outcome)) => (ruby.to_symbol(symbols::outcome_name(outcome).0), None),
+        Some(State::Pending) | None => (ruby.to_symbol("pending"), None),
+    };
+    let answer = ruby.ary_new_capa(2);
+    answer.push(name)?;
+    answer.push(what)?;
+    Ok(answer)
+}

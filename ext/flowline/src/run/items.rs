@@ -1,0 +1,71 @@
+//! Steps that are called once for each of their items.
+
+use flowline_core::event::ItemReport;
+use flowline_core::ids::{Position, StepId};
+use magnus::{Error, Module, RClass, Ruby, Symbol, method};
+
+use super::{Run, nanos};
+use crate::error;
+use crate::symbols::{self, ItemWord};
+
+pub(super) fn init(class: RClass) -> Result<(), Error> {
+    class.define_method("open", method!(open, 2))?;
+    class.define_method("supply", method!(supply, 2))?;
+    class.define_method("exhaust", method!(exhaust, 1))?;
+    class.define_method("take", method!(take, 1))?;
+    class.define_method("item", method!(item, 5))?;
+    class.define_method("item_attempts", method!(item_attempts, 2))
+}
+
+/// `open(step, most)`: the step is from now on started for each of its items, that many at a time.
+fn open(ruby: &Ruby, run: &Run, step: u32, most: u32) -> Result<(), Error> {
+    let now = run.now();
+    run.core(ruby)?.open(StepId::new(step), most, now).map_err(|e| error::raise(ruby, &e))
+}
+
+/// `supply(step, count)`: the step gets so many further items.
+fn supply(ruby: &Ruby, run: &Run, step: u32, count: u64) -> Result<(), Error> {
+    run.core(ruby)?.supply(StepId::new(step), count);
+    Ok(())
+}
+
+/// `exhaust(step)`: the step gets no more items.
+fn exhaust(ruby: &Ruby, run: &Run, step: u32) -> Result<(), Error> {
+    run.core(ruby)?.exhaust(StepId::new(step));
+    Ok(())
+}
+
+/// `take(step) -> Integer or nil`: the position of the item it was started for; nil: all have ended.
+fn take(ruby: &Ruby, run: &Run, step: u32) -> Result<Option<u64>, Error> {
+    Ok(run.core(ruby)?.take(StepId::new(step)).map(Position::number))
+}
+
+/// `item(step, position, :done, :failed or :retry, called, seconds or nil)`: how an item ended, or after how many
+/// seconds it is to be retried; and whether the callable was called for it. Of a step that has ended since, it is
+/// ignored.
+fn item(
+    ruby: &Ruby,
+    run: &Run,
+    step: u32,
+    position: u64,
+    word: Symbol,
+    called: bool,
+    wait: Option<f64>,
+) -> Result<(), Error> {
+    let now = run.now();
+    let report = match symbols::meaning(ruby, "item report", symbols::ITEM_REPORTS, word)? {
+        ItemWord::Done => ItemReport::Done,
+        ItemWord::Failed => ItemReport::Failed,
+        ItemWord::Retry => {
+            let until = now.saturating_add(nanos(wait.unwrap_or_default()));
+            ItemReport::RetryAt(Position::new(position), until)
+        }
+    };
+    let _ = run.core(ruby)?.report_item(StepId::new(step), report, called, now);
+    Ok(())
+}
+
+/// `item_attempts(step, position) -> Integer`: how many attempts of that item failed and were retried.
+fn item_attempts(ruby: &Ruby, run: &Run, step: u32, position: u64) -> Result<u32, Error> {
+    Ok(run.core(ruby)?.item_attempts(StepId::new(step), Position::new(position)))
+}
