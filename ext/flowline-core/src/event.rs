@@ -73,6 +73,8 @@ pub enum ItemReport {
     Failed,
     /// An attempt failed; the item at that position is to be started again at that time.
     RetryAt(Position, Nanos),
+    /// It was not called, because the run was stopped.
+    Withdrawn,
 }
 
 /// Why a run is stopped.

@@ -217,6 +217,7 @@ impl Items {
                     self.retries.push(Reverse((until, position)));
                 }
             }
+            ItemReport::Withdrawn => self.cut = !self.failed,
         }
     }
 

@@ -218,6 +218,15 @@ impl Run {
         Ok(())
     }
 
+    /// Ends a started step that was not called, because the run was stopped.
+    ///
+    /// # Errors
+    /// The step is not running, or may go on.
+    pub fn withdraw(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
+        let stop = self.stop_of(step).ok_or(RunError::NotReady(step))?;
+        self.report(step, Report::Ended(Outcome::Cancelled(stop.reason())), now)
+    }
+
     /// Returns the steps that ended without a report on them since this was last called: while not in flight, or
     /// with the last of their items in flight when the run was stopped. A replayed run returns all of them.
     pub fn drain_ended(&mut self) -> Vec<StepId> {

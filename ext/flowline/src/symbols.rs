@@ -17,6 +17,7 @@ pub enum ItemWord {
     Done,
     Failed,
     Retry,
+    Withdrawn,
 }
 
 pub const STRATEGIES: &Table<Strategy> = &[
@@ -28,8 +29,12 @@ pub const STRATEGIES: &Table<Strategy> = &[
 pub const STOPS: &Table<Stop> =
     &[("failed", Stop::Failed), ("cancelled", Stop::Interrupted), ("timed_out", Stop::TimedOut)];
 
-pub const ITEM_REPORTS: &Table<ItemWord> =
-    &[("done", ItemWord::Done), ("failed", ItemWord::Failed), ("retry", ItemWord::Retry)];
+pub const ITEM_REPORTS: &Table<ItemWord> = &[
+    ("done", ItemWord::Done),
+    ("failed", ItemWord::Failed),
+    ("retry", ItemWord::Retry),
+    ("withdrawn", ItemWord::Withdrawn),
+];
 
 pub const STATUSES: &Table<Status> = &[
     ("running", Status::Running),

@@ -49,6 +49,7 @@ module Flowline
       private
 
       def announce(attempt)
+        attempt.announced = true
         @state.start(attempt.id) if attempt.first?
         @run.begin(attempt.id) if @in_flight[attempt.token] && !@state.ended?(attempt.id)
       end

@@ -18,6 +18,10 @@ module Flowline
       attr_reader :item
       # @return [Integer] 1 for the first attempt, 2 for the first retry
       attr_reader :number
+      # Whether the core knows already when it was called.
+      # @return [Boolean, nil]
+      # @api private
+      attr_accessor :announced
       # What the callable returned, for middleware, once it has called the block.
       # @return [Object, nil]
       attr_accessor :output
@@ -63,6 +67,8 @@ module Flowline
       def call(pool = nil)
         @pool = pool
         return outcome(:withdrawn) if @environment.stopped?(self)
+        return call_bare if @environment.bare?
+
         return outcome(:skipped) if first? && !@environment.conditions_hold?(id)
         return outcome(:opened) if step.each && index.nil?
 
@@ -132,8 +138,19 @@ module Flowline
         outcome(limit ? :timed_out : :failed, error: error, limit: limit)
       end
 
+      # Nothing surrounds the call.
+      def call_bare
+        @began = now
+        @output = call_now
+        @ended = now
+        outcome(:succeeded, output: output)
+      rescue StandardError => e
+        @ended = now
+        outcome(:failed, error: e)
+      end
+
       def now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        @environment.run.elapsed
       end
     end
   end

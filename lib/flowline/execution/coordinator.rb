@@ -33,6 +33,7 @@ module Flowline
         @section = Executor::Section.new if background
         @inbox = Inbox.new
         @in_flight = InFlight.new
+        @pace = Pace.new
         @token = @level = 0
         @setup = Setup.new(pipeline, request, self, @section)
         @works = Works.new(@setup, @inbox, @section)
@@ -107,8 +108,8 @@ module Flowline
         @thread = Thread.current
         @run.limit(@timeout) if @timeout
         @pool = @works.pool = executor.open_pool(@inbox, @section)
-        @environment.middleware = @setup.middleware(@pool)
-        @plain = @setup.plain? && @pool.inline? && @environment.middleware.empty?
+        @setup.surround(@pool)
+        @plain = @setup.plain? && @pool.inline?
         @setup.expect_times if @pool.capacity > 1
         context.run_id unless @plain # A forked child has it from here.
         @state.notify(:run_started)
@@ -140,7 +141,7 @@ module Flowline
       # @return [Boolean] whether the pool takes another attempt. If it does not, the core is not asked, so the run's time is
       #   checked here.
       def room?
-        return true if @in_flight.size < @pool.capacity
+        return true if @in_flight.size < @pool.capacity || @in_flight.size < @pool.capacity + @pace.ahead(@pool)
 
         @state.stop(:timed_out) if @timeout && !@run.stopped? && @run.elapsed >= @timeout
         false
@@ -207,6 +208,7 @@ module Flowline
         work = @works[attempt.id]
         work.record(attempt, outcome)
         @in_flight.delete(outcome.token)
+        @pace.note(outcome)
         @state.warn(outcome.warnings) if outcome.warnings
         stop_for(outcome) if STOPPING.include?(outcome.status)
         outcome.status == :opened ? open_items(attempt.id) : work.settle(attempt, outcome)

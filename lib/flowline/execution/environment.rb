@@ -27,6 +27,8 @@ module Flowline
       attr_accessor :middleware
       # @return [Plan::Presets, nil]
       attr_writer :presets
+      # @return [Boolean] whether callables are called and nothing else, in whatever thread
+      attr_writer :bare
 
       # @param pipeline [Pipeline]
       # @param request [Request]
@@ -47,6 +49,12 @@ module Flowline
         @coordinator = coordinator
         @middleware = Middleware.none
         @presets = nil
+        @bare = false
+      end
+
+      # @return [Boolean]
+      def bare?
+        @bare
       end
 
       # @return [Boolean] whether type hints are checked

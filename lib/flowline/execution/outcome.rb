@@ -12,7 +12,7 @@ module Flowline
     # - +:withdrawn+: the run was stopped before the callable was called
     # - +:interrupted+: stopped in the middle; +:died+: its thread was killed
     #
-    # +began+ and +ended+ are the times of its call on the monotonic clock, in seconds. +fatal+ is an exception that ends
+    # +began+ and +ended+ are the times of its call, in seconds from the start of the run. +fatal+ is an exception that ends
     # the run as well, because it is not a StandardError. +warnings+ are sentences.
     Outcome = Struct.new(:token, :status, :output, :error, :limit, :wait, :began, :ended, :fatal, :warnings) do
       # @return [Boolean] whether the callable was called

@@ -37,7 +37,13 @@ module Flowline
 
       # @return [Boolean] whether its steps are called and nothing else happens
       def plain?
-        !(observed? || recording.stored? || @background || environment.hints? || @request.timeout || @presets&.open&.any?) && @pipeline.plain?
+        bare? && !(recording.stored? || @background || @presets&.open&.any?)
+      end
+
+      # @return [Boolean] whether its steps are called without conditions, limits, caches and observers
+      def bare?
+        @pipeline.plain? && !(observed? || environment.hints? || @request.timeout || environment.middleware.any?) &&
+          environment.steps.none? { |step| step.options.key?(:rate) }
       end
 
       # @return [Boolean] whether there are hooks or reporters
@@ -58,11 +64,13 @@ module Flowline
         recording.start(environment.context, environment.warnings, @provenance)
       end
 
+      # Sets what is called around each attempt.
       # @param pool [Executor::Pool]
-      # @return [Middleware] what is called around each attempt
-      def middleware(pool)
+      # @return [void]
+      def surround(pool)
         isolate = Isolate.new if environment.steps.any? { |step| step.options[:isolate] }
-        Middleware.new([isolate, *pool.entries, *Flowline.config.middleware].compact)
+        environment.middleware = Middleware.new([isolate, *pool.entries, *Flowline.config.middleware].compact)
+        environment.bare = bare?
       end
 
       # Tells the core how long steps took before, because with several workers the order matters.

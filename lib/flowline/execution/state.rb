@@ -36,7 +36,7 @@ module Flowline
 
       # @return [Boolean] whether the step has ended
       def ended?(id)
-        !@run.step(id).first.nil?
+        @run.ended?(id)
       end
 
       # @return [Boolean] whether every step has ended
@@ -60,22 +60,29 @@ module Flowline
       end
 
       # Records the output of a step whose callable returned.
+      # @param ended [Float, nil] when, in seconds from the start of the run; nil: now
       # @return [void]
       # @raise [StoreError]
-      def record(id, output)
+      def record(id, output, ended = nil)
         return if !@recording.stored? || ended?(id)
 
-        _, _, attempts, *times = @run.step(id)
-        @recording.complete(id, @dag.steps[id], [attempts + 1, *times], output)
+        _, _, attempts, started, duration = @run.step(id)
+        @recording.complete(id, @dag.steps[id], [attempts + 1, started, ended ? ended - started : duration], output)
+      end
+
+      # The callable of a step was called at that time, in seconds from the start of the run.
+      # @return [void]
+      def called_at(id, began)
+        @run.begin(id, began) unless ended?(id)
       end
 
       # The step's callable returned, and its output is recorded.
       # @return [void]
-      def succeed(id, output)
+      def succeed(id, output, ended = nil)
         return if ended?(id)
 
         @outputs[id] = output
-        report(id, :succeeded)
+        report(id, :succeeded, nil, ended)
       end
 
       # The step need not be called: its output is there.
@@ -100,18 +107,25 @@ module Flowline
       # @param error [StepError]
       # @param outcome [Symbol] +:failed+ or +:timed_out+
       # @return [void]
-      def fail(id, error, outcome)
+      def fail(id, error, outcome, ended = nil)
         return if ended?(id)
 
         @errors[id] = error
         @warnings << "optional #{error.message}" if @dag.steps[id].optional?
-        report(id, outcome)
+        report(id, outcome, nil, ended)
       end
 
-      # The step was stopped, or its attempt withdrawn.
+      # The step was interrupted.
       # @return [void]
       def cancel(id)
         report(id, :cancelled, :interrupted)
+      end
+
+      # The step was not called, because the run was stopped.
+      # @return [void]
+      def withdraw(id)
+        @run.withdraw(id) unless ended?(id)
+        notify_reported(id)
       end
 
       # The step is called again later, unless the run has been stopped.
@@ -204,8 +218,12 @@ module Flowline
         { attempts: @run.step(id)[2] + 1, inputs: @environment.describe_inputs(id) }
       end
 
-      def report(id, outcome, reason = nil)
-        @run.report(id, outcome, reason) unless ended?(id)
+      def report(id, outcome, reason = nil, ended = nil)
+        @run.report(id, outcome, reason, ended) unless ended?(id)
+        notify_reported(id)
+      end
+
+      def notify_reported(id)
         return if @notifier.empty?
 
         notify_ended(id)

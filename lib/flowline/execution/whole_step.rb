@@ -20,22 +20,25 @@ module Flowline
       end
 
       # Records an outcome, before anything else learns of it.
-      # @param outcome [Outcome] of an attempt
+      # @param attempt [Attempt]
+      # @param outcome [Outcome]
       # @return [void]
       # @raise [StoreError]
-      def record(_attempt, outcome)
-        @state.record(@id, outcome.output) if outcome.status == :succeeded
+      def record(attempt, outcome)
+        @state.called_at(@id, outcome.began) if outcome.began && !attempt.announced
+        @state.record(@id, outcome.output, outcome.ended) if outcome.status == :succeeded
       end
 
       # @param outcome [Outcome] of an attempt
       # @return [void]
       def settle(_attempt, outcome)
         case outcome.status
-        when :succeeded then @state.succeed(@id, outcome.output)
+        when :succeeded then @state.succeed(@id, outcome.output, outcome.ended)
         when :cached then @state.reuse(@id, outcome.output, :cached)
         when :skipped then @state.skip(@id)
         when :retry then try_again(outcome)
         when :failed, :timed_out then fail(outcome)
+        when :withdrawn then @state.withdraw(@id)
         else @state.cancel(@id)
         end
       end
@@ -53,7 +56,7 @@ module Flowline
       def fail(outcome)
         limit = outcome.limit
         @state.stop(:timed_out) if limit && limit[:scope] == :run
-        @state.fail(@id, limit ? @state.timeout_error(@id, limit) : @state.step_error(@id, outcome.error), outcome.status)
+        @state.fail(@id, limit ? @state.timeout_error(@id, limit) : @state.step_error(@id, outcome.error), outcome.status, outcome.ended)
       end
     end
   end

@@ -37,6 +37,11 @@ module Flowline
         false
       end
 
+      # @return [Boolean] whether it also takes attempts beyond its capacity, and calls them in this order
+      def queues?
+        false
+      end
+
       # @return [Boolean] whether an attempt that ignores its time limit can be abandoned, so that the run goes on
       def abandons?
         false

@@ -46,6 +46,11 @@ module Flowline
       end
 
       # @return [Boolean]
+      def queues?
+        true
+      end
+
+      # @return [Boolean]
       def abandons?
         true
       end

@@ -147,6 +147,7 @@ pub(super) fn put(to: &mut Bytes, event: &Event) {
                 ItemReport::RetryAt(position, until) => {
                     to.byte(called | 2).number(position.number()).number(until);
                 }
+                ItemReport::Withdrawn => _ = to.byte(called | 3),
             }
         }
         Event::Stopped { stop, entirely, at } => {
@@ -294,6 +295,7 @@ pub(super) fn get(from: &mut Input, last: &mut Nanos) -> Option<Event> {
                 0 => ItemReport::Done,
                 1 => ItemReport::Failed,
                 2 => ItemReport::RetryAt(from.position()?, from.number()?),
+                3 => ItemReport::Withdrawn,
                 _ => return None,
             };
             Event::Item { step, report, called: code & 4 != 0, at }

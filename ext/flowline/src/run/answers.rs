@@ -12,6 +12,7 @@ pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("stopped?", method!(is_stopped, 0))?;
     class.define_method("ready?", method!(is_ready, 0))?;
     class.define_method("ended", method!(ended, 0))?;
+    class.define_method("ended?", method!(has_ended, 1))?;
     class.define_method("running", method!(running, 0))?;
     class.define_method("failures", method!(failures, 0))?;
     class.define_method("step", method!(step, 1))?;
@@ -36,6 +37,11 @@ fn is_ready(ruby: &Ruby, run: &Run) -> Result<bool, Error> {
 /// `ended -> Integer`: how many steps have ended.
 fn ended(ruby: &Ruby, run: &Run) -> Result<usize, Error> {
     Ok(run.core(ruby)?.ended())
+}
+
+/// `ended?(step) -> true or false`
+fn has_ended(ruby: &Ruby, run: &Run, step: u32) -> Result<bool, Error> {
+    Ok(run.core(ruby)?.outcome(StepId::new(step)).is_some())
 }
 
 /// `running -> Array<Integer>`: the steps in flight.

@@ -40,7 +40,7 @@ fn take(ruby: &Ruby, run: &Run, step: u32) -> Result<Option<u64>, Error> {
     Ok(run.core(ruby)?.take(StepId::new(step)).map(Position::number))
 }
 
-/// `item(step, position, :done, :failed or :retry, called, seconds or nil)`: how an item ended, or after how many
+/// `item(step, position, :done, :failed, :retry or :withdrawn, called, seconds or nil)`: how an item ended, or after how many
 /// seconds it is to be retried; and whether the callable was called for it. Of a step that has ended since, it is
 /// ignored.
 fn item(
@@ -56,6 +56,7 @@ fn item(
     let report = match symbols::meaning(ruby, "item report", symbols::ITEM_REPORTS, word)? {
         ItemWord::Done => ItemReport::Done,
         ItemWord::Failed => ItemReport::Failed,
+        ItemWord::Withdrawn => ItemReport::Withdrawn,
         ItemWord::Retry => {
             let until = now.saturating_add(nanos(wait.unwrap_or_default()));
             ItemReport::RetryAt(Position::new(position), until)

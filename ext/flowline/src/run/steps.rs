@@ -2,6 +2,7 @@
 
 use flowline_core::event::{Nanos, Next, Outcome, Report};
 use flowline_core::ids::StepId;
+use magnus::scan_args::scan_args;
 use magnus::{Error, IntoValue, Module, RClass, Ruby, Symbol, Value, method};
 
 use super::{Run, nanos, numbers, seconds};
@@ -9,9 +10,10 @@ use crate::{error, symbols};
 
 pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("next", method!(next, 0))?;
-    class.define_method("begin", method!(begin, 1))?;
+    class.define_method("begin", method!(begin, -1))?;
     class.define_method("succeed", method!(succeed, 1))?;
-    class.define_method("report", method!(report, 3))?;
+    class.define_method("report", method!(report, -1))?;
+    class.define_method("withdraw", method!(withdraw, 1))?;
     class.define_method("retry", method!(retry, 2))?;
     class.define_method("stop", method!(stop, 2))?;
     class.define_method("drain_ended", method!(drain_ended, 0))?;
@@ -25,9 +27,11 @@ fn next(ruby: &Ruby, run: &Run) -> Result<Value, Error> {
     Ok(answer(ruby, run.core(ruby)?.next(now), now))
 }
 
-/// `begin(step)`: its callable is called now, after conditions and hooks.
-fn begin(ruby: &Ruby, run: &Run, step: u32) -> Result<(), Error> {
-    let now = run.now();
+/// `begin(step, at = now)`: its callable is called at that time, after conditions and hooks. Times are those of `elapsed`.
+fn begin(ruby: &Ruby, run: &Run, arguments: &[Value]) -> Result<(), Error> {
+    let arguments = scan_args::<(u32,), (Option<Option<f64>>,), (), (), (), ()>(arguments)?;
+    let ((step,), (at,)) = (arguments.required, arguments.optional);
+    let now = at.flatten().map_or_else(|| run.now(), nanos);
     run.core(ruby)?.begin(StepId::new(step), now).map_err(|e| error::raise(ruby, &e))
 }
 
@@ -40,11 +44,20 @@ fn succeed(ruby: &Ruby, run: &Run, step: u32) -> Result<Value, Error> {
     Ok(answer(ruby, core.next(now), now))
 }
 
-/// `report(step, outcome: Symbol, reason: Symbol or nil)`
-fn report(ruby: &Ruby, run: &Run, step: u32, name: Symbol, reason: Option<Symbol>) -> Result<(), Error> {
+/// `report(step, outcome: Symbol, reason: Symbol or nil, at = now)`: how it ended, and when.
+fn report(ruby: &Ruby, run: &Run, arguments: &[Value]) -> Result<(), Error> {
+    type Required = (u32, Symbol, Option<Symbol>);
+    let arguments = scan_args::<Required, (Option<Option<f64>>,), (), (), (), ()>(arguments)?;
+    let ((step, name, reason), (at,)) = (arguments.required, arguments.optional);
     let report = Report::Ended(symbols::reported_outcome(ruby, name, reason)?);
-    let now = run.now();
+    let now = at.flatten().map_or_else(|| run.now(), nanos);
     run.core(ruby)?.report(StepId::new(step), report, now).map_err(|e| error::raise(ruby, &e))
+}
+
+/// `withdraw(step)`: it was started, and is not called, because the run was stopped.
+fn withdraw(ruby: &Ruby, run: &Run, step: u32) -> Result<(), Error> {
+    let now = run.now();
+    run.core(ruby)?.withdraw(StepId::new(step), now).map_err(|e| error::raise(ruby, &e))
 }
 
 /// `retry(step, seconds: Float)`: an attempt failed; the step is to be started again after that time.
