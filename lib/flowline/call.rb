@@ -1,55 +1,147 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A callable with its binding, ready to be called once its dependencies have ended.
+  # A callable with the sources of its arguments, ready to be called once its dependencies have ended.
+  #
+  # A source is an Integer (the output of a step), a Hash (several outputs by name), +:context+, +:input+, +:item+ or a
+  # {Binding::Parameter}. Most steps take nothing, or the output of one step: {WithoutArguments} and {WithOutput}, and
+  # the same for blocks of the bare form. A call of these allocates nothing, and each has at most three instance
+  # variables, because Ruby embeds so many in the object.
   # @api private
   class Call
-    ANY = %i[any block_any].freeze
     NONE = {}.freeze
-    private_constant :ANY, :NONE
+    NOTHING = [].freeze
+    CONTEXT_NAMES = %i[ctx context].freeze
+    private_constant :NONE, :NOTHING, :CONTEXT_NAMES
 
-    # @param callable [Object]
-    # @param signature [Signature]
-    # @param binding [Binding]
-    # @param sources [Hash{Symbol => Integer, Hash}] where the output of each dependency is
-    def initialize(callable, signature, binding, sources)
-      rebound = callable.is_a?(Rebound)
-      @callable = rebound ? callable.block : callable
-      @receiver = callable.receiver if rebound
-      @sources = binding.positional.map { |source| compile(source, sources) }
-      @keywords = NONE
-      @shape = shape(rebound, signature.spread? || !binding.keywords.empty?)
-      prepare(signature, binding, sources) if ANY.include?(@shape)
-      @sources = @sources.first unless ANY.include?(@shape)
-      freeze
-    end
+    class << self
+      # @param callable [Object]
+      # @param signature [Signature]
+      # @param binding [Binding]
+      # @param sources [Hash{Symbol => Integer, Hash}] by dependency, the source of its output
+      # @return [Call]
+      def of(callable, signature, binding, sources)
+        positional = binding.positional.map { |source| compile(source, sources) }
+        keywords = binding.keywords.transform_values { |source| compile(source, sources) }
+        call = simple(callable, positional) unless signature.spread? || !keywords.empty? || to_instantiate?(callable)
+        call || new(callable, positional, keywords, spread: signature.spread?)
+      end
 
-    # Calls it. The frequent shapes are written out: they build no argument list.
-    # @param outputs [Array] by step
-    # @param context [Context]
-    # @param item [Object] the item, if it is called for each
-    # @return [Object] what the callable returns
-    def call(outputs, context, item = nil)
-      case @shape
-      when :block_none then @receiver.instance_exec(&@callable)
-      when :block_output then @receiver.instance_exec(outputs[@sources], &@callable)
-      when :none then @callable.call
-      when :output then @callable.call(outputs[@sources])
-      else call_any(outputs, context, item)
+      # Builds the call of a block that declares nothing, one parameter for each of its dependencies, or one for all of
+      # them, without a {Signature} and a {Binding}: most steps are such blocks.
+      # @param step [Step]
+      # @param index [Hash{Symbol => Integer}] the position of each step
+      # @return [Call, nil] nil if it needs a closer look
+      def of_block(step, index)
+        callable = step.callable
+        block = callable.is_a?(Definition::BoundBlock) ? callable.block : callable
+        return unless block.is_a?(Proc)
+
+        parameters = block.parameters
+        return without_arguments(callable) if parameters.empty?
+
+        of_values(callable, step, index, parameters.size) if !step.depends_on.empty? && values?(parameters, block)
+      end
+
+      # @return [Boolean] whether each call makes an instance of a class and calls that
+      def to_instantiate?(callable)
+        callable.is_a?(Class) && !callable.respond_to?(:call)
+      end
+
+      private
+
+      def simple(callable, positional)
+        return without_arguments(callable) if positional.empty?
+
+        with_output(callable, positional.first) if positional.one? && positional.first.is_a?(Integer)
+      end
+
+      def without_arguments(callable)
+        return WithoutArguments.new(callable) unless callable.is_a?(Definition::BoundBlock)
+
+        BoundWithoutArguments.new(callable.receiver, callable.block)
+      end
+
+      def with_output(callable, source)
+        return WithOutput.new(callable, source) unless callable.is_a?(Definition::BoundBlock)
+
+        BoundWithOutput.new(callable.receiver, callable.block, source)
+      end
+
+      # @param count [Integer] of required positional parameters
+      def of_values(callable, step, index, count)
+        dependencies = step.depends_on
+        if dependencies.size == 1
+          source = index[dependencies.first]
+          return (with_output(callable, source) if source && count == 1)
+        end
+
+        sources = dependencies.map { |name| index[name] }
+        return unless sources.all?
+
+        case count
+        when 1 then new(callable, [step.labels.zip(sources).to_h], NONE, spread: false)
+        when sources.size then new(callable, sources, NONE, spread: false)
+        end
+      end
+
+      # Are all parameters positional and required, and none of them the context? A block calls all of its own optional.
+      def values?(parameters, block)
+        required = block.arity == parameters.size
+        parameters.all? { |kind, name| (kind == :req || (kind == :opt && required)) && !CONTEXT_NAMES.include?(name) }
+      end
+
+      def compile(source, sources)
+        case source
+        when Symbol then sources.fetch(source)
+        when Binding::Outputs then source.names.to_h { |name| [name, sources.fetch(name)] }
+        when Binding::Parameter then source
+        else source.first
+        end
       end
     end
 
-    # Returns what it is called with, to be digested: of the context, every value the user supplied. Each argument says
+    # @param callable [Object]
+    # @param positional [Array] the sources of the positional arguments
+    # @param keywords [Hash{Symbol => Object}] the sources of the keywords
+    # @param spread [Boolean] whether Ruby spreads a sole Array over the parameters
+    def initialize(callable, positional, keywords, spread:)
+      @callable = callable
+      @positional = positional
+      @keywords = keywords
+      @bound = callable.is_a?(Definition::BoundBlock)
+      @wrap = spread && positional.one? && keywords.empty? # Ruby spreads nothing when there are keywords, too.
+      freeze
+    end
+
+    # Calls the callable.
+    #
+    # No keywords are not the same as empty ones: with those, Ruby 3.1 spreads some Arrays and some not.
+    # @param outputs [Array<Object>] by step
+    # @param context [Context]
+    # @param item [Object] the item, if the step is called for each
+    # @return [Object] the return value of the callable
+    def call(outputs, context, item = nil)
+      arguments = arguments(outputs, context, item)
+      arguments = [arguments] if @wrap
+      keywords = keyword_arguments(outputs, context)
+      return @callable.receiver.instance_exec(*arguments, **keywords, &@callable.block) if @bound
+
+      callable = Call.to_instantiate?(@callable) ? @callable.new : @callable
+      keywords.empty? ? callable.call(*arguments) : callable.call(*arguments, **keywords)
+    end
+
+    # Returns the arguments, for digests: instead of the context, every value that the user supplied. Each argument says
     # whether it is the context, because a value may look like the content of one.
-    # @param input [Boolean] whether the run is given an +input:+
+    # @param input [Boolean] whether the run has an +input:+
     # @return [Array] positional arguments and keywords
     def facts(outputs, context, item = nil, input: false)
       supplied = ->(value) { value.equal?(context) ? [:context, input, *context.supplied] : [:value, value] }
-      [positional(outputs, context, item).map(&supplied), keywords(outputs, context).transform_values(&supplied)]
+      [arguments(outputs, context, item).map(&supplied), keyword_arguments(outputs, context).transform_values(&supplied)]
     end
 
     # @return [Array<Integer>] the steps whose outputs it takes
-    def inputs(source = [@sources, @keywords])
+    def inputs(source = [positional, keywords])
       case source
       when Integer then [source]
       when Array then source.flat_map { |inner| inputs(inner) }
@@ -60,54 +152,16 @@ module Flowline
 
     private
 
-    def positional(outputs, context, item)
-      Array(@sources).map { |source| source == :item ? item : value(source, outputs, context) }
+    attr_reader :positional, :keywords
+
+    def arguments(outputs, context, item)
+      positional.map { |source| source == :item ? item : value(source, outputs, context) }
     end
 
-    def keywords(outputs, context)
-      @keywords.transform_values { |source| value(source, outputs, context) }
-    end
+    def keyword_arguments(outputs, context)
+      return NONE if keywords.empty?
 
-    # What kind of call this is; most are one of four, of one source at most.
-    def shape(rebound, special)
-      simple = !special && @sources.size < 2 && (@sources.empty? || @sources.first.is_a?(Integer)) && callable_itself?
-      return rebound ? :block_any : :any unless simple
-
-      if @sources.empty?
-        rebound ? :block_none : :none
-      else
-        rebound ? :block_output : :output
-      end
-    end
-
-    def callable_itself?
-      !@callable.is_a?(Class) || @callable.respond_to?(:call)
-    end
-
-    def prepare(signature, binding, sources)
-      @keywords = binding.keywords.transform_values { |source| compile(source, sources) }
-      @wrap = signature.spread? && @sources.one? && @keywords.empty? # Beside keywords Ruby spreads nothing.
-    end
-
-    # No keywords are not the same as empty ones: beside those, Ruby 3.1 spreads some Arrays and some not.
-    def call_any(outputs, context, item)
-      arguments = positional(outputs, context, item)
-      arguments = [arguments] if @wrap
-      keywords = keywords(outputs, context)
-      return @receiver.instance_exec(*arguments, **keywords, &@callable) if @shape == :block_any
-
-      callable = callable_itself? ? @callable : @callable.new
-      keywords.empty? ? callable.call(*arguments) : callable.call(*arguments, **keywords)
-    end
-
-    # An Integer is a step, a Hash several by name, the rest what the context has.
-    def compile(source, sources)
-      case source
-      when Symbol then sources.fetch(source)
-      when Binding::Outputs then source.names.to_h { |name| [name, sources.fetch(name)] }
-      when Binding::Parameter then source
-      else source.first
-      end
+      keywords.transform_values { |source| value(source, outputs, context) }
     end
 
     def value(source, outputs, context)
@@ -117,6 +171,73 @@ module Flowline
       when :context then context
       when :input then context.input
       else context.params[source.name]
+      end
+    end
+
+    # The call of a callable that takes nothing.
+    # @api private
+    class WithoutArguments < self
+      def initialize(callable) # rubocop:disable Lint/MissingSuper -- it has fewer instance variables
+        @callable = callable
+        freeze
+      end
+
+      # @return [Object] see {Call#call}
+      def call(_outputs, _context, _item = nil)
+        @callable.call
+      end
+
+      private
+
+      def positional = NOTHING
+      def keywords = NONE
+    end
+
+    # The call of a callable that takes the output of one step.
+    # @api private
+    class WithOutput < self
+      def initialize(callable, source) # rubocop:disable Lint/MissingSuper -- it has fewer instance variables
+        @callable = callable
+        @source = source
+        freeze
+      end
+
+      # @return [Object] see {Call#call}
+      def call(outputs, _context, _item = nil)
+        @callable.call(outputs[@source])
+      end
+
+      private
+
+      def positional = [@source]
+      def keywords = NONE
+    end
+
+    # {WithoutArguments} for a block of the bare form.
+    # @api private
+    class BoundWithoutArguments < WithoutArguments
+      def initialize(receiver, block)
+        @receiver = receiver
+        super(block)
+      end
+
+      # @return [Object] see {Call#call}
+      def call(_outputs, _context, _item = nil)
+        @receiver.instance_exec(&@callable)
+      end
+    end
+
+    # {WithOutput} for a block of the bare form.
+    # @api private
+    class BoundWithOutput < WithOutput
+      def initialize(receiver, block, source)
+        @receiver = receiver
+        super(block, source)
+      end
+
+      # @return [Object] see {Call#call}
+      def call(outputs, _context, _item = nil)
+        @receiver.instance_exec(outputs[@source], &@callable)
       end
     end
   end

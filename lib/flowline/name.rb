@@ -4,16 +4,17 @@ module Flowline
   # Names of steps, params and groups: symbols with any characters a symbol can have.
   # @api private
   module Name
-    TEXT = [Encoding::UTF_8, Encoding::US_ASCII].freeze
-    private_constant :TEXT
+    ASCII = Encoding::US_ASCII
+    UTF8 = Encoding::UTF_8
+    private_constant :ASCII, :UTF8
 
     # @param value [Symbol, String]
-    # @return [Symbol] in UTF-8, bytes that are not text written out, so that it can be shown everywhere
-    # @raise [DefinitionError] it is neither
+    # @return [Symbol] in UTF-8, with bytes that are not text written as +\xNN+, so that it can be shown everywhere
+    # @raise [DefinitionError] if it is neither
     def self.of(value)
       symbol = value.is_a?(Symbol) ? value : convert(value)
       encoding = symbol.encoding
-      return symbol if TEXT.include?(encoding)
+      return symbol if ASCII.equal?(encoding) || UTF8.equal?(encoding)
 
       text = symbol.name
       text = encoding == Encoding::BINARY ? +text : text.encode("UTF-8", invalid: :replace, undef: :replace)
@@ -24,7 +25,7 @@ module Flowline
     def self.list(value)
       case value
       when nil then []
-      when Array then value.map { |name| of(name) }.uniq
+      when Array then value.size == 1 ? [of(value.first)] : value.map { |name| of(name) }.uniq
       else [of(value)]
       end
     end
@@ -37,7 +38,7 @@ module Flowline
       text.gsub(/[[:cntrl:]\u2028\u2029]/) { |char| char.inspect[1..-2] }
     end
 
-    # @param known [String, nil] what to say if none is near: this, and all of them
+    # @param known [String, nil] introduces the list of all candidates if none is near
     # @return [String] +"; did you mean x?"+, or +"; known are x, y"+, or nothing
     def self.suggest(word, candidates, known: nil)
       nearest = Native.nearest(word.to_s, candidates.map(&:to_s))

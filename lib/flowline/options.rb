@@ -17,7 +17,8 @@ module Flowline
     anything = Option.new("anything", ->(_) { true })
     callable = Option.new("a lambda or another object with `call`", ->(value) { value.respond_to?(:call) })
     text = Option.new("a String", ->(value) { value.nil? || value.is_a?(String) || value.is_a?(Symbol) })
-    names = Option.new("a name or an Array of names", ->(value) { Array(value).all? { |n| n.is_a?(Symbol) || n.is_a?(String) } })
+    name = ->(value) { value.is_a?(Symbol) || value.is_a?(String) }
+    names = Option.new("a name or an Array of names", ->(value) { name.call(value) || Array(value).all?(&name) })
     HASH = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
     private_constant :HASH
     executor = Option.new("the name of an executor (:sequential, :parallel, :process or one that was registered), or an object with `execute`",
@@ -37,7 +38,7 @@ module Flowline
       (value.keys - %i[ttl key store]).empty? && limit.accepts?(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
         (value[:store].nil? || !Cache.of(value[:store]).nil?)
     end)
-    name = Option.new("the name of a step", ->(value) { value.is_a?(Symbol) || value.is_a?(String) })
+    step = Option.new("the name of a step", name)
     uses = Option.new("the name of a pool, an Array of names, or a Hash of names and whole numbers from 1 up", lambda do |value|
       next names.accepts?(value) unless value.is_a?(Hash)
 
@@ -59,7 +60,7 @@ module Flowline
       description: text, input: anything, output: anything, tags: names, cache: cached, skip_cache: flag, checkpoint: flag,
       version: anything, timeout: limit, isolate: one_of.call(:process), retries: count,
       retry_strategy: one_of.call(:immediate, :linear, :exponential), retry_delay: delay, retry_max_delay: seconds, retry_jitter: share,
-      retry_if: callable, on_retry: callable, each: name, concurrency: positive, on_item_error: one_of.call(:fail, :collect), uses: uses, rate: rate
+      retry_if: callable, on_retry: callable, each: step, concurrency: positive, on_item_error: one_of.call(:fail, :collect), uses: uses, rate: rate
     }.freeze
 
     # What +step+ takes for a nested pipeline.
@@ -80,15 +81,24 @@ module Flowline
     # @return [Array<String>] a sentence for each that is unknown or of the wrong kind
     # @api private
     def self.problems(table, given)
-      given.filter_map do |name, value|
+      sentences = []
+      given.each do |name, value|
         option = table[name]
-        if option.nil?
-          "#{yield}: unknown option #{Name.show(name)}:#{Name.suggest(name, table.keys, known: "known are")}"
-        elsif !option.accepts?(value)
-          # What should be a Hash may hold secrets.
-          "#{yield}: #{name}: must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"
-        end
+        next if option&.accepts?(value)
+
+        sentences << "#{yield}: #{option ? "#{name}: #{refusal(option, value)}" : "unknown option #{unknown(table, name)}"}"
       end
+      sentences
     end
+
+    def self.unknown(table, name)
+      "#{Name.show(name)}:#{Name.suggest(name, table.keys, known: "known are")}"
+    end
+
+    # A value that should be a Hash may hold secrets.
+    def self.refusal(option, value)
+      "must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"
+    end
+    private_class_method :unknown, :refusal
   end
 end

@@ -1,14 +1,15 @@
 # frozen_string_literal: true
 
 require_relative "calls"
+require_relative "definition/class_body"
+require_relative "pipeline/code"
 require_relative "request"
-require_relative "pipeline/class_form"
 
 module Flowline
-  # A graph plus params, hooks and defaults: what {Flowline.define} returns. Frozen: a run never changes
-  # it, so several threads may run it at once.
+  # A graph with params, pools, hooks and options: what {Flowline.define} returns. It is frozen and a run never changes
+  # it, so that several threads may run it at once.
   #
-  # A subclass is a pipeline, too, declared with the same words and named after the class:
+  # A subclass is a pipeline, too. It is declared with the same words and named after the class:
   #
   #   class Import < Flowline::Pipeline
   #     param :date, type: :date, required: true
@@ -16,7 +17,7 @@ module Flowline
   #   end
   #   Import.run(date: Date.today)
   class Pipeline
-    extend ClassForm
+    extend Definition::ClassBody
 
     # Options that make more of a step than a call.
     CARE = %i[cache each timeout isolate retries run_if].freeze
@@ -213,32 +214,25 @@ module Flowline
       @plain
     end
 
-    # @return [Fingerprint] of the step of that name, digested when first asked for
+    # @param name [Symbol]
+    # @return [Fingerprint] see {Code#fingerprint}
     # @api private
     def fingerprint(name)
-      @fingerprints[name] ||= dag[name].then { |step| Fingerprint.new(step.callable, version: step.options[:version]) }
+      @code.fingerprint(name)
     end
 
-    # What a step was when it ended: beside its fingerprint what it is given, and what decides whether it runs.
-    # @return [String]
+    # @param step [Step]
+    # @return [String] see {Code#digest}
     # @api private
     def imprint(step)
-      code = fingerprint(step.name).value
-      code = [code, *conditions(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
-      known, imprint = @imprints[step.name]
-      return imprint if known == code # All else is frozen.
-
-      imprint = Native.digest([code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if], step.each])
-      @imprints[step.name] = [code, imprint]
-      imprint
+      @code.digest(step)
     end
 
-    # Returns why nothing recorded of a step can be restored: an edit of code that cannot be seen would go unnoticed.
     # @param step [Step]
-    # @return [String, nil]
+    # @return [String, nil] see {Code#unrestorable}
     # @api private
     def unrestorable(step)
-      @unrestorable.fetch(step.name) { @unrestorable[step.name] = unseen(step) }
+      @code.unrestorable(step)
     end
 
     # Digests what the blocks of all steps have captured.
@@ -249,27 +243,10 @@ module Flowline
 
     private
 
-    def unseen(step)
-      unseen = fingerprint(step.name).unseen
-      return "its code cannot be seen (#{unseen}); give version:" if unseen
-
-      %i[when unless].zip(conditions(step)) do |word, list|
-        unseen = list.filter_map(&:unseen).first
-        return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
-      end
-      nil
-    end
-
     def prepare_run(arguments)
       DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)) + resources.problems)
       request = Request.new(self, arguments)
       [Runner.new(self, request), request]
-    end
-
-    def conditions(step)
-      @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
-        [given].flatten(1).compact.map { |condition| Fingerprint.new(condition, version: step.options[:version]) }
-      end
     end
 
     def connect(definition)
@@ -279,18 +256,17 @@ module Flowline
     end
 
     def prepare
-      @plain = calls.conditions.empty? && steps.none? { |step| step.options.keys.any? { |option| CARE.include?(option) } }
+      @plain = calls.conditions.empty? && steps.all? { |step| step.options.empty? || CARE.none? { |option| step.options.key?(option) } }
       @memory = {}
-      @fingerprints = {}
-      @imprints = {}
-      @unrestorable = {}
-      @conditions = {}
-      @cached = steps.each_index.select { |id| steps[id].options[:cache] }.to_h { |id| [id, true] }.freeze
+      @code = Code.new(dag)
+      @cached = {}
+      steps.each_with_index { |step, id| @cached[id] = true if !step.options.empty? && step.options[:cache] }
+      @cached.freeze
       @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?
       @cached.each_key { |id| fingerprint(steps[id].name) }
     end
 
-    # What no including pipeline could mend.
+    # The mistakes that no including pipeline can correct.
     def final_problems
       dag.problems.grep(DuplicateStepError) + calls.final_problems
     end

@@ -21,7 +21,7 @@ module Flowline
     # @param callable [Object] see {Step#callable}
     # @return [Signature]
     def self.of(callable)
-      callable = callable.block if callable.is_a?(Rebound)
+      callable = callable.block if callable.is_a?(Definition::BoundBlock)
       callable = callable.callable while callable.is_a?(Step) && callable.method(:call).owner == Step
       case callable
       when Proc then callable.lambda? ? new(callable.parameters) : of_block(callable)
