@@ -4,15 +4,14 @@ module Flowline
   # A callable with the sources of its arguments, ready to be called once its dependencies have ended.
   #
   # A source is an Integer (the output of a step), a Hash (several outputs by name), +:context+, +:input+, +:item+ or a
-  # {Binding::Parameter}. Most steps take nothing, or the output of one step: {WithoutArguments} and {WithOutput}, and
-  # the same for blocks of the bare form. A call of these allocates nothing, and each has at most three instance
-  # variables, because Ruby embeds so many in the object.
+  # {Binding::Parameter}. Most callables take nothing, the output of one step, or one other value. Each of these shapes
+  # has a class, and another one for blocks of the bare form. They build no argument list, and have at most three
+  # instance variables, because Ruby embeds so many in the object.
   # @api private
   class Call
     NONE = {}.freeze
     NOTHING = [].freeze
-    CONTEXT_NAMES = %i[ctx context].freeze
-    private_constant :NONE, :NOTHING, :CONTEXT_NAMES
+    private_constant :NONE, :NOTHING
 
     class << self
       # @param callable [Object]
@@ -23,8 +22,10 @@ module Flowline
       def of(callable, signature, binding, sources)
         positional = binding.positional.map { |source| compile(source, sources) }
         keywords = binding.keywords.transform_values { |source| compile(source, sources) }
-        call = simple(callable, positional) unless signature.spread? || !keywords.empty? || to_instantiate?(callable)
-        call || new(callable, positional, keywords, spread: signature.spread?)
+        simple = positional.size < 2 && !signature.spread? && keywords.empty? && !to_instantiate?(callable) && positional.first != :item
+        return new(callable, positional, keywords, signature.spread?) unless simple
+
+        positional.empty? ? without_arguments(callable) : with_value(callable, positional.first)
       end
 
       # Builds the call of a block that declares nothing, one parameter for each of its dependencies, or one for all of
@@ -50,22 +51,17 @@ module Flowline
 
       private
 
-      def simple(callable, positional)
-        return without_arguments(callable) if positional.empty?
-
-        with_output(callable, positional.first) if positional.one? && positional.first.is_a?(Integer)
-      end
-
       def without_arguments(callable)
         return WithoutArguments.new(callable) unless callable.is_a?(Definition::BoundBlock)
 
         BoundWithoutArguments.new(callable.receiver, callable.block)
       end
 
-      def with_output(callable, source)
-        return WithOutput.new(callable, source) unless callable.is_a?(Definition::BoundBlock)
+      def with_value(callable, source)
+        output = source.is_a?(Integer)
+        return (output ? WithOutput : WithValue).new(callable, source) unless callable.is_a?(Definition::BoundBlock)
 
-        BoundWithOutput.new(callable.receiver, callable.block, source)
+        (output ? BoundWithOutput : BoundWithValue).new(callable.receiver, callable.block, source)
       end
 
       # @param count [Integer] of required positional parameters
@@ -73,22 +69,26 @@ module Flowline
         dependencies = step.depends_on
         if dependencies.size == 1
           source = index[dependencies.first]
-          return (with_output(callable, source) if source && count == 1)
+          return (with_value(callable, source) if source && count == 1)
         end
 
-        sources = dependencies.map { |name| index[name] }
-        return unless sources.all?
+        named = by_name(step.labels, dependencies, index) or return
+        return with_value(callable, named) if count == 1
 
-        case count
-        when 1 then new(callable, [step.labels.zip(sources).to_h], NONE, spread: false)
-        when sources.size then new(callable, sources, NONE, spread: false)
-        end
+        new(callable, dependencies.map { |name| index[name] }, NONE, false) if count == dependencies.size
+      end
+
+      # @return [Hash{Symbol => Integer}, nil] nil if one of the dependencies is not a step
+      def by_name(labels, dependencies, index)
+        named = {}
+        labels.each_with_index { |label, at| named[label] = index[dependencies[at]] || (return nil) }
+        named
       end
 
       # Are all parameters positional and required, and none of them the context? A block calls all of its own optional.
       def values?(parameters, block)
         required = block.arity == parameters.size
-        parameters.all? { |kind, name| (kind == :req || (kind == :opt && required)) && !CONTEXT_NAMES.include?(name) }
+        parameters.all? { |kind, name| (kind == :req || (kind == :opt && required)) && name != :ctx && name != :context }
       end
 
       def compile(source, sources)
@@ -105,7 +105,7 @@ module Flowline
     # @param positional [Array] the sources of the positional arguments
     # @param keywords [Hash{Symbol => Object}] the sources of the keywords
     # @param spread [Boolean] whether Ruby spreads a sole Array over the parameters
-    def initialize(callable, positional, keywords, spread:)
+    def initialize(callable, positional, keywords, spread)
       @callable = callable
       @positional = positional
       @keywords = keywords
@@ -193,9 +193,9 @@ module Flowline
       def keywords = NONE
     end
 
-    # The call of a callable that takes the output of one step.
+    # The call of a callable that takes one value: several outputs, the context, the input or a param.
     # @api private
-    class WithOutput < self
+    class WithValue < self
       def initialize(callable, source) # rubocop:disable Lint/MissingSuper -- it has fewer instance variables
         @callable = callable
         @source = source
@@ -203,14 +203,23 @@ module Flowline
       end
 
       # @return [Object] see {Call#call}
-      def call(outputs, _context, _item = nil)
-        @callable.call(outputs[@source])
+      def call(outputs, context, _item = nil)
+        @callable.call(value(@source, outputs, context))
       end
 
       private
 
       def positional = [@source]
       def keywords = NONE
+    end
+
+    # The call of a callable that takes the output of one step.
+    # @api private
+    class WithOutput < WithValue
+      # @return [Object] see {Call#call}
+      def call(outputs, _context, _item = nil)
+        @callable.call(outputs[@source])
+      end
     end
 
     # {WithoutArguments} for a block of the bare form.
@@ -227,14 +236,23 @@ module Flowline
       end
     end
 
-    # {WithOutput} for a block of the bare form.
+    # {WithValue} for a block of the bare form.
     # @api private
-    class BoundWithOutput < WithOutput
+    class BoundWithValue < WithValue
       def initialize(receiver, block, source)
         @receiver = receiver
         super(block, source)
       end
 
+      # @return [Object] see {Call#call}
+      def call(outputs, context, _item = nil)
+        @receiver.instance_exec(value(@source, outputs, context), &@callable)
+      end
+    end
+
+    # {WithOutput} for a block of the bare form.
+    # @api private
+    class BoundWithOutput < BoundWithValue
       # @return [Object] see {Call#call}
       def call(outputs, _context, _item = nil)
         @receiver.instance_exec(outputs[@source], &@callable)

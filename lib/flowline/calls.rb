@@ -52,14 +52,18 @@ module Flowline
 
     def build
       index = @dag.index
-      @dag.steps.each_with_index.map do |step, id|
+      calls = []
+      @dag.steps.each_with_index do |step, id|
         options = step.options
-        next Call.of_block(step, index) || resolve(step, id) if options.empty?
-
-        resolve_conditions(step, id) if options.key?(:when) || options.key?(:unless)
-        resolve_key(step, id) if options[:cache].is_a?(Hash)
-        (Call.of_block(step, index) unless options.key?(:each)) || resolve(step, id)
+        prepare(step, id, options) unless options.empty?
+        calls << ((Call.of_block(step, index) unless options.key?(:each)) || resolve(step, id))
       end
+      calls
+    end
+
+    def prepare(step, id, options)
+      resolve_conditions(step, id) if options.key?(:when) || options.key?(:unless)
+      resolve_key(step, id) if options[:cache].is_a?(Hash)
     end
 
     def resolve(step, id)

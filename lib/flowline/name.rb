@@ -25,7 +25,7 @@ module Flowline
     def self.list(value)
       case value
       when nil then []
-      when Array then value.size == 1 ? [of(value.first)] : value.map { |name| of(name) }.uniq
+      when Array then value.map { |name| of(name) }.tap(&:uniq!)
       else [of(value)]
       end
     end

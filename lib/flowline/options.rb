@@ -18,7 +18,7 @@ module Flowline
     callable = Option.new("a lambda or another object with `call`", ->(value) { value.respond_to?(:call) })
     text = Option.new("a String", ->(value) { value.nil? || value.is_a?(String) || value.is_a?(Symbol) })
     name = ->(value) { value.is_a?(Symbol) || value.is_a?(String) }
-    names = Option.new("a name or an Array of names", ->(value) { name.call(value) || Array(value).all?(&name) })
+    names = Option.new("a name or an Array of names", ->(value) { value.is_a?(Symbol) || value.is_a?(String) || Array(value).all?(&name) })
     HASH = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
     private_constant :HASH
     executor = Option.new("the name of an executor (:sequential, :parallel, :process or one that was registered), or an object with `execute`",

@@ -20,7 +20,7 @@ module Flowline
       @pools = pools
       @problems = []
       @needs = []
-      steps.each_with_index { |step, id| add(step, id) if step.options.key?(:uses) || step.options[:rate] }
+      steps.each_with_index { |step, id| add(step, id) unless step.options.empty? || !(step.options.key?(:uses) || step.options[:rate]) }
       [@problems, @needs].each(&:freeze)
     end
 

@@ -171,19 +171,20 @@ module Flowline
     end
 
     def check(positional, block, options)
-      sentences = Options.problems(Options::STEP, options) { owner }
-      sentences << "#{owner}: #{of_items(options)} without each:, the step whose items it is called for" if !options[:each] && of_items(options)
+      sentences = options.empty? ? [] : Options.problems(Options::STEP, options) { owner }
+      problem = items_problem(options)
+      sentences << "#{owner}: #{problem}" if problem
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
       problem = callable_problem unless callable.is_a?(Proc) || callable.is_a?(Definition::BoundBlock)
       sentences << "#{owner} #{problem}" if problem
       DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
     end
 
-    # @return [String, nil] the options about items that it has
-    def of_items(options)
-      return unless options.key?(:concurrency) || options.key?(:on_item_error)
+    def items_problem(options)
+      return if options[:each] || !(options.key?(:concurrency) || options.key?(:on_item_error))
 
-      OF_ITEMS.select { |option| options.key?(option) }.map { |option| "#{option}:" }.join(" and ")
+      needless = OF_ITEMS.select { |option| options.key?(option) }.map { |option| "#{option}:" }
+      "#{needless.join(" and ")} without each:, the step whose items it is called for"
     end
 
     def owner
