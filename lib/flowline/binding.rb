@@ -6,6 +6,8 @@ module Flowline
   # A source is the name of a dependency, or one of the marks below.
   # @api private
   class Binding
+    autoload :Resolution, "#{__dir__}/binding/resolution"
+
     # The run's context.
     CONTEXT = [:context].freeze
     # One of the items of a step that is called for each.
@@ -61,5 +63,3 @@ module Flowline
     private_constant :NOTHING
   end
 end
-
-require_relative "binding/resolution"

@@ -1,6 +1,5 @@
 # frozen_string_literal: true
 
-require_relative "definition/source_location"
 require_relative "definition/dsl"
 require_relative "definition/composition"
 
@@ -11,7 +10,7 @@ module Flowline
     include Composition
 
     # The words of a definition, in a block or in a class body.
-    WORDS = (%i[step param pool include defaults options] + Hooks::NAMES).freeze
+    WORDS = (%i[step param pool include defaults options] + HOOKS).freeze
 
     # @return [Array<Step>]
     attr_reader :steps
@@ -80,3 +79,4 @@ end
 
 require_relative "definition/bare_dsl"
 require_relative "definition/bound_block"
+require_relative "definition/source_location"

@@ -5,9 +5,7 @@ module Flowline
   # @api private
   class Hooks
     # The words that declare hooks, in the order in which a run comes to them.
-    NAMES = %i[
-      before_run before_step on_step_retry on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
-    ].freeze
+    NAMES = Definition::HOOKS
 
     # Calls it with as many of the facts as it takes.
     # @api private

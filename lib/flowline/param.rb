@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require_relative "type"
-
 module Flowline
   # A typed input of every run of a pipeline.
   class Param

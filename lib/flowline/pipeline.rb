@@ -2,7 +2,6 @@
 
 require_relative "calls"
 require_relative "definition/class_body"
-require_relative "pipeline/code"
 require_relative "request"
 
 module Flowline
@@ -17,6 +16,8 @@ module Flowline
   #   end
   #   Import.run(date: Date.today)
   class Pipeline
+    autoload :Code, "#{__dir__}/pipeline/code"
+
     extend Definition::ClassBody
 
     # Options that make more of a step than a call.

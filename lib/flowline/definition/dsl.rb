@@ -2,6 +2,11 @@
 
 module Flowline
   class Definition
+    # The words that declare hooks, in the order in which a run comes to them.
+    HOOKS = %i[
+      before_run before_step on_step_retry on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
+    ].freeze
+
     # The words that a pipeline is defined with.
     module Dsl
       # Options whose values may be blocks of the user's, or hold some.
@@ -130,7 +135,7 @@ module Flowline
       # @!method after_run
       #   After every run, as the last hook: +after_run { |result, ctx| }+.
       #   @macro hook
-      Hooks::NAMES.each do |word|
+      HOOKS.each do |word|
         define_method(word) do |callable = nil, &block|
           hook = bind(block || callable)
           return wrong(["#{word} needs a block"], SourceLocation.of_caller_as_text) unless hook.respond_to?(:call)
