@@ -21,7 +21,7 @@ require_relative "flowline/executor"
 require_relative "flowline/pipeline"
 require_relative "flowline/reporter"
 
-# Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
+# Declarative data pipelines inside your own Ruby process: steps, their dependencies, and runs.
 module Flowline
   # A first run of a few plain steps needs none of these.
   autoload :Binding, "#{__dir__}/flowline/binding"
@@ -43,7 +43,7 @@ module Flowline
   autoload :Timer, "#{__dir__}/flowline/timer"
   autoload :Type, "#{__dir__}/flowline/type"
 
-  # The Rust core, seen from Ruby: steps are integers in definition order.
+  # The Rust core. Steps are integers there, in definition order.
   # @api private
   module Native
   end
@@ -51,16 +51,16 @@ module Flowline
 
   # Defines a pipeline.
   #
-  # In a block without parameters the words {Definition} knows (+step+, +param+, +include+, hooks) are
-  # called bare; in step, hook and condition blocks +self+ is still the one around +define+. In a block
-  # with a parameter nothing changes at all: +Flowline.define { |p| p.step(:a) { 1 } }+.
+  # In a block without parameters, the words of {Definition} (+step+, +param+, +include+, hooks) are called without a
+  # receiver. In blocks of steps, hooks and conditions, +self+ is still the +self+ around +define+. A block with a
+  # parameter gets the definition, and its +self+ does not change: +Flowline.define { |p| p.step(:a) { 1 } }+.
   #
   # @param options [Hash] the options of {Options::DEFINE}
-  # @option options [String, Symbol] :name what the pipeline is called
-  # @option options [Symbol] :on_error +:stop+ (default) starts nothing new after a failure; +:continue+
-  #   still runs every step that does not depend on it
+  # @option options [String, Symbol] :name the name of the pipeline
+  # @option options [Symbol] :on_error +:stop+ (default) starts no further step after a failure; +:continue+ still
+  #   runs every step that does not depend on the failed one
   # @return [Pipeline] frozen; safe to run from several threads at once
-  # @raise [DefinitionError] everything in it that nothing outside can mend, in one error
+  # @raise [DefinitionError] lists every mistake that no enclosing pipeline could fix
   # @example
   #   pipeline = Flowline.define(name: "import") do
   #     step(:fetch) { [1, 2] }

@@ -38,7 +38,7 @@ module Flowline
     end
 
     # @param input [Boolean, nil] whether the run has one; nil: either will do
-    # @return [Array<DefinitionError>] what cannot be called
+    # @return [Array<DefinitionError>] the steps, conditions and keys that cannot be called
     def problems(input: nil)
       errors(input.nil? ? hopeless : @problems[input])
     end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Names of steps, params and groups: symbols with any characters a symbol can have.
+  # Names of steps, params and nested pipelines: Symbols of any characters.
   # @api private
   module Name
     ASCII = Encoding::US_ASCII
@@ -21,7 +21,8 @@ module Flowline
       (+text).force_encoding("UTF-8").scrub { |bytes| bytes.unpack("C*").map { |byte| format("\\x%02X", byte) }.join }.to_sym
     end
 
-    # @return [Array<Symbol>] of one name, several, or none
+    # @param value [Symbol, String, Array, nil] one name, several, or none
+    # @return [Array<Symbol>] without repetitions
     def self.list(value)
       case value
       when nil then []
@@ -30,7 +31,7 @@ module Flowline
       end
     end
 
-    # @return [String] the name on one line, for people
+    # @return [String] the name on one line, for messages
     def self.show(name)
       text = name.to_s
       return '""' if text.empty?

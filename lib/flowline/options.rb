@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The closed tables of options. Anything else is an error that says what was probably meant.
+  # The closed tables of options. Any other option is an error that suggests the nearest one.
   module Options
-    # What an option takes: in words, and as a check.
+    # The values of an option: a description for messages, and a check.
     # @api private
     Option = Struct.new(:expected, :check) do
       # @return [Boolean]
@@ -49,12 +49,12 @@ module Flowline
     keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit,
                 max_threads: positive, max_processes: positive }
 
-    # What +Flowline.define+ takes.
+    # The options of +Flowline.define+.
     DEFINE = {
       name: text, description: text, on_error: on_error, executor: executor, check_types: flag, **keeping
     }.freeze
 
-    # What +step+ takes.
+    # The options of +step+.
     STEP = {
       depends_on: names, when: callable, unless: callable, run_if: one_of.call(:success, :any, :always), optional: flag,
       description: text, input: anything, output: anything, tags: names, cache: cached, skip_cache: flag, checkpoint: flag,
@@ -63,13 +63,13 @@ module Flowline
       retry_if: callable, on_retry: callable, each: step, concurrency: positive, on_item_error: one_of.call(:fail, :collect), uses: uses, rate: rate
     }.freeze
 
-    # What +step+ takes for a nested pipeline.
+    # The options of +step+ for a nested pipeline.
     NESTED = STEP.slice(:depends_on, :when, :unless, :description).freeze
 
-    # What +include+ takes.
+    # The options of +include+.
     INCLUDE = { depends_on: names, prefix: text }.freeze
 
-    # What +run+ takes, beside the pipeline's own params.
+    # The options of +run+. The pipeline's own params are given next to them.
     RUN = {
       executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
       check_types: flag, resume: flag, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
@@ -77,8 +77,8 @@ module Flowline
 
     # @param table [Hash{Symbol => Option}]
     # @param given [Hash{Symbol => Object}]
-    # @yieldreturn [String] whose options they are, for the sentence
-    # @return [Array<String>] a sentence for each that is unknown or of the wrong kind
+    # @yieldreturn [String] the owner of the options, as the subject of each sentence
+    # @return [Array<String>] a sentence for each option that is unknown or has a wrong value
     # @api private
     def self.problems(table, given)
       sentences = []

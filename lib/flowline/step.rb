@@ -23,7 +23,7 @@ module Flowline
     attr_reader :name
     # @return [Array<Symbol>] the steps and nested pipelines whose outputs it gets
     attr_reader :depends_on
-    # @return [#call, Class] what is called
+    # @return [#call, Class] the object that is called, or the class whose instances are
     attr_reader :callable
     # @return [Hash{Symbol => Object}] the options of {Options::STEP} that it was given, without +depends_on+
     attr_reader :options
@@ -88,14 +88,14 @@ module Flowline
     end
 
     # Calls the callable directly, outside any run.
-    # @return [Object] what it returns
+    # @return [Object] the return value of the callable
     def call(...)
       return callable.call(...) if callable.respond_to?(:call)
 
       callable.new.call(...)
     end
 
-    # @return [String, nil] what it is for
+    # @return [String, nil] its purpose
     def description
       options[:description]
     end
@@ -110,7 +110,7 @@ module Flowline
       options[:optional] == true
     end
 
-    # @return [Symbol, nil] the dependency for each of whose items it is called, by the name in {#labels}
+    # @return [Symbol, nil] the dependency whose items it is called for, by its name in {#labels}
     def each
       options[:each] && Name.of(options[:each])
     end

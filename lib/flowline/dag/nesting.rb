@@ -2,7 +2,7 @@
 
 module Flowline
   class DAG
-    # What a name stands for in a graph with nested pipelines: a step, or a nested pipeline with its steps and outputs.
+    # Resolves names in a graph with nested pipelines: a name is a step, or a nested pipeline with its steps and outputs.
     # @api private
     module Nesting
       # @param groups [Hash{Symbol => Group}]

@@ -2,8 +2,8 @@
 
 module Flowline
   class Definition
-    # How a definition takes over the steps, params and pools of other pipelines: as nested pipelines, as included ones,
-    # or as those of the class that it inherits from.
+    # Copies the steps, params and pools of other pipelines into a definition: of nested pipelines, of included ones, and
+    # of the class that it inherits from.
     # @api private
     module Composition
       # Takes over all of another pipeline: steps, params, pools and hooks.
