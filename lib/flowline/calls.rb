@@ -56,7 +56,7 @@ module Flowline
       @dag.steps.each_with_index do |step, id|
         options = step.options
         prepare(step, id, options) unless options.empty?
-        calls << ((Call.of_block(step, index) unless options.key?(:each)) || resolve(step, id))
+        calls << ((Call::Compiler.of_block(step, index) unless options.key?(:each)) || resolve(step, id))
       end
       calls
     end
@@ -102,7 +102,7 @@ module Flowline
     # The modes are the values of +input+ that this call is for.
     def compile(step, id, callable, signature, sources, modes: [false, true], labels: labels_without_items(step), first: step.each && Binding::ITEM)
       binding = Binding.resolve(signature.parameters, dependencies: labels, params: @params, input: modes == [true], first: first)
-      return Call.of(callable, signature, binding, sources) if binding.problems.empty?
+      return Call::Compiler.of(callable, signature, binding, sources) if binding.problems.empty?
 
       modes.each { |mode| (@problems[mode][id] ||= []).concat(binding.problems) }
       nil

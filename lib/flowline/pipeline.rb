@@ -245,7 +245,7 @@ module Flowline
     private
 
     def prepare_run(arguments)
-      DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)) + resources.problems)
+      DefinitionError.check(@mistakes[arguments.key?(:input)])
       request = Request.new(self, arguments)
       [Runner.new(self, request), request]
     end
@@ -254,6 +254,7 @@ module Flowline
       @dag = DAG.new(definition.steps.dup, definition.groups).freeze
       @calls = Calls.new(dag, params.keys)
       @resources = Resources.new(steps, pools)
+      @mistakes = [false, true].to_h { |input| [input, dag.problems + calls.problems(input: input) + resources.problems] }
     end
 
     def prepare
