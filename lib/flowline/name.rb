@@ -26,7 +26,7 @@ module Flowline
     def self.list(value)
       case value
       when nil then []
-      when Array then value.map { |name| of(name) }.tap(&:uniq!)
+      when Array then several(value)
       else [of(value)]
       end
     end
@@ -48,11 +48,17 @@ module Flowline
       known && !candidates.empty? ? "; #{known} #{candidates.map { |name| show(name) }.join(", ")}" : ""
     end
 
+    def self.several(values)
+      names = values.map { |name| of(name) }
+      names.uniq! if names.size > 1
+      names
+    end
+
     def self.convert(value)
       return value.to_sym if value.is_a?(String) && value.valid_encoding?
 
       raise DefinitionError, "a name is a Symbol or a String of valid text, not #{value.inspect[0, 60]}"
     end
-    private_class_method :convert
+    private_class_method :several, :convert
   end
 end

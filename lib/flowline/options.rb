@@ -77,6 +77,15 @@ module Flowline
 
     # @param table [Hash{Symbol => Option}]
     # @param given [Hash{Symbol => Object}]
+    # @return [Boolean] whether there are no {problems}
+    # @api private
+    def self.accept?(table, given)
+      given.each { |name, value| return false unless table[name]&.accepts?(value) } # Unlike all?, this allocates no pairs.
+      true
+    end
+
+    # @param table [Hash{Symbol => Option}]
+    # @param given [Hash{Symbol => Object}]
     # @yieldreturn [String] the owner of the options, as the subject of each sentence
     # @return [Array<String>] a sentence for each option that is unknown or has a wrong value
     # @api private

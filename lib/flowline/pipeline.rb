@@ -195,7 +195,7 @@ module Flowline
 
     # Returns a new pipeline: this one with another's steps and params.
     # @param other [Pipeline, Class]
-    # @param options [Hash] as for {Definition#include}
+    # @param options [Hash] as for {Definition::Dsl#include}
     # @return [Pipeline]
     # @raise [DefinitionError]
     def include(other, **options)

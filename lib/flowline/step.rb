@@ -151,7 +151,7 @@ module Flowline
       locate(location)
       declared = Step.declared(callable)
       options = declared.merge(options) unless declared.empty?
-      check(callable, block, options)
+      check(callable, block, options) unless plain?(callable, block, options)
       @depends_on = dependencies(options.delete(:depends_on), options[:each])
       @options = options.empty? ? NONE : options.freeze
     end
@@ -170,12 +170,23 @@ module Flowline
       (each ? Name.list(given) | [Name.of(each)] : Name.list(given)).freeze
     end
 
+    # Is it a block with right options, as most steps are?
+    def plain?(positional, block, options)
+      return false if (positional && block) || !called_as_is?
+
+      options.empty? || (Options.accept?(Options::STEP, options) && items_problem(options).nil?)
+    end
+
+    def called_as_is?
+      callable.is_a?(Proc) || callable.is_a?(Definition::BoundBlock)
+    end
+
     def check(positional, block, options)
-      sentences = options.empty? ? [] : Options.problems(Options::STEP, options) { owner }
+      sentences = Options.problems(Options::STEP, options) { owner }
       problem = items_problem(options)
       sentences << "#{owner}: #{problem}" if problem
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
-      problem = callable_problem unless callable.is_a?(Proc) || callable.is_a?(Definition::BoundBlock)
+      problem = callable_problem unless called_as_is?
       sentences << "#{owner} #{problem}" if problem
       DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
     end

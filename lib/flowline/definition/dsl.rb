@@ -155,9 +155,8 @@ module Flowline
 
         options = defaults_for(callable, options).merge(options) unless @defaults.empty?
         if @bare
-          callable = bind(callable)
-          block = bind(block)
-          options = bind_options(options)
+          block ? block = @bare.bind(block) : callable = @bare.bind(callable)
+          options = bind_options(options) unless options.empty?
         end
         step = Step.declare(name, callable, block, options, location)
         put(step)
