@@ -183,11 +183,11 @@ module Flowline
 
     def check(positional, block, options)
       sentences = Options.problems(Options::STEP, options) { owner }
-      problem = items_problem(options)
-      sentences << "#{owner}: #{problem}" if problem
+      needless = items_problem(options)
+      sentences << "#{owner}: #{needless}" if needless
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
-      problem = callable_problem unless called_as_is?
-      sentences << "#{owner} #{problem}" if problem
+      nothing = callable_problem unless called_as_is?
+      sentences << "#{owner} #{nothing}" if nothing
       DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
     end
 
