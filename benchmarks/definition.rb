@@ -1,29 +1,34 @@
 # frozen_string_literal: true
 
-# What it costs to define a pipeline, against what one would have to build without it: a Hash, ordered by TSort.
+# The cost of defining a pipeline, against a Hash of the same steps that TSort orders.
 require_relative "support/graphs"
 require_relative "support/measure"
 require_relative "support/dependencies"
 
 MICRO = 1e6
 STEPS = 100_000
+FORMS = { plain: "define { |p| p.step … }", bare: "define { step … }" }.freeze
+
+def compare(label, graph, gc: true, **goals)
+  repeat = ->(&work) { -> { (STEPS / graph.size).times(&work) } }
+  blocks = { hash: repeat.call { Dependencies.of(graph).tsort }, plain: repeat.call { Graphs.define(graph) },
+             bare: repeat.call { Graphs.define_bare(graph) } }
+  times = Measure.times(blocks, per: STEPS, rounds: 5, gc: gc)
+  FORMS.each do |name, form|
+    Measure.row("#{label}, #{form}", times[name] * MICRO, "µs", than: ["a Hash and TSort", times[:hash] * MICRO],
+                                                                ratio: times.ratio(name, :hash), **goals)
+  end
+end
 
 bushy = Graphs.bushy(STEPS)
 shuffled = bushy.to_a.shuffle(random: Random.new(1)).to_h
-blocks = {
-  hash: -> { Dependencies.of(bushy).tsort },
-  plain: -> { Graphs.define(bushy) },
-  bare: -> { Graphs.define_bare(bushy) }
-}
 
-Measure.heading "A step of 100,000 defined, two dependencies each"
-{ "" => true, ", no GC" => false }.each do |label, gc|
-  times = Measure.times(blocks, per: STEPS, rounds: 5, gc: gc)
-  { plain: "define { |p| p.step … }", bare: "define { step … }" }.each do |name, form|
-    Measure.row("#{form}#{label}", times[name] * MICRO, "µs", than: ["a Hash and TSort", times[:hash] * MICRO],
-                                                              ratio: times.ratio(name, :hash), **(gc ? { most: 10 } : {}))
-  end
-end
+Measure.heading "A step defined"
+compare("of 1,000, alone", Graphs.loose(1_000), most: 10)
+compare("of 100,000, alone", Graphs.loose(STEPS), most: 10)
+compare("of 1,000, two inputs", Graphs.bushy(1_000), most: 10)
+compare("of 100,000, two inputs", bushy, most: 10)
+compare("of 100,000, two inputs, no GC", bushy, gc: false)
 
 Measure.heading "A step of 100,000 validated and ordered: TSort against DAG#sorted_steps"
 { "defined in order" => bushy, "defined in any order" => shuffled }.each do |label, graph|

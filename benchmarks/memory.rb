@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
-# What a pipeline and the result of its run hold, seen from outside: how much a process of its own grew.
-# With arguments, this is such a process: `ruby -Ilib benchmarks/memory.rb chain plain` prints kilobytes.
+# The memory of a pipeline and the result of its run: the growth of a process of its own.
+# With arguments, this program is such a process: `ruby -Ilib benchmarks/memory.rb chain plain` prints kilobytes.
 require_relative "support/measure"
 require "flowline"
 require "rbconfig"
 
 STEPS = 100_000
 
-# What each step depends on. Made on the way, so that no list of it is measured, too.
+# The dependencies of each step. They are computed one by one, so that no list of them is measured.
 SHAPES = {
   "chain" => ->(n) { n.zero? ? nil : :"s#{n - 1}" },
   "1→N→1" => ->(n) { n == STEPS - 1 ? Array.new(n - 1) { |other| :"s#{other + 1}" } : (:s0 if n.positive?) }
@@ -39,8 +39,8 @@ end
 def growth(shape, form)
   Flowline.define { |p| p.step(:warm) {} }.run
   before = resident
-  kept = form == "floor" ? run_by_hand(SHAPES.fetch(shape)) : run_pipeline(form, SHAPES.fetch(shape))
-  [resident - before, kept].first
+  held = form == "floor" ? run_by_hand(SHAPES.fetch(shape)) : run_pipeline(form, SHAPES.fetch(shape))
+  [resident - before, held].first
 end
 
 def growth_of_child(shape, form)

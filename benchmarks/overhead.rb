@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What a run costs beside the steps themselves. The floor calls the same blocks in a loop and keeps the results in a Hash.
+# The cost of a run without that of its steps. The floor calls the same blocks in a loop and stores the results in a Hash.
 require_relative "support/graphs"
 require_relative "support/measure"
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# The same graphs, run by what Ruby has for graphs of work already. What is compared is the overhead: what each takes
-# more than a loop that calls the blocks. Defining is left out where it can be: futures are made anew for every run.
+# The same graphs, run by other libraries for graphs of work. The overhead is compared: the time above that of a loop that
+# calls the blocks. The time to define a graph is not measured, except for futures, which are created for every run.
 require_relative "support/graphs"
 require_relative "support/measure"
 require "rake"
@@ -13,12 +13,12 @@ module RakeTasks
   # @return [#call] runs the graph; {reenable} it after that
   def self.of(graph)
     application = Rake::Application.new
-    graph.each { |name, (block, on)| application.define_task(Rake::Task, name => on, &keep(block, on)) }
+    graph.each { |name, (block, on)| application.define_task(Rake::Task, name => on, &storing(block, on)) }
     application
   end
 
-  # Tasks have no outputs, so theirs are kept beside them.
-  def self.keep(block, inputs)
+  # Tasks have no outputs, so the application stores them.
+  def self.storing(block, inputs)
     proc { |task| task.application.options[task.name] = block.call(*inputs.first(1).map { |name| task.application.options[name.name] }) }
   end
 
@@ -43,8 +43,8 @@ module Futures
   end
 end
 
-# @return [Boolean] whether there is such a peer
-def there?(library)
+# @return [Boolean] whether the library is installed
+def installed?(library)
   require library
   true
 rescue LoadError
@@ -61,7 +61,7 @@ def compare(label, graph, peer, run, before: -> {})
                                                       least_times: 20)
 end
 
-# Rake calls itself for every prerequisite, and looks through all callers for a circle each time: chains must be short.
+# Rake calls itself for every prerequisite, and searches all callers for a cycle each time, so that chains must be short.
 GRAPHS = { "chain of 500" => Graphs.chain(500), "1→N→1 of 10,000" => Graphs.fan(10_000) }.freeze
 
 Measure.heading "Overhead a step: peers against Flowline"
@@ -70,4 +70,4 @@ GRAPHS.each do |label, graph|
   last = tasks[graph.keys.last.to_s]
   compare(label, graph, "rake", -> { last.invoke }, before: -> { RakeTasks.reenable(tasks) })
 end
-GRAPHS.each { |label, graph| compare(label, graph, "concurrent-ruby futures", -> { Futures.run(graph) }) } if there?("concurrent")
+GRAPHS.each { |label, graph| compare(label, graph, "concurrent-ruby futures", -> { Futures.run(graph) }) } if installed?("concurrent")

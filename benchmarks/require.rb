@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What `require "flowline"` adds to the start of Ruby.
+# The time that `require "flowline"` adds to the start of Ruby.
 require_relative "support/measure"
 require "rbconfig"
 

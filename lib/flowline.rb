@@ -9,18 +9,10 @@ require_relative "flowline/resources"
 require_relative "flowline/options"
 require_relative "flowline/execution/middleware"
 require_relative "flowline/configuration"
-require_relative "flowline/store"
-require_relative "flowline/rebound"
-require_relative "flowline/signature"
-require_relative "flowline/binding"
 require_relative "flowline/call"
-require_relative "flowline/param"
 require_relative "flowline/step"
-require_relative "flowline/group"
 require_relative "flowline/dag"
-require_relative "flowline/hooks"
 require_relative "flowline/definition"
-require_relative "flowline/words"
 require_relative "flowline/context"
 require_relative "flowline/result"
 require_relative "flowline/event"
@@ -34,20 +26,28 @@ require_relative "flowline/executor"
 require_relative "flowline/pipeline"
 require_relative "flowline/reporter"
 
-# Declarative data pipelines inside your own Ruby process: steps, their dependencies, and a run.
+# Declarative data pipelines inside your own Ruby process: steps, their dependencies, and runs.
 module Flowline
+  # A first run of a few plain steps needs none of these.
+  autoload :Binding, "#{__dir__}/flowline/binding"
+  autoload :Cache, "#{__dir__}/flowline/cache"
   autoload :Checkpoint, "#{__dir__}/flowline/checkpoint"
   autoload :Digest, "#{__dir__}/flowline/digest"
   autoload :Fingerprint, "#{__dir__}/flowline/fingerprint"
+  autoload :Group, "#{__dir__}/flowline/group"
+  autoload :Hooks, "#{__dir__}/flowline/hooks"
   autoload :Isolation, "#{__dir__}/flowline/isolation"
+  autoload :Param, "#{__dir__}/flowline/param"
+  autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Retry, "#{__dir__}/flowline/retry"
   autoload :Run, "#{__dir__}/flowline/run"
   autoload :Secrets, "#{__dir__}/flowline/secrets"
+  autoload :Signature, "#{__dir__}/flowline/signature"
+  autoload :Store, "#{__dir__}/flowline/store"
   autoload :Timer, "#{__dir__}/flowline/timer"
-  autoload :Plan, "#{__dir__}/flowline/plan"
-  autoload :Cache, "#{__dir__}/flowline/cache"
+  autoload :Type, "#{__dir__}/flowline/type"
 
-  # The Rust core, seen from Ruby: steps are integers in definition order.
+  # The Rust core. Steps are integers there, in definition order.
   # @api private
   module Native
   end
@@ -55,16 +55,16 @@ module Flowline
 
   # Defines a pipeline.
   #
-  # In a block without parameters the words {Definition} knows (+step+, +param+, +include+, hooks) are
-  # called bare; in step, hook and condition blocks +self+ is still the one around +define+. In a block
-  # with a parameter nothing changes at all: +Flowline.define { |p| p.step(:a) { 1 } }+.
+  # In a block without parameters, the words of {Definition} (+step+, +param+, +include+, hooks) are called without a
+  # receiver. In blocks of steps, hooks and conditions, +self+ is still the +self+ around +define+. A block with a
+  # parameter gets the definition, and its +self+ does not change: +Flowline.define { |p| p.step(:a) { 1 } }+.
   #
   # @param options [Hash] the options of {Options::DEFINE}
-  # @option options [String, Symbol] :name what the pipeline is called
-  # @option options [Symbol] :on_error +:stop+ (default) starts nothing new after a failure; +:continue+
-  #   still runs every step that does not depend on it
+  # @option options [String, Symbol] :name the name of the pipeline
+  # @option options [Symbol] :on_error +:stop+ (default) starts no further step after a failure; +:continue+ still
+  #   runs every step that does not depend on the failed one
   # @return [Pipeline] frozen; safe to run from several threads at once
-  # @raise [DefinitionError] everything in it that nothing outside can mend, in one error
+  # @raise [DefinitionError] lists every mistake that no enclosing pipeline could fix
   # @example
   #   pipeline = Flowline.define(name: "import") do
   #     step(:fetch) { [1, 2] }

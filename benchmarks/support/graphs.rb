@@ -6,13 +6,18 @@ require "flowline"
 module Graphs
   module_function
 
-  # A block of its own for every step, as in a pipeline that somebody writes.
+  # Returns a new block for every step, as in a pipeline that is written by hand.
   def nothing
     proc {}
   end
 
   def pass
     proc { |input| input }
+  end
+
+  # @return [Hash{Symbol => Array(Proc, Array<Symbol>)}] steps without dependencies
+  def loose(size)
+    Array.new(size) { |n| [:"s#{n}", [nothing, []]] }.to_h
   end
 
   # @return [Hash{Symbol => Array(Proc, Array<Symbol>)}] each depends on the one before
@@ -36,7 +41,7 @@ module Graphs
     Flowline.define { |p| graph.each { |name, (block, on)| p.step(name, depends_on: on, &block) } }
   end
 
-  # @return [Flowline::Pipeline] its blocks are written among bare words, and called with the +self+ around these
+  # @return [Flowline::Pipeline] in the bare form; its blocks are called with the +self+ around the definition
   def define_bare(graph)
     Flowline.define do
       graph.each do |name, (_, on)|
@@ -45,7 +50,7 @@ module Graphs
     end
   end
 
-  # The floor: what one writes who needs none of what Flowline does.
+  # Calls the same blocks in a loop that keeps the outputs: the floor of any runner.
   # @return [Hash{Symbol => Object}] the outputs
   def call_by_hand(graph)
     outputs = {}

@@ -1,14 +1,16 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What a callable receives, worked out from data alone before anything runs.
+  # The sources of a callable's arguments, resolved from its parameters before anything runs.
   #
-  # A source is the name of a dependency, or one of the marks below.
+  # A source is the name of a dependency, or one of the constants and structs below.
   # @api private
   class Binding
+    autoload :Resolution, "#{__dir__}/binding/resolution"
+
     # The run's context.
     CONTEXT = [:context].freeze
-    # One of the items of a step that is called for each.
+    # An item of a step with +each:+.
     ITEM = [:item].freeze
     # The run's +input:+.
     INPUT = [:input].freeze
@@ -16,7 +18,7 @@ module Flowline
     Parameter = Struct.new(:name)
     # Several outputs as one Hash by name.
     Outputs = Struct.new(:names)
-    # Something that does not fit. +final+ if no including pipeline could mend it.
+    # A parameter without a source. It is +final+ if no including pipeline could provide one.
     Problem = Struct.new(:sentence, :final)
 
     CONTEXT_NAMES = %i[ctx context].freeze
@@ -26,19 +28,19 @@ module Flowline
     attr_reader :positional
     # @return [Hash{Symbol => Object}] the sources of the keywords
     attr_reader :keywords
-    # @return [Array<Problem>] what does not fit
+    # @return [Array<Problem>] the mistakes
     attr_reader :problems
 
     # @param parameters [Array<Array(Symbol, Symbol)>] as {Signature#parameters}
     # @param dependencies [Array<Symbol>]
     # @param params [Array<Symbol>] the pipeline's
-    # @param input [Boolean] whether the run is given an +input:+
-    # @param first [Array, nil] what its first positional gets in any case: {CONTEXT} if it is a condition, or {ITEM}
+    # @param input [Boolean] whether the run has an +input:+
+    # @param first [Array, nil] the source of the first positional parameter: {CONTEXT} for a condition, or {ITEM}
     # @return [Binding]
     def self.resolve(parameters, dependencies:, params: [], input: false, first: nil)
       return NOTHING if parameters.empty?
 
-      # What most steps are, taken straight: a parameter for each dependency.
+      # The most frequent shape: one parameter for each dependency.
       return new(dependencies) if parameters.size == dependencies.size && !first && plain?(parameters)
 
       Resolution.new(parameters, dependencies, params, input, first).binding
@@ -56,10 +58,8 @@ module Flowline
       freeze
     end
 
-    # What a callable gets that declares nothing.
+    # The binding of a callable without parameters.
     NOTHING = new([])
     private_constant :NOTHING
   end
 end
-
-require_relative "binding/resolution"

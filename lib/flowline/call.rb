@@ -1,55 +1,65 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A callable with its binding, ready to be called once its dependencies have ended.
+  # A callable with the sources of its arguments, ready to be called once its dependencies have ended.
+  #
+  # A source is an Integer (the output of a step), a Hash (several outputs by name), +:context+, +:input+, +:item+ or a
+  # {Binding::Parameter}. Most callables take nothing, the output of one step, or one other value. Each of these shapes
+  # has a class, and another one for blocks of the bare form. They build no argument list, and have at most three
+  # instance variables, because Ruby embeds so many in the object.
   # @api private
   class Call
-    ANY = %i[any block_any].freeze
+    # No keywords.
     NONE = {}.freeze
-    private_constant :ANY, :NONE
+    NOTHING = [].freeze
+    private_constant :NOTHING
+
+    # @return [Boolean] whether each call creates an instance of a class and calls that
+    def self.to_instantiate?(callable)
+      callable.is_a?(Class) && !callable.respond_to?(:call)
+    end
 
     # @param callable [Object]
-    # @param signature [Signature]
-    # @param binding [Binding]
-    # @param sources [Hash{Symbol => Integer, Hash}] where the output of each dependency is
-    def initialize(callable, signature, binding, sources)
-      rebound = callable.is_a?(Rebound)
-      @callable = rebound ? callable.block : callable
-      @receiver = callable.receiver if rebound
-      @sources = binding.positional.map { |source| compile(source, sources) }
-      @keywords = NONE
-      @shape = shape(rebound, signature.spread? || !binding.keywords.empty?)
-      prepare(signature, binding, sources) if ANY.include?(@shape)
-      @sources = @sources.first unless ANY.include?(@shape)
+    # @param positional [Array] the sources of the positional arguments
+    # @param keywords [Hash{Symbol => Object}] the sources of the keywords
+    # @param spread [Boolean] whether Ruby spreads a sole Array over the parameters
+    def initialize(callable, positional, keywords, spread)
+      @callable = callable
+      @positional = positional
+      @keywords = keywords
+      @bound = callable.is_a?(Definition::BoundBlock)
+      @wrap = spread && positional.one? && keywords.empty? # Ruby spreads nothing when there are keywords, too.
       freeze
     end
 
-    # Calls it. The frequent shapes are written out: they build no argument list.
-    # @param outputs [Array] by step
+    # Calls the callable.
+    #
+    # No keywords are not the same as empty ones: with those, Ruby 3.1 spreads some Arrays and some not.
+    # @param outputs [Array<Object>] by step
     # @param context [Context]
-    # @param item [Object] the item, if it is called for each
-    # @return [Object] what the callable returns
+    # @param item [Object] the item, if the step is called for each
+    # @return [Object] the return value of the callable
     def call(outputs, context, item = nil)
-      case @shape
-      when :block_none then @receiver.instance_exec(&@callable)
-      when :block_output then @receiver.instance_exec(outputs[@sources], &@callable)
-      when :none then @callable.call
-      when :output then @callable.call(outputs[@sources])
-      else call_any(outputs, context, item)
-      end
+      arguments = arguments(outputs, context, item)
+      arguments = [arguments] if @wrap
+      keywords = keyword_arguments(outputs, context)
+      return @callable.receiver.instance_exec(*arguments, **keywords, &@callable.block) if @bound
+
+      callable = Call.to_instantiate?(@callable) ? @callable.new : @callable
+      keywords.empty? ? callable.call(*arguments) : callable.call(*arguments, **keywords)
     end
 
-    # Returns what it is called with, to be digested: of the context, every value the user supplied. Each argument says
+    # Returns the arguments, for digests: instead of the context, every value that the user supplied. Each argument says
     # whether it is the context, because a value may look like the content of one.
-    # @param input [Boolean] whether the run is given an +input:+
+    # @param input [Boolean] whether the run has an +input:+
     # @return [Array] positional arguments and keywords
     def facts(outputs, context, item = nil, input: false)
       supplied = ->(value) { value.equal?(context) ? [:context, input, *context.supplied] : [:value, value] }
-      [positional(outputs, context, item).map(&supplied), keywords(outputs, context).transform_values(&supplied)]
+      [arguments(outputs, context, item).map(&supplied), keyword_arguments(outputs, context).transform_values(&supplied)]
     end
 
     # @return [Array<Integer>] the steps whose outputs it takes
-    def inputs(source = [@sources, @keywords])
+    def inputs(source = [positional, keywords])
       case source
       when Integer then [source]
       when Array then source.flat_map { |inner| inputs(inner) }
@@ -60,54 +70,16 @@ module Flowline
 
     private
 
-    def positional(outputs, context, item)
-      Array(@sources).map { |source| source == :item ? item : value(source, outputs, context) }
+    attr_reader :positional, :keywords
+
+    def arguments(outputs, context, item)
+      positional.map { |source| source == :item ? item : value(source, outputs, context) }
     end
 
-    def keywords(outputs, context)
-      @keywords.transform_values { |source| value(source, outputs, context) }
-    end
+    def keyword_arguments(outputs, context)
+      return NONE if keywords.empty?
 
-    # What kind of call this is; most are one of four, of one source at most.
-    def shape(rebound, special)
-      simple = !special && @sources.size < 2 && (@sources.empty? || @sources.first.is_a?(Integer)) && callable_itself?
-      return rebound ? :block_any : :any unless simple
-
-      if @sources.empty?
-        rebound ? :block_none : :none
-      else
-        rebound ? :block_output : :output
-      end
-    end
-
-    def callable_itself?
-      !@callable.is_a?(Class) || @callable.respond_to?(:call)
-    end
-
-    def prepare(signature, binding, sources)
-      @keywords = binding.keywords.transform_values { |source| compile(source, sources) }
-      @wrap = signature.spread? && @sources.one? && @keywords.empty? # Beside keywords Ruby spreads nothing.
-    end
-
-    # No keywords are not the same as empty ones: beside those, Ruby 3.1 spreads some Arrays and some not.
-    def call_any(outputs, context, item)
-      arguments = positional(outputs, context, item)
-      arguments = [arguments] if @wrap
-      keywords = keywords(outputs, context)
-      return @receiver.instance_exec(*arguments, **keywords, &@callable) if @shape == :block_any
-
-      callable = callable_itself? ? @callable : @callable.new
-      keywords.empty? ? callable.call(*arguments) : callable.call(*arguments, **keywords)
-    end
-
-    # An Integer is a step, a Hash several by name, the rest what the context has.
-    def compile(source, sources)
-      case source
-      when Symbol then sources.fetch(source)
-      when Binding::Outputs then source.names.to_h { |name| [name, sources.fetch(name)] }
-      when Binding::Parameter then source
-      else source.first
-      end
+      keywords.transform_values { |source| value(source, outputs, context) }
     end
 
     def value(source, outputs, context)
@@ -119,5 +91,92 @@ module Flowline
       else context.params[source.name]
       end
     end
+
+    # The call of a callable that takes nothing.
+    # @api private
+    class WithoutArguments < self
+      def initialize(callable) # rubocop:disable Lint/MissingSuper -- it has fewer instance variables
+        @callable = callable
+        freeze
+      end
+
+      # @return [Object] see {Call#call}
+      def call(_outputs, _context, _item = nil)
+        @callable.call
+      end
+
+      private
+
+      def positional = NOTHING
+      def keywords = NONE
+    end
+
+    # The call of a callable that takes one value: several outputs, the context, the input or a param.
+    # @api private
+    class WithValue < self
+      def initialize(callable, source) # rubocop:disable Lint/MissingSuper -- it has fewer instance variables
+        @callable = callable
+        @source = source
+        freeze
+      end
+
+      # @return [Object] see {Call#call}
+      def call(outputs, context, _item = nil)
+        @callable.call(value(@source, outputs, context))
+      end
+
+      private
+
+      def positional = [@source]
+      def keywords = NONE
+    end
+
+    # The call of a callable that takes the output of one step.
+    # @api private
+    class WithOutput < WithValue
+      # @return [Object] see {Call#call}
+      def call(outputs, _context, _item = nil)
+        @callable.call(outputs[@source])
+      end
+    end
+
+    # {WithoutArguments} for a block of the bare form.
+    # @api private
+    class BoundWithoutArguments < WithoutArguments
+      def initialize(receiver, block)
+        @receiver = receiver
+        super(block)
+      end
+
+      # @return [Object] see {Call#call}
+      def call(_outputs, _context, _item = nil)
+        @receiver.instance_exec(&@callable)
+      end
+    end
+
+    # {WithValue} for a block of the bare form.
+    # @api private
+    class BoundWithValue < WithValue
+      def initialize(receiver, block, source)
+        @receiver = receiver
+        super(block, source)
+      end
+
+      # @return [Object] see {Call#call}
+      def call(outputs, context, _item = nil)
+        @receiver.instance_exec(value(@source, outputs, context), &@callable)
+      end
+    end
+
+    # {WithOutput} for a block of the bare form.
+    # @api private
+    class BoundWithOutput < BoundWithValue
+      # @return [Object] see {Call#call}
+      def call(outputs, _context, _item = nil)
+        @receiver.instance_exec(outputs[@source], &@callable)
+      end
+    end
   end
 end
+
+require_relative "call/compiler"

@@ -1,12 +1,13 @@
 # frozen_string_literal: true
 
 module Flowline
-  # For every step of a pipeline, what it is called with: worked out once, with and without an +input:+.
+  # The call of every step of a pipeline, of its conditions and of its cache key: resolved once, with and without an
+  # +input:+.
   # @api private
   class Calls
-    # @return [Hash{Integer => Array<Array(Call, Boolean)>}] by step, its conditions and what each must say
+    # @return [Hash{Integer => Array<Array(Call, Boolean)>}] by step, its conditions and what each must return
     attr_reader :conditions
-    # @return [Hash{Integer => Hash{Boolean => Call}}] by step, and by whether the run has an input, what makes its cache key
+    # @return [Hash{Integer => Hash{Boolean => Call}}] by step, and by whether the run has an input, the call of its +key:+
     attr_reader :keys
 
     # @param dag [DAG]
@@ -17,28 +18,27 @@ module Flowline
       @conditions = {}
       @keys = {}
       @problems = { true => {}, false => {} }
-      with_input = {}
-      plain = dag.steps.each_with_index.map { |step, id| prepare(step, id, with_input) }
-      replaced = with_input.each_with_object(plain.dup) { |(id, call), calls| calls[id] = call } unless with_input.empty?
+      @with_input = {}
+      plain = build
+      replaced = @with_input.each_with_object(plain.dup) { |(id, call), calls| calls[id] = call } unless @with_input.empty?
       @calls = { false => plain.freeze, true => (replaced || plain).freeze }
-      @problems.each_value(&:freeze)
-      [@conditions, @keys].each(&:freeze)
+      [@conditions, @keys, @with_input, *@problems.values].each(&:freeze)
       freeze
     end
 
-    # @param input [Boolean] whether the run is given one
+    # @param input [Boolean] whether the run has one
     # @return [Array<Call>] by step
     def for(input:)
       @calls[input]
     end
 
-    # @return [Array<DefinitionError>] what no including pipeline could mend
+    # @return [Array<DefinitionError>] the problems that no including pipeline can solve
     def final_problems
       errors(hopeless, &:final)
     end
 
-    # @param input [Boolean, nil] whether the run is given one; nil: either will do
-    # @return [Array<DefinitionError>] what cannot be called
+    # @param input [Boolean, nil] whether the run has one; nil: either will do
+    # @return [Array<DefinitionError>] the steps, conditions and keys that cannot be called
     def problems(input: nil)
       errors(input.nil? ? hopeless : @problems[input])
     end
@@ -50,22 +50,37 @@ module Flowline
       @problems[false].select { |id, _| @problems[true].key?(id) }
     end
 
-    def prepare(step, id, with_input)
-      sources = step.labels.zip(step.depends_on).to_h { |label, name| [label, @dag.source(name)] }
-      prepare_conditions(step, id, sources) if step.options.key?(:when) || step.options.key?(:unless)
-      prepare_key(step, id, sources) if step.options[:cache].is_a?(Hash)
+    def build
+      index = @dag.index
+      calls = []
+      @dag.steps.each_with_index do |step, id|
+        options = step.options
+        prepare(step, id, options) unless options.empty?
+        calls << ((Call::Compiler.of_block(step, index) unless options.key?(:each)) || resolve(step, id))
+      end
+      calls
+    end
+
+    def prepare(step, id, options)
+      resolve_conditions(step, id) if options.key?(:when) || options.key?(:unless)
+      resolve_key(step, id) if options[:cache].is_a?(Hash)
+    end
+
+    def resolve(step, id)
+      sources = sources(step)
       signature = Signature.of(step.callable)
       return compile(step, id, step.callable, signature, sources) unless step.depends_on.empty?
 
       call = compile(step, id, step.callable, signature, sources, modes: [false])
       # Only a step that takes something by position is called differently when there is an input.
       if call.nil? || signature.parameters.any? { |kind, _| %i[req opt rest].include?(kind) }
-        with_input[id] = compile(step, id, step.callable, signature, sources, modes: [true])
+        @with_input[id] = compile(step, id, step.callable, signature, sources, modes: [true])
       end
       call
     end
 
-    def prepare_conditions(step, id, sources)
+    def resolve_conditions(step, id)
+      sources = sources(step)
       @conditions[id] = %i[when unless].flat_map do |word|
         given = step.options[word]
         (given.is_a?(Array) ? given : [given].compact).map do |condition|
@@ -74,23 +89,26 @@ module Flowline
       end
     end
 
-    def prepare_key(step, id, sources)
-      key = step.options[:cache][:key]
-      return unless key
-
+    def resolve_key(step, id)
+      key = step.options[:cache][:key] or return
+      sources = sources(step)
       @keys[id] = [false, true].to_h { |input| [input, compile(step, id, key, Signature.of(key), sources, modes: [input])] }
     end
 
+    def sources(step)
+      step.labels.zip(step.depends_on).to_h { |label, name| [label, @dag.source(name)] }
+    end
+
     # The modes are the values of +input+ that this call is for.
-    def compile(step, id, callable, signature, sources, modes: [false, true], labels: labels_beside_items(step), first: step.each && Binding::ITEM)
+    def compile(step, id, callable, signature, sources, modes: [false, true], labels: labels_without_items(step), first: step.each && Binding::ITEM)
       binding = Binding.resolve(signature.parameters, dependencies: labels, params: @params, input: modes == [true], first: first)
-      return Call.new(callable, signature, binding, sources) if binding.problems.empty?
+      return Call::Compiler.of(callable, signature, binding, sources) if binding.problems.empty?
 
       modes.each { |mode| (@problems[mode][id] ||= []).concat(binding.problems) }
       nil
     end
 
-    def labels_beside_items(step)
+    def labels_without_items(step)
       step.each ? step.labels - [step.each] : step.labels
     end
 

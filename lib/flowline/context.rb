@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A read-only view of a run, like a Hash of its params and the values passed as +context:+.
+  # A read-only view of a run: its params and the values of +context:+, as in a Hash.
   class Context
-    # Held while somebody asks for the id first.
-    ASKED = Mutex.new
-    private_constant :ASKED
+    # Held while the first caller of {#run_id} creates the id.
+    RUN_ID = Mutex.new
+    private_constant :RUN_ID
 
     # @return [String, nil]
     attr_reader :pipeline_name
@@ -32,19 +32,19 @@ module Flowline
 
     # @return [String] unique among all runs
     def run_id
-      @run_id.first || ASKED.synchronize do
+      @run_id.first || RUN_ID.synchronize do
         @run_id[0] ||= "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}".freeze
       end
     end
 
-    # @return [Object, nil] a param, or a value passed as +context:+; +nil+ if there is none
+    # @return [Object, nil] a param or a value of +context:+; +nil+ if there is none
     def [](key)
       @values.fetch(key) { key.is_a?(String) ? @values[key.to_sym] : nil }
     end
 
-    # @return [Object] a param, or a value passed as +context:+
-    # @yield what to return if there is none
-    # @raise [KeyError] there is none
+    # @return [Object] a param or a value of +context:+
+    # @yieldreturn [Object] the result if there is none
+    # @raise [KeyError] if there is none, and neither a default nor a block
     def fetch(key, *default, &block)
       key = key.to_sym if key.is_a?(String)
       return @values.fetch(key, *default, &block) if @values.key?(key) || block || !default.empty?
@@ -53,12 +53,12 @@ module Flowline
       raise KeyError.new("the context has no #{Name.show(key)}#{suggestion}", receiver: self, key: key)
     end
 
-    # @return [Boolean] whether there is such a value
+    # @return [Boolean] whether there is a param or value of that name
     def key?(key)
       @values.key?(key.is_a?(String) ? key.to_sym : key)
     end
 
-    # @return [Hash{Symbol => Object}] all of them
+    # @return [Hash{Symbol => Object}] all params and values
     def to_h
       @values.dup
     end
@@ -79,7 +79,7 @@ module Flowline
       raise Error, "ctx.logger needs the logger gem; add it to the Gemfile, or pass context: { logger: yours }"
     end
 
-    # @return [Array] every value the user supplied to the run, and which of them are params
+    # @return [Array] every value that the user gave to the run, and the names of those that are params
     # @api private
     def supplied
       [@params.keys, @values, @input]
@@ -97,7 +97,7 @@ module Flowline
       params.except(*@secrets.keys)
     end
 
-    # @return [String] the text with the values of secret params blotted out
+    # @return [String] the text with the values of secret params redacted
     # @api private
     def mask(text)
       @hidden ? @hidden.mask(text) : text

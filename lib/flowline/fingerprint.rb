@@ -114,7 +114,7 @@ module Flowline
     # Finds the bytecode, and what else makes a callable: names, and the content of objects.
     def look_at(callable)
       case callable
-      when Rebound then look_at(callable.block)
+      when Definition::BoundBlock then look_at(callable.block)
       when Proc then look_at_block(callable)
       when Method, UnboundMethod then look_at_method(callable)
       else

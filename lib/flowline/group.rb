@@ -1,18 +1,18 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A nested pipeline within a graph: its steps are part of the graph, it has no step of its own.
+  # A nested pipeline within a graph. Its steps are part of the graph; it has no step of its own.
   class Group
     # @return [Symbol] +clean+, or +outer.clean+ within another
     attr_reader :name
     # @return [Symbol, nil] the nested pipeline it belongs to
     attr_reader :parent
-    # @return [Hash{Symbol => Symbol}] by the names the nested pipeline knows, the steps and groups whose
-    #   outputs are its output
+    # @return [Hash{Symbol => Symbol}] the steps and nested pipelines whose outputs are its output, by the names that they
+    #   have within it
     attr_reader :leaves
-    # @return [String, nil] what it is for
+    # @return [String, nil] its purpose
     attr_reader :description
-    # @return [String, nil] +file:line+
+    # @return [String, nil] its source location as +file:line+
     attr_reader :place
 
     # @api private
@@ -25,7 +25,7 @@ module Flowline
       freeze
     end
 
-    # The group as part of another pipeline.
+    # Returns the group as part of another pipeline, with the names that the block returns.
     # @api private
     def placed(group: nil)
       moved = leaves.transform_values { |name| yield name }

@@ -1,15 +1,13 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The hooks of one run: the first reader of its events.
+  # The hooks of one run: they get each event before the reporters.
   # @api private
   class Hooks
     # The words that declare hooks, in the order in which a run comes to them.
-    NAMES = %i[
-      before_run before_step on_step_retry on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
-    ].freeze
+    NAMES = Definition::HOOKS
 
-    # Calls it with as many of the facts as it takes.
+    # Calls a callable with as many of the facts as it takes.
     # @api private
     def self.offer(callable, facts)
       kinds = Signature.of(callable).parameters.map(&:first)
@@ -18,7 +16,7 @@ module Flowline
 
     # @param declared [Hash{Symbol => Array<#call>}]
     # @param context [Context]
-    # @param warnings [Array<String>] where exceptions of hooks go that must not fail anything
+    # @param warnings [Array<String>] receives the exceptions of hooks that must not fail a step or the run
     def initialize(declared, context, warnings)
       @declared = declared
       @context = context
@@ -27,7 +25,7 @@ module Flowline
     end
 
     # @param event [Event]
-    # @raise [HookError] a +before_+ hook raised
+    # @raise [HookError] if a +before_+ hook raised
     def call(event)
       case event.name
       when :run_started then before(:before_run, @context)
@@ -45,7 +43,7 @@ module Flowline
       @called[step] = true
     end
 
-    # One that was stopped while it ran neither succeeded, nor failed, nor was it skipped.
+    # A step that was stopped while it ran neither succeeded nor failed, and was not skipped either.
     def step_finished(step, result)
       called = @called.delete(step) || %i[succeeded failed timed_out].include?(result.status)
       return after(:on_step_skip, step, result.reason || result.status) unless called
@@ -76,7 +74,7 @@ module Flowline
       call_all(name, @declared[name], facts) if @declared[name]&.any?
     end
 
-    # One that is interrupted keeps none of the others from being called.
+    # Calls all hooks, even if one of them is interrupted.
     def call_all(name, hooks, facts)
       hook, *others = hooks
       Hooks.offer(hook, facts)

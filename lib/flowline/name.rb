@@ -1,35 +1,37 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Names of steps, params and groups: symbols with any characters a symbol can have.
+  # Names of steps, params and nested pipelines: Symbols of any characters.
   # @api private
   module Name
-    TEXT = [Encoding::UTF_8, Encoding::US_ASCII].freeze
-    private_constant :TEXT
+    ASCII = Encoding::US_ASCII
+    UTF8 = Encoding::UTF_8
+    private_constant :ASCII, :UTF8
 
     # @param value [Symbol, String]
-    # @return [Symbol] in UTF-8, bytes that are not text written out, so that it can be shown everywhere
-    # @raise [DefinitionError] it is neither
+    # @return [Symbol] in UTF-8, with bytes that are not text written as +\xNN+, so that it can be shown everywhere
+    # @raise [DefinitionError] if it is neither
     def self.of(value)
       symbol = value.is_a?(Symbol) ? value : convert(value)
       encoding = symbol.encoding
-      return symbol if TEXT.include?(encoding)
+      return symbol if ASCII.equal?(encoding) || UTF8.equal?(encoding)
 
       text = symbol.name
       text = encoding == Encoding::BINARY ? +text : text.encode("UTF-8", invalid: :replace, undef: :replace)
       (+text).force_encoding("UTF-8").scrub { |bytes| bytes.unpack("C*").map { |byte| format("\\x%02X", byte) }.join }.to_sym
     end
 
-    # @return [Array<Symbol>] of one name, several, or none
+    # @param value [Symbol, String, Array, nil] one name, several, or none
+    # @return [Array<Symbol>] without repetitions
     def self.list(value)
       case value
       when nil then []
-      when Array then value.map { |name| of(name) }.uniq
+      when Array then several(value)
       else [of(value)]
       end
     end
 
-    # @return [String] the name on one line, for people
+    # @return [String] the name on one line, for messages
     def self.show(name)
       text = name.to_s
       return '""' if text.empty?
@@ -37,7 +39,7 @@ module Flowline
       text.gsub(/[[:cntrl:]\u2028\u2029]/) { |char| char.inspect[1..-2] }
     end
 
-    # @param known [String, nil] what to say if none is near: this, and all of them
+    # @param known [String, nil] introduces the list of all candidates if none is near
     # @return [String] +"; did you mean x?"+, or +"; known are x, y"+, or nothing
     def self.suggest(word, candidates, known: nil)
       nearest = Native.nearest(word.to_s, candidates.map(&:to_s))
@@ -46,11 +48,17 @@ module Flowline
       known && !candidates.empty? ? "; #{known} #{candidates.map { |name| show(name) }.join(", ")}" : ""
     end
 
+    def self.several(values)
+      names = values.map { |name| of(name) }
+      names.uniq! if names.size > 1
+      names
+    end
+
     def self.convert(value)
       return value.to_sym if value.is_a?(String) && value.valid_encoding?
 
       raise DefinitionError, "a name is a Symbol or a String of valid text, not #{value.inspect[0, 60]}"
     end
-    private_class_method :convert
+    private_class_method :several, :convert
   end
 end

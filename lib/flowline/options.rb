@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The closed tables of options. Anything else is an error that says what was probably meant.
+  # The closed tables of options. Any other option is an error that suggests the nearest one.
   module Options
-    # What an option takes: in words, and as a check.
+    # The values of an option: a description for messages, and a check.
     # @api private
     Option = Struct.new(:expected, :check) do
       # @return [Boolean]
@@ -17,7 +17,8 @@ module Flowline
     anything = Option.new("anything", ->(_) { true })
     callable = Option.new("a lambda or another object with `call`", ->(value) { value.respond_to?(:call) })
     text = Option.new("a String", ->(value) { value.nil? || value.is_a?(String) || value.is_a?(Symbol) })
-    names = Option.new("a name or an Array of names", ->(value) { Array(value).all? { |n| n.is_a?(Symbol) || n.is_a?(String) } })
+    name = ->(value) { value.is_a?(Symbol) || value.is_a?(String) }
+    names = Option.new("a name or an Array of names", ->(value) { value.is_a?(Symbol) || value.is_a?(String) || Array(value).all?(&name) })
     HASH = Option.new("a Hash", ->(value) { value.is_a?(Hash) })
     private_constant :HASH
     executor = Option.new("the name of an executor (:sequential, :parallel, :process or one that was registered), or an object with `execute`",
@@ -37,7 +38,7 @@ module Flowline
       (value.keys - %i[ttl key store]).empty? && limit.accepts?(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
         (value[:store].nil? || !Cache.of(value[:store]).nil?)
     end)
-    name = Option.new("the name of a step", ->(value) { value.is_a?(Symbol) || value.is_a?(String) })
+    step = Option.new("the name of a step", name)
     uses = Option.new("the name of a pool, an Array of names, or a Hash of names and whole numbers from 1 up", lambda do |value|
       next names.accepts?(value) unless value.is_a?(Hash)
 
@@ -48,27 +49,27 @@ module Flowline
     keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit,
                 max_threads: positive, max_processes: positive }
 
-    # What +Flowline.define+ takes.
+    # The options of +Flowline.define+.
     DEFINE = {
       name: text, description: text, on_error: on_error, executor: executor, check_types: flag, **keeping
     }.freeze
 
-    # What +step+ takes.
+    # The options of +step+.
     STEP = {
       depends_on: names, when: callable, unless: callable, run_if: one_of.call(:success, :any, :always), optional: flag,
       description: text, input: anything, output: anything, tags: names, cache: cached, skip_cache: flag, checkpoint: flag,
       version: anything, timeout: limit, isolate: one_of.call(:process), retries: count,
       retry_strategy: one_of.call(:immediate, :linear, :exponential), retry_delay: delay, retry_max_delay: seconds, retry_jitter: share,
-      retry_if: callable, on_retry: callable, each: name, concurrency: positive, on_item_error: one_of.call(:fail, :collect), uses: uses, rate: rate
+      retry_if: callable, on_retry: callable, each: step, concurrency: positive, on_item_error: one_of.call(:fail, :collect), uses: uses, rate: rate
     }.freeze
 
-    # What +step+ takes for a nested pipeline.
+    # The options of +step+ for a nested pipeline.
     NESTED = STEP.slice(:depends_on, :when, :unless, :description).freeze
 
-    # What +include+ takes.
+    # The options of +include+.
     INCLUDE = { depends_on: names, prefix: text }.freeze
 
-    # What +run+ takes, beside the pipeline's own params.
+    # The options of +run+. The pipeline's own params are given next to them.
     RUN = {
       executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
       check_types: flag, resume: flag, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
@@ -76,19 +77,37 @@ module Flowline
 
     # @param table [Hash{Symbol => Option}]
     # @param given [Hash{Symbol => Object}]
-    # @yieldreturn [String] whose options they are, for the sentence
-    # @return [Array<String>] a sentence for each that is unknown or of the wrong kind
+    # @return [Boolean] whether there are no {problems}
+    # @api private
+    def self.accept?(table, given)
+      given.each { |name, value| return false unless table[name]&.accepts?(value) } # Unlike all?, this allocates no pairs.
+      true
+    end
+
+    # @param table [Hash{Symbol => Option}]
+    # @param given [Hash{Symbol => Object}]
+    # @yieldreturn [String] the owner of the options, as the subject of each sentence
+    # @return [Array<String>] a sentence for each option that is unknown or has a wrong value
     # @api private
     def self.problems(table, given)
-      given.filter_map do |name, value|
+      sentences = []
+      given.each do |name, value|
         option = table[name]
-        if option.nil?
-          "#{yield}: unknown option #{Name.show(name)}:#{Name.suggest(name, table.keys, known: "known are")}"
-        elsif !option.accepts?(value)
-          # What should be a Hash may hold secrets.
-          "#{yield}: #{name}: must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"
-        end
+        next if option&.accepts?(value)
+
+        sentences << "#{yield}: #{option ? "#{name}: #{refusal(option, value)}" : "unknown option #{unknown(table, name)}"}"
       end
+      sentences
     end
+
+    def self.unknown(table, name)
+      "#{Name.show(name)}:#{Name.suggest(name, table.keys, known: "known are")}"
+    end
+
+    # A value that should be a Hash may hold secrets.
+    def self.refusal(option, value)
+      "must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"
+    end
+    private_class_method :unknown, :refusal
   end
 end

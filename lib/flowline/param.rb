@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require_relative "type"
-
 module Flowline
   # A typed input of every run of a pipeline.
   class Param
@@ -9,13 +7,13 @@ module Flowline
     attr_reader :name
     # @return [Symbol, Class] one of {Type::COERCIONS}, or a class its value must be an instance of
     attr_reader :type
-    # @return [Object] the value if none is given; a lambda is called for each run
+    # @return [Object] the value of runs that give none; a lambda is called for each run
     attr_reader :default
-    # @return [#include?, nil] the values allowed
+    # @return [#include?, nil] the allowed values
     attr_reader :in
     # @return [String, nil] what it is for
     attr_reader :description
-    # @return [String, nil] +file:line+ where it is declared
+    # @return [String, nil] its source location as +file:line+
     attr_reader :place
 
     KNOWN = %i[type required default in description secret].freeze
@@ -26,10 +24,10 @@ module Flowline
     #   :date :time :array :hash :any+, or a class
     # @option options [Boolean] :required (false)
     # @option options [Object, #call] :default (nil)
-    # @option options [Array, Range, #include?] :in (nil) the values allowed
+    # @option options [Array, Range, #include?] :in (nil) the allowed values
     # @option options [String] :description (nil)
-    # @option options [Boolean] :secret (false) its value never appears in output, logs or errors
-    # @raise [DefinitionError] all that is wrong with it
+    # @option options [Boolean] :secret (false) whether its value is redacted from output, logs and errors
+    # @raise [DefinitionError] lists every mistake
     def initialize(name, place: nil, **options)
       @name = Name.of(name)
       @place = place
@@ -44,20 +42,20 @@ module Flowline
       freeze
     end
 
-    # @return [Boolean] whether every run must be given it
+    # @return [Boolean] whether every run must give a value
     def required?
       @required
     end
 
-    # @return [Boolean] whether its value must never appear anywhere
+    # @return [Boolean] whether its value is redacted everywhere
     def secret?
       @secret
     end
 
-    # The value of the param in a run.
+    # Returns the value of the param in a run.
     # @param given [Hash{Symbol => Object}]
     # @return [Object]
-    # @raise [Type::Mismatch] with a sentence that says what is wrong
+    # @raise [Type::Mismatch] its message is the second half of a sentence, after the name of the param
     def value(given)
       value = given.fetch(name) { default_value }
       return coerce(value) unless NilClass === value
@@ -102,7 +100,7 @@ module Flowline
       raise Type::Mismatch, e.message[/\A[^,]+/], cause: nil
     end
 
-    # Range#include? cannot tell of ranges that have no begin or end; of Strings it says another thing than cover?
+    # Range#include? raises for endless and beginless ranges. For Strings it differs from cover?, and is what users expect.
     def allowed?(value)
       range = self.in
       return range.include?(value) unless range.is_a?(Range) && !(range.begin.is_a?(String) && range.end.is_a?(String))

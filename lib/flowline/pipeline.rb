@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
 require_relative "calls"
+require_relative "definition/class_body"
 require_relative "request"
-require_relative "pipeline/class_form"
 
 module Flowline
-  # A graph plus params, hooks and defaults: what {Flowline.define} returns. Frozen: a run never changes
-  # it, so several threads may run it at once.
+  # A graph with params, pools, hooks and options: what {Flowline.define} returns. It is frozen and a run never changes
+  # it, so that several threads may run it at once.
   #
-  # A subclass is a pipeline, too, declared with the same words and named after the class:
+  # A subclass is a pipeline, too. It is declared with the same words and named after the class:
   #
   #   class Import < Flowline::Pipeline
   #     param :date, type: :date, required: true
@@ -16,9 +16,11 @@ module Flowline
   #   end
   #   Import.run(date: Date.today)
   class Pipeline
-    extend ClassForm
+    autoload :Code, "#{__dir__}/pipeline/code"
 
-    # Options that make more of a step than a call.
+    extend Definition::ClassBody
+
+    # Options of steps that need more than a call.
     CARE = %i[cache each timeout isolate retries run_if].freeze
     private_constant :CARE
 
@@ -32,9 +34,9 @@ module Flowline
     attr_reader :pools
     # @return [Hash{Symbol => Array<#call>}]
     attr_reader :hooks
-    # @return [Hash{Symbol => Object}] the options of {Options::DEFINE} it was given
+    # @return [Hash{Symbol => Object}] the options of {Options::DEFINE} that it was given
     attr_reader :settings
-    # @return [Array<Pipeline>] the pipelines it includes or nests
+    # @return [Array<Pipeline>] the pipelines that it includes or nests
     attr_reader :parts
     # @return [Calls]
     # @api private
@@ -42,33 +44,33 @@ module Flowline
     # @return [Resources]
     # @api private
     attr_reader :resources
-    # @return [Hash{Integer => true}] the steps that want to be cached
+    # @return [Hash{Integer => true}] the steps with +cache:+
     # @api private
     attr_reader :cached
-    # @return [Hash{Symbol => Object}] of a pipeline without a name, what its last run left to be resumed
+    # @return [Hash{Symbol => Object}] for a pipeline without a name, what its last run recorded to be resumed
     # @api private
     attr_reader :memory
-    # @return [String] what its cache keys begin with; without a name, nothing else has it
+    # @return [String] the prefix of its cache keys; unique if it has no name
     # @api private
     attr_reader :cache_name
 
     class << self
       # @param definition [Definition]
       # @return [Pipeline]
-      # @raise [DefinitionError] everything in it that nothing outside can mend
+      # @raise [DefinitionError] lists every mistake that no enclosing pipeline could fix
       # @api private
       def build(definition)
         new(definition)
       end
 
-      # Tells whoever {observe}s of a pipeline, or a pipeline class.
+      # Passes a new pipeline or pipeline class to the observer of {observe}.
       # @api private
       def announce(pipeline)
         @observer&.call(pipeline)
       end
 
       # @param dag [DAG]
-      # @return [Pipeline] one of just this graph
+      # @return [Pipeline] a pipeline that has only this graph
       # @api private
       def of(dag)
         definition = Definition.new
@@ -78,7 +80,7 @@ module Flowline
       end
 
       # @param object [Object]
-      # @return [Pipeline, nil] the pipeline that this is
+      # @return [Pipeline, nil] the object itself, or the pipeline of a pipeline class
       # @api private
       def from(object)
         return object if object.is_a?(Pipeline)
@@ -86,7 +88,7 @@ module Flowline
         object.pipeline if object.is_a?(Class) && object < Pipeline
       end
 
-      # Tells the observer of every pipeline that is defined until the block ends.
+      # Calls the observer with every pipeline and pipeline class that is defined until the block ends.
       # @param observer [#call]
       # @api private
       def observe(observer)
@@ -110,7 +112,7 @@ module Flowline
       freeze
     end
 
-    # @return [String, nil] what it is for
+    # @return [String, nil] its purpose
     def description
       settings[:description]
     end
@@ -120,33 +122,33 @@ module Flowline
       dag.steps
     end
 
-    # Runs it.
+    # Runs the pipeline.
     # @param arguments [Hash] the options of {Options::RUN}, and the pipeline's params
-    # @option arguments [Symbol, #execute] :executor (:sequential) or +:parallel+, +:process+, one of yours; see {Executor}
+    # @option arguments [Symbol, #execute] :executor (:sequential) or +:parallel+, +:process+, or your own; see {Executor}
     # @option arguments [Integer] :max_threads (twice the processors, but 16 at most) steps at a time under +:parallel+
     # @option arguments [Integer] :max_processes (the processors) steps at a time under +:process+
     # @option arguments [Symbol, #call, Array] :reporter (nil) +:console+, +:json+, an object with
     #   +call(event)+, or several
-    # @option arguments [Object] :input (none) what steps without dependencies get, instead of the context
+    # @option arguments [Object] :input (none) the input of steps without dependencies, instead of the context
     # @option arguments [Hash] :context ({}) values for the context
-    # @option arguments [Hash] :params ({}) the params, explicitly
+    # @option arguments [Hash] :params ({}) params by Symbol or String
     # @option arguments [Symbol] :on_error (:stop) or +:continue+
     # @option arguments [Boolean] :check_types (false) whether +input:+ and +output:+ of steps are checked
-    # @option arguments [Boolean] :resume (false) take up the latest run with these params, if it did not succeed
-    # @option arguments [Symbol, Array<Symbol>] :from (nil) run these again and everything downstream
-    # @option arguments [String, Symbol, Array] :only (nil) run just these: +"a"+, +"+a"+, +"a+"+, +"tag:x"+
+    # @option arguments [Boolean] :resume (false) resume the latest run with these params, if it did not succeed
+    # @option arguments [Symbol, Array<Symbol>] :from (nil) run these steps again, and everything downstream
+    # @option arguments [String, Symbol, Array] :only (nil) run only these steps: +"a"+, +"+a"+, +"a+"+, +"tag:x"+
     # @option arguments [Boolean] :dry_run (false) run nothing, return a {Plan}
     # @option arguments [Numeric] :timeout (nil) seconds for the whole run
-    # @option arguments [Cache, Boolean, Object] :cache (true) where steps are cached that ask for it; +false+: nowhere
-    # @option arguments [Boolean] :skip_cache (false) write the cache but don't read it
+    # @option arguments [Cache, Boolean, Object] :cache (true) the cache of steps with +cache:+; +false+: none
+    # @option arguments [Boolean] :skip_cache (false) write the cache but do not read it
     # @option arguments [Boolean] :checkpoint (true) whether outputs are recorded
-    # @option arguments [Boolean] :keep_checkpoint (false) keep outputs after a success, too
-    # @option arguments [Symbol] :durability (:process) what recorded outputs survive: +kill -9+, or +:power+
-    # @return [Result, Plan] whether steps failed or not
-    # @raise [CheckpointError] outputs are needed that are recorded nowhere; {LockedError}: the run to resume is alive
-    # @raise [StoreError] the store cannot be used
-    # @raise [ParamError] params and options that are missing, unknown or of the wrong type
-    # @raise [DefinitionError] what {#validate!} raises
+    # @option arguments [Boolean] :keep_checkpoint (false) whether recorded outputs stay after a success
+    # @option arguments [Symbol] :durability (:process) recorded outputs survive +kill -9+; with +:power+ also a loss of power
+    # @return [Result, Plan] a result even if steps failed; a plan with +dry_run:+
+    # @raise [CheckpointError] if outputs are needed that were not recorded; {LockedError} if the run to resume is alive
+    # @raise [StoreError] if the store cannot be used
+    # @raise [ParamError] if params or options are missing, unknown or of the wrong type
+    # @raise [DefinitionError] as {#validate!}
     # @example
     #   result = pipeline.run(date: "2024-01-01", reporter: :console)
     #   result.success? # => true
@@ -155,10 +157,10 @@ module Flowline
       request.dry? ? coordinator.plan : coordinator.call(request.executor)
     end
 
-    # Runs it in a thread of its own, and returns at once.
+    # Starts a run in a thread of its own and returns at once.
     # @param arguments [Hash] as for {#run}
     # @return [Run, Plan]
-    # @raise [Error] what {#run} raises before anything runs
+    # @raise [Error] as {#run}, before anything runs
     # @example
     #   run = pipeline.start(date: "2024-01-01", executor: :parallel)
     #   run.wait.success? # => true
@@ -167,9 +169,9 @@ module Flowline
       request.dry? ? coordinator.plan : Run.new(coordinator, dag, pools.keys, request.executor)
     end
 
-    # {#run}, but a run that does not succeed raises.
+    # Runs the pipeline, and raises if the run does not succeed.
     # @return [Result]
-    # @raise [Error] the result's error, and what {#run} raises
+    # @raise [Error] the error of the result, or as {#run}
     def run!(**arguments)
       result = run(**arguments)
       return result if result.success?
@@ -180,20 +182,20 @@ module Flowline
     end
 
     # @return [true]
-    # @raise [DefinitionError] everything that is wrong with the pipeline
+    # @raise [DefinitionError] lists every mistake
     def validate!
       DefinitionError.check(problems)
       true
     end
 
-    # @return [Array<DefinitionError>] everything that is wrong with the pipeline
+    # @return [Array<DefinitionError>] every mistake in the pipeline
     def problems
       dag.problems + calls.problems + resources.problems
     end
 
-    # A new pipeline: this one and another's steps and params.
+    # Returns a new pipeline: this one with another's steps and params.
     # @param other [Pipeline, Class]
-    # @param options [Hash] as for {Definition#include}
+    # @param options [Hash] as for {Definition::Dsl#include}
     # @return [Pipeline]
     # @raise [DefinitionError]
     def include(other, **options)
@@ -207,41 +209,34 @@ module Flowline
       "#<#{self.class} #{name || "unnamed"} #{steps.size} steps>"
     end
 
-    # @return [Boolean] whether its steps are called and nothing else
+    # @return [Boolean] whether its steps need nothing but their calls
     # @api private
     def plain?
       @plain
     end
 
-    # @return [Fingerprint] of the step of that name, digested when first asked for
+    # @param name [Symbol]
+    # @return [Fingerprint] see {Code#fingerprint}
     # @api private
     def fingerprint(name)
-      @fingerprints[name] ||= dag[name].then { |step| Fingerprint.new(step.callable, version: step.options[:version]) }
+      @code.fingerprint(name)
     end
 
-    # What a step was when it ended: beside its fingerprint what it is given, and what decides whether it runs.
-    # @return [String]
+    # @param step [Step]
+    # @return [String] see {Code#digest}
     # @api private
     def imprint(step)
-      code = fingerprint(step.name).value
-      code = [code, *conditions(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
-      known, imprint = @imprints[step.name]
-      return imprint if known == code # All else is frozen.
-
-      imprint = Native.digest([code, step.labels, step.depends_on.map { |name| dag.ends(name) }, step.options[:run_if], step.each])
-      @imprints[step.name] = [code, imprint]
-      imprint
+      @code.digest(step)
     end
 
-    # Returns why nothing recorded of a step can be restored: an edit of code that cannot be seen would go unnoticed.
     # @param step [Step]
-    # @return [String, nil]
+    # @return [String, nil] see {Code#unrestorable}
     # @api private
     def unrestorable(step)
-      @unrestorable.fetch(step.name) { @unrestorable[step.name] = unseen(step) }
+      @code.unrestorable(step)
     end
 
-    # Digests what the blocks of all steps have captured.
+    # Digests the captured variables of the blocks of all steps.
     # @api private
     def fingerprints
       steps.each { |step| fingerprint(step.name) }
@@ -249,48 +244,31 @@ module Flowline
 
     private
 
-    def unseen(step)
-      unseen = fingerprint(step.name).unseen
-      return "its code cannot be seen (#{unseen}); give version:" if unseen
-
-      %i[when unless].zip(conditions(step)) do |word, list|
-        unseen = list.filter_map(&:unseen).first
-        return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
-      end
-      nil
-    end
-
     def prepare_run(arguments, background: false)
-      DefinitionError.check(dag.problems + calls.problems(input: arguments.key?(:input)) + resources.problems)
+      DefinitionError.check(@mistakes[arguments.key?(:input)])
       request = Request.new(self, arguments)
       [Execution::Coordinator.new(self, request, background: background), request]
-    end
-
-    def conditions(step)
-      @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
-        [given].flatten(1).compact.map { |condition| Fingerprint.new(condition, version: step.options[:version]) }
-      end
     end
 
     def connect(definition)
       @dag = DAG.new(definition.steps.dup, definition.groups).freeze
       @calls = Calls.new(dag, params.keys)
       @resources = Resources.new(steps, pools)
+      @mistakes = [false, true].to_h { |input| [input, dag.problems + calls.problems(input: input) + resources.problems] }
     end
 
     def prepare
-      @plain = calls.conditions.empty? && steps.none? { |step| step.options.keys.any? { |option| CARE.include?(option) } }
+      @plain = calls.conditions.empty? && steps.all? { |step| step.options.empty? || CARE.none? { |option| step.options.key?(option) } }
       @memory = {}
-      @fingerprints = {}
-      @imprints = {}
-      @unrestorable = {}
-      @conditions = {}
-      @cached = steps.each_index.select { |id| steps[id].options[:cache] }.to_h { |id| [id, true] }.freeze
+      @code = Code.new(dag)
+      @cached = {}
+      steps.each_with_index { |step, id| @cached[id] = true if !step.options.empty? && step.options[:cache] }
+      @cached.freeze
       @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?
       @cached.each_key { |id| fingerprint(steps[id].name) }
     end
 
-    # What no including pipeline could mend.
+    # The mistakes that no including pipeline can correct.
     def final_problems
       dag.problems.grep(DuplicateStepError) + calls.final_problems
     end

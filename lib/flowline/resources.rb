@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What the steps of a pipeline share, and how often they may start: pools, +uses:+ and +rate:+.
+  # The pools that the steps of a pipeline share, and their rates: +pool+, +uses:+ and +rate:+.
   # @api private
   class Resources
-    # A rate: how many starts, in which time.
+    # A rate: a number of starts in a unit of time.
     RATE = %r{\A\s*([1-9]\d*)\s*/\s*([smhd])\s*\z}
-    # No number in the core is larger.
+    # The largest number that the core accepts.
     MOST = (2**32) - 1
     SECONDS = { "s" => 1.0, "m" => 60.0, "h" => 3600.0, "d" => 86_400.0 }.freeze
     private_constant :SECONDS
 
-    # @return [Array<DefinitionError>] pools that are missing or too small; an including pipeline may mend that
+    # @return [Array<DefinitionError>] pools that are missing or too small; an including pipeline may declare them
     attr_reader :problems
 
     # @param steps [Array<Step>]
@@ -20,11 +20,11 @@ module Flowline
       @pools = pools
       @problems = []
       @needs = []
-      steps.each_with_index { |step, id| add(step, id) if step.options.key?(:uses) || step.options[:rate] }
+      steps.each_with_index { |step, id| add(step, id) unless step.options.empty? || !(step.options.key?(:uses) || step.options[:rate]) }
       [@problems, @needs].each(&:freeze)
     end
 
-    # Tells a run.
+    # Passes the pools and rates to a run.
     # @param run [Native::Run]
     # @return [void]
     def share(run)

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The values of secret params and all that is in them, in the forms in which they could be told or stored.
+  # The values of secret params and everything in them, in the forms in which messages and records could contain them.
   # @api private
   class Secrets
-    # What has more in it cannot be searched for.
+    # The number of objects that are searched. A value that contains more is treated as if it were everywhere.
     MOST = 1000
-    # A text of so many characters may be a part of any word.
+    # Texts up to this length are redacted only as whole words.
     SHORT = 2
     VARIABLES = ::Kernel.instance_method(:instance_variables)
     VARIABLE = ::Kernel.instance_method(:instance_variable_get)
@@ -22,13 +22,13 @@ module Flowline
     end
 
     # @param bytes [String] +Marshal+ data
-    # @return [Boolean] whether a secret may be in it
+    # @return [Boolean] whether it may contain a secret
     def in?(bytes)
       @unknown || @stored.any? { |form| bytes.include?(form) }
     end
 
     # @param text [String]
-    # @return [String] in UTF-8, with the secrets blotted out
+    # @return [String] in UTF-8, with the secrets redacted
     def mask(text)
       @texts.reduce(Error.text(text)) do |masked, secret|
         masked.gsub(secret.size > SHORT ? secret : /(?<!\p{Alnum})#{Regexp.escape(secret)}(?!\p{Alnum})/, "[secret]")
@@ -37,35 +37,35 @@ module Flowline
 
     private
 
-    # What objects say of themselves can be seen in messages; what they are made of may be known to +Marshal+ alone.
-    def add(value, told: true)
+    # Text of an object can appear in messages. Its parts may appear in +Marshal+ data only.
+    def add(value, shown: true)
       return if @seen[value] || (@unknown ||= @seen.size > MOST)
 
       @seen[value] = true
       case value
       when nil, true, false, ::Module then return
-      when ::String, ::Symbol then add_text(value.to_s, told)
-      when ::Numeric then add_number(value, told)
-      else @texts.push(value.to_s, value.inspect) if told
+      when ::String, ::Symbol then add_text(value.to_s, shown)
+      when ::Numeric then add_number(value, shown)
+      else @texts.push(value.to_s, value.inspect) if shown
       end
-      parts(value).each { |part| add(part, told: told) }
-      add(hidden(value), told: false)
-    rescue StandardError, SystemStackError # Its methods are anybody's.
+      parts(value).each { |part| add(part, shown: shown) }
+      add(hidden(value), shown: false)
+    rescue StandardError, SystemStackError # Its methods are the user's.
       @unknown = true
     end
 
-    def add_text(text, told)
+    def add_text(text, shown)
       plain = Error.text(text)
-      @texts.push(plain, text.inspect[1..-2], text.b.inspect[1..-2]) if told
+      @texts.push(plain, text.inspect[1..-2], text.b.inspect[1..-2]) if shown
       return if text.empty?
 
       @stored.concat([plain.b, text.b].map { |bytes| plain.size > SHORT ? bytes : Marshal.dump(bytes)[2..] })
     end
 
-    # +Marshal+ writes them in its own way.
-    def add_number(number, told)
+    # +Marshal+ has its own formats of numbers.
+    def add_number(number, shown)
       text = number.to_s
-      @texts << text if told
+      @texts << text if shown
       @stored.push(text, Marshal.dump(number)[2..]) if text.size > SHORT
     end
 

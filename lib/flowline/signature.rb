@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What a callable declares: its parameters, and whether Ruby would spread a sole Array over them.
+  # The parameters of a callable, and whether Ruby would spread a sole Array over them.
   # @api private
   class Signature
-    # Does Ruby spread a sole Array over a block of this shape? It depends on Ruby's version, so Ruby is
-    # asked: once, with blocks of these very shapes.
+    # Does Ruby spread a sole Array over a block of this shape? It depends on Ruby's version, so it is tried once with a
+    # block of each shape.
     SPREADS = {
       opt: proc { |a = nil| a }.call([1]) == 1,
       req_rest: proc { |a, *_r| a }.call([1]) == 1,
@@ -15,13 +15,13 @@ module Flowline
     }.freeze
     private_constant :SPREADS
 
-    # @return [Array<Array(Symbol, Symbol)>] as +Method#parameters+ gives them
+    # @return [Array<Array(Symbol, Symbol)>] as +Method#parameters+ returns them
     attr_reader :parameters
 
     # @param callable [Object] see {Step#callable}
     # @return [Signature]
     def self.of(callable)
-      callable = callable.block if callable.is_a?(Rebound)
+      callable = callable.block if callable.is_a?(Definition::BoundBlock)
       callable = callable.callable while callable.is_a?(Step) && callable.method(:call).owner == Step
       case callable
       when Proc then callable.lambda? ? new(callable.parameters) : of_block(callable)
@@ -30,15 +30,15 @@ module Flowline
       end
     end
 
-    # @return [Method, UnboundMethod, nil] the method that calling this object calls
+    # @return [Method, UnboundMethod, nil] the +call+ method of an object, or of the instances of a class
     def self.entry(callable)
       return callable.method(:call) if callable.respond_to?(:call)
 
       callable.instance_method(:call) if callable.is_a?(Class) && callable.method_defined?(:call)
     end
 
-    # Blocks call all their positionals optional. Which ones must be given shows in the arity, where one
-    # more stands for required keywords.
+    # A block reports all its positional parameters as optional. Its arity tells how many of them are required; required
+    # keywords add one to it.
     def self.of_block(block)
       arity = block.arity
       return NOTHING if arity.zero? && block.parameters.empty?
@@ -57,7 +57,7 @@ module Flowline
       new(parameters, block: true)
     end
 
-    # Where some must be given and some not, the same block as the body of a method tells which.
+    # If only some are required, the same block as the body of a method tells which ones.
     def self.of_body(block)
       new(Module.new { define_method(:call, &block) }.instance_method(:call).parameters, block: true)
     end
@@ -69,7 +69,7 @@ module Flowline
       freeze
     end
 
-    # @return [Boolean] whether a sole argument must be wrapped in an Array to arrive as it is
+    # @return [Boolean] whether a sole argument must be wrapped in an Array, so that Ruby does not spread it
     def spread?
       @spreads
     end
@@ -89,7 +89,7 @@ module Flowline
       kind == :opt && SPREADS[:opt]
     end
 
-    # Of a block that declares nothing.
+    # The signature of a block without parameters.
     NOTHING = new([])
     private_constant :NOTHING
   end

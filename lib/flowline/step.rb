@@ -16,25 +16,22 @@ module Flowline
     # @api private
     OF_ITEMS = %i[concurrency on_item_error].freeze
     NONE = {}.freeze
-    private_constant :NONE
+    NOTHING = [].freeze
+    private_constant :NONE, :NOTHING
 
     # @return [Symbol] unique in its pipeline; +clean.validate+ within a nested pipeline +clean+
     attr_reader :name
     # @return [Array<Symbol>] the steps and nested pipelines whose outputs it gets
     attr_reader :depends_on
-    # @return [Array<Symbol>] the same, by the names its own pipeline knew them by when it was defined
-    attr_reader :labels
-    # @return [#call, Class] what is called
+    # @return [#call, Class] the object that is called, or the class whose instances are
     attr_reader :callable
-    # @return [Hash{Symbol => Object}] the options of {Options::STEP} it was given, beside +depends_on+
+    # @return [Hash{Symbol => Object}] the options of {Options::STEP} that it was given, without +depends_on+
     attr_reader :options
     # @return [Symbol, nil] the nested pipeline it belongs to
     attr_reader :group
-    # @return [String, nil] +file:line+ where it is defined
-    attr_reader :place
 
     class << self
-      # Declares options for the steps that use this class; or reads what is declared, inherited ones included.
+      # Declares options for the steps that use this class, or returns the declared ones, inherited ones included.
       # @param declared [Hash] the options of {Options::STEP}
       # @return [Hash{Symbol => Object}]
       def options(**declared)
@@ -46,40 +43,59 @@ module Flowline
       # @return [Hash{Symbol => Object}] the options that the class of a callable declares
       # @api private
       def declared(callable)
+        return NONE if callable.nil? || callable.is_a?(Proc)
+
         type = callable.is_a?(Class) ? callable : callable.class
-        type < Step ? type.options : {}
+        type < Step ? type.options : NONE
+      end
+
+      # Builds a step as {#initialize} does, without copying the options.
+      # @param options [Hash] becomes the step's own
+      # @param location [Thread::Backtrace::Location, nil]
+      # @return [Step]
+      # @api private
+      def declare(name, callable, block, options, location)
+        step = allocate
+        step.__send__(:assign, name, callable, block, options, location)
+        step.freeze
       end
     end
 
     # @param name [Symbol, String]
-    # @param callable [#call, Class, nil] a lambda, a Method, an object with +call+, a class with +call+
-    #   or whose instances have it; or give a block
-    # @param place [String, nil] +file:line+, for messages
+    # @param callable [#call, Class, nil] a lambda, a Method, an object with +call+, or a class that has +call+ or
+    #   whose instances have it; or give a block
+    # @param place [String, nil] its source location as +file:line+, for messages
     # @param options [Hash] the options of {Options::STEP}
-    # @raise [DefinitionError] all that is wrong with it
+    # @raise [DefinitionError] lists every mistake
     # @example
     #   Flowline::Step.new(:double) { |n| n * 2 }.call(21) # => 42
     def initialize(name = nil, callable = nil, place = nil, **options, &block)
-      @name = Name.of(instance_of?(Step) ? name : name || self.class.name || :step)
-      @callable = block || callable || (self unless instance_of?(Step))
-      @place = place
-      declared = Step.declared(callable)
-      options = declared.merge(options) unless declared.empty?
-      check(callable, block, options)
-      @labels = @depends_on = (Name.list(options.delete(:depends_on)) | Name.list(options[:each])).freeze
-      @options = options.empty? ? NONE : options.freeze
-      freeze if instance_of?(Step)
+      derived = !instance_of?(Step)
+      name ||= self.class.name || :step if derived
+      assign(name, callable, block, options, place)
+      freeze unless derived
+    end
+
+    # @return [Array<Symbol>] the same as {#depends_on}, by the names that its own pipeline had for them when it was
+    #   defined
+    def labels
+      @labels || depends_on
+    end
+
+    # @return [String, nil] its source location as +file:line+
+    def place
+      @line ? -"#{@path}:#{@line}" : @path
     end
 
     # Calls the callable directly, outside any run.
-    # @return [Object] what it returns
+    # @return [Object] the return value of the callable
     def call(...)
       return callable.call(...) if callable.respond_to?(:call)
 
       callable.new.call(...)
     end
 
-    # @return [String, nil] what it is for
+    # @return [String, nil] its purpose
     def description
       options[:description]
     end
@@ -94,16 +110,16 @@ module Flowline
       options[:optional] == true
     end
 
-    # @return [Symbol, nil] the dependency for each of whose items it is called, by the name in {#labels}
+    # @return [Symbol, nil] the dependency whose items it is called for, by its name in {#labels}
     def each
       options[:each] && Name.of(options[:each])
     end
 
-    # The step as part of another pipeline. It still gets its inputs by the names it knows.
+    # Returns the step as part of another pipeline. It still gets its inputs by the names in {#labels}.
     # @yieldparam name [Symbol] its own name, then each dependency's
     # @yieldreturn [Symbol] the name in the other pipeline
-    # @param wiring [Array<Symbol>] dependencies for it, if it has none
-    # @param group [Symbol, nil] the nested pipeline it becomes part of
+    # @param wiring [Array<Symbol>] its dependencies, if it has none
+    # @param group [Symbol, nil] the nested pipeline that it becomes part of
     # @param conditions [Hash] +when:+ and +unless:+ to add
     # @return [Step]
     # @api private
@@ -112,8 +128,8 @@ module Flowline
       copy.instance_exec do
         @name = yield @name
         known = depends_on
+        @labels = labels.empty? ? wiring : labels
         @depends_on = known.empty? ? wiring : known.map { |dependency| yield dependency }.freeze
-        @labels = wiring if labels.empty?
         @group = @group ? yield(@group) : group
         # Steps that depend on one of their own pipeline are skipped with that one.
         @options = options.merge(conditions) { |_, own, given| [own, given].flatten(1) }.freeze if known.empty? || known == @depends_on
@@ -143,21 +159,65 @@ module Flowline
 
     private
 
+    # Most steps come without options or with +depends_on+ alone, so these share one empty Hash.
+    def assign(name, callable, block, options, location)
+      @name = Name.of(name)
+      @callable = block || callable || (self unless instance_of?(Step))
+      locate(location)
+      declared = Step.declared(callable)
+      options = declared.merge(options) unless declared.empty?
+      check(callable, block, options) unless plain?(callable, block, options)
+      @depends_on = dependencies(options.delete(:depends_on), options[:each])
+      @options = options.empty? ? NONE : options.freeze
+    end
+
+    # A path is one String for all locations in a file, so that a step holds no String of its own.
+    def locate(location)
+      return @path = location unless location.is_a?(Thread::Backtrace::Location)
+
+      @path = location.path
+      @line = location.lineno
+    end
+
+    def dependencies(given, each)
+      return NOTHING if given.nil? && each.nil?
+
+      (each ? Name.list(given) | [Name.of(each)] : Name.list(given)).freeze
+    end
+
+    # Is it a block with right options, as most steps are?
+    def plain?(positional, block, options)
+      return false if (positional && block) || !called_as_is?
+
+      options.empty? || (Options.accept?(Options::STEP, options) && items_problem(options).nil?)
+    end
+
+    def called_as_is?
+      callable.is_a?(Proc) || callable.is_a?(Definition::BoundBlock)
+    end
+
     def check(positional, block, options)
       sentences = Options.problems(Options::STEP, options) { owner }
-      needless = options[:each] ? [] : OF_ITEMS.select { |option| options.key?(option) }.map { |option| "#{option}:" }
-      sentences << "#{owner}: #{needless.join(" and ")} without each:, the step whose items it is called for" unless needless.empty?
+      needless = items_problem(options)
+      sentences << "#{owner}: #{needless}" if needless
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
-      problem = callable_problem unless callable.is_a?(Proc) || callable.is_a?(Rebound)
-      sentences << "#{owner} #{problem}" if problem
+      nothing = callable_problem unless called_as_is?
+      sentences << "#{owner} #{nothing}" if nothing
       DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
+    end
+
+    def items_problem(options)
+      return if options[:each] || !(options.key?(:concurrency) || options.key?(:on_item_error))
+
+      needless = OF_ITEMS.select { |option| options.key?(option) }.map { |option| "#{option}:" }
+      "#{needless.join(" and ")} without each:, the step whose items it is called for"
     end
 
     def owner
       "step #{Name.show(name)}"
     end
 
-    # A Step that is called itself, or a class of them, but has only our own `call`.
+    # Is it a Step that is called itself, or a class of steps, with no `call` but ours?
     def lacks_call?(entry)
       entry.owner == Step && (callable.is_a?(Class) || callable.equal?(self))
     end

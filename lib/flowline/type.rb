@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The types of params. A value is coerced only where nothing is lost.
+  # The types of params. A value is coerced only if nothing is lost.
   module Type
-    # A value that is not of the type; its message ends a sentence that begins with the param's name.
+    # Raised for a value that is not of the type. Its message ends a sentence that begins with the name of the param.
     class Mismatch < Error; end
 
     number = ->(text) { Integer(text, 10) }
@@ -13,13 +13,13 @@ module Flowline
       text.lstrip.start_with?(opening) ? ::JSON.parse(text) : raise(ArgumentError)
     end
     exactly = ->(converted, value) { converted == value ? converted : raise(ArgumentError) }
-    # Float() makes Infinity or 0 of what a Float cannot hold.
+    # Float() returns Infinity or 0 for numbers that a Float cannot hold.
     float = lambda do |text|
       value = Float(text)
       value.infinite? || (value.zero? && text.match?(/\A[^ep]*[1-9]/i)) ? raise(ArgumentError) : value
     end
 
-    # By type, what classes are taken and how each becomes a value of the type.
+    # By type, the accepted classes and the conversion of each.
     COERCIONS = {
       any: { Object => ->(v) { v } },
       string: { String => ->(v) { v }, Symbol => :to_s.to_proc },
@@ -35,7 +35,7 @@ module Flowline
       hash: { Hash => ->(v) { v }, String => ->(v) { json.call(v, "{") } }
     }.freeze
 
-    # What a type looks like as text, for messages.
+    # Descriptions of the types, for messages.
     EXAMPLES = {
       date: "a date such as 2024-01-31", time: "a time such as 2024-01-31T12:00:00Z", integer: "a whole number",
       float: "a number", decimal: "a decimal number", boolean: "true or false", array: "an Array, or a,b,c", hash: "a Hash, or JSON",
@@ -54,7 +54,7 @@ module Flowline
         type.is_a?(Module) || COERCIONS.key?(type)
       end
 
-      # Loads the library of a type, so that defaults can be written with it.
+      # Loads the library of a type, so that defaults can use its class.
       # @param type [Symbol, Class]
       # @return [void]
       def load(type)
@@ -63,8 +63,8 @@ module Flowline
 
       # @param type [Symbol, Class]
       # @param value [Object] not nil
-      # @return [Object] the value as the type has it
-      # @raise [Mismatch] it is not of the type, and cannot become it without loss
+      # @return [Object] a value of the type
+      # @raise [Mismatch] if it is not of the type and cannot be converted without loss
       def coerce(type, value)
         type = CLASSES.fetch(type.name, type) if type.is_a?(Module)
         return type === value ? value : mismatch(type, value) if type.is_a?(Module)

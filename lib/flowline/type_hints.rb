@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Checks values against the +input:+ and +output:+ hints of a step. Values may be anything, even
-  # objects that know no method at all, so the types are asked, never the values.
+  # Checks values against the +input:+ and +output:+ hints of a step. A value may be any object, even one without
+  # methods, so that only methods of the types are called, never methods of the value.
   # @api private
   module TypeHints
     KIND = ::Kernel.instance_method(:class)
@@ -11,26 +11,26 @@ module Flowline
     private_constant :KIND, :TITLE, :SIZES
 
     class << self
-      # @param inputs [Hash{Symbol => Object}] what it gets from each dependency
-      # @raise [TypeError] one is not of its type
+      # @param inputs [Hash{Symbol => Object}] by dependency
+      # @raise [TypeError] if one is not of its type
       def check_input(step, inputs)
         hint = step.options[:input]
         hints = hint.is_a?(Hash) ? hint : inputs.transform_values { hint }
         inputs.each { |name, value| check(hints[name], value, "input #{Name.show(name)}") }
       end
 
-      # @raise [TypeError] it is not of the type
+      # @raise [TypeError] if it is not of the type
       def check_output(step, output)
         check(step.options[:output], output, "output")
       end
 
-      # @return [String] what kind of value it is, never the value itself: +"Array (3)"+
+      # @return [String] the class and size of the value, never the value itself: +"Array (3)"+
       def describe(value)
         size = size(value)
         "#{kind(value)}#{" (#{size})" if size}"
       end
 
-      # @return [Integer, nil] how many elements an Array, Hash or String has
+      # @return [Integer, nil] the size of an Array, Hash or String
       def size(value)
         _, size = SIZES.find { |type, _| type === value }
         size&.bind_call(value)

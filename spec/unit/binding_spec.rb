@@ -198,7 +198,7 @@ module SignatureTable
   end
 end
 
-RSpec.describe "What a callable receives", executor: :in_process do
+RSpec.describe "The arguments of a callable", executor: :in_process do
   table = SignatureTable
 
   # Runs the step and says in the words of the table what it was given.
@@ -237,7 +237,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
     end
   end
 
-  describe "a block in the form that changes nothing" do
+  describe "a block in the form with a parameter" do
     text = table::FORMS.fetch("a block")
 
     table::ROWS.each do |params, *expected|
@@ -247,7 +247,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
     end
   end
 
-  describe "of a step that is called for each item" do
+  describe "a step that is called for each item" do
     # What the step is given for its item, which is of that kind as the others are.
     def given_item(text, count, kind)
       item = kind.call(0)
@@ -260,7 +260,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
 
     table::FORMS.each do |form, text|
       table::ITEM_ROWS.each do |params, *expected|
-        it "as #{form}, that declares (#{params})" do
+        it "given as #{form} that declares (#{params})" do
           code = format(text, params: table.code(params), body: table.body(params))
           table::KINDS.slice("Arrays", "Hashes").each_value do |kind|
             expect((0..2).map { |count| given_item(code, count, kind) }).to eq(expected)
@@ -269,14 +269,14 @@ RSpec.describe "What a callable receives", executor: :in_process do
       end
     end
 
-    it "has a row for everything that the table of other steps has" do
+    it "has a row for every shape of the table of other steps" do
       expect(table::ITEM_ROWS.map(&:first)).to eq(table::ROWS.map(&:first))
     end
   end
 
   describe "numbered parameters" do
     table::BLOCKS_ONLY.each do |body, like|
-      it "in #{body} are what (#{like}) is" do
+      it "in #{body} are bound as (#{like})" do
         _, *expected = table::ROWS.assoc(like)
 
         check("step(:s, depends_on: on) { #{body} }", expected)
@@ -325,7 +325,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
       expect(described_class.resolve([], dependencies: %i[d1], first: described_class::ITEM).positional).to eq([])
     end
 
-    it "is frozen, and depends on nothing but what it is given" do
+    it "is frozen, and depends on its arguments only" do
       resolve = -> { described_class.resolve([%i[req a], %i[key d2]], dependencies: %i[d1 d2]) }
 
       expect(resolve.call).to be_frozen
@@ -333,8 +333,8 @@ RSpec.describe "What a callable receives", executor: :in_process do
     end
   end
 
-  describe "shapes that take their one argument apart themselves" do
-    it "get it as a whole" do
+  describe "parameters that destructure their argument" do
+    it "get the whole argument" do
       pipeline = Flowline.define do
         step(:rows) { [1, [2, 3]] }
         step(:one, depends_on: :rows) { |(a, b)| [a, b] }
@@ -363,7 +363,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
     end
   end
 
-  describe "a keyword" do
+  describe "a keyword parameter" do
     # What `step :s` is given by a keyword of this name.
     def keyword(name, on:, params: {}, default: nil)
       declared = default ? "#{name}: :default" : "#{name}:"
@@ -376,22 +376,22 @@ RSpec.describe "What a callable receives", executor: :in_process do
       output_of(pipeline, :s)
     end
 
-    it "takes the dependency of exactly that name, before anything else" do
+    it "takes the dependency of exactly that name first" do
       expect(keyword(:csv, on: %i[export_csv csv], params: { csv: :param })).to eq(:csv)
       expect(keyword(:ctx, on: %i[ctx])).to eq(:ctx)
     end
 
-    it "else takes the param of that name" do
+    it "takes the param of that name if there is no such dependency" do
       expect(keyword(:csv, on: %i[export_csv], params: { csv: :param })).to eq(:param)
       expect(keyword(:ctx, on: [], params: { ctx: :param })).to eq(:param)
     end
 
-    it "else is the context, for ctx: and context:" do
+    it "takes the context if it is ctx: or context: and nothing else has that name" do
       expect(keyword(:ctx, on: %i[my_ctx])).to be_a(Flowline::Context)
       expect(keyword(:context, on: %i[my_context])).to be_a(Flowline::Context)
     end
 
-    it "else takes the one dependency whose name ends in it" do
+    it "takes the only dependency whose name ends in it otherwise" do
       expect(keyword(:users, on: %i[fetch_users fetch_products])).to eq(:fetch_users)
       expect(keyword(:users, on: %i[fetch_all_users users_fetch])).to eq(:fetch_all_users)
       expect(keyword(:all_users, on: %i[fetch_all_users])).to eq(:fetch_all_users)
@@ -402,18 +402,18 @@ RSpec.describe "What a callable receives", executor: :in_process do
       expect(keyword(:sers, on: %i[fetch_users], default: true)).to eq(:default)
     end
 
-    it "keeps its default if there is nothing for it" do
+    it "uses its default if nothing has that name" do
       expect(keyword(:json, on: %i[export_csv], default: true)).to eq(:default)
     end
 
-    it "is an error that names both if two would do, even where there is a default" do
+    it "raises and names both if two dependencies match, even if it has a default" do
       [false, true].each do |default|
         expect { keyword(:csv, on: %i[export_csv import_csv], default: default) }
           .to refuse(/step s keyword csv: could be export_csv: and import_csv:/)
       end
     end
 
-    it "is an error that says what was probably meant, or what there is" do
+    it "raises with the nearest or all available names if nothing matches" do
       expect { keyword(:exprot_csv, on: %i[export_csv]) }
         .to refuse(/step s keyword exprot_csv: .*did you mean export_csv\?/)
       expect { keyword(:limt, on: [], params: { limit: 1 }) }.to refuse(/did you mean limit\?/)
@@ -421,7 +421,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
         .to refuse(/zzz: is neither a dependency nor a param; available are fetch, limit, ctx/)
     end
 
-    it "may take the same dependency as another" do
+    it "may take the same dependency as another keyword" do
       pipeline = Flowline.define do
         step(:export_csv) { 1 }
         step(:s, depends_on: :export_csv) { |csv:, export_csv:| [csv, export_csv] }
@@ -431,7 +431,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
     end
   end
 
-  describe "what does not fit" do
+  describe "parameters without a source" do
     # @yield the words of the pipeline
     def raised_by(words, *moments)
       pipeline = Flowline.define(&words)
@@ -456,12 +456,12 @@ RSpec.describe "What a callable receives", executor: :in_process do
         p.step(:s, depends_on: %i[a_v b_v], when: ->(_ctx, v:) { v }) { 1 }
       }
     }.each do |what, words|
-      it "#{what}: raises at the end of define, and names the step" do
+      it "raise when define returns, and name the step: #{what}" do
         expect { Flowline.define(&words) }.to refuse(/\Astep s .*\(#{__FILE__}:\d+\)\z/)
       end
     end
 
-    it "a keyword that an including pipeline may supply: raises at validate! and run" do
+    it "raise at validate! and run if an including pipeline could supply the keyword" do
       words = ->(p) { p.step(:s) { |limit:| limit } }
 
       raised_by(words, :validate!, :run).each_value do |error|
@@ -471,7 +471,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
       expect(output_of(Flowline.define { include included; param :limit, default: 3 }, :s)).to eq(3) # rubocop:disable Style/Semicolon
     end
 
-    it "a root that takes an input and the context: raises only where no input is given" do
+    it "raise only without input: for a root that takes an input and the context" do
       pipeline = Flowline.define { step(:s) { |a, b| [a, b.class] } }
 
       expect(pipeline.validate!).to be(true)
@@ -479,7 +479,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
       expect { pipeline.run }.to refuse(/step s takes 2 values by position, .*and the run's input: if it is given one/)
     end
 
-    it "nothing has run by then" do
+    it "raise before anything has run" do
       ran = false
       pipeline = Flowline.define do
         step(:first) { ran = true }
@@ -491,7 +491,7 @@ RSpec.describe "What a callable receives", executor: :in_process do
     end
   end
 
-  describe "conditions" do
+  describe "parameters of conditions" do
     def seen_by(condition, on: %i[a b])
       Flowline.define do |p|
         p.param(:limit, default: 5)

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 RSpec.describe Flowline::Call, executor: :in_process do
-  it "makes a fresh instance of a class for each call, and calls the same object each time" do
+  it "creates an instance of a class for each call, and calls the same object each time" do
     counting = Class.new { def call = @count = (@count || 0) + 1 }
     object = counting.new
     pipeline = Flowline.define do
@@ -14,7 +14,7 @@ RSpec.describe Flowline::Call, executor: :in_process do
     expect(pipeline.run!.outputs).to eq(fresh: 1, again: 1, kept: 1, kept_again: 2)
   end
 
-  it "hands outputs on by reference" do
+  it "passes outputs by reference" do
     rows = [1]
     pipeline = Flowline.define do
       step(:rows) { rows }
@@ -26,14 +26,14 @@ RSpec.describe Flowline::Call, executor: :in_process do
     expect(pipeline.run!.outputs.values).to all(equal(rows))
   end
 
-  it "tells an input of nil or false from none" do
+  it "distinguishes an input of nil or false from none" do
     pipeline = Flowline.define { step(:s) { |given| given } }
 
     expect([nil, false].map { |input| output_of(pipeline, :s, input: input) }).to eq([nil, false])
     expect(output_of(pipeline, :s)).to be_a(Flowline::Context)
   end
 
-  it "gives keywords to a callable in C and to one that forwards everything" do
+  it "passes arguments to a callable in C and to one that forwards everything" do
     forwarding = Class.new { def call(...) = format(...) }
     pipeline = Flowline.define do
       step(:template) { "%<n>d" }
@@ -44,7 +44,7 @@ RSpec.describe Flowline::Call, executor: :in_process do
     expect(output_of(pipeline, :joined)).to eq("%<n>d")
   end
 
-  it "hands on items by reference, be they nil or false, and makes a fresh instance for each" do
+  it "passes items by reference, even nil and false, and creates an instance for each" do
     rows = ["a", nil, false, [1]]
     type = Class.new { def call(row) = [row, @seen, @seen = true] }
     outputs = Flowline.define do
@@ -56,5 +56,39 @@ RSpec.describe Flowline::Call, executor: :in_process do
     expect(outputs[:same].map(&:first).zip(rows)).to all(satisfy { |got, row| got.equal?(row) })
     expect(outputs[:same].map(&:last)).to all(eq(:none))
     expect(outputs[:fresh]).to eq(rows.map { |row| [row, nil, true] })
+  end
+
+  it "allocates nothing for a block that takes nothing or the output of one step" do
+    pipeline = Flowline.define do |p|
+      p.step(:nothing) { nil }
+      p.step(:output, depends_on: :nothing) { |nothing| nothing }
+    end
+    calls = pipeline.calls.for(input: false)
+    outputs = [nil, nil]
+    repeat = -> { 1000.times { calls.each { |call| call.call(outputs, nil) } } }
+    repeat.call
+    before = GC.stat(:total_allocated_objects)
+    repeat.call
+
+    expect(GC.stat(:total_allocated_objects) - before).to be < 1000
+  end
+
+  it "knows the steps whose outputs it takes, and its arguments, in every shape" do
+    pipeline = Flowline.define do
+      step(:a) { 1 }
+      step(:b) { 2 }
+      step(:one, depends_on: :a) { |a| a }
+      step(:none, depends_on: :a) { 3 }
+      step(:both, depends_on: %i[a b]) { |a, b| [a, b] }
+      step(:all, depends_on: %i[a b]) { |all| all }
+      step(:key, depends_on: %i[a b]) { |b, a:| [a, b] }
+    end
+    calls = pipeline.calls.for(input: false).drop(2)
+
+    expect(calls.map(&:inputs)).to eq([[0], [], [0, 1], [0, 1], [1, 0]])
+    expect(calls.map { |call| call.facts([1, 2], nil) }).to eq(
+      [[[[:value, 1]], {}], [[], {}], [[[:value, 1], [:value, 2]], {}], [[[:value, { a: 1, b: 2 }]], {}], [[[:value, 2]], { a: [:value, 1] }]]
+    )
+    expect(pipeline.run!.outputs).to include(one: 1, none: 3, both: [1, 2], all: { a: 1, b: 2 }, key: [1, 2])
   end
 end

@@ -34,7 +34,7 @@ RSpec.describe "Pipelines as classes" do
     expect(declare { step(:a) { 1 } }.pipeline.name).to be_nil
   end
 
-  it "say what is wrong when they are first used, with the places" do
+  it "raise their mistakes when they are first used, with the source locations" do
     import = declare do
       step(:a, retires: 1) { 1 }
       step(:b)
@@ -47,7 +47,7 @@ RSpec.describe "Pipelines as classes" do
     end
   end
 
-  it "may be opened again, and may include modules" do
+  it "may be reopened, and may include modules" do
     import = declare { step(:a) { 1 } }
     import.run!
     import.class_exec do
@@ -59,11 +59,11 @@ RSpec.describe "Pipelines as classes" do
     expect([import.run!.outputs, import.include?(Comparable)]).to eq([{ a: 1, b: 2 }, true])
   end
 
-  it "cannot be made objects of" do
+  it "cannot be instantiated" do
     expect { declare.new(Flowline::Definition.new) }.to raise_error(NoMethodError)
   end
 
-  describe "that inherit" do
+  describe "with a superclass" do
     def base
       @base ||= declare(Flowline::Pipeline, "Base") do
         options on_error: :continue, description: "base"
@@ -79,7 +79,7 @@ RSpec.describe "Pipelines as classes" do
       child.run!(context: { seen: [] }).outputs
     end
 
-    it "have all of the parent's, under their own name" do
+    it "inherit everything from the parent, under their own name" do
       child = declare(base, "Child") { before_run { |ctx| ctx[:seen] << :child } }
 
       seen = []
@@ -89,7 +89,7 @@ RSpec.describe "Pipelines as classes" do
       expect(declare(child).pipeline.steps.size).to eq(3)
     end
 
-    it "leave the parent alone" do
+    it "do not change the parent" do
       child = declare(base) do
         step(:load, depends_on: :fetch) { |n| [:child, n] }
         step(:more) { 1 }
@@ -110,13 +110,13 @@ RSpec.describe "Pipelines as classes" do
       "a param" => [-> { param :n, type: :string, default: "2" }, { fetch: "2", load: [:base, "2"], "part.x": "2" }],
       "a step, by an included one" => [-> { include(Flowline.define { step(:fetch) { 6 } }) }, { fetch: 6, load: [:base, 6], "part.x": 6 }]
     }.each do |what, (body, expected)|
-      it "may declare again #{what}" do
+      it "may redeclare #{what}" do
         expect(outputs(declare(base, &body))).to eq(expected)
         expect(outputs(declare(declare(base, &body)))).to eq(expected)
       end
     end
 
-    it "may not declare anything twice themselves" do
+    it "may not declare anything twice" do
       twice = declare(base) { step(:load) { 1 } && step(:load) { 2 } }
       expect { twice.pipeline }.to raise_error(Flowline::DuplicateStepError, /#{line(-1)} and #{line(-1)}/)
       expect { declare(base) { param(:n) && param(:n, type: :date) }.pipeline }.to refuse(/param n is declared twice/)
@@ -124,7 +124,7 @@ RSpec.describe "Pipelines as classes" do
   end
 
   describe "in another pipeline" do
-    it "are included and nested like any" do
+    it "are included and nested like any other pipeline" do
       library = declare { step(:x) { |n| n + 1 } }
       pipeline = Flowline.define do
         step(:one) { 1 }

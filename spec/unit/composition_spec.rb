@@ -22,7 +22,7 @@ RSpec.describe "Composition" do
       expect([pipeline.params.keys, pipeline.hooks, pipeline.parts]).to eq([[:limit], {}, [clean]])
     end
 
-    it "gives its roots the context, or the input, unless it is wired" do
+    it "passes the context or the input to its roots, unless depends_on: is given" do
       library = Flowline.define { step(:validate) { |data| data } }
       pipeline = Flowline.define { include library }
 
@@ -30,7 +30,7 @@ RSpec.describe "Composition" do
       expect(output_of(pipeline, :validate, input: [1])).to eq([1])
     end
 
-    it "with depends_on: wires only its roots, to one step or several" do
+    it "wires only its roots to the steps of depends_on:" do
       roots = Flowline.define do
         step(:one) { |data| data }
         step(:by_name) { |b:| b }
@@ -47,7 +47,7 @@ RSpec.describe "Composition" do
       expect(pipeline.steps.map(&:depends_on)).to eq([[], [], %i[a b], %i[a b], [:one], %i[a b]])
     end
 
-    it "with prefix: renames its steps, which still get their inputs by the names their author knew" do
+    it "renames its steps with prefix:, and keeps the names of their inputs" do
       pipeline = Flowline.define do
         step(:fetch) { [1, 2, 3] }
         include clean, prefix: :clean, depends_on: :fetch
@@ -59,7 +59,7 @@ RSpec.describe "Composition" do
       expect(output_of(pipeline, :load)).to eq([[1, 2], [1, 2]])
     end
 
-    it "with prefix: keeps positionals, suffixes, Hashes, **rest and conditions as they were" do
+    it "does not change positionals, suffixes, Hashes, **rest and conditions with prefix:" do
       library = Flowline.define do
         step(:export_csv) { 1 }
         step(:export_json) { 2 }
@@ -79,7 +79,7 @@ RSpec.describe "Composition" do
                                                q_rest: { export_csv: 1, export_json: 2 }, q_condition: 1, q_outer: [1, 3])
     end
 
-    it "may supply what the included pipeline lacks" do
+    it "may supply what is missing in the included pipeline" do
       lacking = Flowline.define { step(:load, depends_on: :fetch) { |rows, limit:| rows.first(limit) } }
       expect { lacking.validate! }.to refuse(/depends on fetch.*limit/m)
 
@@ -91,7 +91,7 @@ RSpec.describe "Composition" do
       expect(output_of(pipeline, :load)).to eq([1])
     end
 
-    it "takes a pipeline class, and nothing that is no pipeline" do
+    it "accepts a pipeline class, and refuses other objects" do
       library = Class.new(Flowline::Pipeline) { step(:x) { 1 } }
 
       expect(Flowline.define { include library }.run!.outputs).to eq(x: 1)
@@ -100,7 +100,7 @@ RSpec.describe "Composition" do
       end
     end
 
-    it "of what includes itself others goes all the way" do
+    it "copies the pipelines that the included pipeline includes" do
       inner = Flowline.define { step(:x) { |data| [data, 1] } }
       middle = Flowline.define { include inner, prefix: :m }
       outer = Flowline.define do
@@ -126,7 +126,7 @@ RSpec.describe "Composition" do
       expect(both).to be_frozen
     end
 
-    it "names the line that includes where it cannot" do
+    it "raises at the line of the include" do
       expect { clean.include(5) }.to refuse(/include takes a pipeline, not 5 \(#{__FILE__}:#{__LINE__}\)/)
       expect { clean.include(clean, prefx: 1) }.to refuse(/unknown option prefx:; did you mean prefix\? \(#{__FILE__}:#{__LINE__}\)/)
       expect(error_of { clean.include(clean) }.problems.map(&:step_name)).to eq(%i[trim validate])
@@ -134,7 +134,7 @@ RSpec.describe "Composition" do
   end
 
   describe "a nested pipeline" do
-    it "is part of the graph, and its output is its leaf's" do
+    it "is part of the graph, and has the output of its leaf" do
       pipeline = Flowline.define do
         step(:fetch) { [1, 2, 3] }
         step :clean, clean, depends_on: :fetch, description: "throws out"
@@ -150,7 +150,7 @@ RSpec.describe "Composition" do
       expect(pipeline.dag.upstream(:clean)).to eq(%i[fetch clean.trim clean.validate])
     end
 
-    it "of several leaves has a Hash of them, by the names its author knew" do
+    it "has a Hash of the outputs of several leaves, by their own names" do
       exports = Flowline.define do
         step(:rows) { |data| data }
         step(:csv, depends_on: :rows) { |rows| rows.join(",") }
@@ -168,7 +168,7 @@ RSpec.describe "Composition" do
       expect(pipeline.run![:export]).to be_a(Flowline::Skipped)
     end
 
-    it "of no steps has an empty Hash" do
+    it "has an empty Hash as output if it has no steps" do
       empty = Flowline.define
 
       expect(output_of(Flowline.define { step(:n, empty) && step(:s, depends_on: :n) { |n| n } }, :s)).to eq({})
@@ -201,7 +201,7 @@ RSpec.describe "Composition" do
       "all behind its roots" => Flowline.define { step(:y) { 1 } && step(:x, depends_on: :y) { 1 } },
       "roots of nested ones" => Flowline.define { step(:n, Flowline.define { step(:x) { 1 } }) }
     }.each do |what, inner|
-      it "is skipped as a whole where its condition says so: #{what}" do
+      it "is skipped as a whole by its condition: #{what}" do
         pipeline = Flowline.define do
           step(:outer) { 5 }
           step :part, inner, when: ->(ctx, *_) { ctx[:on] }
@@ -220,14 +220,14 @@ RSpec.describe "Composition" do
       steps.group_by { |step| step.name[/\A\w+/].to_sym }.transform_values { |group| group.map(&:status).uniq }
     end
 
-    it "takes only what a nested pipeline can have, and no block" do
+    it "refuses a block and the options that a nested pipeline cannot have" do
       { optional: true, tags: :t, run_if: :any }.each do |name, value|
         expect { Flowline.define { step :n, clean, name => value } }.to refuse(/step n \(a nested pipeline\): unknown option #{name}:/)
       end
       expect { Flowline.define { step(:n, clean) { 1 } } }.to refuse(/step n: give either a block or a pipeline, not both/)
     end
 
-    it "has the surrounding self in its own blocks and its condition" do
+    it "has the self around define in its own blocks and its condition" do
       @on = true
       inner = Flowline.define { step(:x) { @on } }
       pipeline = Object.new.instance_exec do
@@ -238,7 +238,7 @@ RSpec.describe "Composition" do
       expect(pipeline.run![:n].output).to be(true)
     end
 
-    it "takes callable objects that could be taken for a list as conditions" do
+    it "accepts conditions that can be converted to an Array" do
       condition = Struct.new(:answer) { def call(_ctx) = answer }
       inner = Flowline.define { step(:x, when: condition.new(true)) { 1 } }
 
@@ -246,7 +246,7 @@ RSpec.describe "Composition" do
       expect(Flowline.define { step :n, inner, when: condition.new(false) }.run!.outputs).to eq({})
     end
 
-    it "is there for an executor that is given the graph alone" do
+    it "runs under an executor that gets only the graph" do
       inner = Flowline.define { step(:x) { 1 } }
       dag = Flowline.define { step(:n, inner) && step(:s, depends_on: :n) { |x| x + 1 } }.dag
 
@@ -254,8 +254,8 @@ RSpec.describe "Composition" do
     end
   end
 
-  describe "conflicts" do
-    it "of names name both places" do
+  describe "conflicts between pipelines" do
+    it "in step names name both source locations" do
       one = Flowline.define { step(:x) { 1 } }
       one_place = line(-1)
       two = Flowline.define { step(:x) { 2 } }
@@ -278,7 +278,7 @@ RSpec.describe "Composition" do
       end
     end
 
-    it "of params name both places; params declared alike are one" do
+    it "in params name both source locations, but equal params are one" do
       date = Flowline.define { param :day, type: :date }
       same = Flowline.define { param :day, type: :date }
       time = Flowline.define { param :day, type: :time }

@@ -3,12 +3,12 @@
 require "logger"
 
 RSpec.describe Flowline::Context do
-  # What a step finds out from its context.
+  # Returns what a step reads from its context.
   def seen(**arguments, &look)
     output_of(Flowline.define(name: "import") { |p| (p.param :date, default: "today") && p.step(:s) { |ctx| look.call(ctx) } }, :s, **arguments)
   end
 
-  # What a step's context raises.
+  # Returns the error that a step's context raises.
   def raised
     seen do |ctx|
       yield ctx
@@ -26,7 +26,7 @@ RSpec.describe Flowline::Context do
     expect(seen(**given) { |ctx| [ctx.key?(:env), ctx.key?("env"), ctx.key?(:nope), ctx.key?(nil)] }).to eq([true, true, false, false])
   end
 
-  it "has nil for what there is not, and fetch that insists" do
+  it "returns nil for unknown names, and raises from fetch" do
     expect(seen { |ctx| [ctx[:nope], ctx["nope"], ctx[nil], ctx[1]] }).to eq([nil, nil, nil, nil])
     expect(seen { |ctx| [ctx.fetch(:date), ctx.fetch("date"), ctx.fetch(:nope, 1), ctx.fetch("nope") { |key| key }] }).to eq(["today", "today", 1, :nope])
 
@@ -35,11 +35,11 @@ RSpec.describe Flowline::Context do
     expect(raised { |ctx| ctx.fetch(:zzzzz) }.message).to include("there are date")
   end
 
-  it "tells a value of nil or false from none" do
+  it "distinguishes a value of nil or false from none" do
     expect(seen(context: { no: nil, off: false }) { |ctx| [ctx.fetch(:no, 1), ctx[:off], ctx.key?(:no)] }).to eq([nil, false, true])
   end
 
-  it "tells of the run" do
+  it "describes the run" do
     before = Time.now
     run_id, name, started_at, elapsed = seen { |ctx| [ctx.run_id, ctx.pipeline_name, ctx.started_at, ctx.elapsed] }
 
@@ -55,14 +55,14 @@ RSpec.describe Flowline::Context do
     expect(seen { |ctx| ctx.to_h.merge!(date: 1) && ctx[:date] }).to eq("today")
   end
 
-  it "has a logger: the one it is given, else one of its own", executor: :in_process do
+  it "has the logger that it is given, or one of its own", executor: :in_process do
     logger = Logger.new(File::NULL)
 
     expect(seen(context: { logger: logger }, &:logger)).to be(logger)
     expect { seen { |ctx| ctx.logger.info("hello") } }.to output(/INFO -- import: hello/).to_stderr_from_any_process
   end
 
-  it "has no value of its own for what a param is called" do
+  it "refuses a value with the name of a param" do
     expect { seen(context: { date: 1 }, &:to_h) }.to raise_error(Flowline::ParamError, "context: date is a param; pass it as date:")
   end
 end

@@ -18,7 +18,7 @@ RSpec.describe Flowline::DAG do
     expect(Flowline::Executor::Sequential.new(made).run[:load].output).to eq(4)
   end
 
-  it "orders steps after what they depend on, else as they were defined" do
+  it "orders steps after their dependencies, otherwise in definition order" do
     made = dag(diamond)
 
     expect(made.sorted_steps).to eq(%i[a b c d e])
@@ -26,7 +26,7 @@ RSpec.describe Flowline::DAG do
     expect([made.size, made[:b].depends_on, made[:zz]]).to eq([5, [:a], nil])
   end
 
-  it "knows what is up and down from steps" do
+  it "returns everything upstream and downstream of steps" do
     made = dag(diamond)
 
     expect([made.upstream(:b), made.upstream(:b, :e), made.downstream(:b), made.downstream("a")])
@@ -35,7 +35,7 @@ RSpec.describe Flowline::DAG do
     expect { dag(fetch: []).downstream(:fecth) }.to raise_error(/there is no step fecth; did you mean fetch\?/)
   end
 
-  it "may go on growing after it was looked at" do
+  it "accepts further steps after it was ordered" do
     made = dag(a: [])
     expect(made.sorted_steps).to eq([:a])
     made.add(:b, depends_on: :a) { 1 }
@@ -43,17 +43,17 @@ RSpec.describe Flowline::DAG do
     expect([made.sorted_steps, made[:b].name]).to eq([%i[a b], :b])
   end
 
-  it "is empty at first" do
+  it "has no steps when it is created" do
     expect([described_class.new.sorted_steps, described_class.new.levels, described_class.new.validate!]).to eq([[], [], true])
   end
 
-  it "refuses a step that is wrong at once" do
+  it "refuses a wrong step when it is added" do
     expect { described_class.new.add(:a) }.to refuse(/step a has nothing to call/)
     expect { described_class.new.add(:a, retires: 1) { 1 } }.to refuse(/unknown option retires:/)
   end
 
-  describe "errors" do
-    it "name a step that is missing, who needs it, and which was meant" do
+  describe "errors of a graph" do
+    it "name a missing step, its dependent and the nearest name" do
       missing = dag(fetch: [])
       place = line(1)
       missing.add(:load, depends_on: :fetchh) { 1 }
@@ -66,7 +66,7 @@ RSpec.describe Flowline::DAG do
       expect(error_of { dag(a: [:zzzzzz]).validate! }).to have_attributes(suggestion: nil, message: /define it, or include a pipeline that has it/)
     end
 
-    it "name a nested pipeline that was meant" do
+    it "suggest a nested pipeline" do
       inner = Flowline.define { step(:x) { 1 } }
       pipeline = Flowline.define do
         step :clean, inner
@@ -76,7 +76,7 @@ RSpec.describe Flowline::DAG do
       expect(error_of { pipeline.validate! }).to have_attributes(suggestion: :clean)
     end
 
-    it "show a cycle in the direction the data flows, the first step again at its end" do
+    it "show a cycle in the direction of the data, with the first step repeated at its end" do
       {
         { a: [:a] } => %i[a a], { a: [:b], b: [:a] } => %i[a b a], { x: [], a: %i[x c], b: [:a], c: [:b] } => %i[a b c a]
       }.each do |edges, path|
@@ -88,7 +88,7 @@ RSpec.describe Flowline::DAG do
       end
     end
 
-    it "of a cycle of 100,000 steps can be read" do
+    it "shorten a cycle of 100,000 steps" do
       steps = Array.new(100_000) { |n| :"s#{n}" }
       error = error_of { dag(steps.zip(steps.rotate(-1).map { |name| [name] }).to_h).validate! }
 
@@ -97,7 +97,7 @@ RSpec.describe Flowline::DAG do
       expect(error.message.size).to be < 400
     end
 
-    it "of duplicates name both places" do
+    it "name the source locations of both duplicates" do
       made = described_class.new
       made.add(:a) { 1 }
       made.add(:a) { 2 }
@@ -108,7 +108,7 @@ RSpec.describe Flowline::DAG do
         .and have_attributes(step_name: :a, places: places, message: /step a is defined twice: #{places.join(" and ")}; rename one/)
     end
 
-    it "are all in one, of their class where they share one" do
+    it "are listed in one error, of their class if they share one" do
       made = dag(a: [:b], b: [:a], c: [:c], d: %i[nowhere elsewhere])
       made.add(:d) { 1 }
       error = error_of { made.validate! }
@@ -121,7 +121,7 @@ RSpec.describe Flowline::DAG do
       expect(error_of { dag(a: %i[x y]).validate! }).to be_an_instance_of(Flowline::MissingDependencyError)
     end
 
-    it "are raised where they are asked for, each time" do
+    it "are raised at the user's line by every call" do
       pipeline = Flowline.define { step(:a, depends_on: :b) { 1 } }
       lines = [[error_of { pipeline.validate! }, line], [error_of { pipeline.run }, line], [error_of { pipeline.dag.sorted_steps }, line]]
 

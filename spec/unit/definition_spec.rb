@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 RSpec.describe "Flowline.define" do
-  describe "self", executor: :in_process do
-    # An object as users write them: with state, and private methods.
+  describe "self in a definition", executor: :in_process do
+    # A typical object of a user: with state and private methods.
     surrounding = Class.new do
       attr_reader :seen
 
@@ -54,14 +54,14 @@ RSpec.describe "Flowline.define" do
       def keyword(name:) = yield(name)
     end
 
-    it "in step, hook, condition and default blocks is the one around define" do
+    it "is the self around define in step, hook, condition and default blocks" do
       object = surrounding.new
 
       expect(object.bare.run!.outputs.values).to all(eq([object, "client", 10]))
       expect(object.seen).to eq(%i[before_run block lambda arguments keywords numbered method condition default_condition])
     end
 
-    it "is nothing special in the form with a parameter" do
+    it "does not change in the form with a parameter" do
       object = surrounding.new
 
       expect(object.explicit.run!.outputs.values).to all(eq([object, "client", 10]))
@@ -71,18 +71,18 @@ RSpec.describe "Flowline.define" do
       Flowline.define { expect(_1).to be_a(Flowline::Definition) }
     end
 
-    it "has its methods, private ones too, in the body" do
+    it "has the methods of the object around define in the body, private ones included" do
       expect(surrounding.new.helped.run!.outputs).to eq(load_users: [:users, 10], load_orders: [:orders, 10], given: 10)
     end
 
-    it "keeps what a step assigns" do
+    it "keeps the instance variables that a step assigns" do
       pipeline = Flowline.define { step(:s) { @assigned = 3 } }
       pipeline.run!
 
       expect(@assigned).to eq(3)
     end
 
-    it "may be frozen, or have no methods" do
+    it "may be a frozen object, or one without methods" do
       [:symbol, 5, nil, Object.new.freeze].each do |receiver|
         expect(output_of(receiver.instance_exec { Flowline.define { step(:s) { self } } }, :s)).to equal(receiver)
       end
@@ -90,7 +90,7 @@ RSpec.describe "Flowline.define" do
       expect(output_of(bare.instance_exec { ::Flowline.define { step(:s) { __id__ } } }, :s)).to eq(bare.__id__)
     end
 
-    it "leaves local variables and methods of other objects alone" do
+    it "does not change local variables and methods of other objects" do
       rows = []
       pipeline = Flowline.define do
         step :push, rows.method(:push)
@@ -101,8 +101,8 @@ RSpec.describe "Flowline.define" do
     end
   end
 
-  describe "a word that is not one" do
-    it "is an error at the user's line that says which was meant" do
+  describe "an unknown word" do
+    it "raises at the user's line and suggests the nearest word" do
       Flowline::Definition::WORDS.reject { |word| word.size < 5 }.each do |word|
         error = error_of { Flowline.define { __send__(:"#{word}x", :a) } }
         here = line(-1)
@@ -113,19 +113,19 @@ RSpec.describe "Flowline.define" do
       end
     end
 
-    it "is one with a block, with options and with neither" do
+    it "raises with a block, with options and with neither" do
       expect { Flowline.define { stepp(:a, depends_on: :b) { 1 } } }.to refuse(/did you mean step\?/)
       expect { Flowline.define { stepp } }.to refuse(/did you mean step\?/)
       expect { Flowline.define { frobnicate } }.to refuse(/\Afrobnicate is not a word of a definition \(/)
     end
 
-    it "is Ruby's own error in the form with a parameter" do
+    it "raises Ruby's own error in the form with a parameter" do
       expect { Flowline.define { |p| p.stepp(:a) } }.to raise_error(NoMethodError, /stepp/)
     end
   end
 
-  describe "what is wrong" do
-    it "is all in one error, each problem with its own place" do
+  describe "mistakes" do
+    it "are listed in one error, each with its own source location" do
       first = line(2)
       error = error_of do
         Flowline.define(bogus: 1) do
@@ -151,7 +151,7 @@ RSpec.describe "Flowline.define" do
       expect(error.backtrace.first).to start_with("#{first}:")
     end
 
-    it "and an including pipeline may mend is found by validate! and run, all in one error" do
+    it "that an including pipeline could fix are raised by validate! and run, in one error" do
       pipeline = Flowline.define do
         step(:a, depends_on: :nowhere) { 1 }
         step(:b, depends_on: :c) { 1 }
@@ -167,13 +167,13 @@ RSpec.describe "Flowline.define" do
       end
     end
 
-    it "does not leave the user's code without its own exceptions" do
+    it "do not replace exceptions of the user's code" do
       expect { Flowline.define { raise ArgumentError, "mine" } }.to raise_error(ArgumentError, "mine")
       expect { Flowline.define { Integer("x") } }.to raise_error(ArgumentError)
     end
   end
 
-  describe "a pipeline" do
+  describe "a defined pipeline" do
     inner = Flowline.define { step(:x) { 1 } }
     pipeline = Flowline.define(name: "import", description: "d") do
       param :p, default: 1
@@ -183,7 +183,7 @@ RSpec.describe "Flowline.define" do
       step(:z, depends_on: %i[a n]) { |a, n| [a, n] }
     end
 
-    it "is frozen, all through" do
+    it "is frozen with all its parts" do
       tables = [pipeline.params, pipeline.hooks, pipeline.settings, pipeline.dag.groups, *pipeline.dag.groups.values.map(&:leaves)]
       parts = [pipeline, pipeline.dag, pipeline.steps, *pipeline.steps, *pipeline.steps.flat_map { |step| [step.options, step.labels] },
                pipeline.parts, *tables, *tables.first(2).flat_map(&:values), *pipeline.dag.groups.values]
@@ -192,7 +192,7 @@ RSpec.describe "Flowline.define" do
       expect { pipeline.dag.add(:late) { 1 } }.to raise_error(FrozenError)
     end
 
-    it "says what it is" do
+    it "shows its name and size" do
       expect([pipeline.name, pipeline.description, pipeline.steps.map(&:name), pipeline.params.keys]).to eq(["import", "d", %i[a n.x z], [:p]])
       expect([pipeline.inspect, Flowline.define.inspect]).to eq(["#<Flowline::Pipeline import 3 steps>", "#<Flowline::Pipeline unnamed 0 steps>"])
       expect([pipeline.validate!, pipeline.steps.first.place]).to match([true, /\A#{__FILE__}:\d+\z/])
@@ -202,7 +202,7 @@ RSpec.describe "Flowline.define" do
       expect([Flowline.define, Flowline.define {}, Flowline.define { |_| }].map { |empty| empty.run!.outputs }).to all(eq({}))
     end
 
-    it "is made by define alone" do
+    it "can be created only by define" do
       expect { Flowline::Pipeline.new(Flowline::Definition.new) }.to raise_error(NoMethodError)
     end
 

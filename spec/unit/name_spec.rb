@@ -65,14 +65,14 @@ RSpec.describe "Names" do
     end
   end
 
-  it "are what step and param return" do
+  it "are returned by step and param" do
     returned = []
     Flowline.define { returned.push(step("a") { 1 }, param("b"), step(:c, depends_on: returned.first) { 1 }) }
 
     expect(returned).to eq(%i[a b c])
   end
 
-  it "are suggested where they are nearly right, with their odd characters" do
+  it "are suggested for similar names, with unusual characters" do
     pipeline = Flowline.define do
       step("fetch the users") { 1 }
       step(:after, depends_on: "fetch the user") { 1 }

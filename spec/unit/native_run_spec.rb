@@ -45,7 +45,7 @@ RSpec.describe "Flowline::Native::Run" do
       run.supply(0, 1)
       run.next
       expect { run.item(0, run.take(0), :finished, true, nil) }
-        .to raise_error(ArgumentError, "unknown item report :finished; known: :done, :failed, :retry")
+        .to raise_error(ArgumentError, "unknown item report :finished; known: :done, :failed, :retry, :withdrawn")
     end
 
     it "refuses an unknown retry strategy instead of retrying at once" do

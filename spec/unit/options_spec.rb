@@ -3,7 +3,7 @@
 RSpec.describe Flowline::Options do
   nested = Flowline.define { step(:x) { 1 } }
 
-  # Each way to give options: what is known, and how they are given.
+  # Each way to give options: the table of known ones, and how they are given.
   givers = {
     "define" => [described_class::DEFINE, ->(options) { Flowline.define(**options) { step(:a) { 1 } } }],
     "step" => [described_class::STEP, ->(options) { Flowline.define { step(:a, **options) { 1 } } }],
@@ -13,7 +13,7 @@ RSpec.describe Flowline::Options do
     "run" => [described_class::RUN, ->(options) { Flowline.define.run(**options) }]
   }
 
-  # For each option one value that is right, and some that are not.
+  # For each option one valid value and some invalid ones.
   values = {
     name: ["x", 3], description: ["x", 3], on_error: [:continue, :carry_on, "stop"], check_types: [true, "yes", nil],
     depends_on: [[], 3, { a: 1 }, [nil]], when: [->(_) { true }, true, nil, :live?], unless: [->(_) { false }, false],
@@ -23,7 +23,7 @@ RSpec.describe Flowline::Options do
 
   givers.each do |owner, (table, give)|
     describe "of #{owner}" do
-      it "that are unknown are an error that says what was probably meant, or what there is" do
+      it "raise if they are unknown, with the nearest or all known options" do
         table.each_key.reject { |name| name.size < 5 }.each do |name|
           expect { give.call("#{name}x": 1) }.to raise_error(Flowline::Error, /(unknown option|unknown param) #{name}x.*; did you mean #{name}\?/)
         end
@@ -42,7 +42,7 @@ RSpec.describe Flowline::Options do
     end
   end
 
-  it "that are wrong are all in one error" do
+  it "have all mistakes in one error" do
     expect { Flowline.define(nmae: "x", on_error: 1) { step(:a, retires: 3, optional: 1) } }.to raise_error(Flowline::DefinitionError) { |error|
       expect(error.problems.map(&:message)).to match([/define: unknown option nmae:/, /define: on_error: must be :stop or :continue, not 1/,
                                                       /step a: unknown option retires:/, /step a: optional: must be true or false, not 1/,
@@ -51,14 +51,14 @@ RSpec.describe Flowline::Options do
     }
   end
 
-  it "of a pipeline are its settings" do
+  it "are the settings of a pipeline" do
     pipeline = Flowline.define(name: :import, description: "all of it", on_error: :continue)
 
     expect([pipeline.name, pipeline.description]).to eq(["import", "all of it"])
     expect(pipeline.settings).to eq(name: :import, description: "all of it", on_error: :continue)
   end
 
-  it "of run come before those of define" do
+  it "of run override the options of define" do
     pipeline = Flowline.define(on_error: :continue) do
       step(:bad) { raise "no" }
       step(:after, depends_on: :bad) { |_| 1 }
@@ -68,7 +68,7 @@ RSpec.describe Flowline::Options do
     expect(pipeline.run(on_error: :stop)[:after].reason).to eq(:run_failed)
   end
 
-  it "given as defaults are those of the steps that follow, unless they say otherwise" do
+  it "given as defaults hold for the following steps that do not override them" do
     own = Class.new(Flowline::Step) do
       options description: "the class's"
       def call = 1

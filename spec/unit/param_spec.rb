@@ -4,7 +4,7 @@ require "date"
 require "stringio"
 
 RSpec.describe Flowline::Param do
-  # What a step sees of a param declared like this.
+  # Returns the value that a step gets of a param with these options.
   def value(given = {}, **options)
     pipeline = Flowline.define do
       param :x, **options
@@ -14,13 +14,13 @@ RSpec.describe Flowline::Param do
   end
 
   describe "required:" do
-    it "is an error where the param is missing or nil" do
+    it "raises if the param is missing or nil" do
       [{}, { x: nil }, { params: {} }, { params: { x: nil } }].each do |given|
         expect { value(given, required: true) }.to raise_error(Flowline::ParamError, "param x is required")
       end
     end
 
-    it "is content with false, with a default, and with the explicit form" do
+    it "accepts false, a default, and params:" do
       expect(value({ x: false }, required: true)).to be(false)
       expect(value({}, required: true, default: 3)).to eq(3)
       expect(value({ params: { x: 4 } }, required: true)).to eq(4)
@@ -29,17 +29,17 @@ RSpec.describe Flowline::Param do
   end
 
   describe "default:" do
-    it "is the value where none is given, be it false" do
+    it "is the value if none is given, even if it is false" do
       expect([value(default: 3), value({ x: 4 }, default: 3), value(default: false)]).to eq([3, 4, false])
     end
 
-    it "is coerced, and a wrong one is found when it is declared" do
+    it "is coerced, and checked when it is declared" do
       expect(value(type: :date, default: "2024-01-31")).to eq(Date.new(2024, 1, 31))
       expect { value(type: :date, default: "soon") }.to refuse(/param x: default: must be a date .*"soon"/)
       expect { value(in: [1, 2], default: 3) }.to refuse(/param x: default: must be in \[1, 2\], not 3/)
     end
 
-    it "is called for each run that needs it, if it can be" do
+    it "is called for each run that needs it, if it has a call method" do
       calls = 0
       pipeline = Flowline.define do
         param :x, type: :integer, default: -> { (calls += 1).to_s }
@@ -50,14 +50,14 @@ RSpec.describe Flowline::Param do
       expect([output_of(pipeline, :s), output_of(pipeline, :s, x: 9), output_of(pipeline, :s)]).to eq([1, 9, 2])
     end
 
-    it "is checked when it was called, too" do
+    it "has its return value checked" do
       expect { value(type: :integer, default: -> { "abc" }) }.to raise_error(Flowline::ParamError, /param x must be a whole number/)
       expect { value(required: true, default: -> {}) }.to raise_error(Flowline::ParamError, /param x is required/)
     end
   end
 
   describe "in:" do
-    it "takes anything that knows what it includes, and asks after coercion" do
+    it "accepts any object with include?, and is checked after coercion" do
       year = Date.new(2024, 1, 1)..Date.new(2024, 12, 31)
       {
         [%w[a b], :string] => %w[a c], [1..10, :integer] => %w[10 11], [1.., :integer] => ["9", "-1"], [..5, :float] => ["4.5", "5.5"],
@@ -72,12 +72,12 @@ RSpec.describe Flowline::Param do
       end
     end
 
-    it "must know it" do
+    it "refuses an object without include?" do
       expect { value(in: 5) }.to refuse(/param x: in: must have `include\?`/)
     end
   end
 
-  describe "in a run" do
+  describe "params of a run" do
     pipeline = Flowline.define do
       param :start_date, type: :date, required: true
       param :batch_size, type: :integer, default: 100
@@ -85,7 +85,7 @@ RSpec.describe Flowline::Param do
       step(:s) { |ctx| ctx.to_h }
     end
 
-    it "has all that is wrong in one error, before anything runs" do
+    it "have all mistakes in one error, before anything runs" do
       expect { pipeline.run(batch_size: "x", mode: :slow, bogus: 1, on_error: :carry_on, context: { mode: 1 }) }
         .to raise_error(Flowline::ParamError) { |error|
           expect(error.problems).to contain_exactly(/\Aparam start_date is required/, /\Aparam batch_size must be a whole number, not "x"/,
@@ -96,12 +96,12 @@ RSpec.describe Flowline::Param do
         }
     end
 
-    it "does not call params missing that are there, whatever else is wrong" do
+    it "are not reported as missing because others are wrong" do
       expect { pipeline.run(start_date: "2024-01-01", on_error: :carry_on) }
         .to raise_error(Flowline::ParamError, /\Arun: on_error: must be .*\z/)
     end
 
-    it "says what was probably meant" do
+    it "have a suggestion for an unknown name" do
       date = { start_date: "2024-01-01" }
 
       expect { pipeline.run(start_dat: "2024-01-01", **date) }.to raise_error(/\Aunknown param start_dat; did you mean start_date\?/)
@@ -109,15 +109,15 @@ RSpec.describe Flowline::Param do
       expect { pipeline.run(params: { batchsize: 1, **date }) }.to raise_error(/\Aunknown param batchsize; did you mean batch_size\?/)
     end
 
-    it "gives steps the values coerced" do
+    it "are passed to steps as coerced values" do
       expect(output_of(pipeline, :s, start_date: "2024-01-31", batch_size: "500", mode: "fast"))
         .to eq(start_date: Date.new(2024, 1, 31), batch_size: 500, mode: :fast)
       expect(output_of(pipeline, :s, params: { "start_date" => "2024-01-31" })).to eq(start_date: Date.new(2024, 1, 31), batch_size: 100, mode: nil)
     end
   end
 
-  describe "a declaration" do
-    it "has every mistake in one error" do
+  describe "a declaration of a param" do
+    it "lists every mistake in one error" do
       expect { Flowline.define { param :x, typ: :date, requird: true, type: :dat, in: 3 } }.to raise_error(Flowline::DefinitionError) { |error|
         expect(error.problems.map(&:message))
           .to contain_exactly(/unknown option typ:; did you mean type\?/, /unknown option requird:; did you mean required\?/,
@@ -133,7 +133,7 @@ RSpec.describe Flowline::Param do
       end
     end
 
-    it "twice names both places" do
+    it "names both source locations if there are two of them" do
       first = line(3)
       error = error_of do
         Flowline.define do
@@ -145,7 +145,7 @@ RSpec.describe Flowline::Param do
       expect(error.message).to include("param x is declared twice: #{first} and #{line(-4)}")
     end
 
-    it "is data to read" do
+    it "has readers for all its options" do
       place = line(1)
       declared = Flowline.define { param :x, type: :date, required: true, in: [], description: "The day", secret: true }.params[:x]
 
@@ -154,10 +154,10 @@ RSpec.describe Flowline::Param do
     end
   end
 
-  describe "secret:" do
+  describe "a secret param" do
     token = "hunter2-\"quoted\""
 
-    # Everything that a run, its result, its errors and its reporters say.
+    # Returns the text of a run, its result, its errors and its reporters.
     def said(pipeline, **arguments)
       log = StringIO.new
       result = pipeline.run(**arguments, reporter: [Flowline::Reporter::Console.new(log), Flowline::Reporter::JSON.new(log)])
@@ -167,7 +167,7 @@ RSpec.describe Flowline::Param do
       [e.message, e.inspect, e.full_message, e.cause.inspect].join("\n")
     end
 
-    it "is not in what a run says that fails over it" do
+    it "does not appear in the errors and reports of a failed run" do
       pipeline = Flowline.define(name: "secretive") do
         param :token, type: :string, secret: true
         param :other, secret: true, default: "hunter2"
@@ -186,7 +186,7 @@ RSpec.describe Flowline::Param do
       "a wrong type" => { type: :integer }, "a class" => { type: IO }, "JSON" => { type: :hash }, "a list of values" => { in: %w[a b] },
       "a date" => { type: :date }, "a decimal" => { type: :decimal }, "a boolean" => { type: :boolean }
     }.each do |what, options|
-      it "is not in the error about #{what}" do
+      it "does not appear in the error about #{what}" do
         pipeline = Flowline.define { param :token, secret: true, **options }
         text = said(pipeline, token: "{#{token}")
 
@@ -195,12 +195,12 @@ RSpec.describe Flowline::Param do
       end
     end
 
-    it "is not in errors about its default" do
+    it "does not appear in errors about its default" do
       expect(error_of { Flowline.define { param :token, secret: true, type: :integer, default: token } }.message).not_to include("hunter2")
       expect(said(Flowline.define { param :token, secret: true, type: :integer, default: -> { token } })).not_to include("hunter2")
     end
 
-    it "is not in errors about where it was put" do
+    it "does not appear in errors about misplaced options" do
       pipeline = Flowline.define { param :token, secret: true }
 
       text = [said(pipeline, params: token), said(pipeline, params: [token]), said(pipeline, context: { token: token })].join
@@ -208,7 +208,7 @@ RSpec.describe Flowline::Param do
       expect(text).not_to include("hunter2")
     end
 
-    it "is not in what anything looks like" do
+    it "does not appear in any inspect" do
       seen = nil
       pipeline = Flowline.define do
         param :token, secret: true, default: token
@@ -225,7 +225,7 @@ RSpec.describe Flowline::Param do
       e.message
     end
 
-    it "is there for steps" do
+    it "is readable in steps" do
       expect(value({ x: token }, secret: true)).to eq(token)
     end
   end

@@ -1,17 +1,17 @@
 # frozen_string_literal: true
 
 RSpec.describe Flowline::Signature do
-  # Blocks say of all their positionals that they are optional; the same source as a lambda tells the truth.
+  # A block reports all its positional parameters as optional. A lambda of the same source does not.
   %w[a a,b a,b=1 a=1 a=1,b a=1,b,c a,b=1,c a,b=1,c=2,d *r a,*r *r,z a=1,*r a=1,*r,z a,b=1,*r,y,z k: k:1 a,k: a,k:1 a=1,k:
      a=1,b,k: a,*r,k: **r a,**r a=1,**r *r,**k &b a,&b].push("").each do |params|
-    it "knows which parameters of |#{params}| must be given" do
+    it "finds the required parameters of |#{params}|" do
       block, lambda = eval("[proc { |#{params}| }, ->(#{params}) {}]", nil, "(a signature)") # rubocop:disable Style/EvalWithLocation, Security/Eval
 
       expect(described_class.of(block).parameters).to eq(lambda.parameters)
     end
   end
 
-  it "knows them of blocks that take their arguments apart" do
+  it "finds the required parameters of blocks that destructure their arguments" do
     kinds = ->(block) { described_class.of(block).parameters.map(&:first) }
 
     expect(kinds.call(proc { |(_a, _b)| })).to eq(%i[req])
@@ -19,7 +19,7 @@ RSpec.describe Flowline::Signature do
     expect(kinds.call(proc { |_c = 1, (_a, _b)| })).to eq(%i[opt req])
   end
 
-  it "is the one of what is called" do
+  it "is the signature of the method that is called" do
     called = Class.new do
       def self.call(one) = one
       def call(two) = two

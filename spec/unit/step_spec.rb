@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 RSpec.describe Flowline::Step do
-  it "is called directly with whatever it is given" do
+  it "passes its arguments to the callable when it is called directly" do
     users = described_class.new(:process_users) { |input| input[:users].map(&:upcase) }
 
     expect(users.call(users: %w[a b])).to eq(%w[A B])
@@ -11,7 +11,7 @@ RSpec.describe Flowline::Step do
     expect(described_class.new(:method, 5.method(:+)).call(1)).to eq(6)
   end
 
-  it "is data that does not change" do
+  it "is frozen data" do
     step = described_class.new("load", ->(_) {}, depends_on: ["a", :b, :a], description: "x", tags: :t, optional: true)
 
     expect(step).to be_frozen.and have_attributes(name: :load, depends_on: %i[a b], description: "x", tags: [:t], optional?: true, group: nil)
@@ -32,19 +32,19 @@ RSpec.describe Flowline::Step do
                                   /step a has nothing to call; .* needs a `call` of its own/],
     "an instance of one" => [-> { Class.new(Flowline::Step).new }, /has nothing to call; .* needs a `call` of its own/]
   }.each do |what, (make, message)|
-    it "needs something to call: #{what} is an error" do
+    it "refuses #{what} as its callable" do
       expect(&make).to raise_error(Flowline::DefinitionError, message)
     end
   end
 
-  describe "as a class" do
+  describe "a step class" do
     base = Class.new(described_class) do
       options description: "base", optional: true
       def call(context) = [self.class, context[:n]]
     end
     derived = Class.new(base) { options description: "derived", tags: :t }
 
-    it "has the options of its body, and of the class it inherits from, unless the definition says otherwise" do
+    it "has the options of its body and of its superclass, unless the definition overrides them" do
       pipeline = Flowline.define do
         step :a, base
         step :b, derived
@@ -57,7 +57,7 @@ RSpec.describe Flowline::Step do
       expect(derived.options).to eq(description: "derived", optional: true, tags: :t)
     end
 
-    it "depends on what its body says" do
+    it "has the dependencies of its body" do
       dependent = Class.new(described_class) do
         options depends_on: %i[x y]
         def call(x:, **rest) = [x, rest]
@@ -71,7 +71,7 @@ RSpec.describe Flowline::Step do
       expect(output_of(pipeline, :z)).to eq([1, { y: 2 }])
     end
 
-    it "is checked: options, and what its call takes" do
+    it "has its options checked" do
       wrong = Class.new(described_class) do
         options retires: 3, optional: 1
         def call = 1
@@ -82,7 +82,7 @@ RSpec.describe Flowline::Step do
       }
     end
 
-    it "may be given as an instance, which then is called each time" do
+    it "may be given as an instance, which is called every time" do
       configured = Class.new(described_class) do
         def initialize(factor) = (@factor = factor; super()) # rubocop:disable Style/Semicolon
         def call(number) = number * @factor

@@ -10,7 +10,7 @@ RSpec.describe Flowline::Type do
   time = Time.utc(2024, 1, 31, 12)
   rows = Struct.new(:n)
 
-  # By type: what becomes what, and what is refused.
+  # By type: accepted values with their results, and refused values.
   {
     any: [{ "x" => "x", 1 => 1, false => false }, []],
     string: [{ "x" => "x", "" => "", :x => "x" }, [1, 1.0, ["x"], false]],
@@ -49,14 +49,14 @@ RSpec.describe Flowline::Type do
         step(:value) { |ctx| ctx[:value] }
       end
 
-      it "takes #{taken.size} kinds of values, and loses nothing", executor: :in_process do
+      it "accepts #{taken.size} kinds of values without loss", executor: :in_process do
         taken.each do |given, expected|
           value = output_of(pipeline, :value, value: given)
           expect([given, value, value.class]).to eq([given, expected, expected.class])
         end
       end
 
-      it "refuses #{refused.size} kinds of values, and says what it wants" do
+      it "refuses #{refused.size} kinds of values, and names the type" do
         refused.each do |given|
           expect { pipeline.run(value: given) }
             .to raise_error(Flowline::ParamError, /\Aparam value must be (an? .+|true or false), not /), "#{given.inspect} was taken"
@@ -65,7 +65,7 @@ RSpec.describe Flowline::Type do
     end
   end
 
-  it "takes text in any encoding for what it is, or refuses it" do
+  it "accepts or refuses text in any encoding without an encoding error" do
     described_class::COERCIONS.each_key do |type|
       ["12".encode("UTF-16LE"), "{}".encode("UTF-16BE"), "\xFF", "\xFF".b, "\xE9".dup.force_encoding("ISO-8859-1")].each do |text|
         pipeline = Flowline.define { param :value, type: type }
@@ -76,7 +76,7 @@ RSpec.describe Flowline::Type do
     end
   end
 
-  it "does not look at nil: a param that is not given" do
+  it "does not coerce nil, the value of a param that is not given" do
     described_class::COERCIONS.each_key do |type|
       pipeline = Flowline.define do
         param :value, type: type
@@ -87,7 +87,7 @@ RSpec.describe Flowline::Type do
     end
   end
 
-  it "knows no others" do
+  it "has no other types" do
     [:int, "integer", 5, nil].each do |type|
       expect { Flowline.define { param :value, type: type } }.to refuse(/param value: unknown type #{Regexp.escape(type.inspect)}/)
     end

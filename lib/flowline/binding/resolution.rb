@@ -2,7 +2,7 @@
 
 module Flowline
   class Binding
-    # How a {Binding} comes about.
+    # Resolves the parameters of a callable into a {Binding}.
     # @api private
     class Resolution
       POSITIONAL = %i[req opt].freeze
@@ -72,10 +72,10 @@ module Flowline
           lead = [first]
         end
         values = [*lead, *outputs(required, optional, rest, others)]
-        place(positionals, values, rest)
+        assign(positionals, values, rest)
       end
 
-      # The values for the positionals that are not called ctx.
+      # Returns the sources of the positional parameters that are not called ctx.
       def outputs(required, optional, rest, others)
         count = @left.size
         return take(count) + [CONTEXT] if required == count + 1
@@ -87,18 +87,18 @@ module Flowline
         taken
       end
 
-      # Puts the context where it is asked for by name, the values in order everywhere else. An optional one
-      # without a value keeps its default, and so do the optional ones behind it.
-      def place(positionals, values, rest)
+      # Assigns the context to parameters that are named after it, and the values in order to the others. An optional
+      # parameter without a value uses its default, and so do the optional parameters after it.
+      def assign(positionals, values, rest)
         values = values.dup
-        kept = false
+        defaulted = false
         positionals.each do |kind, name|
-          next if kept && kind == :opt
+          next if defaulted && kind == :opt
 
           if CONTEXT_NAMES.include?(name)
             @positional << CONTEXT
           elsif values.empty?
-            kept = true
+            defaulted = true
           else
             @positional << values.shift
           end

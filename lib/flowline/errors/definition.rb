@@ -1,22 +1,22 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A pipeline that cannot be run as it is written. Everything wrong is in one error: see {#problems}.
+  # Raised for a pipeline that cannot run as it is written. One error has all mistakes: see {#problems}.
   class DefinitionError < Error
     # How many problems a message lists; {#problems} has them all.
     SHOWN = 20
 
-    # @return [String, nil] +file:line+ in the user's code
+    # @return [String, nil] the source location in the user's code, as +file:line+
     attr_reader :place
 
-    # @param sentence [String, nil] what is wrong and what to do
+    # @param sentence [String, nil] the mistake and how to correct it
     # @param place [String, nil] +file:line+
     def initialize(sentence = nil, place: nil)
       @place = place
       super(place ? "#{sentence} (#{place})" : sentence)
     end
 
-    # @return [Array<DefinitionError>] all that is wrong; just itself if there is nothing more
+    # @return [Array<DefinitionError>] all mistakes; only itself if there is one
     def problems
       @problems || [self]
     end
@@ -31,7 +31,7 @@ module Flowline
     end
 
     # @param problems [Array<DefinitionError>]
-    # @return [DefinitionError] the one error for them all; of their class if they share one
+    # @return [DefinitionError] one error for all of them; of their class if they share one
     # @api private
     def self.of(problems)
       return problems.first.dup if problems.one? # It may be raised again elsewhere.
@@ -40,16 +40,16 @@ module Flowline
       error.tap { error.instance_variable_set(:@problems, problems) }
     end
 
-    # Raises the one error for these problems, if there are any.
+    # Raises one error for these problems, if there are any.
     # @api private
     def self.check(problems)
       raise_at_caller(of(problems)) unless problems.empty?
     end
   end
 
-  # Steps that depend on each other in a circle.
+  # Raised for steps that depend on each other in a cycle.
   class CycleError < DefinitionError
-    # How many steps of a long cycle its message names.
+    # The number of steps of a long cycle that the message names.
     NAMED = 12
 
     # @return [Array<Symbol>] the steps in the direction the data flows, the first one again at the end
@@ -65,13 +65,13 @@ module Flowline
     end
   end
 
-  # A step that depends on one that doesn't exist.
+  # Raised for a step that depends on a step that doesn't exist.
   class MissingDependencyError < DefinitionError
     # @return [Symbol] the step that depends
     attr_reader :step_name
-    # @return [Symbol] what it depends on
+    # @return [Symbol] the name of the missing dependency
     attr_reader :dependency
-    # @return [Symbol, nil] the step that was probably meant
+    # @return [Symbol, nil] the step with the nearest name
     attr_reader :suggestion
 
     # @param step_name [Symbol]
@@ -87,15 +87,15 @@ module Flowline
     end
   end
 
-  # Two steps of one name.
+  # Raised for two steps with the same name.
   class DuplicateStepError < DefinitionError
     # @return [Symbol] the name
     attr_reader :step_name
-    # @return [Array<String, nil>] where the two are defined
+    # @return [Array<String, nil>] the source locations of both
     attr_reader :places
 
     # @param step_name [Symbol]
-    # @param places [Array<String, nil>] where the first and the second are defined
+    # @param places [Array<String, nil>] the source locations of the first and the second
     def initialize(step_name, places: [])
       @step_name = step_name
       @places = places

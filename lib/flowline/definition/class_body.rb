@@ -1,14 +1,13 @@
 # frozen_string_literal: true
 
 module Flowline
-  class Pipeline
-    # Pipelines as classes: the words of a {Definition} in a class body, and a pipeline's own methods on
-    # the class.
-    module ClassForm
+  class Definition
+    # Pipelines as classes: a class body has the words of a {Definition}, and the class has the methods of its pipeline.
+    module ClassBody
       # @!parse
       #   # The same words as in a block.
       #   delegate :step, :param, :pool, :defaults, :options, to: Definition
-      (Definition::WORDS - [:include]).each do |word|
+      (WORDS - [:include]).each do |word|
         define_method(word) do |*args, **options, &block|
           @pipeline = nil
           definition.public_send(word, *args, **options, &block)
@@ -17,7 +16,7 @@ module Flowline
 
       # Includes a pipeline's steps and params, or an ordinary module.
       # @param others [Array<Pipeline, Class, Module>]
-      # @param options [Hash] as for {Definition#include}
+      # @param options [Hash] as for {Definition::Dsl#include}
       # @return [self]
       def include(*others, **options)
         return super(*others) unless others.one? && Pipeline.from(others.first)
@@ -27,8 +26,8 @@ module Flowline
         self
       end
 
-      # @return [Pipeline] the pipeline the class stands for
-      # @raise [DefinitionError] everything in it that nothing outside can mend
+      # @return [Pipeline] the pipeline that the class stands for
+      # @raise [DefinitionError] lists every mistake that no including pipeline can correct
       def pipeline
         @pipeline ||= Pipeline.build(definition)
       end
@@ -37,7 +36,7 @@ module Flowline
         define_method(name) { |**arguments| pipeline.public_send(name, **arguments) }
       end
 
-      # Keeps count of pipeline classes while somebody observes definitions.
+      # Reports the new class to an observer of definitions.
       # @api private
       def inherited(subclass)
         super

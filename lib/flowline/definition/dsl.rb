@@ -1,0 +1,198 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Definition
+    # The words that declare hooks, in the order in which a run comes to them.
+    HOOKS = %i[
+      before_run before_step on_step_retry on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
+    ].freeze
+
+    # The words that a pipeline is defined with.
+    module Dsl
+      # Options whose values may be blocks of the user's, or hold some.
+      CALLABLE = %i[when unless cache retry_if on_retry retry_delay].to_h { |option| [option, true] }.freeze
+      private_constant :CALLABLE
+
+      # Declares a step, or nests a pipeline as one.
+      #
+      # @overload step(name, callable = nil, **options, &block)
+      #   @param name [Symbol]
+      #   @param callable [#call, Class, nil] see {Step#initialize}
+      #   @param options [Hash] the options of {Options::STEP}
+      # @overload step(name, pipeline, depends_on: nil, when: nil, unless: nil, description: nil)
+      #   Its steps become part of this graph as +name.step+. Its output is the output of its last step, or a Hash of
+      #   the outputs of several last steps.
+      #   @param pipeline [Pipeline, Class] a pipeline or a pipeline class
+      # @return [Symbol] the name
+      # @example
+      #   step(:load, depends_on: :fetch, when: ->(ctx) { ctx[:live] }) { |rows| DB.insert(rows) }
+      def step(name, callable = nil, **options, &block)
+        add_step(name, callable, options, block, SourceLocation.of_caller)
+      end
+
+      # Declares a param: a typed input of every run.
+      # @param name [Symbol]
+      # @param options [Hash] see {Param#initialize}
+      # @return [Symbol] the name
+      # @example
+      #   param :date, type: :date, required: true, description: "The day to import"
+      def param(name, **options)
+        place = SourceLocation.of_caller_as_text
+        options[:default] = bind(options[:default]) if options.key?(:default)
+        add_param(Param.new(name, **options, place: place))
+      rescue DefinitionError => e
+        collect(e, place)
+        name
+      end
+
+      # Declares a pool: a resource that only so many steps can use at a time, such as connections. A step uses it with
+      # +uses:+. A second declaration replaces the size.
+      # @param name [Symbol]
+      # @param size [Integer] from 1 up
+      # @return [Symbol] the name
+      # @example
+      #   pool :db, 4
+      #   step(:load, depends_on: :fetch, uses: :db) { |rows| DB.insert(rows) }
+      def pool(name = nil, size = nil)
+        sound = (name.is_a?(Symbol) || name.is_a?(String)) && size.is_a?(Integer) && size.positive?
+        place = SourceLocation.of_caller_as_text
+        return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], place)
+
+        name = name.to_sym
+        problems.delete(@pool_clashes.delete(name))
+        @adopted_pools.delete(name)
+        pools[name] = size
+        name
+      end
+
+      # Copies another pipeline's steps, params and pools, but not its hooks.
+      # @param other [Pipeline, Class]
+      # @option options [Symbol, Array<Symbol>] :depends_on (nil) the dependencies of its steps that have none
+      # @option options [Symbol] :prefix (nil) +:clean+ renames +:validate+ to +:clean_validate+
+      # @return [self]
+      def include(other, **options)
+        place = SourceLocation.of_caller_as_text
+        pipeline = Pipeline.from(other)
+        return wrong(["include takes a pipeline, not #{other.inspect[0, 60]}"], place) unless pipeline
+        return self if wrong(Options.problems(Options::INCLUDE, options) { "include" }, place)
+
+        prefix = Name.of(options[:prefix]) if options[:prefix]
+        adopt(pipeline, wiring: Name.list(options[:depends_on]).freeze) { |name| prefix ? :"#{prefix}_#{name}" : name }
+        self
+      end
+
+      # Sets default options for the steps that follow.
+      # @param options [Hash] the options of {Options::STEP}
+      # @return [self]
+      def defaults(**options)
+        wrong(Options.problems(Options::STEP, options) { "defaults" }, SourceLocation.of_caller_as_text)
+        @defaults = @defaults.merge(options)
+        self
+      end
+
+      # Sets options of the pipeline itself, in class bodies. For a block, give them to +Flowline.define+.
+      # @param options [Hash] the options of {Options::DEFINE}
+      # @return [self]
+      def options(**options)
+        problems = Options.problems(Options::DEFINE, options) { "define" }
+        wrong(problems, SourceLocation.of_caller_as_text) unless problems.empty?
+        @settings = @settings.merge(options)
+        self
+      end
+
+      # @!macro [new] hook
+      #   Hooks are called in definition order, with as many arguments as they take.
+      #   @yield in the +self+ around the definition
+      #   @return [self]
+
+      # @!method before_run
+      #   Before anything runs: +before_run { |ctx| }+. An exception fails the run.
+      #   @macro hook
+      # @!method before_step
+      #   Before a step is called: +before_step { |step, ctx| }+. An exception fails the step.
+      #   @macro hook
+      # @!method on_step_retry
+      #   After an attempt of a step failed and before the next one: +on_step_retry { |step, error, attempt| }+.
+      #   @macro hook
+      # @!method on_step_success
+      #   After a step succeeded: +on_step_success { |step, result| }+.
+      #   @macro hook
+      # @!method on_step_failure
+      #   After a step failed: +on_step_failure { |step, error| }+.
+      #   @macro hook
+      # @!method on_step_skip
+      #   After a step ended without being called: +on_step_skip { |step, reason| }+.
+      #   @macro hook
+      # @!method after_step
+      #   After a step was called: +after_step { |step, result| }+.
+      #   @macro hook
+      # @!method on_success
+      #   After a run succeeded: +on_success { |result, ctx| }+.
+      #   @macro hook
+      # @!method on_failure
+      #   After a run failed: +on_failure { |error, ctx| }+.
+      #   @macro hook
+      # @!method after_run
+      #   After every run, as the last hook: +after_run { |result, ctx| }+.
+      #   @macro hook
+      HOOKS.each do |word|
+        define_method(word) do |callable = nil, &block|
+          hook = bind(block || callable)
+          return wrong(["#{word} needs a block"], SourceLocation.of_caller_as_text) unless hook.respond_to?(:call)
+
+          (hooks[word] ||= []) << hook
+          self
+        end
+      end
+
+      # Adds what {#step} declares; in the bare form the caller is {BareDsl#step}.
+      # @param location [Thread::Backtrace::Location, nil] of the user's line
+      # @return [Symbol] the name
+      # @api private
+      def add_step(name, callable, options, block, location)
+        pipeline = Pipeline.from(callable) if callable
+        return nest(name, pipeline, SourceLocation.text(location), options, block) if pipeline
+
+        options = defaults_for(callable, options).merge(options) unless @defaults.empty?
+        if @bare
+          block ? block = @bare.bind(block) : callable = @bare.bind(callable)
+          options = bind_options(options) unless options.empty?
+        end
+        step = Step.declare(name, callable, block, options, location)
+        put(step)
+        step.name
+      rescue DefinitionError => e
+        collect(e, SourceLocation.text(location))
+        name
+      end
+
+      private
+
+      # The class of a step may declare options, too: these come first. Options about items are for steps that have items.
+      def defaults_for(callable, given)
+        declared = Step.declared(callable)
+        each = [given, declared, @defaults].any? { |options| options[:each] }
+        @defaults.except(*declared.keys, *(Step::OF_ITEMS unless each))
+      end
+
+      def bind_options(options)
+        return options unless options.any? { |name, _| CALLABLE[name] }
+
+        options.to_h do |name, value|
+          next [name, value] unless CALLABLE[name]
+
+          [name, value.is_a?(Hash) ? value.transform_values { |inner| bind(inner) } : bind(value)]
+        end
+      end
+
+      def add_param(param)
+        known = params[param.name] unless @inherited.delete([:param, param.name])
+        if known && !(known == param && parts.any? { |part| known.equal?(part.params[param.name]) })
+          wrong(["param #{Name.show(param.name)} is declared twice: #{known.place} and #{param.place}; rename one"], nil)
+        end
+        params[param.name] = param
+        param.name
+      end
+    end
+  end
+end

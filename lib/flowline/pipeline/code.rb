@@ -1,0 +1,64 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Pipeline
+    # The code of a pipeline's steps and conditions: fingerprints and digests, made when they are first needed.
+    # @api private
+    class Code
+      # @param dag [DAG]
+      def initialize(dag)
+        @dag = dag
+        @fingerprints = {}
+        @conditions = {}
+        @digests = {}
+        @unrestorable = {}
+      end
+
+      # @param name [Symbol]
+      # @return [Fingerprint] of the step's callable
+      def fingerprint(name)
+        @fingerprints[name] ||= @dag[name].then { |step| Fingerprint.new(step.callable, version: step.options[:version]) }
+      end
+
+      # Returns a digest of the step: its fingerprint, its inputs, and what decides whether it runs.
+      # @param step [Step]
+      # @return [String]
+      def digest(step)
+        code = fingerprint(step.name).value
+        code = [code, *conditions(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
+        known, digest = @digests[step.name]
+        return digest if known == code # The rest of a step is frozen.
+
+        digest = Native.digest([code, step.labels, step.depends_on.map { |name| @dag.ends(name) }, step.options[:run_if], step.each])
+        @digests[step.name] = [code, digest]
+        digest
+      end
+
+      # Returns why no recorded output of a step can be restored: an edit of code that cannot be seen would not be noticed.
+      # @param step [Step]
+      # @return [String, nil]
+      def unrestorable(step)
+        @unrestorable.fetch(step.name) { @unrestorable[step.name] = unseen(step) }
+      end
+
+      private
+
+      def unseen(step)
+        unseen = fingerprint(step.name).unseen
+        return "its code cannot be seen (#{unseen}); give version:" if unseen
+
+        %i[when unless].zip(conditions(step)) do |word, list|
+          unseen = list.filter_map(&:unseen).first
+          return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
+        end
+        nil
+      end
+
+      def conditions(step)
+        @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
+          [given].flatten(1).compact.map { |condition| Fingerprint.new(condition, version: step.options[:version]) }
+        end
+      end
+    end
+  end
+end
