@@ -13,7 +13,8 @@ use std::thread;
 
 use nix::errno::Errno;
 
-use super::rows::{DIGEST, Digest, Payload};
+use super::payload::Payload;
+use super::rows::{DIGEST, Digest};
 use super::{INLINE, StoreError, directory};
 
 /// The directory within a store's.

@@ -7,7 +7,8 @@ use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::blobs::Source;
-use super::rows::{Columns, Entry, Found, Key, Payload};
+use super::payload::{Found, Payload};
+use super::rows::{Columns, Entry, Key};
 use super::session::Session;
 use super::{Store, StoreError, Wait};
 

@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::{Handle, StoreError};
+use super::StoreError;
+use super::handle::Handle;
 
 /// How many are behind the gate; and whether it is closed.
 static GATE: AtomicUsize = AtomicUsize::new(0);
