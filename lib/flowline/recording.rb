@@ -9,7 +9,18 @@ module Flowline
 
     # A step that ended well: its imprint then, its output, and why that cannot be had, if so; the token of its output, and
     # the tokens it was made of (see {Provenance}).
-    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of)
+    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of) do
+      # @param bytes [String, nil] a recorded output
+      # @return [Entry] with the output, or why it cannot be had
+      def self.recorded(imprint, token, made_of, bytes)
+        return new(imprint, nil, "its recorded output is gone or damaged", token, made_of) unless bytes
+        return new(imprint, nil, NO_OUTPUT, token, made_of) if bytes.empty?
+
+        new(imprint, Marshal.load(bytes), nil, token, made_of) # rubocop:disable Security/MarshalLoad -- from our own directory
+      rescue *Cache::TROUBLE => e
+        new(imprint, nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}", token, made_of)
+      end
+    end
     NO_OUTPUT = "no output of it was recorded"
     LEFT_OUT = "not_selected"
     private_constant :NO_OUTPUT, :LEFT_OUT
@@ -31,12 +42,8 @@ module Flowline
     # @param bytes [String, nil] a recorded output
     # @return [Array(Object, String)] the output, and why it cannot be had, if so
     def self.restore(bytes)
-      return [nil, "its recorded output is gone or damaged"] unless bytes
-      return [nil, NO_OUTPUT] if bytes.empty?
-
-      [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
-    rescue *Cache::TROUBLE => e
-      [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
+      entry = Entry.recorded(nil, nil, nil, bytes)
+      [entry.output, entry.problem]
     end
 
     # @return [String] how a step ended, in a word

@@ -36,7 +36,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("claim", method!(Store::claim, 3))?;
     class.define_method("record", method!(Store::record, 4))?;
     class.define_method("forget", method!(Store::forget, 4))?;
-    class.define_method("finish", method!(Store::finish, 5))?;
+    class.define_method("finish", method!(Store::finish, 6))?;
     class.define_method("latest", method!(Store::latest, 3))?;
     class.define_method("runs", method!(Store::runs, 3))?;
     class.define_method("last_runs", method!(Store::last_runs, 1))?;
@@ -151,18 +151,21 @@ impl Store {
         rb_self.ask(ruby, patience, |store, wait| store.forget(checkpoint, &outdated, durable, wait))
     }
 
-    /// `finish(end: Array, completions, lock: Lock, durable, patience)`: the lock is given back.
+    /// `finish(end: Array, completions, uncalled: Array<Array>, lock: Lock, durable, patience)`: the lock is given back.
+    #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn finish(
         ruby: &Ruby,
         rb_self: &Self,
         end: Value,
         completions: RArray,
+        uncalled: RArray,
         lock: &Lock,
         durable: bool,
         patience: f64,
     ) -> Result<(), Error> {
         let end = rows::end(end)?;
-        let completions = rows::completions(completions)?;
+        let mut completions = rows::completions(completions)?;
+        completions.extend(rows::uncalled(end.run, uncalled)?);
         rb_self.ask(ruby, patience, |store, wait| store.finish(&end, &completions, durable, wait))?;
         lock.clear();
         Ok(())
@@ -208,7 +211,7 @@ impl Store {
     /// `records(checkpoint: Integer, patience) -> Array<Array>`
     fn records(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<RArray, Error> {
         let records = rb_self.ask(ruby, patience, |store, wait| store.records(checkpoint, wait))?;
-        list(ruby, records, rows::from_record)
+        rows::from_records(ruby, records)
     }
 
     /// `output(checkpoint: Integer, step: String, patience) -> String or nil`: bytes.

@@ -60,10 +60,11 @@ module Flowline
 
       def foresee(id)
         entry = entry(id)
-        why = @objections.to(id, entry)
+        inputs = @dag.inputs(id) if entry
+        why = @objections.to(id, entry, inputs)
         return spare(id) || call(id, partly(id) || why || @caching.unfit(id)) if why || entry.nil?
 
-        tellers = @objections.open(entry.made_of, @dag.inputs(id))
+        tellers = @objections.open(entry.made_of, inputs)
         return restore(id, entry, recorded) if tellers.empty?
 
         @open[id] = entry

@@ -28,11 +28,12 @@ module Flowline
 
       # @param id [Integer] a step that takes part
       # @param entry [Recording::Entry, nil] what is recorded of it
+      # @param inputs [Array<Integer>, nil] the steps whose outputs it gets, if anything is recorded of it
       # @return [String, nil] why it runs again
-      def to(id, entry)
+      def to(id, entry, inputs)
         return "asked for" if asked_for?(id, entry)
 
-        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, @dag.inputs(id)) || entry.problem)
+        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, inputs) || entry.problem)
       end
 
       # @param id [Integer]
@@ -66,6 +67,8 @@ module Flowline
       # @param inputs [Array<Integer>]
       # @return [Array<Integer>] the steps that have yet to show whether they have the same token
       def open(made_of, inputs)
+        return inputs if inputs.empty?
+
         inputs.zip(made_of).filter_map { |id, token| id if @outlooks[id].ends_with?(token).nil? }
       end
 

@@ -15,6 +15,8 @@ module Flowline
       attr_reader :items
       # @return [Array<Integer>] the steps that do not take part, and whose outputs are not at hand
       attr_reader :unselected
+      # @return [Hash{Integer => String}] the tokens that are known before the run
+      attr_reader :tokens
       # @return [Array<String>]
       attr_reader :warnings
 
@@ -28,18 +30,10 @@ module Flowline
         @open = forecast.open
         @items = forecast.items
         @warnings = forecast.warnings
-        @restored = {}
-        @found = {}
+        @restored, @found, @tokens = Array.new(3) { {} }
+        @unselected = []
         forecast.outputs.each { |id, output| (@outlooks[id].action == :restore ? @restored : @found)[id] = output }
-        @unselected = @outlooks.keys.select { |id| @outlooks[id].action == :skip && !forecast.selected?(id) }
-      end
-
-      # @return [Hash{Integer => String}] the tokens that are known before the run
-      def tokens
-        @outlooks.each_with_object({}) do |(id, outlook), tokens|
-          token = outlook.tokens.first
-          tokens[id] = token if String === token && !outlook.calls?
-        end
+        @outlooks.each { |id, outlook| note(id, outlook, forecast) }
       end
 
       # @return [Boolean] whether the step's output is used that was found, whatever its conditions say
@@ -50,11 +44,17 @@ module Flowline
       # @return [Array(Array<Symbol>, Array<Symbol>)] of which steps the recorded output, and of which the recorded items
       #   are of no more use
       def outdated
-        outputs = changing(@recording.entries) { |id, entry| @open.key?(id) || @outlooks[id].tokens == [entry.token] }
+        outputs = changing(@recording.entries) { |id, entry| @open.key?(id) || @outlooks[id].surely?(entry.token) }
         [outputs, changing(@recording.items) { |id, _| @items.key?(id) }]
       end
 
       private
+
+      def note(id, outlook, forecast)
+        token = outlook.tokens.first
+        @tokens[id] = token if String === token && !outlook.calls?
+        @unselected << id if outlook.action == :skip && !forecast.selected?(id)
+      end
 
       def changing(records)
         records.keys.reject do |name|

@@ -6,6 +6,8 @@ module Flowline
     class Forecast
       # @return [Array<Integer>] the steps whose outputs are needed, and that neither checkpoint nor cache has
       def missing
+        return [] unless @request.picks?
+
         calls = @outlooks.select { |id, outlook| selected?(id) && outlook.calls? && !@veiled[id] }.keys
         calls.flat_map { |id| @dag.inputs(id) }.uniq.sort.select { |id| missing?(id) }
       end
