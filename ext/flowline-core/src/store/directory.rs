@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::FcntlArg::F_GETFL;
@@ -25,6 +26,30 @@ impl FileId {
     /// The file at a path, if there is one.
     pub fn at(path: &Path) -> Result<Option<Self>, StoreError> {
         Ok(metadata(path)?.map(|data| Self::of(&data)))
+    }
+}
+
+/// A directory, and when an entry of it was last made, removed or renamed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    folder: FileId,
+    changed: Duration,
+}
+
+impl Stamp {
+    /// The directory at a path, if there is one.
+    pub fn at(path: &Path) -> Result<Option<Self>, StoreError> {
+        let Some(data) = metadata(path)? else { return Ok(None) };
+        let whole = |number: i64| u64::try_from(number).unwrap_or_default();
+        let changed =
+            Duration::from_secs(whole(data.ctime())) + Duration::from_nanos(whole(data.ctime_nsec()));
+        Ok(Some(Self { folder: FileId::of(&data), changed }))
+    }
+
+    /// So long after a change, every later one has another time. File systems count in ticks of the kernel, and some
+    /// in seconds.
+    pub fn tick(&self) -> Duration {
+        Duration::from_millis(if self.changed.subsec_nanos() == 0 { 3000 } else { 100 })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::blobs::Blobs;
-use super::directory::FileId;
+use super::directory::{FileId, Stamp};
 use super::link::Link;
 use super::locks::{self, Access, Lock, Locks};
 use super::session::Session;
@@ -89,10 +89,12 @@ impl Handle {
         durable: bool,
         work: &mut impl FnMut(&mut Session) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if access == Access::Read || parts.link.is_none() {
-            self.check_files()?; // What writes is checked afterwards.
-        }
-        if parts.link.as_mut().is_some_and(|link| !link.is_current()) {
+        let is_current = match &mut parts.link {
+            None => self.check_files().map(|()| true)?,
+            Some(link) if access == Access::Read => self.has_files(link)? && link.has_index(),
+            Some(link) => link.has_index(), // What writes is checked afterwards.
+        };
+        if !is_current {
             // SQLite shares the index among the connections of a process: all of them have to be closed.
             let first = parts.locks.access_to_open();
             parts.locks.hold(first)?;
@@ -111,7 +113,9 @@ impl Handle {
         let answer = work(&mut session)?;
         session.commit()?;
         if access == Access::Write {
-            self.check_files()?; // What went into a file that has been removed is not acknowledged.
+            if !self.has_files(link)? {
+                return Err(StoreError::Gone); // What went into a file that has been removed is not acknowledged.
+            }
             if !parts.swept {
                 parts.swept = true;
                 let _ = link.sweep(&mut parts.locks, &self.blobs); // It is a matter of space alone.
@@ -182,6 +186,21 @@ impl Handle {
                 return Ok(number);
             }
         }
+    }
+
+    /// Whether the log is the one that was opened, like the other files. As long as the directory has the same entries,
+    /// none of them is looked at.
+    fn has_files(&self, link: &mut Link) -> Result<bool, StoreError> {
+        let folder = Stamp::at(&self.root)?;
+        if link.knows(folder.as_ref()) {
+            return Ok(true);
+        }
+        self.check_files()?;
+        let complete = link.has_log();
+        if complete {
+            link.note(folder);
+        }
+        Ok(complete)
     }
 
     /// Whether the files are those that were opened. Before that, any will do.

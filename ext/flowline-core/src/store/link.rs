@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::blobs::{Blobs, Name};
-use super::directory::{self, FileId};
+use super::directory::{self, FileId, Stamp};
 use super::locks::{Lock, Locks};
 use super::rows::Digest;
 use super::{FILE, StoreError, beside, schema};
@@ -23,7 +24,18 @@ pub struct Link {
     pub connection: Connection,
     log: Version,
     index: Version,
+    seen: Option<Seen>,
     pub durable: bool,
+}
+
+/// How the directory was when all files of the store were found in their places; and whether that was found again so much
+/// later that every change since would show. The clock of the file system, which may be another machine's, has no part
+/// in that.
+#[derive(Debug)]
+struct Seen {
+    folder: Stamp,
+    since: Instant,
+    settled: bool,
 }
 
 /// Which file it was, and how large, when it was last seen.
@@ -51,13 +63,35 @@ impl Link {
         }
         let log = Version::of(beside(&path, "-wal"))?;
         let index = Version::of(beside(&path, "-shm"))?;
-        Ok(Self { connection, log, index, durable: false })
+        Ok(Self { connection, log, index, seen: None, durable: false })
     }
 
-    /// Whether the log and its index are still those that are open. Another program may have made them anew;
-    /// writing into an index that was cut would end this process.
-    pub fn is_current(&mut self) -> bool {
-        self.log.is_current(false) && self.index.is_current(true)
+    /// Whether the index of the log is still the one that is open. Another program may have replaced it; writing into an
+    /// index that was cut would end this process.
+    pub fn has_index(&mut self) -> bool {
+        self.index.is_current(true)
+    }
+
+    /// Whether the log is still the one that is open.
+    pub fn has_log(&mut self) -> bool {
+        self.log.is_current(false)
+    }
+
+    /// Whether the directory certainly has the same entries as when all files were found in their places.
+    pub fn knows(&self, folder: Option<&Stamp>) -> bool {
+        self.seen.as_ref().is_some_and(|seen| seen.settled && Some(&seen.folder) == folder)
+    }
+
+    /// Notes how the directory was right before all files were found in their places.
+    pub fn note(&mut self, folder: Option<Stamp>) {
+        match (&mut self.seen, folder) {
+            (Some(seen), Some(folder)) if seen.folder == folder => {
+                seen.settled = seen.since.elapsed() > folder.tick();
+            }
+            (seen, folder) => {
+                *seen = folder.map(|folder| Seen { folder, since: Instant::now(), settled: false });
+            }
+        }
     }
 
     /// Removes files of values to which nothing refers, and those that nobody is writing any more. The store is

@@ -1,6 +1,7 @@
 //! What came of the steps of a run, and of their items: for history, and for a run that resumes it.
 
-use rusqlite::{Statement, params};
+use rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
+use rusqlite::{Statement, ToSql, params};
 
 use super::blobs::Prepared;
 use super::payload::{Found, Payload};
@@ -42,11 +43,11 @@ impl Store {
                 };
                 complete(session, others)?;
                 if let Some(step) = &last.step {
-                    insert_step(&mut *session.statement(STEP)?, step)?;
+                    insert_step(session, &mut *session.statement(STEP)?, step)?;
                 }
                 if let Some(record) = &last.record {
                     let bytes = (!prepared.is_file()).then_some(output);
-                    replace(session, record, last.ends_items, &Payload::of(prepared), bytes)?;
+                    insert_record(session, record, last.ends_items, &Payload::of(prepared), bytes)?;
                 }
                 session.keep(prepared)
             })
@@ -155,24 +156,32 @@ pub fn clear(session: &mut Session, checkpoint: i64) -> Result<(), StoreError> {
 
 /// Writes what came of steps that have no output to be recorded.
 pub fn complete(session: &mut Session, completions: &[Completion]) -> Result<(), StoreError> {
+    if completions.is_empty() {
+        return Ok(());
+    }
     let empty = Payload::of(&Prepared::inline(&[]));
     let mut insert = session.statement(STEP)?; // There may be many.
     for Completion { step, record, ends_items } in completions {
         if let Some(step) = step {
-            insert_step(&mut insert, step)?;
+            insert_step(session, &mut insert, step)?;
         }
         if let Some(record) = record {
-            replace(session, record, *ends_items, &empty, Some(&[]))?;
+            insert_record(session, record, *ends_items, &empty, Some(&[]))?;
         }
     }
     Ok(())
 }
 
-const STEP: &str = "INSERT OR REPLACE INTO steps (run, position, name, status, reason, attempts, started, duration, error, seal) \
+/// `OR REPLACE` would cost more, and there is hardly ever anything to be replaced.
+const STEP: &str = "INSERT INTO steps (run, position, name, status, reason, attempts, started, duration, error, seal) \
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const RECORD: &str = "INSERT INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-fn insert_step(statement: &mut Statement, step: &Step) -> Result<(), StoreError> {
-    statement.execute(params![
+/// Records how a step ended, in place of an earlier row of it.
+fn insert_step(session: &Session, insert: &mut Statement, step: &Step) -> Result<(), StoreError> {
+    let seal = step.seal();
+    let row = params![
         step.run,
         step.position,
         step.name,
@@ -182,13 +191,19 @@ fn insert_step(statement: &mut Statement, step: &Step) -> Result<(), StoreError>
         step.started,
         step.duration,
         step.error,
-        step.seal()
-    ])?;
+        seal
+    ];
+    if inserts(insert, row)? {
+        return Ok(());
+    }
+    session
+        .execute("DELETE FROM steps WHERE run = ?1 AND position = ?2", params![step.run, step.position])?;
+    insert.execute(row)?;
     Ok(())
 }
 
-/// Records a step, or an item, in the place of what was recorded of it.
-fn replace(
+/// Records a step, or an item, in place of an earlier record of it.
+fn insert_record(
     session: &mut Session,
     record: &Record,
     ends_items: bool,
@@ -199,27 +214,38 @@ fn replace(
     if ends_items {
         delete(session, record.checkpoint, &record.step, &(number + 1..=i64::MAX))?;
     }
-    session.drop_replaced(
-        "SELECT digest FROM records WHERE checkpoint = ?1 AND step = ?2 AND item = ?3 AND bytes IS NULL",
-        params![record.checkpoint, record.step, number],
-    )?;
-    let sql = "INSERT OR REPLACE INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    session.execute(
-        sql,
-        params![
-            record.checkpoint,
-            record.step,
-            number,
-            record.outcome,
-            record.imprint,
-            record.token,
-            record.made_of,
-            payload.digest,
-            payload.size,
-            record.seal(payload),
-            bytes
-        ],
-    )?;
+    let seal = record.seal(payload);
+    let row = params![
+        record.checkpoint,
+        record.step,
+        number,
+        record.outcome,
+        record.imprint,
+        record.token,
+        record.made_of,
+        payload.digest,
+        payload.size,
+        seal,
+        bytes
+    ];
+    let mut insert = session.statement(RECORD)?;
+    if inserts(&mut insert, row)? {
+        return Ok(());
+    }
+    delete(session, record.checkpoint, &record.step, &(number..=number))?;
+    insert.execute(row)?;
     Ok(())
+}
+
+/// Inserts a row unless there is one with its key.
+fn inserts(statement: &mut Statement, row: &[&dyn ToSql]) -> Result<bool, StoreError> {
+    match statement.execute(row) {
+        Ok(_) => Ok(true),
+        Err(error) if is_taken(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_CONSTRAINT_PRIMARYKEY)
 }

@@ -163,13 +163,6 @@ impl<'a> Session<'a> {
         Ok(gone.len())
     }
 
-    /// Notes the value of a row that is about to be replaced, as `sql` finds it.
-    pub fn drop_replaced(&mut self, sql: &str, parameters: impl Params) -> Result<(), StoreError> {
-        let replaced = self.first(sql, parameters, |row| Ok(row.get::<_, Digest>(0).ok()))?;
-        self.dropped.extend(replaced.flatten());
-        Ok(())
-    }
-
     /// Gives the file of a value its name. A value that was dropped here is not removed if it comes back.
     pub fn keep(&self, prepared: &mut Prepared) -> Result<(), StoreError> {
         prepared.keep(self.blobs)
