@@ -13,7 +13,10 @@ module Flowline
       @request = request
       @limits = limits
       @warnings = warnings
-      @places = pipeline.cached.empty? || !request.cache ? {} : pipeline.cached
+      @cache = request.cache unless pipeline.cached.empty?
+      @places = @cache ? pipeline.cached : {}
+      @caches = {} # By step, those that are not that of the run.
+      @unfit = {}
     end
 
     # @return [Boolean] whether the run caches anything
@@ -29,8 +32,7 @@ module Flowline
     # Returns why the step cannot be cached, whatever its inputs are: an edit of code that cannot be seen would go unnoticed.
     # @return [String, nil]
     def unfit(id)
-      unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
-      "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
+      @unfit.fetch(id) { @unfit[id] = unseen(id) }
     end
 
     # @return [Boolean] whether the cache is asked for the step's output as a whole, not for items
@@ -91,7 +93,13 @@ module Flowline
     end
 
     def cache(id)
-      Cache.of(options(id)[:store]) || @request.cache
+      store = options(id)[:store]
+      store ? @caches[id] ||= Cache.of(store) || @cache : @cache
+    end
+
+    def unseen(id)
+      unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
+      "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
     end
 
     def reads?(id)
@@ -107,13 +115,14 @@ module Flowline
       unfit = unfit(id)
       return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
 
-      problem = fingerprint.problem unless custom
+      code = fingerprint.value unless custom
+      problem = fingerprint.known_problem unless custom
       return uncached(step, problem) if problem
 
       facts = if custom
                 [:key, fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
               else
-                [:inputs, fingerprint.value, inputs_of(id, outputs, context, item)]
+                [:inputs, code, inputs_of(id, outputs, context, item)]
               end
       "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
     rescue Flowline::Digest::Impossible => e

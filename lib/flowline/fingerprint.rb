@@ -43,7 +43,12 @@ module Flowline
     # @return [String, nil] why it cannot be compared: its code cannot be seen, or it captures what cannot be digested
     def problem
       value
-      (unseen && "is something whose code cannot be seen (#{unseen})") || @problem || @captures.each_value.filter_map(&:last).first
+      known_problem
+    end
+
+    # @return [String, nil] {#problem}, as it was at the last {#value}
+    def known_problem
+      (unseen && "is something whose code cannot be seen (#{unseen})") || @problem || @unlike
     end
 
     # The code and what is captured. A variable that was bound to another object is digested again; a change of the
@@ -57,7 +62,7 @@ module Flowline
         @captures[name] = [object, *digest(name, object)]
         @value = nil
       end
-      @value ||= @captures.empty? ? code : Native.digest([code, @captures.transform_values { |known| known[1] }])
+      @value ||= digest_all
     end
 
     class << self
@@ -110,6 +115,14 @@ module Flowline
     end
 
     private
+
+    # Digests the code and what is captured.
+    def digest_all
+      return code if @captures.empty?
+
+      @unlike = @captures.each_value.filter_map(&:last).first
+      Native.digest([code, @captures.transform_values { |known| known[1] }])
+    end
 
     # Finds the bytecode, and what else makes a callable: names, and the content of objects.
     def look_at(callable)

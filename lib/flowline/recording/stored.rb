@@ -132,7 +132,8 @@ module Flowline
           @written[id] = true
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
-          @passed << [row(id, result), record(id, result.status.name)] # It need not run, as long as it stays what it is.
+          # It need not run, as long as it stays what it is. A dependent could change the output of which the token is made.
+          @passed << [id, result, (record(id, result.status.name) if depended_on.include?(event.step.name))]
         end
       end
 
@@ -140,10 +141,10 @@ module Flowline
       # @return [void]
       def finish(result)
         ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
-        known = passed.each { |pair| pair[1] = nil if ended.clear } # No run will resume it then.
         completions, uncalled = unwritten(result)
+        completions.concat(@passed.map { |id, step, record| [nil, record || record(id, step.status.name)] }) unless ended.clear
         own_process
-        @store.finish_run(ended, known + completions, @lock, uncalled: uncalled, **care)
+        @store.finish_run(ended, completions, @lock, uncalled: uncalled, **care)
       end
 
       # @return [void]
@@ -188,7 +189,15 @@ module Flowline
       def passed
         return NOTHING if @passed.empty?
 
-        @passed.shift(@passed.size).each { |row,| @written[row[1]] = true }
+        @passed.shift(@passed.size).map do |id, result, record|
+          @written[id] = true
+          [row(id, result), record || record(id, result.status.name)]
+        end
+      end
+
+      # @return [Set<Symbol>] the steps whose outputs others get
+      def depended_on
+        @depended_on ||= @pipeline.steps.flat_map(&:depends_on).uniq.flat_map { |name| @pipeline.dag.ends(name) }.to_set
       end
 
       def store

@@ -155,7 +155,7 @@ module Flowline
       # @return [Entry, nil] nil: there is none, it has expired, or was written in the future
       def entry(key, now, patience: PATIENCE)
         row = @native.entry(key, now, patience)
-        row && fill(Entry, row)
+        row && Entry.new(*row)
       end
 
       # Notes that an entry was used.
@@ -182,7 +182,7 @@ module Flowline
 
       # @return [Array<Entry>] by their keys, without values
       def entries(now, patience: PATIENCE)
-        @native.entries(now, patience).map { |row| fill(Entry, row) }
+        @native.entries(now, patience).map { |row| Entry.new(*row) }
       end
 
       # @return [String]
