@@ -133,7 +133,7 @@ module Flowline
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
           # It need not run, as long as it stays what it is. A dependent could change the output of which the token is made.
-          @passed << [id, result, (record(id, result.status.name) if depended_on.include?(event.step.name))]
+          @passed << [id, result, (record(id, result.status.name) if depended_on.key?(event.step.name))]
         end
       end
 
@@ -195,9 +195,9 @@ module Flowline
         end
       end
 
-      # @return [Set<Symbol>] the steps whose outputs others get
+      # @return [Hash{Symbol => true}] the steps whose outputs others get
       def depended_on
-        @depended_on ||= @pipeline.steps.flat_map(&:depends_on).uniq.flat_map { |name| @pipeline.dag.ends(name) }.to_set
+        @depended_on ||= @pipeline.steps.flat_map(&:depends_on).uniq.flat_map { |name| @pipeline.dag.ends(name) }.to_h { |name| [name, true] }
       end
 
       def store
