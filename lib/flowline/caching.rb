@@ -4,6 +4,9 @@ module Flowline
   # What a run does with caches: which steps it caches, where, and by which keys.
   # @api private
   class Caching
+    NONE = {}.freeze
+    private_constant :NONE
+
     # @param pipeline [Pipeline]
     # @param request [Request]
     # @param limits [Limits]
@@ -89,7 +92,7 @@ module Flowline
 
     def options(id)
       given = @pipeline.steps[id].options[:cache]
-      given.is_a?(Hash) ? given : {}
+      given.is_a?(Hash) ? given : NONE
     end
 
     def cache(id)

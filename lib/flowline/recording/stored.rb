@@ -133,7 +133,8 @@ module Flowline
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
           # It need not run, as long as it stays what it is. A dependent could change the output of which the token is made.
-          @passed << [id, result, (record(id, result.status.name) if depended_on.key?(event.step.name))]
+          cached = result.status == :cached && result.attempts.zero?
+          @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
         end
       end
 
@@ -142,7 +143,7 @@ module Flowline
       def finish(result)
         ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
         completions, uncalled = unwritten(result)
-        completions.concat(@passed.map { |id, step, record| [nil, record || record(id, step.status.name)] }) unless ended.clear
+        completions.concat(@passed.map { |id, status, _, record| [nil, record || record(id, status.name)] }) unless ended.clear
         own_process
         @store.finish_run(ended, completions, @lock, uncalled: uncalled, **care)
       end
@@ -189,9 +190,9 @@ module Flowline
       def passed
         return NOTHING if @passed.empty?
 
-        @passed.shift(@passed.size).map do |id, result, record|
+        @passed.shift(@passed.size).map do |id, status, row, record|
           @written[id] = true
-          [row(id, result), record || record(id, result.status.name)]
+          [row || [@run.id, id, @pipeline.steps[id].name.name, status.name, nil, 0], record || record(id, status.name)]
         end
       end
 
