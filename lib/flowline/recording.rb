@@ -114,8 +114,8 @@ module Flowline
     # @return [void]
     def forget(outputs, mapped)
       @turn.synchronize do
-        @entries = @entries.except(*outputs)
-        @items = items.except(*mapped)
+        @entries = @entries.except(*outputs) unless outputs.empty?
+        @items = items.except(*mapped) unless mapped.empty?
       end
     end
 

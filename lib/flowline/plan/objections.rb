@@ -23,6 +23,7 @@ module Flowline
         @recording = recording
         @selection = selection
         @outlooks = outlooks
+        @picks = request.picks?
         @warnings = []
       end
 
@@ -31,7 +32,7 @@ module Flowline
       # @param inputs [Array<Integer>, nil] the steps whose outputs it gets, if anything is recorded of it
       # @return [String, nil] why it runs again
       def to(id, entry, inputs)
-        return "asked for" if asked_for?(id, entry)
+        return "asked for" if @picks && asked_for?(id, entry)
 
         entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, inputs) || entry.problem)
       end
@@ -67,8 +68,6 @@ module Flowline
       # @param inputs [Array<Integer>]
       # @return [Array<Integer>] the steps that have yet to show whether they have the same token
       def open(made_of, inputs)
-        return inputs if inputs.empty?
-
         inputs.zip(made_of).filter_map { |id, token| id if @outlooks[id].ends_with?(token).nil? }
       end
 

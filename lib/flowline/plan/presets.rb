@@ -33,7 +33,11 @@ module Flowline
         @restored, @found, @tokens = Array.new(3) { {} }
         @unselected = []
         forecast.outputs.each { |id, output| (@outlooks[id].action == :restore ? @restored : @found)[id] = output }
-        @outlooks.each { |id, outlook| note(id, outlook, forecast) }
+        @outlooks.each do |id, outlook|
+          token = outlook.tokens.first
+          @tokens[id] = token if String === token && !outlook.calls?
+          @unselected << id if outlook.action == :skip && !forecast.selected?(id)
+        end
       end
 
       # @return [Boolean] whether the step's output is used that was found, whatever its conditions say
@@ -44,23 +48,21 @@ module Flowline
       # @return [Array(Array<Symbol>, Array<Symbol>)] of which steps the recorded output, and of which the recorded items
       #   are of no more use
       def outdated
-        outputs = changing(@recording.entries) { |id, entry| @open.key?(id) || @outlooks[id].surely?(entry.token) }
+        outputs = changing(@recording.entries) { |id, outlook, entry| outlook.surely?(entry.token) || @open.key?(id) }
         [outputs, changing(@recording.items) { |id, _| @items.key?(id) }]
       end
 
       private
 
-      def note(id, outlook, forecast)
-        token = outlook.tokens.first
-        @tokens[id] = token if String === token && !outlook.calls?
-        @unselected << id if outlook.action == :skip && !forecast.selected?(id)
-      end
-
       def changing(records)
-        records.keys.reject do |name|
-          id = @dag.index[name]
-          id.nil? || @outlooks[id].action == :skip || yield(id, records[name])
+        index = @dag.index
+        names = []
+        records.each do |name, record|
+          id = index[name] or next
+          outlook = @outlooks[id]
+          names << name unless outlook.action == :skip || yield(id, outlook, record)
         end
+        names
       end
     end
   end
