@@ -65,7 +65,7 @@ module Flowline
       [false, nil]
     end
 
-    # Calls the block with what the cache has, while nobody else computes the same.
+    # Calls the block with what the cache has, while no other thread or process computes the same.
     # @yieldparam found [Boolean]
     # @yieldparam output [Object, nil]
     # @yieldparam keep [#call, nil] to be called with the output to put into the cache

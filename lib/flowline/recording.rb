@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What is kept of a run, so that another can take up its work: here the outputs themselves, as long as the
-  # pipeline lives. That is enough for pipelines without a name; see {Stored} for those with one.
+  # The record of a run, from which another resumes: here the outputs themselves, as long as the pipeline
+  # lives. That is enough for pipelines without a name; see {Stored} for those with one.
   # @api private
   class Recording
     autoload :Items, "#{__dir__}/recording/items"
@@ -29,7 +29,7 @@ module Flowline
     attr_reader :entries
     # @return [String, nil] the run to resume
     attr_reader :resumed
-    # @return [Hash{Symbol => String}] how the steps of that run ended; those it left out, in the one that it took up
+    # @return [Hash{Symbol => String}] how the steps of that run ended; those it left out, in the run that it resumed
     attr_reader :outcomes
 
     # @param pipeline [Pipeline]
@@ -52,8 +52,8 @@ module Flowline
     end
 
     # @param earlier [Hash{Symbol => String}] how the steps of a run ended
-    # @param later [Hash{Symbol => String}] and those of one that took it up
-    # @return [Hash{Symbol => String}] how they stand then
+    # @param later [Hash{Symbol => String}] and those of a run that resumed it
+    # @return [Hash{Symbol => String}] how they stand after it
     def self.outcomes(earlier, later)
       earlier.merge(later) { |_, before, now| now == LEFT_OUT ? before : now }
     end
@@ -88,7 +88,7 @@ module Flowline
       @imprints[id] ||= @pipeline.imprint(@pipeline.steps[id])
     end
 
-    # @return [Boolean] whether completed steps must be told with +complete+
+    # @return [Boolean] whether completed steps must be recorded with {Stored#complete}
     def stored?
       false
     end
@@ -183,7 +183,7 @@ module Flowline
       items[step.name] ||= Items.new(@pipeline.imprint(step), @provenance.items_made_of(id))
     end
 
-    # Whether nothing is left that another run could take up.
+    # Whether nothing is left that another run could resume.
     def done?(result)
       result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected })
     end
@@ -222,9 +222,9 @@ module Flowline
 
     # What cannot be digested may have another content. In a context such things are often loggers or clients, and
     # count by their class.
-    def digest(params, input, beside)
+    def digest(params, input, context)
       strict = [params.flatten(1), input || []].map { |values| values.map { |value| Digest.try(value) || unlike(value) } }
-      Native.digest([*strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
+      Native.digest([*strict, context.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
     end
 
     # What only the same object has.

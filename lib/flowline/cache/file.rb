@@ -117,7 +117,7 @@ module Flowline
         @database ||= Store.at(path, within: @root, patience: Store.patience)
       end
 
-      # A database that was removed, or that is damaged as a whole, is begun anew.
+      # A database that was removed, or that is damaged as a whole, is made again.
       def ask(&question)
         yield database
       rescue StoreError => e
@@ -137,7 +137,7 @@ module Flowline
       end
 
       def set_aside
-        warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::SQLite::FILE}.damaged")
+        warn("flowline: cache #{path} is damaged and starts empty; the damaged file is now #{Store::SQLite::FILE}.damaged")
         ["", "-wal", "-shm"].each do |ending|
           file = ::File.join(path, Store::SQLite::FILE + ending)
           ::File.rename(file, "#{file}.damaged") if ::File.exist?(file)

@@ -13,7 +13,7 @@ module Flowline
       attr_reader :open
       # @return [Hash{Integer => Recording::Items}] the items that a step need not be called for, under the same condition
       attr_reader :items
-      # @return [Array<Integer>] the steps that do not take part, and whose outputs are not at hand
+      # @return [Array<Integer>] the steps that do not take part, and whose outputs are not there
       attr_reader :unselected
       # @return [Hash{Integer => String}] the tokens that are known before the run
       attr_reader :tokens

@@ -32,7 +32,7 @@ module Flowline
          result.started_at&.-(@context.started_at), result.duration, text(result.error)]
       end
 
-      # Returns what is recorded of a step beside its output, in the order of {Store::Record}'s members.
+      # Returns the record of a step without its output, in the order of {Store::Record}'s members.
       def record(id, outcome)
         [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, @imprints[id], @provenance.token(id), @provenance.made_of(id).join(" ")]
       end

@@ -1,5 +1,5 @@
 //! The directory of a store and the files in it, for their owner alone: what is in them is loaded as `Marshal`
-//! data, so whoever can write there can run code. Nothing but what the store made is ever touched.
+//! data, so anyone who can write there can run code. Only files that the store made are ever touched.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -103,7 +103,7 @@ pub fn check(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens a file for reading and writing, made if need be for its owner alone. Where nothing can be written it is
-/// opened for reading; `None`: it is not there. A link would lead to somebody else's file, and is refused.
+/// opened for reading; `None`: it is not there. A link would lead to another file, and is refused.
 pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits());

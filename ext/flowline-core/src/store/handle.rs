@@ -34,7 +34,7 @@ pub struct Parts {
 
 impl Drop for Handle {
     /// Closes the files behind the gate: a fork in the midst of that would leave the child with a lock of SQLite's
-    /// that no thread releases, and with a copy of the parent's locks that nobody forgets.
+    /// that no thread releases, and with a copy of the parent's locks that is never dropped.
     fn drop(&mut self) {
         let _pass = fork::enter();
         let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -70,12 +70,12 @@ impl Handle {
         self.used.store(fork::next_use(), Ordering::Relaxed);
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
-        // Opening the database may make SQLite's files anew, which nobody else may use then.
+        // Opening the database may make SQLite's files again, which no other process may use then.
         let first = if parts.link.is_none() { parts.locks.access_to_open() } else { access };
         parts.locks.hold(first)?;
         let answer = self.transact(&mut parts, access, durable, work);
         if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
-            parts.link = None; // Whatever has failed shall not go on failing.
+            parts.link = None; // A new connection may work where this one has failed.
         }
         parts.locks.leave();
         self.note_open(&parts);
@@ -173,7 +173,7 @@ impl Handle {
         work(&mut parts.locks)
     }
 
-    /// Takes the lock of a file of a value. Numbers start anew in each process: one that another process has is
+    /// Takes the lock of a file of a value. Numbers start again in each process: one that another process has is
     /// passed over.
     pub fn reserve_part(&self) -> Result<u64, StoreError> {
         let _pass = fork::enter();
@@ -203,7 +203,7 @@ impl Handle {
         Ok(complete)
     }
 
-    /// Whether the files are those that were opened. Before that, any will do.
+    /// Checks that the files are those that were opened. Before that, any will do.
     pub fn check_files(&self) -> Result<(), StoreError> {
         let Some(known) = self.files.get() else { return Ok(()) };
         let found = (FileId::at(&self.root.join(FILE))?, FileId::at(&self.root.join(locks::FILE))?);

@@ -47,7 +47,7 @@ struct Version {
 }
 
 impl Link {
-    /// Opens the database in that directory. Nobody else may use it meanwhile.
+    /// Opens the database in that directory. No other process may use it meanwhile.
     pub fn open(root: &Path, create: bool, locks: &Locks) -> Result<Self, StoreError> {
         let path = root.join(FILE);
         let database = directory::open_private(&path, create)?;
@@ -94,7 +94,7 @@ impl Link {
         }
     }
 
-    /// Removes files of values to which nothing refers, and those that nobody is writing any more. The store is
+    /// Removes files of values to which nothing refers, and those that no process is writing any more. The store is
     /// held for writing.
     pub fn sweep(&self, locks: &mut Locks, blobs: &Blobs) -> Result<(), StoreError> {
         let names = blobs.names();

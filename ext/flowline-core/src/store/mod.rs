@@ -11,7 +11,7 @@
 //! others need descriptors, and opens them again in a forked child. Before and after each transaction it checks
 //! that the files are still those that it opened: what has been removed, moved or replaced acknowledges nothing.
 //!
-//! Who finds the store busy waits and tries again, and holds nothing in between.
+//! A caller that finds the store busy waits and tries again, and holds nothing in between.
 
 mod blobs;
 mod cache;
@@ -100,7 +100,7 @@ impl Store {
         self.0.check_files().is_ok()
     }
 
-    /// Takes a lock if nobody has it.
+    /// Takes a lock if it is free.
     ///
     /// # Errors
     /// The store is gone or can only be read, or its file system has no locks.
@@ -114,7 +114,7 @@ impl Store {
         let _ = self.0.parts().locks.release(lock); // Closing the file would do it as well.
     }
 
-    /// Whether anybody has a lock, this process included.
+    /// Whether any process has a lock, this one included.
     ///
     /// # Errors
     /// The store is gone, or its file system has no locks.

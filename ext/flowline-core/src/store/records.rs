@@ -68,10 +68,10 @@ impl Store {
         self.write(wait, durable, |session| forget(session, checkpoint, outdated))
     }
 
-    /// What a checkpoint has, with its outputs. Whoever asks holds it, so its files stay.
+    /// The records of a checkpoint, with its outputs. The caller holds the checkpoint, so its files stay.
     ///
     /// # Errors
-    /// It cannot be read. What is damaged is no error: a record that does not have its seal is not there, and an
+    /// It cannot be read. Damage is no error: a record that does not have its seal is not there, and an
     /// output that is gone or damaged is `None`.
     pub fn records(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Record>, StoreError> {
         let sql = format!("SELECT {} FROM records WHERE checkpoint = ?1", Record::COLUMNS);

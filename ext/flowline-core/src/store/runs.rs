@@ -13,7 +13,7 @@ use super::{Lock, Store, StoreError, Wait};
 pub struct Start {
     /// What is known of it. Its number, and its checkpoint if it has none to resume, are made now.
     pub run: Run,
-    /// Whether it goes on with the checkpoint that it has claimed.
+    /// Whether it resumes the checkpoint that it has claimed.
     pub resumes: bool,
     /// What that checkpoint has and is of no more use: of a step, these items.
     pub outdated: Vec<(String, Items)>,

@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
         Ok(self.connection.prepare_cached(sql)?.query_row([digest], |_| Ok(())).optional()?.is_none())
     }
 
-    /// Cuts the free pages off the database. A database of an older format has to be written anew once.
+    /// Cuts the free pages off the database. A database of an older format has to be rewritten once.
     fn give_back_space(&self) -> Result<(), StoreError> {
         let read = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         if read("auto_vacuum")? == 0 {
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
         prepared.keep(self.blobs)
     }
 
-    /// Takes a lock if nobody has it. It is given back if the transaction fails.
+    /// Takes a lock if it is free. It is given back if the transaction fails.
     pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
         let acquired = self.locks.acquire(lock)?;
         if acquired {
@@ -177,7 +177,7 @@ impl<'a> Session<'a> {
         Ok(acquired)
     }
 
-    /// Gives a lock back once the transaction is there, and before anybody can look.
+    /// Gives a lock back once the transaction is there, and before the store is free.
     pub fn release(&mut self, lock: Lock) {
         self.released.push(lock);
     }

@@ -6,7 +6,7 @@ use magnus::{Class, Error, Module, RModule, Ruby, TypedData, method};
 
 use crate::error;
 
-/// At most one lock of a store. It is given back when nobody has the object any more: a thread that is killed
+/// At most one lock of a store. It is given back when the object is collected: a thread that is killed
 /// between two of its calls leaves nothing locked for good.
 #[derive(TypedData)]
 #[magnus(class = "Flowline::Native::Lock", free_immediately)]

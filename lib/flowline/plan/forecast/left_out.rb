@@ -42,7 +42,7 @@ module Flowline
         reuse(id) if find(id)
       end
 
-      # An output that is not at hand, of a step that was not skipped.
+      # Whether the output is missing, of a step that was not skipped.
       def missing?(id)
         !selected?(id) && @outlooks[id].action == :skip && @outlooks[id].absence == :never
       end
