@@ -201,7 +201,7 @@ module Flowline
     # @param names [Array<Symbol>] the outer locals that the block reads and does not set
     def captures(block, names)
       @binding = block.binding
-      names.each_with_object({}) { |name, captures| captures[name] = nil if @binding.local_variable_defined?(name) }
+      (names & @binding.local_variables).to_h { |name| [name, nil] } # Anonymous parameters have names, too, but no variable.
     end
 
     def content(name, object)
