@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What a hit costs. The floor is to load the same bytes with Marshal, from memory or from a file.
+# The cost of a hit. The floor is to load the same bytes with Marshal, from memory or from a file.
 require_relative "support/measure"
 require "flowline"
 require "tmpdir"

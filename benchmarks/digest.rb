@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What it costs to tell values apart. The floor is what one writes without Flowline: a digest of what Marshal makes of them.
+# The cost of a digest of a value. The floor is a digest of the value's Marshal data, written by hand.
 require_relative "support/measure"
 require "flowline"
 require "digest"

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# What it costs to record outputs, to take them up again, and to run a pipeline of which all is cached. The floor is
-# SQLite itself, through the sqlite3 gem, on the same disk and with the same bytes.
+# The cost of recording outputs, of resuming from them, and of running a pipeline of which all steps are cached. The floor
+# is SQLite itself, through the sqlite3 gem, on the same disk and with the same bytes.
 require_relative "support/measure"
 require "fileutils"
 require "flowline"
@@ -41,9 +41,9 @@ number = 0 # Rows are new ones: SQLite writes no page for a row that stays the s
 record = lambda do |count, bytes, durable|
   count.times do
     n = number += 1
-    step = Flowline::Store::Step.new(run: run.id, position: n, name: "step_#{n}", status: "succeeded", attempts: 1, started: 0.1, duration: 0.1)
-    output = Flowline::Store::Record.new(checkpoint: run.checkpoint, step: step.name, outcome: "succeeded", imprint: "imprint", token: "run/#{n}",
-                                         made_of: "")
+    name = "step_#{n}"
+    step = [run.id, n, name, "succeeded", nil, 1, 0.1, 0.1] # As a run makes them: see `Recording::Rows`.
+    output = [run.checkpoint, name, nil, "succeeded", "imprint", "run/#{n}", ""]
     store.record([[step, output]], bytes, durable: durable)
   end
 end

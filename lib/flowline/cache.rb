@@ -112,7 +112,7 @@ module Flowline
       lookup(key).first
     end
 
-    # The value, or else what the block returns, which is then kept. The block is called once for a key, however
+    # The value, or else what the block returns, which is then stored. The block is called once for a key, however
     # many threads ask at the same time.
     # @param key [String]
     # @param ttl [Numeric, nil] seconds
@@ -147,12 +147,12 @@ module Flowline
       raise
     rescue *TROUBLE => e
       delete(key)
-      problem = "cache entry #{key.inspect} could not be read (#{Error.words(e)[/.*/]}) and is computed anew"
+      problem = "cache entry #{key.inspect} could not be read (#{Error.words(e)[/.*/]}) and is computed again"
       block_given? ? yield(problem) : warn("flowline: #{problem}")
       [false, nil]
     end
 
-    # Like {#lookup}, but changes nothing, not even what was used last. What cannot be read is not there.
+    # Like {#lookup}, but changes nothing, not even what was used last. An entry that cannot be read is no entry.
     # @param key [String]
     # @return [Array(Boolean, Object)]
     # @api private
@@ -173,7 +173,7 @@ module Flowline
     # @param key [String]
     # @param value [Object]
     # @param ttl [Numeric, nil] seconds
-    # @yieldparam bytes [String] what is about to be kept
+    # @yieldparam bytes [String] the bytes to be stored
     # @yieldreturn [Boolean] whether to keep it
     # @return [void]
     # @raise [CacheError] the value cannot be marshalled, or the cache cannot be reached

@@ -4,6 +4,9 @@ module Flowline
   # What a run does with caches: which steps it caches, where, and by which keys.
   # @api private
   class Caching
+    NONE = {}.freeze
+    private_constant :NONE
+
     # @param pipeline [Pipeline]
     # @param request [Request]
     # @param limits [Limits]
@@ -13,7 +16,10 @@ module Flowline
       @request = request
       @limits = limits
       @warnings = warnings
-      @places = pipeline.cached.empty? || !request.cache ? {} : pipeline.cached
+      @cache = request.cache unless pipeline.cached.empty?
+      @places = @cache ? pipeline.cached : {}
+      @caches = {} # By step, those that are not that of the run.
+      @unfit = {}
     end
 
     # @return [Boolean] whether the run caches anything
@@ -29,8 +35,7 @@ module Flowline
     # Returns why the step cannot be cached, whatever its inputs are: an edit of code that cannot be seen would go unnoticed.
     # @return [String, nil]
     def unfit(id)
-      unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
-      "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
+      @unfit.fetch(id) { @unfit[id] = unseen(id) }
     end
 
     # @return [Boolean] whether the cache is asked for the step's output as a whole, not for items
@@ -60,7 +65,7 @@ module Flowline
       [false, nil]
     end
 
-    # Calls the block with what the cache has, while nobody else computes the same.
+    # Calls the block with what the cache has, while no other thread or process computes the same.
     # @yieldparam found [Boolean]
     # @yieldparam output [Object, nil]
     # @yieldparam keep [#call, nil] to be called with the output to put into the cache
@@ -85,11 +90,17 @@ module Flowline
 
     def options(id)
       given = @pipeline.steps[id].options[:cache]
-      given.is_a?(Hash) ? given : {}
+      given.is_a?(Hash) ? given : NONE
     end
 
     def cache(id)
-      Cache.of(options(id)[:store]) || @request.cache
+      store = options(id)[:store]
+      store ? @caches[id] ||= Cache.of(store) || @cache : @cache
+    end
+
+    def unseen(id)
+      unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
+      "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
     end
 
     def reads?(id)
@@ -105,13 +116,14 @@ module Flowline
       unfit = unfit(id)
       return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
 
-      problem = fingerprint.problem unless custom
+      code = fingerprint.value unless custom
+      problem = fingerprint.known_problem unless custom
       return uncached(step, problem) if problem
 
       facts = if custom
                 [:key, fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
               else
-                [:inputs, fingerprint.value, inputs_of(id, outputs, context, item)]
+                [:inputs, code, inputs_of(id, outputs, context, item)]
               end
       "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
     rescue Flowline::Digest::Impossible => e

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Digests of values: the same for the same class and content, in every process, whatever objects are shared. What
-  # Ruby's own containers hold is walked natively; the rest is taken apart here.
+  # Digests of values: the same for the same class and content, in every process, whatever objects are shared. Ruby's
+  # own containers are walked natively; other objects are taken apart here.
   # @api private
   module Digest
     # A value that cannot be digested.

@@ -15,12 +15,14 @@ module Flowline
     LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+(?:, (\d+))?/
     # Code that has no part in the locals around it.
     APART = %i[method class].freeze
-    # By bytecode: its digest, and the outer locals it reads and sets.
+    # By bytecode: its digest, the outer locals that it reads and does not set, and the digest of a callable that has nothing else.
     SEEN = ObjectSpace::WeakMap.new
     # Ruby's own way to show a Proc. It names the Symbol of +&:symbol+, which has no bytecode.
     SHOWN = Proc.instance_method(:inspect)
     SYMBOL = /\(&:(.+)\)/
-    private_constant :HEADER, :LOCAL, :APART, :SEEN, :SHOWN, :SYMBOL
+    NONE = [].freeze
+    NO_CAPTURES = {}.freeze
+    private_constant :HEADER, :LOCAL, :APART, :SEEN, :SHOWN, :SYMBOL, :NONE, :NO_CAPTURES
 
     # @return [String] the digest of the code alone
     attr_reader :code
@@ -31,19 +33,24 @@ module Flowline
     # @param callable [Object] see {Step#callable}
     # @param version [Object] what the user says is the version of what it calls
     def initialize(callable, version: nil)
-      @content = []
+      @content = NONE
       look_at(callable)
       @unseen = nil unless version.nil?
-      body, locals = @bytecode && Fingerprint.read(@bytecode)
-      @code = Native.digest([body, @content, version])
-      @captures = @block && locals ? captures(@block, locals) : {}
+      body, names, code = @bytecode && Fingerprint.read(@bytecode)
+      @code = code && @content.empty? && version.nil? ? code : Native.digest([body, @content, version])
+      @captures = @block && names && !names.empty? ? captures(@block, names) : NO_CAPTURES
       value
     end
 
     # @return [String, nil] why it cannot be compared: its code cannot be seen, or it captures what cannot be digested
     def problem
       value
-      (unseen && "is something whose code cannot be seen (#{unseen})") || @problem || @captures.each_value.filter_map(&:last).first
+      known_problem
+    end
+
+    # @return [String, nil] {#problem}, as it was at the last {#value}
+    def known_problem
+      (unseen && "is something whose code cannot be seen (#{unseen})") || @problem || @unlike
     end
 
     # The code and what is captured. A variable that was bound to another object is digested again; a change of the
@@ -57,17 +64,19 @@ module Flowline
         @captures[name] = [object, *digest(name, object)]
         @value = nil
       end
-      @value ||= @captures.empty? ? code : Native.digest([code, @captures.transform_values { |known| known[1] }])
+      @value ||= digest_all
     end
 
     class << self
       # @param bytecode [RubyVM::InstructionSequence]
-      # @return [Array(String, Array)] a digest without what changes when lines move, and for
-      #   each use of an outer local, whether it is read or set, and its name
+      # @return [Array(String, Array<Symbol>, String)] a digest without what changes when lines move; the outer locals that it
+      #   reads and does not set; and the digest of a callable that has nothing else
       def read(bytecode)
         SEEN[bytecode] ||= begin
           locals = bytecode.disasm.scan(LOCAL).map { |use| use.first(4) }
-          [Native.digest([normalise(bytecode.to_a), locals]), outer(bytecode, 0)]
+          body = Native.digest([normalise(bytecode.to_a), locals])
+          read, set = outer(bytecode, 0).partition { |verb,| verb == "get" }.map { |uses| uses.map(&:last) }
+          [body, read.uniq - set, Native.digest([body, NONE, nil])]
         end
       end
 
@@ -111,6 +120,18 @@ module Flowline
 
     private
 
+    # Digests the code and what is captured.
+    def digest_all
+      return code if @captures.empty?
+
+      @unlike = nil
+      digests = @captures.transform_values do |_, digest, problem|
+        @unlike ||= problem
+        digest
+      end
+      Native.digest([code, digests])
+    end
+
     # Finds the bytecode, and what else makes a callable: names, and the content of objects.
     def look_at(callable)
       case callable
@@ -121,7 +142,7 @@ module Flowline
         entry = Signature.entry(callable)
         return look_at(callable.callable) if callable.is_a?(Step) && entry.owner == Step
 
-        @content << content("the object", callable)
+        @content += [content("the object", callable)]
         look_at_entry(entry)
       end
     end
@@ -130,7 +151,7 @@ module Flowline
       if (@bytecode = bytecode(block))
         @block = block
       elsif (symbol = SHOWN.bind_call(block)[SYMBOL, 1])
-        @content << symbol
+        @content += [symbol]
       elsif (method = Origin.method_of(block))
         look_at_method(method)
       else
@@ -139,7 +160,7 @@ module Flowline
     end
 
     def look_at_method(method)
-      @content << [method.owner.name, method.name, receiver(method)]
+      @content += [[method.owner.name, method.name, receiver(method)]]
       look_at_entry(method)
     end
 
@@ -157,7 +178,7 @@ module Flowline
 
     def look_at_native(method)
       owner = method.owner
-      @content << [owner.name, method.original_name]
+      @content += [[owner.name, method.original_name]]
       if !owner.method_defined?(method.name) && !owner.private_method_defined?(method.name)
         @unseen = "`#{method.name}` is answered by method_missing"
       elsif @problem
@@ -177,11 +198,10 @@ module Flowline
       nil
     end
 
-    # The outer locals that the block reads and does not set.
-    def captures(block, outer)
-      read, set = outer.partition { |verb,| verb == "get" }.map { |uses| uses.map(&:last) }
+    # @param names [Array<Symbol>] the outer locals that the block reads and does not set
+    def captures(block, names)
       @binding = block.binding
-      ((read - set) & @binding.local_variables).to_h { |name| [name, nil] }
+      (names & @binding.local_variables).to_h { |name| [name, nil] } # Anonymous parameters have names, too, but no variable.
     end
 
     def content(name, object)

@@ -1,15 +1,26 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What is kept of a run, so that another can take up its work: here the outputs themselves, as long as the
-  # pipeline lives. That is enough for pipelines without a name; see {Stored} for those with one.
+  # The record of a run, from which another resumes: here the outputs themselves, as long as the pipeline
+  # lives. That is enough for pipelines without a name; see {Stored} for those with one.
   # @api private
   class Recording
     autoload :Items, "#{__dir__}/recording/items"
 
     # A step that ended well: its imprint then, its output, and why that cannot be had, if so; the token of its output, and
     # the tokens it was made of (see {Provenance}).
-    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of)
+    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of) do
+      # @param bytes [String, nil] a recorded output
+      # @return [Entry] with the output, or why it cannot be had
+      def self.recorded(imprint, token, made_of, bytes)
+        return new(imprint, nil, "its recorded output is gone or damaged", token, made_of) unless bytes
+        return new(imprint, nil, NO_OUTPUT, token, made_of) if bytes.empty?
+
+        new(imprint, Marshal.load(bytes), nil, token, made_of) # rubocop:disable Security/MarshalLoad -- from our own directory
+      rescue *Cache::TROUBLE => e
+        new(imprint, nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}", token, made_of)
+      end
+    end
     NO_OUTPUT = "no output of it was recorded"
     LEFT_OUT = "not_selected"
     private_constant :NO_OUTPUT, :LEFT_OUT
@@ -18,7 +29,7 @@ module Flowline
     attr_reader :entries
     # @return [String, nil] the run to resume
     attr_reader :resumed
-    # @return [Hash{Symbol => String}] how the steps of that run ended; those it left out, in the one that it took up
+    # @return [Hash{Symbol => String}] how the steps of that run ended; those it left out, in the run that it resumed
     attr_reader :outcomes
 
     # @param pipeline [Pipeline]
@@ -31,12 +42,8 @@ module Flowline
     # @param bytes [String, nil] a recorded output
     # @return [Array(Object, String)] the output, and why it cannot be had, if so
     def self.restore(bytes)
-      return [nil, "its recorded output is gone or damaged"] unless bytes
-      return [nil, NO_OUTPUT] if bytes.empty?
-
-      [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
-    rescue *Cache::TROUBLE => e
-      [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
+      entry = Entry.recorded(nil, nil, nil, bytes)
+      [entry.output, entry.problem]
     end
 
     # @return [String] how a step ended, in a word
@@ -45,8 +52,8 @@ module Flowline
     end
 
     # @param earlier [Hash{Symbol => String}] how the steps of a run ended
-    # @param later [Hash{Symbol => String}] and those of one that took it up
-    # @return [Hash{Symbol => String}] how they stand then
+    # @param later [Hash{Symbol => String}] and those of a run that resumed it
+    # @return [Hash{Symbol => String}] how they stand after it
     def self.outcomes(earlier, later)
       earlier.merge(later) { |_, before, now| now == LEFT_OUT ? before : now }
     end
@@ -81,7 +88,7 @@ module Flowline
       @imprints[id] ||= @pipeline.imprint(@pipeline.steps[id])
     end
 
-    # @return [Boolean] whether completed steps must be told with +complete+
+    # @return [Boolean] whether completed steps must be recorded with {Stored#complete}
     def stored?
       false
     end
@@ -107,8 +114,8 @@ module Flowline
     # @return [void]
     def forget(outputs, mapped)
       @turn.synchronize do
-        @entries = @entries.except(*outputs)
-        @items = items.except(*mapped)
+        @entries = @entries.except(*outputs) unless outputs.empty?
+        @items = items.except(*mapped) unless mapped.empty?
       end
     end
 
@@ -176,7 +183,7 @@ module Flowline
       items[step.name] ||= Items.new(@pipeline.imprint(step), @provenance.items_made_of(id))
     end
 
-    # Whether nothing is left that another run could take up.
+    # Whether nothing is left that another run could resume.
     def done?(result)
       result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected })
     end
@@ -215,9 +222,9 @@ module Flowline
 
     # What cannot be digested may have another content. In a context such things are often loggers or clients, and
     # count by their class.
-    def digest(params, input, beside)
+    def digest(params, input, context)
       strict = [params.flatten(1), input || []].map { |values| values.map { |value| Digest.try(value) || unlike(value) } }
-      Native.digest([*strict, beside.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
+      Native.digest([*strict, context.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
     end
 
     # What only the same object has.

@@ -53,12 +53,12 @@ module Flowline
       @settings[:check_types] == true
     end
 
-    # @return [Boolean] whether it takes up the work of an earlier run
+    # @return [Boolean] whether it uses the work of an earlier run
     def continues?
       resume? || picks?
     end
 
-    # @return [Boolean] whether it goes on with a run that did not succeed
+    # @return [Boolean] whether it resumes a run that did not succeed
     def resume?
       @options[:resume] == true
     end
@@ -93,7 +93,7 @@ module Flowline
       @settings[:checkpoint] != false
     end
 
-    # @return [Boolean] whether outputs are kept after a success
+    # @return [Boolean] whether outputs stay recorded after a success
     def keep?
       @settings[:keep_checkpoint] == true
     end

@@ -48,7 +48,7 @@ module Flowline
     Record = Struct.new(:checkpoint, :step, :item, :outcome, :imprint, :token, :made_of, :output, keyword_init: true)
 
     # An entry of a cache, of so many bytes. Times are seconds since 1970; +value+ is nil if it is gone or damaged.
-    Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value, keyword_init: true)
+    Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value)
 
     # How a run ended; +clear+ says whether its checkpoint is of no more use.
     End = Struct.new(:run, :status, :duration, :error, :clear, keyword_init: true)
@@ -84,10 +84,12 @@ module Flowline
       # @return [Object] what the block returns
       def within(seconds)
         before = Thread.current.thread_variable_get(:flowline_patience)
+        return yield if before == seconds
+
         Thread.current.thread_variable_set(:flowline_patience, seconds)
         yield
       ensure
-        Thread.current.thread_variable_set(:flowline_patience, before)
+        Thread.current.thread_variable_set(:flowline_patience, before) unless before == seconds
       end
 
       # @return [Float] how many seconds this thread waits for other processes

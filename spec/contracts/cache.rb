@@ -171,11 +171,11 @@ RSpec.shared_examples "a cache" do
       "a truncated one": ->(cache) { cache.write("k", Marshal.dump("x" * 50)[0..-10], nil) },
       "one of another version": ->(cache) { cache.write("k", "\x05\x01i\x06", nil) }
     }.each do |what, damage|
-      it "is reported, removed and computed anew: #{what}" do
+      it "is reported, removed and computed again: #{what}" do
         damage.call(cache)
         problems = []
         expect(cache.lookup("k") { |problem| problems << problem }).to eq([false, nil])
-        expect(problems).to match([/\Acache entry "k" could not be read \(.+\) and is computed anew\z/])
+        expect(problems).to match([/\Acache entry "k" could not be read \(.+\) and is computed again\z/])
 
         expect { expect(cache.lookup("k")).to eq([false, nil]) }.not_to output.to_stderr
         expect(cache.fetch("k") { 1 }).to eq(1)
@@ -187,7 +187,7 @@ RSpec.shared_examples "a cache" do
       cache.set("k", Gone.new(1))
       hide_const("Gone")
       expect { expect([cache.get("k"), cache.exists?("k")]).to eq([nil, false]) }
-        .to output(/\Aflowline: cache entry "k" could not be read \(.*Gone.*\) and is computed anew\n\z/).to_stderr
+        .to output(/\Aflowline: cache entry "k" could not be read \(.*Gone.*\) and is computed again\n\z/).to_stderr
     end
 
     it "is one that something of the class's own fails on" do

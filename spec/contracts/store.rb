@@ -238,6 +238,21 @@ RSpec.shared_examples "a store" do
   end
 
   describe "finish_run" do
+    it "records steps that were not called by how they ended" do
+      run = begun
+      groups = [["restored", nil, [0, 3], %w[a d]], ["skipped", "upstream_skipped", [2], ["c"]]]
+      store.finish_run(end_of(run), [[step_of(run, 1, "b")]], lock, uncalled: groups)
+      expect(store.steps(run.id).map { |step| [step.position, step.name, step.status, step.reason, step.attempts, step.started] }).to eq(
+        [[0, "a", "restored", nil, 0, nil], [1, "b", "succeeded", nil, 1, 0.5], [2, "c", "skipped", "upstream_skipped", 0, nil], [3, "d", "restored", nil, 0, nil]]
+      )
+    end
+
+    it "takes rows as Arrays of their members" do
+      run = begun
+      store.record([[step_of(run, 0, "a").to_a, record_of(run, "a").to_a]], "output")
+      expect([store.steps(run.id).map(&:name), store.sizes(run.checkpoint)]).to eq([["a"], { "a" => 6 }])
+    end
+
     it "ends a run with the rest of its steps, and gives the lock back" do
       run = begun
       record(run, "a" => large)

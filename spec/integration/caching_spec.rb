@@ -255,7 +255,7 @@ RSpec.describe "Caching", executor: :in_process do
 
   it "reports an entry that cannot be read once, although it is looked at twice" do
     stubborn = Class.new { def get(_) = "garbage"; def set(*) = true; def exists?(_) = true }.new # rubocop:disable Style/Semicolon
-    expect(counting.run(cache: stubborn, input: 1).warnings).to contain_exactly(/could not be read \(.+\) and is computed anew/)
+    expect(counting.run(cache: stubborn, input: 1).warnings).to contain_exactly(/could not be read \(.+\) and is computed again/)
   end
 
   it "keeps no output with a secret in it" do

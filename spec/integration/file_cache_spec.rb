@@ -85,13 +85,13 @@ RSpec.describe Flowline::Cache::File do
       "bit-flipped": ->(file) { File.binwrite(file, File.binread(file).tap { |bytes| bytes.setbyte(5000, bytes.getbyte(5000) ^ 1) }) },
       deleted: ->(file) { File.delete(file) }, emptied: ->(file) { File.truncate(file, 0) }
     }.each do |what, damage|
-      it "is found out, reported and computed anew: a file that was #{what}" do
+      it "is found out, reported and computed again: a file that was #{what}" do
         2.times { pipeline { large }.run(cache: cache) }
         expect(blobs.size).to eq(1)
         damage.call(blobs.first)
         results = Array.new(2) { pipeline { large }.run(cache: cache) }
         expect(results.map { |result| [result[:work].status, result[:work].output == large, result.warnings.size] }).to eq([[:succeeded, true, 1], [:cached, true, 0]])
-        expect(results.first.warnings).to match([/\Acache entry "filed.work.\h{32}" could not be read \(its bytes are gone or damaged\) and is computed anew\z/])
+        expect(results.first.warnings).to match([/\Acache entry "filed.work.\h{32}" could not be read \(its bytes are gone or damaged\) and is computed again\z/])
       end
     end
 
@@ -107,7 +107,7 @@ RSpec.describe Flowline::Cache::File do
         damage.call(File.join(@path, "flowline.db#{ending}"))
         results = nil
         run = -> { results = Array.new(2) { pipeline { 2 }.run(cache: cache) } }
-        expect(&run).to output(whole ? /\Aflowline: cache .* is damaged and begins anew/ : "").to_stderr
+        expect(&run).to output(whole ? /\Aflowline: cache .* is damaged and starts empty/ : "").to_stderr
         expect(results.map { |result| [result[:work].status, result[:work].output] }).to eq([[:succeeded, 2], [:cached, 2]])
       end
     end

@@ -1,24 +1,28 @@
 # frozen_string_literal: true
 
-require "rbconfig"
-require "tmpdir"
+require_relative "../torture/shim"
 
-# Rubies whose system calls fail; see +faults.c+.
+# Rubies whose system calls fail; see the shim of the torture program.
 module Faults
-  SOURCE = File.expand_path("faults.c", __dir__)
+  # Defined in such a Ruby: from there on every call of these kinds below a directory goes wrong.
+  STRIKE = <<~RUBY.freeze
+    require #{File.expand_path("../torture/shim.rb", __dir__).dump}
+    strike = lambda do |action, kinds, directory, errno: 0, call: 0|
+      Torture::Shim.arm(Torture::Fault.new("", action, errno, kinds, true), call, directory, File::NULL)
+    end
+  RUBY
+  private_constant :STRIKE
 
-  # @return [String, nil] the library to be preloaded; nil where there is no C compiler
+  # @return [String, nil] the library to be preloaded; nil where it cannot be built
   def self.shim
-    return @shim if defined?(@shim)
-
-    file = File.join(Stores::ALL, "faults.so")
-    @shim = file if system("cc", "-shared", "-fPIC", "-O1", "-o", file, SOURCE, "-ldl", %i[out err] => File::NULL)
+    @shim = Torture::Shim.build(Stores::ALL) unless defined?(@shim)
+    @shim
   end
 
-  # Like {Processes#ruby}, with system calls that fail as +FAULT_…+ say.
+  # Like {Processes#ruby}, with a lambda +strike+ that lets system calls go wrong.
   def faulty_ruby(script, *arguments, **env)
-    skip "needs a C compiler on Linux" unless RbConfig::CONFIG["host_os"].include?("linux") && Faults.shim
-    ruby(script, *arguments, LD_PRELOAD: Faults.shim, **env)
+    skip "needs a C compiler on Linux" unless Faults.shim
+    ruby(STRIKE + script, *arguments, LD_PRELOAD: Faults.shim, **env)
   end
 end
 

@@ -280,7 +280,7 @@ RSpec.describe Flowline::Cache do
       cache.set("k", 1)
       cache.delete("k")
       expect(cache.lookup("k") { |problem| raise problem }).to eq([false, nil])
-      expect { cache.clear }.to raise_error(Flowline::CacheError, /\Acache HashCache: clear: NoMethodError: .*; mend it, or run with cache: false/m)
+      expect { cache.clear }.to raise_error(Flowline::CacheError, /\Acache HashCache: clear: NoMethodError: .*; fix it, or run with cache: false/m)
     end
 
     it "takes values that others put there for damaged" do
@@ -299,7 +299,7 @@ RSpec.describe Flowline::Cache do
         object.define_singleton_method(name) { |*, **| raise IOError, "no line" }
         cache = described_class.new(object)
         expect { cache.public_send(name, "k", *(1 if name == :set)) }.to raise_error(Flowline::CacheError) { |error|
-          expect(error).to have_attributes(cache: object, cause: IOError, message: "cache HashCache: #{name}: IOError: no line; mend it, or run with cache: false")
+          expect(error).to have_attributes(cache: object, cause: IOError, message: "cache HashCache: #{name}: IOError: no line; fix it, or run with cache: false")
         }
       end
     end

@@ -124,6 +124,11 @@ RSpec.describe Flowline::Fingerprint do
       expect(of(proc { row }).problem).to include("row")
     end
 
+    it "are not anonymous parameters of a method around the block" do
+      build = Module.new.module_eval("def self.build(&) = proc { tap(&) }; method(:build)", __FILE__, __LINE__)
+      expect(of(build.call { 1 }).problem).to be_nil
+    end
+
     it "count although a block or a method within the block assigns its own variable of that name" do
       blocks = ["[1, 2].each { |rate| 2.times { rate += 1 } }; rate", "Class.new { def a = (rate = 1; [1].each { rate = 2 }; rate) }; rate",
                 "[1].each { |n; rate| [n].each { rate = 2 } }; [1].each { begin; n; rescue NameError; rate; end }", "2.times { 2.times { rate += 1 } }"]

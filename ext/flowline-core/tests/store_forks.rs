@@ -228,7 +228,7 @@ fn threads_open_and_close(root: &Path) {
             scope.spawn(move || {
                 let other = root.join(format!("other {thread}"));
                 while !done.load(Relaxed) {
-                    // It is dropped with a lock that nobody gives back.
+                    // It is dropped with a lock that is not given back.
                     let store = TestStore::at(&other);
                     let until = Instant::now() + Duration::from_secs(20);
                     while !store.acquire(Lock::Checkpoint(5)).unwrap() {

@@ -12,6 +12,7 @@ mod common;
 use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use common::process::{self, Helper};
 use common::store::{
@@ -35,10 +36,12 @@ fn assert_gone<T: Debug>(answer: Result<T, StoreError>, way: &str) {
     assert_eq!(error.kind(), "gone");
 }
 
+type Call<'a> = (&'a str, &'a dyn Fn(&TestStore) -> Result<(), StoreError>);
+
 /// Makes a store with a run, loses it in some way, and expects that every call says so.
 fn lose(way: &str, lose: impl Fn(&Path, &Path)) {
     // Each call must notice it by itself.
-    let calls: [(&str, &dyn Fn(&TestStore) -> Result<(), StoreError>); 12] = [
+    let calls: [Call; 12] = [
         ("begin", &|store| store.store.begin(&start("r2", "p", "j"), false, patient()).map(drop)),
         ("record small", &|store| store.store.record(&[run_step(store)], b"small", false, patient())),
         ("record large", &|store| store.store.record(&[run_step(store)], &large(2), false, patient())),
@@ -52,12 +55,17 @@ fn lose(way: &str, lose: impl Fn(&Path, &Path)) {
         ("acquire", &|store| store.acquire(Lock::Checkpoint(7)).map(drop)),
         ("is_taken", &|store| store.is_taken(Lock::Checkpoint(7)).map(drop)),
     ];
-    for (name, call) in calls {
+    // Also after a while in which the directory did not change, so that its files were not looked at one by one.
+    let in_use = [1, 3, 7, 8].map(|number: usize| (calls[number], true));
+    for ((name, call), settled) in calls.map(|call| (call, false)).into_iter().chain(in_use) {
         let directory = TempDir::new();
         let (root, aside) = (directory.join("store"), directory.join("aside"));
         let store = TestStore::at(&root);
         let run = store.begin("r1", "p", "i");
         store.record(&run, 0, "a", &large(1));
+        if settled {
+            use_for_a_while(&store);
+        }
         assert!(store.is_there());
         lose(&root, &aside);
         let before = tree(&directory.path);
@@ -73,6 +81,15 @@ fn lose(way: &str, lose: impl Fn(&Path, &Path)) {
             files(&before),
             "{way}, {name}: nothing is made or removed"
         );
+    }
+}
+
+/// For more than a tick of the file system's clock.
+fn use_for_a_while(store: &TestStore) {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(150) {
+        store.touch(&Key::Text("k".into()), 2.0, patient()).unwrap();
+        store.runs(None, 9, patient()).unwrap();
     }
 }
 
@@ -217,4 +234,19 @@ fn loses_its_log(root: &Path, number: usize) {
         again.assert_sound();
         assert!(names(&root).contains(&FILE.to_owned()));
     }
+}
+
+#[test]
+fn a_write_into_a_log_that_was_removed_is_not_acknowledged() {
+    let directory = TempDir::new();
+    let store = TestStore::at(&directory.path);
+    let run = store.begin("r1", "p", "i");
+    store.record(&run, 0, "checkpointed", b"old");
+    store.sql().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    store.record(&run, 1, "in the log", b"new");
+    fs::remove_file(directory.join("flowline.db-wal")).unwrap();
+    assert_gone(store.try_record(&run, 2, "lost", b"lost", false), "-wal removed");
+    store.record(&run, 3, "after", b"after");
+    assert_eq!(store.outputs(1), ["after <after>", "checkpointed <old>"]);
+    store.assert_sound();
 }

@@ -990,7 +990,7 @@ mod waiting {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| store.put("k", b"value"));
             for _ in 0..200 {
-                assert_eq!(other.runs(None, 9, patient()).unwrap(), [], "reading goes on");
+                assert_eq!(other.runs(None, 9, patient()).unwrap(), [], "it can still be read");
                 assert_eq!(store.runs(None, 9, patient()).unwrap(), [], "also with the same handle");
             }
             assert!(!waiting.is_finished());
@@ -1006,7 +1006,7 @@ mod waiting {
         let run = store.begin("r1", "p", "i");
         let writer = store.sql();
         writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert_eq!(store.statuses("p"), "1 running", "reading goes on");
+        assert_eq!(store.statuses("p"), "1 running", "it can still be read");
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| store.record(&run, 0, "a", &large(1)));
             std::thread::sleep(Duration::from_millis(50));

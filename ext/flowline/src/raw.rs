@@ -33,7 +33,7 @@ pub fn without_gvl<T, F: FnMut() -> Option<T>>(
     let mut job = Job { work, answer: None };
     loop {
         cancelled.store(false, Ordering::Relaxed);
-        // SAFETY: `carry_out` gets the job, which outlives the call and which nobody else touches meanwhile;
+        // SAFETY: `carry_out` gets the job, which outlives the call and which no other code touches meanwhile;
         // `cancel` gets an atomic. No panic leaves them. Ruby may call neither, if an interrupt is pending.
         unsafe {
             rb_nogvl(
@@ -70,7 +70,7 @@ unsafe extern "C" fn cancel(cancelled: *mut c_void) {
 pub fn watch_forks() {
     static REGISTERED: Once = Once::new();
     // SAFETY: the handlers are functions of this library, which Ruby never unloads, and no panic leaves them. It
-    // fails for want of memory alone; a store is then refused to nobody, but not safe in a child.
+    // fails for want of memory alone; stores still open then, but are not safe in a child.
     REGISTERED.call_once(|| unsafe {
         nix::libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
     });

@@ -4,24 +4,38 @@
 use flowline_core::store::{Completion, End, Entry, Items, Key, Record, Run, Start, Step};
 use magnus::encoding::EncodingCapable;
 use magnus::value::ReprValue;
-use magnus::{Error, IntoValue, RArray, RString, Ruby, TryConvert, Value};
+use magnus::{Error, IntoValue, RArray, RString, RStruct, Ruby, TryConvert, Value};
 
 use crate::raw;
 
-/// Reads the elements of an Array one after the other.
+/// Reads the elements of an Array, or the members of a Struct, one after the other. An Array may end early: the rest is
+/// `nil`.
 struct Fields {
-    row: RArray,
-    next: isize,
+    row: Row,
+    next: usize,
+}
+
+enum Row {
+    Array(RArray),
+    Struct(RStruct),
 }
 
 impl Fields {
     fn of(row: Value) -> Result<Self, Error> {
-        Ok(Self { row: RArray::try_convert(row)?, next: 0 })
+        let row = match RStruct::from_value(row) {
+            Some(row) => Row::Struct(row),
+            None => Row::Array(RArray::try_convert(row)?),
+        };
+        Ok(Self { row, next: 0 })
     }
 
     fn next<T: TryConvert>(&mut self) -> Result<T, Error> {
+        let index = self.next;
         self.next += 1;
-        self.row.entry(self.next - 1)
+        match self.row {
+            Row::Array(row) => row.entry(index as isize),
+            Row::Struct(row) => row.aref(index),
+        }
     }
 
     fn bytes(&mut self) -> Result<Option<Vec<u8>>, Error> {
@@ -132,18 +146,48 @@ fn record(row: Value) -> Result<Record, Error> {
     })
 }
 
-/// The same of a record that was read.
-pub fn from_record(ruby: &Ruby, record: Record) -> Result<RArray, Error> {
-    let row = ruby.ary_new_capa(8);
-    row.push(record.checkpoint)?;
-    row.push(record.step)?;
-    row.push(record.item)?;
-    row.push(record.outcome)?;
-    row.push(record.imprint)?;
-    row.push(record.token)?;
-    row.push(record.made_of)?;
-    row.push(bytes(ruby, record.output))?;
-    Ok(row)
+/// The same of records that were read. There may be many: rows that follow each other share the frozen Strings that are alike.
+pub fn from_records(ruby: &Ruby, records: Vec<Record>) -> Result<RArray, Error> {
+    let rows = ruby.ary_new_capa(records.len());
+    let (mut outcome, mut made_of) = (Shared::new(ruby), Shared::new(ruby));
+    for record in records {
+        rows.push(ruby.ary_new_from_values(&[
+            record.checkpoint.into_value_with(ruby),
+            ruby.str_new(&record.step).as_value(),
+            record.item.into_value_with(ruby),
+            outcome.string(ruby, record.outcome),
+            ruby.str_new(&record.imprint).as_value(),
+            ruby.str_new(&record.token).as_value(),
+            made_of.string(ruby, record.made_of),
+            bytes(ruby, record.output),
+        ]))?;
+    }
+    Ok(rows)
+}
+
+/// A String that is used again for the next equal text. It must stay on the stack, where the garbage collector finds it.
+struct Shared {
+    text: String,
+    string: RString,
+}
+
+impl Shared {
+    fn new(ruby: &Ruby) -> Self {
+        Self::of(ruby, String::new())
+    }
+
+    fn of(ruby: &Ruby, text: String) -> Self {
+        let string = ruby.str_new(&text);
+        string.freeze();
+        Self { text, string }
+    }
+
+    fn string(&mut self, ruby: &Ruby, text: String) -> Value {
+        if self.text != text {
+            *self = Self::of(ruby, text);
+        }
+        self.string.as_value()
+    }
 }
 
 /// `[[step or nil, record or nil, whether its items are of no more use], …]`
@@ -160,6 +204,22 @@ pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
             })
         })
         .collect()
+}
+
+/// `[[status, reason or nil, [position, …], [name, …]], …]`: steps of that run that were not called.
+pub fn uncalled(run: i64, list: RArray) -> Result<Vec<Completion>, Error> {
+    let mut completions = Vec::new();
+    for group in list {
+        let mut fields = Fields::of(group)?;
+        let alike = Step { run, status: fields.next()?, reason: fields.next()?, ..Step::default() };
+        let (positions, names): (RArray, RArray) = (fields.next()?, fields.next()?);
+        for (position, name) in positions.into_iter().zip(names) {
+            let (position, name) = (i64::try_convert(position)?, String::try_convert(name)?);
+            let step = Step { position, name, ..alike.clone() };
+            completions.push(Completion { step: Some(step), record: None, ends_items: false });
+        }
+    }
+    Ok(completions)
 }
 
 /// `[run, status, duration, error, clear]`

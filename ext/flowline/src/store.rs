@@ -1,6 +1,5 @@
-//! `Flowline::Native::Store` and `Flowline::Native::Lock`: see the core's `store`. Waiting for the disk and for
+//! `Flowline::Native::Store`: see the core's `store`. Waiting for the disk and for
 //! other processes is done without Ruby's global lock.
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -12,42 +11,21 @@ use magnus::{
 
 use crate::{error, raw, rows};
 
+mod lock;
+
+use lock::Lock;
+
 #[derive(TypedData)]
 #[magnus(class = "Flowline::Native::Store", free_immediately)]
 pub struct Store(Core);
 
 impl magnus::DataTypeFunctions for Store {}
 
-/// At most one lock of a store. It is given back when nobody has the object any more: a thread that is killed
-/// between two of its calls leaves nothing locked for good.
-#[derive(TypedData)]
-#[magnus(class = "Flowline::Native::Lock", free_immediately)]
-pub struct Lock {
-    store: Core,
-    held: Cell<Option<Id>>,
-    /// The process that has it: a forked child has a copy of this, and no lock.
-    pid: Cell<u32>,
-}
-
-impl magnus::DataTypeFunctions for Lock {}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        self.release();
-    }
-}
-
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
-    let lock = native.define_class("Lock", ruby.class_object())?;
-    lock.undef_default_alloc_func();
-    let _ = Lock::class(ruby); // Looked up now: later, an interruption might come in between.
-    lock.define_method("acquire", method!(Lock::acquire, 1))?;
-    lock.define_method("release", method!(Lock::release, 0))?;
-    lock.define_method("held?", method!(Lock::is_held, 0))?;
-
+    lock::init(ruby, native)?;
     let class = native.define_class("Store", ruby.class_object())?;
     class.undef_default_alloc_func();
-    let _ = Store::class(ruby);
+    let _ = Store::class(ruby); // Looked up now: later, an interruption might come in between.
     class.define_singleton_method("host", function!(flowline_core::store::host, 0))?;
     class.define_singleton_method("open", function!(Store::open, 2))?;
     class.define_singleton_method("existing", function!(Store::existing, 2))?;
@@ -58,7 +36,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("claim", method!(Store::claim, 3))?;
     class.define_method("record", method!(Store::record, 4))?;
     class.define_method("forget", method!(Store::forget, 4))?;
-    class.define_method("finish", method!(Store::finish, 5))?;
+    class.define_method("finish", method!(Store::finish, 6))?;
     class.define_method("latest", method!(Store::latest, 3))?;
     class.define_method("runs", method!(Store::runs, 3))?;
     class.define_method("last_runs", method!(Store::last_runs, 1))?;
@@ -102,7 +80,7 @@ impl Store {
 
     /// `lock() -> Lock`, which holds none yet.
     fn lock(&self) -> Lock {
-        Lock { store: self.0.clone(), held: Cell::new(None), pid: Cell::new(0) }
+        Lock::of(self.0.clone())
     }
 
     /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, lock: Lock, durable, patience) -> Array`:
@@ -173,20 +151,23 @@ impl Store {
         rb_self.ask(ruby, patience, |store, wait| store.forget(checkpoint, &outdated, durable, wait))
     }
 
-    /// `finish(end: Array, completions, lock: Lock, durable, patience)`: the lock is given back.
+    /// `finish(end: Array, completions, uncalled: Array<Array>, lock: Lock, durable, patience)`: the lock is given back.
+    #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn finish(
         ruby: &Ruby,
         rb_self: &Self,
         end: Value,
         completions: RArray,
+        uncalled: RArray,
         lock: &Lock,
         durable: bool,
         patience: f64,
     ) -> Result<(), Error> {
         let end = rows::end(end)?;
-        let completions = rows::completions(completions)?;
+        let mut completions = rows::completions(completions)?;
+        completions.extend(rows::uncalled(end.run, uncalled)?);
         rb_self.ask(ruby, patience, |store, wait| store.finish(&end, &completions, durable, wait))?;
-        lock.held.set(None);
+        lock.clear();
         Ok(())
     }
 
@@ -230,7 +211,7 @@ impl Store {
     /// `records(checkpoint: Integer, patience) -> Array<Array>`
     fn records(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<RArray, Error> {
         let records = rb_self.ask(ruby, patience, |store, wait| store.records(checkpoint, wait))?;
-        list(ruby, records, rows::from_record)
+        rows::from_records(ruby, records)
     }
 
     /// `output(checkpoint: Integer, step: String, patience) -> String or nil`: bytes.
@@ -333,45 +314,6 @@ impl Store {
         mut work: impl FnMut(&Core, Wait) -> Result<T, StoreError>,
     ) -> Result<T, Error> {
         patiently(ruby, self.0.root(), patience, |wait| work(&self.0, wait))
-    }
-}
-
-impl Lock {
-    /// `acquire(digest: String) -> true or false`: takes the lock of a cache key, given by hexadecimal digits, if nobody
-    /// has it.
-    fn acquire(ruby: &Ruby, rb_self: &Self, digest: String) -> Result<bool, Error> {
-        let digits = digest.get(..15).unwrap_or(&digest);
-        let number = u64::from_str_radix(digits, 16)
-            .map_err(|_| Error::new(ruby.exception_arg_error(), "a digest has hexadecimal digits"))?;
-        let lock = Id::Key(number);
-        let failed = |error| error::store(ruby, rb_self.store.root(), &error);
-        let acquired = rb_self.store.acquire(lock).map_err(failed)?;
-        if acquired {
-            rb_self.set(lock);
-        }
-        Ok(acquired)
-    }
-
-    /// `release()`: gives it back, if it has one.
-    fn release(&self) {
-        if let Some(lock) = self.held.take() {
-            if self.pid.get() == std::process::id() {
-                self.store.release(lock);
-            }
-        }
-    }
-
-    /// `held?() -> true or false`
-    fn is_held(&self) -> bool {
-        self.held.get().is_some() && self.pid.get() == std::process::id()
-    }
-
-    fn set(&self, lock: Id) {
-        if self.held.get() != Some(lock) {
-            self.release();
-        }
-        self.pid.set(std::process::id());
-        self.held.set(Some(lock));
     }
 }
 

@@ -26,10 +26,12 @@ module Flowline
       # @raise [Damaged] they are not those that were written
       # @api private
       def read(key)
-        entry = ask { |store| store.entry(name(key), now, patience: Store.patience) } or return
+        time = now
+        name = name(key)
+        entry = ask { |store| store.entry(name, time, patience: Store.patience) } or return
         raise Damaged, "its bytes are gone or damaged" unless entry.value
 
-        ask { |store| store.touch(name(key), now, patience: Store.patience) } if entry.used < now - RECENT
+        ask { |store| store.touch(name, time, patience: Store.patience) } if entry.used < time - RECENT
         entry.value
       end
 
@@ -99,6 +101,8 @@ module Flowline
 
       # SQLite has text in UTF-8, and bytes.
       def name(key)
+        return key if key.encoding == Encoding::UTF_8 && key.valid_encoding?
+
         text = key.encode("UTF-8")
         text.valid_encoding? ? text : key.b
       rescue EncodingError
@@ -113,7 +117,7 @@ module Flowline
         @database ||= Store.at(path, within: @root, patience: Store.patience)
       end
 
-      # A database that was removed, or that is damaged as a whole, is begun anew.
+      # A database that was removed, or that is damaged as a whole, is made again.
       def ask(&question)
         yield database
       rescue StoreError => e
@@ -133,7 +137,7 @@ module Flowline
       end
 
       def set_aside
-        warn("flowline: cache #{path} is damaged and begins anew; what it was is in #{Store::SQLite::FILE}.damaged")
+        warn("flowline: cache #{path} is damaged and starts empty; the damaged file is now #{Store::SQLite::FILE}.damaged")
         ["", "-wal", "-shm"].each do |ending|
           file = ::File.join(path, Store::SQLite::FILE + ending)
           ::File.rename(file, "#{file}.damaged") if ::File.exist?(file)

@@ -7,7 +7,7 @@ module Flowline
     class Foreign
       include Cache
 
-      # @param object [#get, #set] if a time to live is to be kept, its +set+ must take +ttl:+
+      # @param object [#get, #set] for times to live, its +set+ must take +ttl:+
       def initialize(object)
         @object = object
       end
@@ -58,7 +58,7 @@ module Flowline
       def ask(name, ...)
         @object.public_send(name, ...)
       rescue StandardError => e
-        raise CacheError.new(@object, "#{name}: #{TypeHints.kind(e)}: #{Error.words(e)}; mend it, or run with cache: false")
+        raise CacheError.new(@object, "#{name}: #{TypeHints.kind(e)}: #{Error.words(e)}; fix it, or run with cache: false")
       end
     end
   end

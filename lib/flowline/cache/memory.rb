@@ -2,8 +2,8 @@
 
 module Flowline
   module Cache
-    # A cache in this process, for all its threads. What was used longest ago goes when there is no more room. A
-    # forked child goes on with a copy of its own.
+    # A cache in this process, for all its threads. The entry that was used longest ago goes when there is no more room. A
+    # forked child has a copy of its own.
     #
     # Another thread may hold the mutex when this one forks; Ruby frees it in the child. It may also have been in the
     # middle of a change, and a thread may be interrupted in one: so what belongs together stands in one expression,
@@ -12,7 +12,7 @@ module Flowline
       include Cache
 
       # @param max_entries [Integer] how many values it may hold
-      # @param max_bytes [Integer] how much they may take, marshalled; a larger one isn't kept
+      # @param max_bytes [Integer] how much they may take, marshalled; a larger one isn't stored
       def initialize(max_entries: 10_000, max_bytes: 64 * 1024 * 1024)
         @max_entries = max_entries
         @max_bytes = max_bytes

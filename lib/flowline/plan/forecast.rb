@@ -36,7 +36,9 @@ module Flowline
         @pipeline = pipeline
         @dag = pipeline.dag
         @request = request
+        @steps = pipeline.steps
         @recording = recording
+        @entries = recording.entries
         @caching = caching
         @context = context
         @selection = Selection.new(@dag, request.only, request.from)
@@ -55,15 +57,16 @@ module Flowline
       private
 
       def entry(id)
-        @recording.entries[@dag.steps[id].name]
+        @entries[@steps[id].name]
       end
 
       def foresee(id)
         entry = entry(id)
-        why = @objections.to(id, entry)
+        inputs = @dag.inputs(id) if entry
+        why = @objections.to(id, entry, inputs)
         return spare(id) || call(id, partly(id) || why || @caching.unfit(id)) if why || entry.nil?
 
-        tellers = @objections.open(entry.made_of, @dag.inputs(id))
+        tellers = inputs.empty? ? inputs : @objections.open(entry.made_of, inputs)
         return restore(id, entry, recorded) if tellers.empty?
 
         @open[id] = entry

@@ -23,16 +23,18 @@ module Flowline
         @recording = recording
         @selection = selection
         @outlooks = outlooks
+        @picks = request.picks?
         @warnings = []
       end
 
       # @param id [Integer] a step that takes part
       # @param entry [Recording::Entry, nil] what is recorded of it
+      # @param inputs [Array<Integer>, nil] the steps whose outputs it gets, if anything is recorded of it
       # @return [String, nil] why it runs again
-      def to(id, entry)
-        return "asked for" if asked_for?(id, entry)
+      def to(id, entry, inputs)
+        return "asked for" if @picks && asked_for?(id, entry)
 
-        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, @dag.inputs(id)) || entry.problem)
+        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, inputs) || entry.problem)
       end
 
       # @param id [Integer]

@@ -11,17 +11,23 @@ module Flowline
     Outlook = Struct.new(:action, :reason, :tokens, :absence) do
       # @return [Boolean] whether the step is called, or may be
       def calls?
-        %i[run unknown].include?(action)
+        action == :run || action == :unknown
       end
 
       # @return [Boolean] whether its output is there before the run
       def there?
-        %i[restore reuse].include?(action)
+        action == :restore || action == :reuse
       end
 
       # @return [Boolean] whether what dependents get of it is known
       def known?
         there? || absence == :surely
+      end
+
+      # @param token [String]
+      # @return [Boolean] whether it ends with that token, and no other is possible
+      def surely?(token)
+        tokens.size == 1 && tokens.first == token
       end
 
       # Whether it ends with that token.

@@ -13,8 +13,10 @@ module Flowline
       attr_reader :open
       # @return [Hash{Integer => Recording::Items}] the items that a step need not be called for, under the same condition
       attr_reader :items
-      # @return [Array<Integer>] the steps that do not take part, and whose outputs are not at hand
+      # @return [Array<Integer>] the steps that do not take part, and whose outputs are not there
       attr_reader :unselected
+      # @return [Hash{Integer => String}] the tokens that are known before the run
+      attr_reader :tokens
       # @return [Array<String>]
       attr_reader :warnings
 
@@ -28,17 +30,13 @@ module Flowline
         @open = forecast.open
         @items = forecast.items
         @warnings = forecast.warnings
-        @restored = {}
-        @found = {}
+        @restored, @found, @tokens = Array.new(3) { {} }
+        @unselected = []
         forecast.outputs.each { |id, output| (@outlooks[id].action == :restore ? @restored : @found)[id] = output }
-        @unselected = @outlooks.keys.select { |id| @outlooks[id].action == :skip && !forecast.selected?(id) }
-      end
-
-      # @return [Hash{Integer => String}] the tokens that are known before the run
-      def tokens
-        @outlooks.each_with_object({}) do |(id, outlook), tokens|
+        @outlooks.each do |id, outlook|
           token = outlook.tokens.first
-          tokens[id] = token if String === token && !outlook.calls?
+          @tokens[id] = token if String === token && !outlook.calls?
+          @unselected << id if outlook.action == :skip && !forecast.selected?(id)
         end
       end
 
@@ -50,17 +48,21 @@ module Flowline
       # @return [Array(Array<Symbol>, Array<Symbol>)] of which steps the recorded output, and of which the recorded items
       #   are of no more use
       def outdated
-        outputs = changing(@recording.entries) { |id, entry| @open.key?(id) || @outlooks[id].tokens == [entry.token] }
+        outputs = changing(@recording.entries) { |id, outlook, entry| outlook.surely?(entry.token) || @open.key?(id) }
         [outputs, changing(@recording.items) { |id, _| @items.key?(id) }]
       end
 
       private
 
       def changing(records)
-        records.keys.reject do |name|
-          id = @dag.index[name]
-          id.nil? || @outlooks[id].action == :skip || yield(id, records[name])
+        index = @dag.index
+        names = []
+        records.each do |name, record|
+          id = index[name] or next
+          outlook = @outlooks[id]
+          names << name unless outlook.action == :skip || yield(id, outlook, record)
         end
+        names
       end
     end
   end

@@ -4,7 +4,7 @@ module Flowline
   class Recording
     # The completed items of a step that has not ended: of each its output, and a digest to know it again.
     class Items
-      # Bytes of a digest that are kept. One of all zeros is none.
+      # Bytes of a digest that are stored. One of all zeros is none.
       SIZE = 16
       NONE = ("\0" * SIZE).b.freeze
       private_constant :SIZE, :NONE

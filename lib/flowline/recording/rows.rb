@@ -26,29 +26,43 @@ module Flowline
         +""
       end
 
-      # Of steps that were not called there may be many, and there is little to tell.
-      def rest_of(id, result)
-        status, reason = result.uncalled(id)
-        return [row(id, result.at(id))] unless status
-
-        name = @pipeline.steps[id].name
-        left_out = reason == :not_selected && !@outcomes.key?(name) # Still to be done, unless an earlier run has done it.
-        [[@run.id, id, name.name, status.name, reason&.name, 0, nil, nil, nil], (record(id, LEFT_OUT) if left_out)]
+      # Returns the step's row for history, in the order of {Store::Step}'s members.
+      def row(id, result)
+        [@run.id, id, result.name.name, result.status.name, result.reason&.name, result.attempts,
+         result.started_at&.-(@context.started_at), result.duration, text(result.error)]
       end
 
-      def position(id)
-        { run: @run.id, position: id, name: @pipeline.steps[id].name.name }
-      end
-
-      def row(id, step)
-        Store::Step.new(**position(id), status: step.status.name, reason: step.reason&.name, attempts: step.attempts,
-                                        started: step.started_at&.-(@context.started_at), duration: step.duration, error: text(step.error))
-      end
-
-      # What is recorded of a step beside its output.
+      # Returns the record of a step without its output, in the order of {Store::Record}'s members.
       def record(id, outcome)
-        Store::Record.new(checkpoint: @run.checkpoint, step: @pipeline.steps[id].name.name, outcome: outcome, imprint: @imprints[id],
-                          token: @provenance.token(id), made_of: @provenance.made_of(id).join(" "))
+        [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, @imprints[id], @provenance.token(id), @provenance.made_of(id).join(" ")]
+      end
+
+      # Sorts the steps that are not recorded yet. Of those that were not called there may be many, which ended alike.
+      # @return [Array(Array<Array>, Array<Array>)] completions, and groups of steps; see {Store::SQLite#finish_run}
+      def unwritten(result)
+        called = []
+        groups = Hash.new { |by_status, status| by_status[status] = {} }
+        @pipeline.steps.each_with_index do |step, id|
+          next if @written[id]
+
+          status, reason = result.uncalled(id)
+          next called << [row(id, result.at(id))] unless status
+
+          ids, names = (groups[status][reason] ||= [[], []])
+          ids << id
+          names << step.name.name
+        end
+        [called + left_out(groups.dig(:skipped, :not_selected)), groups.flat_map { |status, group| reasons(status, group) }]
+      end
+
+      def reasons(status, group)
+        group.map { |reason, (ids, names)| [status.name, reason&.name, ids, names] }
+      end
+
+      # Steps that were left out are still to be done, unless an earlier run has done them.
+      def left_out(group)
+        ids = group ? group.first : []
+        ids.reject { |id| @outcomes.key?(@pipeline.steps[id].name) }.map { |id| [nil, record(id, LEFT_OUT)] }
       end
 
       def text(error)

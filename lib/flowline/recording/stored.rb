@@ -17,7 +17,8 @@ module Flowline
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
       NOTHING = [].freeze
-      private_constant :DONE, :LAST, :STEP, :ITEMS, :NOTHING
+      SUCCEEDED = "succeeded"
+      private_constant :DONE, :LAST, :STEP, :ITEMS, :NOTHING, :SUCCEEDED
 
       # @param root [String] the directory of the store
       # @param pipeline [Pipeline]
@@ -101,15 +102,14 @@ module Flowline
       # @return [void]
       # @raise [StoreError] it could not be recorded
       def complete(id, step, facts, output)
-        row = Store::Step.new(**position(id), status: "succeeded")
-        row.attempts, row.started, row.duration = facts
+        row = [@run.id, id, step.name.name, SUCCEEDED, nil, *facts]
         @written[id] = true
         return write([[row]]) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? "" : dump(step, output)
         @repeated[id] = true if bytes.empty? || (!@repeated.empty? && @pipeline.dag.inputs(id).any? { |before| @repeated[before] })
         ends_items = step.each && !@repeated[id] # Otherwise its items are still of use.
-        write([*passed, [row, record(id, "succeeded"), ends_items]], bytes)
+        write([*passed, [row, record(id, SUCCEEDED), ends_items]], bytes)
       end
 
       # Records an item that succeeded: when this returns, it is there for good.
@@ -117,8 +117,7 @@ module Flowline
         bytes = dump(step, output)
         return if bytes.empty?
 
-        record = Store::Record.new(checkpoint: @run.checkpoint, step: step.name.name, item: position, outcome: "succeeded", imprint: @imprints[id],
-                                   token: digest, made_of: @provenance.items_made_of(id).join(" "))
+        record = [@run.checkpoint, step.name.name, position, SUCCEEDED, @imprints[id], digest, @provenance.items_made_of(id).join(" ")]
         write([[nil, record]], bytes)
       end
 
@@ -133,7 +132,9 @@ module Flowline
           @written[id] = true
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
-          @passed << [row(id, result), record(id, result.status.name)] # It need not run, as long as it stays what it is.
+          # It need not run, as long as it stays what it is. A dependent could change the output of which the token is made.
+          cached = result.status == :cached && result.attempts.zero?
+          @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
         end
       end
 
@@ -141,11 +142,10 @@ module Flowline
       # @return [void]
       def finish(result)
         ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
-        known = passed.each { |pair| pair[1] = nil if ended.clear } # Nobody will resume it then.
-        left = @pipeline.steps.each_index.reject { |id| @written[id] }.map { |id| rest_of(id, result) }
-        rest = known + left
+        completions, uncalled = unwritten(result)
+        completions.concat(@passed.map { |id, status, _, record| [nil, record || record(id, status.name)] }) unless ended.clear
         own_process
-        @store.finish_run(ended, rest, @lock, **care)
+        @store.finish_run(ended, completions, @lock, uncalled: uncalled, **care)
       end
 
       # @return [void]
@@ -170,7 +170,7 @@ module Flowline
 
       def write(completions, bytes = "")
         own_process
-        @store.record(completions, bytes, **care)
+        @store.record(completions, bytes, durable: @request.power?, patience: patience)
       end
 
       # How sure a record is to be, and how long it may wait for other processes.
@@ -188,7 +188,17 @@ module Flowline
 
       # Steps that need not run are recorded with the next one that does, which may depend on them.
       def passed
-        @passed.shift(@passed.size).each { |row,| @written[row.position] = true }
+        return NOTHING if @passed.empty?
+
+        @passed.shift(@passed.size).map do |id, status, row, record|
+          @written[id] = true
+          [row || [@run.id, id, @pipeline.steps[id].name.name, status.name, nil, 0], record || record(id, status.name)]
+        end
+      end
+
+      # @return [Hash{Symbol => true}] the steps whose outputs others get
+      def depended_on
+        @depended_on ||= @pipeline.steps.flat_map(&:depends_on).uniq.flat_map { |name| @pipeline.dag.ends(name) }.to_h { |name| [name, true] }
       end
 
       def store
@@ -249,7 +259,7 @@ module Flowline
 
         step = step.to_sym
         @outcomes[step] = outcome
-        @entries[step] = Entry.new(imprint, *Recording.restore(bytes), token, made_of) if DONE.include?(outcome)
+        @entries[step] = Entry.recorded(imprint, token, made_of, bytes) if DONE.include?(outcome)
       end
 
       # An item of other code, or made of other inputs than the rest, is of no use.

@@ -50,7 +50,7 @@ module Flowline
       #   which item to which; -1 is the step itself
       # @return [Run]
       def begin_run(run, lock, resumes: false, outdated: [], durable: false, patience: PATIENCE)
-        run_of(@native.begin(run.to_a, resumes, outdated, lock, durable, patience))
+        run_of(@native.begin(run, resumes, outdated, lock, durable, patience))
       end
 
       # Takes the checkpoint of a run that is to be resumed.
@@ -59,17 +59,17 @@ module Flowline
       # @return [true, nil, Run] true: the lock has it; nil: there is a later run; a Run: another process has it,
       #   for that run, or, if that is not alive, for one that has not begun yet
       def claim(run, lock, patience: PATIENCE)
-        answer = @native.claim(run.to_a, lock, patience)
+        answer = @native.claim(run, lock, patience)
         answer.is_a?(Array) ? run_of(answer) : answer
       end
 
       # Records what came of steps, and of items: when this returns, it is there for good.
-      # @param completions [Array<Array(Step, Record, Boolean)>] either row may be nil; and whether what was recorded of the
-      #   step's items is of no more use
+      # @param completions [Array<Array(Step, Record, Boolean)>] either row may be nil, or its members in an Array; and whether
+      #   what was recorded of the step's items is of no more use
       # @param output [String] bytes, of the last of them; frozen
       # @return [void]
       def record(completions, output = "", durable: false, patience: PATIENCE)
-        @native.record(rows(completions), output, durable, patience)
+        @native.record(completions, output, durable, patience)
       end
 
       # Removes what the checkpoint of a run has and is of no more use.
@@ -84,9 +84,11 @@ module Flowline
       # @param ended [End]
       # @param completions [Array<Array(Step, Record, Boolean)>] what is not recorded yet
       # @param lock [Native::Lock]
+      # @param uncalled [Array<Array(String, String, Array<Integer>, Array<String>)>] steps that were not called: a status, a
+      #   reason or nil, and the positions and names of the steps that ended so
       # @return [void]
-      def finish_run(ended, completions, lock, durable: false, patience: PATIENCE)
-        @native.finish(ended.to_a, rows(completions), lock, durable, patience)
+      def finish_run(ended, completions, lock, uncalled: [], durable: false, patience: PATIENCE)
+        @native.finish(ended, completions, uncalled, lock, durable, patience)
       end
 
       # @param pipeline [String]
@@ -153,7 +155,7 @@ module Flowline
       # @return [Entry, nil] nil: there is none, it has expired, or was written in the future
       def entry(key, now, patience: PATIENCE)
         row = @native.entry(key, now, patience)
-        row && fill(Entry, row)
+        row && Entry.new(*row)
       end
 
       # Notes that an entry was used.
@@ -180,7 +182,7 @@ module Flowline
 
       # @return [Array<Entry>] by their keys, without values
       def entries(now, patience: PATIENCE)
-        @native.entries(now, patience).map { |row| fill(Entry, row) }
+        @native.entries(now, patience).map { |row| Entry.new(*row) }
       end
 
       # @return [String]
@@ -189,10 +191,6 @@ module Flowline
       end
 
       private
-
-      def rows(completions)
-        completions.map { |step, record, ends_items| [step&.to_a, record&.to_a, ends_items ? true : false] }
-      end
 
       def run_of(row)
         fill(Run, row)

@@ -14,7 +14,9 @@ RSpec.describe "A store within the limits of its system" do
 
   { ENOLCK: Errno::ENOLCK::Errno, EOPNOTSUPP: Errno::EOPNOTSUPP::Errno }.each do |name, number|
     it "says at once that its file system has no record locks (#{name})" do
-      output, status = faulty_ruby(<<~RUBY, FLOWLINE_ROOT: root, FAULT_LOCK: number.to_s)
+      output, status = faulty_ruby(<<~RUBY, FLOWLINE_ROOT: root)
+        Dir.mkdir(ENV["FLOWLINE_ROOT"], 0o700)
+        strike[:fail, [:lock], File.realpath(ENV["FLOWLINE_ROOT"]), errno: #{number}]
         started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
         begin
           Flowline.define(name: "p") { step(:a) { puts "called" } }.run

@@ -77,7 +77,8 @@ RSpec.describe "A large output that cannot be read for a moment" do
   it "is a StoreError with words of its own when the device fails or too many files are open" do
     pipeline.run
     { 5 => /the device failed \(.*check the disk/, 24 => /too many files are open \(.*ulimit -n/, 12 => /no memory is left/ }.each do |errno, words|
-      output, status = faulty_ruby(<<~RUBY, FLOWLINE_ROOT: root, FAULT_OPEN: errno.to_s)
+      output, status = faulty_ruby(<<~RUBY, FLOWLINE_ROOT: root)
+        strike[:fail, [:open], File.join(File.realpath(ENV["FLOWLINE_ROOT"]), "flowline.blobs"), errno: #{errno}]
         Flowline.define(name: "reading") { step(:a) { "a" * 300_000 }; step(:b, depends_on: :a) { |_| raise "down" } }.run(resume: true)
       RUBY
       expect([status.success?, output]).to match([false, words])
@@ -88,7 +89,10 @@ RSpec.describe "A large output that cannot be read for a moment" do
 
   it "is a StoreError with words of its own when the database cannot be read" do
     pipeline.run
-    output, = faulty_ruby("Flowline::Checkpoint.list", FLOWLINE_ROOT: root, FAULT_READ: "5")
+    output, = faulty_ruby(<<~RUBY, FLOWLINE_ROOT: root)
+      strike[:fail, [:read], File.realpath(ENV["FLOWLINE_ROOT"]), errno: 5]
+      Flowline::Checkpoint.list
+    RUBY
     expect(output).to match(/the device failed \(.*check the disk/)
     expect(resume).to eq(:restored)
   end

@@ -13,7 +13,8 @@ use std::thread;
 
 use nix::errno::Errno;
 
-use super::rows::{DIGEST, Digest, Payload};
+use super::payload::Payload;
+use super::rows::{DIGEST, Digest};
 use super::{INLINE, StoreError, directory};
 
 /// The directory within a store's.
@@ -49,7 +50,7 @@ impl Blobs {
         Self { folder: root.join(FOLDER) }
     }
 
-    /// Makes the directory. A link in its place would lead to somebody else's files, and is refused.
+    /// Makes the directory. A link in its place would lead to other files, and is refused.
     pub fn make_folder(&self) -> Result<(), StoreError> {
         match DirBuilder::new().mode(0o700).create(&self.folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check_folder(),

@@ -7,7 +7,8 @@ use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::blobs::Source;
-use super::rows::{Columns, Entry, Found, Key, Payload};
+use super::payload::{Found, Payload};
+use super::rows::{Columns, Entry, Key};
 use super::session::Session;
 use super::{Store, StoreError, Wait};
 
@@ -15,7 +16,7 @@ const COLUMNS: &str = "key, expires, written, used, digest, size, seal, bytes";
 
 impl Store {
     /// The entry of a key. It has no value if that is gone or damaged. One that has expired is no entry; nor is one
-    /// that was written in the future, when some clock was ahead: nobody knows how old it is.
+    /// that was written in the future, when some clock was ahead: its age is unknown.
     ///
     /// # Errors
     /// It cannot be read.
@@ -167,7 +168,7 @@ fn make_room(session: &mut Session, now: f64, most: i64) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Counts the bytes anew, entry by entry.
+/// Counts the bytes again, entry by entry.
 fn recount(session: &Session) -> Result<i64, StoreError> {
     session.execute("DELETE FROM totals", [])?;
     session.execute("INSERT INTO totals SELECT CAST(total(size) AS INTEGER) FROM cache", [])?;

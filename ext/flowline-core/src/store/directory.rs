@@ -1,10 +1,11 @@
 //! The directory of a store and the files in it, for their owner alone: what is in them is loaded as `Marshal`
-//! data, so whoever can write there can run code. Nothing but what the store made is ever touched.
+//! data, so anyone who can write there can run code. Only files that the store made are ever touched.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::FcntlArg::F_GETFL;
@@ -25,6 +26,30 @@ impl FileId {
     /// The file at a path, if there is one.
     pub fn at(path: &Path) -> Result<Option<Self>, StoreError> {
         Ok(metadata(path)?.map(|data| Self::of(&data)))
+    }
+}
+
+/// A directory, and when an entry of it was last made, removed or renamed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    folder: FileId,
+    changed: Duration,
+}
+
+impl Stamp {
+    /// The directory at a path, if there is one.
+    pub fn at(path: &Path) -> Result<Option<Self>, StoreError> {
+        let Some(data) = metadata(path)? else { return Ok(None) };
+        let whole = |number: i64| u64::try_from(number).unwrap_or_default();
+        let changed =
+            Duration::from_secs(whole(data.ctime())) + Duration::from_nanos(whole(data.ctime_nsec()));
+        Ok(Some(Self { folder: FileId::of(&data), changed }))
+    }
+
+    /// So long after a change, every later one has another time. File systems count in ticks of the kernel, and some
+    /// in seconds.
+    pub fn tick(&self) -> Duration {
+        Duration::from_millis(if self.changed.subsec_nanos() == 0 { 3000 } else { 100 })
     }
 }
 
@@ -78,7 +103,7 @@ pub fn check(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens a file for reading and writing, made if need be for its owner alone. Where nothing can be written it is
-/// opened for reading; `None`: it is not there. A link would lead to somebody else's file, and is refused.
+/// opened for reading; `None`: it is not there. A link would lead to another file, and is refused.
 pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits());

@@ -22,7 +22,7 @@ pub enum StoreError {
     /// An older version of Flowline is using it.
     #[error("is in use by an older Flowline, and can be converted only when that has ended")]
     Older,
-    /// It is somebody else's database.
+    /// It is the database of another program.
     #[error("is a database of another program; choose another directory")]
     Foreign,
     /// Others could have put something into it.
@@ -59,7 +59,7 @@ pub enum StoreError {
     /// Another process was writing all the time.
     #[error("another process has been writing to it for {0:.1} seconds; see what that process does")]
     Busy(f64),
-    /// Somebody wanted the waiting thread for something else.
+    /// The waiting thread was interrupted.
     #[error("the wait for another process was cancelled")]
     Cancelled,
     /// Anything else.
@@ -103,11 +103,11 @@ impl StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if let rusqlite::Error::SqlInputError { msg, .. } = error {
-            return Self::Other(msg); // The statement itself, which may be long, helps nobody.
+            return Self::Other(msg); // Without the statement itself, which may be long.
         }
         match error.sqlite_error().map(|error| error.extended_code) {
             Some(SQLITE_IOERR_SHMSIZE) => return Self::Full, // No room for the index of the log.
-            Some(SQLITE_CONSTRAINT_FOREIGNKEY) => return Self::Gone, // The row of the run is: somebody removed the log.
+            Some(SQLITE_CONSTRAINT_FOREIGNKEY) => return Self::Gone, // The row of the run is gone, because the log was removed.
             Some(SQLITE_IOERR_NOMEM) => return Self::Memory(error.to_string()),
             _ => {}
         }

@@ -12,7 +12,7 @@
 //!   file description stays as long as the parent has its descriptor; SQLite's locks are the parent's alone; and a
 //!   database is closed here without moving its log.
 //!
-//! A child opens what it needs anew. The gate is one atomic number rather than a lock of the standard library,
+//! A child opens the files again when it needs them. The gate is one atomic number rather than a lock of the standard library,
 //! because a child must be able to reset it whatever threads its parent had.
 
 use std::cell::Cell;
@@ -21,7 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::{Handle, StoreError};
+use super::StoreError;
+use super::handle::Handle;
 
 /// How many are behind the gate; and whether it is closed.
 static GATE: AtomicUsize = AtomicUsize::new(0);

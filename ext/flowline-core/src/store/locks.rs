@@ -51,7 +51,7 @@ impl Lock {
     }
 }
 
-/// What somebody is about to do with a store.
+/// The kind of access to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
@@ -94,7 +94,7 @@ impl Locks {
         if kernel.take(0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
     }
 
-    /// How the store is held while its database is opened: nothing is made anew where nothing can be written.
+    /// How the store is held while its database is opened: where nothing can be written, nothing is made.
     pub fn access_to_open(&self) -> Access {
         if self.writable { Access::Write } else { Access::Read }
     }
@@ -106,7 +106,7 @@ impl Locks {
         }
     }
 
-    /// Takes a lock if nobody has it.
+    /// Takes a lock if it is free.
     pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
         let Some(kernel) = self.kernel.as_mut().filter(|_| self.writable) else { return Err(read_only()) };
         if self.held.contains(&lock) || !kernel.take(lock.offset(), Access::Write)? {
@@ -115,7 +115,7 @@ impl Locks {
         Ok(self.held.insert(lock))
     }
 
-    /// Whether anybody has a lock, this process included.
+    /// Whether any process has a lock, this one included.
     pub fn is_taken(&self, lock: Lock) -> Result<bool, StoreError> {
         let Some(kernel) = &self.kernel else { return Ok(false) };
         Ok(self.held.contains(&lock) || kernel.is_taken(lock.offset())?)

@@ -11,36 +11,42 @@
 //! others need descriptors, and opens them again in a forked child. Before and after each transaction it checks
 //! that the files are still those that it opened: what has been removed, moved or replaced acknowledges nothing.
 //!
-//! Who finds the store busy waits and tries again, and holds nothing in between.
+//! A caller that finds the store busy waits and tries again, and holds nothing in between.
 
 mod blobs;
 mod cache;
 mod directory;
 mod error;
 pub mod fork;
+mod handle;
+mod history;
+mod link;
 mod locks;
 mod owner;
+mod payload;
+mod records;
 mod rows;
 mod runs;
 mod schema;
+mod seal;
 mod session;
 mod wait;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 
 pub use error::StoreError;
 pub use locks::Lock;
 pub use owner::host;
+pub use records::{Completion, Items};
 pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step};
-pub use runs::{Claim, Completion, End, Items, Start};
+pub use runs::{Claim, End, Start};
 pub use wait::Wait;
 
-use blobs::{Blobs, Prepared};
-use directory::FileId;
-use locks::{Access, Locks};
-use session::{Link, Session};
+use blobs::Prepared;
+use handle::Handle;
+use locks::Access;
+use session::Session;
 
 /// The database within a store's directory.
 pub const FILE: &str = "flowline.db";
@@ -51,27 +57,6 @@ pub const INLINE: usize = 256 * 1024;
 /// A store, for all threads of its process.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Handle>);
-
-/// What is behind a store.
-#[derive(Debug)]
-struct Handle {
-    root: PathBuf,
-    blobs: Blobs,
-    /// Which files these are, once they have been opened.
-    files: OnceLock<(FileId, Option<FileId>)>,
-    open: AtomicBool,
-    used: AtomicU64,
-    parts: Mutex<Parts>,
-}
-
-#[derive(Debug, Default)]
-struct Parts {
-    locks: Locks,
-    link: Option<Link>,
-    /// Whether this process has looked for files that others left behind.
-    swept: bool,
-    parts: u64,
-}
 
 impl Store {
     /// Opens the store in that directory, made if need be with access for its owner only.
@@ -96,14 +81,7 @@ impl Store {
     fn attach(root: &Path, wait: Wait) -> Result<Self, StoreError> {
         let root = root.canonicalize()?;
         directory::check(&root)?;
-        let store = Self(Arc::new(Handle {
-            blobs: Blobs::new(&root),
-            root,
-            files: OnceLock::new(),
-            open: AtomicBool::new(false),
-            used: AtomicU64::new(0),
-            parts: Mutex::default(),
-        }));
+        let store = Self(Arc::new(Handle::new(root)));
         {
             let _pass = fork::enter();
             fork::register(&store.0);
@@ -122,7 +100,7 @@ impl Store {
         self.0.check_files().is_ok()
     }
 
-    /// Takes a lock if nobody has it.
+    /// Takes a lock if it is free.
     ///
     /// # Errors
     /// The store is gone or can only be read, or its file system has no locks.
@@ -136,7 +114,7 @@ impl Store {
         let _ = self.0.parts().locks.release(lock); // Closing the file would do it as well.
     }
 
-    /// Whether anybody has a lock, this process included.
+    /// Whether any process has a lock, this one included.
     ///
     /// # Errors
     /// The store is gone, or its file system has no locks.
@@ -204,191 +182,6 @@ struct Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.store.release(self.lock);
-    }
-}
-
-impl Drop for Handle {
-    /// Closes the files behind the gate: a fork in the midst of that would leave the child with a lock of SQLite's
-    /// that no thread releases, and with a copy of the parent's locks that nobody forgets.
-    fn drop(&mut self) {
-        let _pass = fork::enter();
-        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
-        parts.locks.release_all();
-        *parts = Parts::default();
-    }
-}
-
-impl Handle {
-    fn parts(&self) -> MutexGuard<'_, Parts> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tries once, and answers [`Busy`](StoreError::Busy) if another process has the store.
-    fn attempt<T>(
-        &self,
-        access: Access,
-        durable: bool,
-        work: &mut impl FnMut(&mut Session) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let _pass = fork::enter();
-        self.used.store(fork::next_use(), Ordering::Relaxed);
-        let mut parts = self.parts();
-        self.open_locks(&mut parts.locks)?;
-        // Opening the database may make SQLite's files anew, which nobody else may use then.
-        let first = if parts.link.is_none() { parts.locks.access_to_open() } else { access };
-        parts.locks.hold(first)?;
-        let answer = self.transact(&mut parts, access, durable, work);
-        if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
-            parts.link = None; // Whatever has failed shall not go on failing.
-        }
-        parts.locks.leave();
-        self.note_open(&parts);
-        answer
-    }
-
-    fn transact<T>(
-        &self,
-        parts: &mut Parts,
-        access: Access,
-        durable: bool,
-        work: &mut impl FnMut(&mut Session) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        if access == Access::Read || parts.link.is_none() {
-            self.check_files()?; // What writes is checked afterwards.
-        }
-        if parts.link.as_mut().is_some_and(|link| !link.is_current()) {
-            // SQLite shares the index among the connections of a process: all of them have to be closed.
-            let first = parts.locks.access_to_open();
-            parts.locks.hold(first)?;
-            parts.link = None;
-            fork::close_others(self)?;
-        }
-        let link = match &mut parts.link {
-            Some(link) => link,
-            None => {
-                let link = self.connect(&parts.locks)?;
-                parts.locks.hold(access)?;
-                parts.link.insert(link)
-            }
-        };
-        let mut session = Session::begin(link, &mut parts.locks, &self.blobs, access, durable)?;
-        let answer = work(&mut session)?;
-        session.commit()?;
-        if access == Access::Write {
-            self.check_files()?; // What went into a file that has been removed is not acknowledged.
-            if !parts.swept {
-                parts.swept = true;
-                let _ = link.sweep(&mut parts.locks, &self.blobs); // It is a matter of space alone.
-            }
-        }
-        Ok(answer)
-    }
-
-    /// Opens the database.
-    fn connect(&self, locks: &Locks) -> Result<Link, StoreError> {
-        self.blobs.check_folder()?;
-        fork::make_room(self);
-        let link = match self.open_link(locks) {
-            Err(StoreError::Descriptors(_)) => {
-                fork::close_idle(self, 0);
-                self.open_link(locks)?
-            }
-            link => link?,
-        };
-        let locks = locks.file().map(|file| file.metadata()).transpose()?;
-        let files =
-            (FileId::at(&self.root.join(FILE))?.ok_or(StoreError::Gone)?, locks.as_ref().map(FileId::of));
-        if *self.files.get_or_init(|| files) == files { Ok(link) } else { Err(StoreError::Gone) }
-    }
-
-    fn open_link(&self, locks: &Locks) -> Result<Link, StoreError> {
-        Link::open(&self.root, self.files.get().is_none(), locks)
-    }
-
-    fn open_locks(&self, locks: &mut Locks) -> Result<(), StoreError> {
-        if locks.file().is_some() {
-            return Ok(());
-        }
-        let opened = match locks.open(&self.root, self.files.get().is_none()) {
-            Err(StoreError::Descriptors(_)) => {
-                fork::close_idle(self, 0);
-                locks.open(&self.root, self.files.get().is_none())
-            }
-            opened => opened,
-        }?;
-        let had_locks = self.files.get().is_some_and(|(_, locks)| locks.is_some());
-        if opened || !had_locks { Ok(()) } else { Err(StoreError::Gone) }
-    }
-
-    fn with_locks<T>(&self, work: impl FnOnce(&mut Locks) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let _pass = fork::enter();
-        self.used.store(fork::next_use(), Ordering::Relaxed);
-        let mut parts = self.parts();
-        self.open_locks(&mut parts.locks)?;
-        self.note_open(&parts);
-        self.check_files()?;
-        work(&mut parts.locks)
-    }
-
-    /// Takes the lock of a file of a value. Numbers start anew in each process: one that another process has is
-    /// passed over.
-    fn reserve_part(&self) -> Result<u64, StoreError> {
-        let _pass = fork::enter();
-        let mut parts = self.parts();
-        self.open_locks(&mut parts.locks)?;
-        loop {
-            parts.parts += 1;
-            let number = (u64::from(std::process::id()) << 24) + parts.parts;
-            if parts.locks.acquire(Lock::Part(number))? {
-                return Ok(number);
-            }
-        }
-    }
-
-    /// Whether the files are those that were opened. Before that, any will do.
-    fn check_files(&self) -> Result<(), StoreError> {
-        let Some(known) = self.files.get() else { return Ok(()) };
-        let found = (FileId::at(&self.root.join(FILE))?, FileId::at(&self.root.join(locks::FILE))?);
-        let same = found.0 == Some(known.0) && (known.1.is_none() || found.1 == known.1);
-        if same { Ok(()) } else { Err(StoreError::Gone) }
-    }
-
-    /// Closes what a forked child has inherited.
-    fn forget(&self) {
-        let mut parts = self.parts();
-        parts.link = None;
-        parts.locks.forget();
-        self.note_open(&parts);
-    }
-
-    /// Notes whether there is a file that could be closed.
-    fn note_open(&self, parts: &Parts) {
-        self.open.store(parts.link.is_some() || parts.locks.is_idle(), Ordering::Relaxed);
-    }
-
-    fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    fn last_used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// Closes the database if no thread is using it.
-    fn try_disconnect(&self) -> bool {
-        let Ok(mut parts) = self.parts.try_lock() else { return false };
-        parts.link = None;
-        self.note_open(&parts);
-        true
-    }
-
-    /// Closes the files if no thread is using them.
-    fn close_if_idle(&self) -> bool {
-        let Ok(mut parts) = self.parts.try_lock() else { return false };
-        parts.link = None;
-        parts.locks.close_if_idle();
-        self.note_open(&parts);
-        true
     }
 }
 

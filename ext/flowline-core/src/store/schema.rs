@@ -15,7 +15,7 @@ use super::{StoreError, directory};
 /// "Flow" in ASCII: what SQLite's header calls the application.
 const APPLICATION: i64 = 0x466c_6f77;
 
-/// From one format of the store to the next. Those that were published never change.
+/// From one format of the store to the next. Published formats never change.
 const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL,

@@ -1,163 +1,16 @@
-//! An open database, and a transaction in it.
+//! A transaction in an open database.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Params, Row};
-
-use super::blobs::{Blobs, Name, Prepared, Source};
-use super::directory::{self, FileId};
+use super::StoreError;
+use super::blobs::{Blobs, Prepared};
+use super::link::Link;
 use super::locks::{Access, Lock, Locks};
-use super::rows::{Digest, Found, Payload};
-use super::{FILE, StoreError, beside, schema};
+use super::payload::Found;
+use super::rows::Digest;
 
-/// Statements that stay compiled.
-const STATEMENTS: usize = 64;
-/// A log that has become longer is cut.
-const LOG: i64 = 16 << 20;
 /// So many free pages are given back to the file system at once.
 const FREE: i64 = 1024;
-
-/// An open database.
-#[derive(Debug)]
-pub struct Link {
-    connection: Connection,
-    log: Version,
-    index: Version,
-    durable: bool,
-}
-
-/// Which file it was, and how large, when it was last seen.
-#[derive(Debug)]
-struct Version {
-    path: PathBuf,
-    file: Option<FileId>,
-    size: u64,
-}
-
-impl Link {
-    /// Opens the database in that directory. Nobody else may use it meanwhile.
-    pub fn open(root: &Path, create: bool, locks: &Locks) -> Result<Self, StoreError> {
-        let path = root.join(FILE);
-        let database = directory::open_private(&path, create)?;
-        let writable = database.as_ref().is_some_and(directory::is_writable);
-        if database.is_none() {
-            return Err(if create { super::locks::read_only() } else { StoreError::Gone });
-        }
-        let connection = connect(&path, writable)?;
-        prepare(&connection, root, writable).map_err(|error| explain(root, error))?;
-        if writable {
-            schema::make_own(&path)?;
-            locks.file().map_or(Ok(()), |_| directory::make_own(&root.join(super::locks::FILE)))?;
-        }
-        let log = Version::of(beside(&path, "-wal"))?;
-        let index = Version::of(beside(&path, "-shm"))?;
-        Ok(Self { connection, log, index, durable: false })
-    }
-
-    /// Whether the log and its index are still those that are open. Another program may have made them anew;
-    /// writing into an index that was cut would end this process.
-    pub fn is_current(&mut self) -> bool {
-        self.log.is_current(false) && self.index.is_current(true)
-    }
-
-    /// Removes files of values to which nothing refers, and those that nobody is writing any more. The store is
-    /// held for writing.
-    pub fn sweep(&self, locks: &mut Locks, blobs: &Blobs) -> Result<(), StoreError> {
-        let names = blobs.names();
-        if names.is_empty() {
-            return Ok(());
-        }
-        let sql = "SELECT digest FROM records WHERE bytes IS NULL UNION SELECT digest FROM cache WHERE bytes IS NULL";
-        let mut statement = self.connection.prepare(sql)?;
-        let needed = statement.query_map([], |row| row.get(0))?.collect::<Result<HashSet<Digest>, _>>()?;
-        for name in names {
-            match name {
-                Name::Blob(digest) if !needed.contains(&digest) => blobs.remove(&digest),
-                Name::Part(number) if locks.acquire(Lock::Part(number))? => {
-                    let _ = std::fs::remove_file(blobs.part(number)); // The next time, then.
-                    locks.release(Lock::Part(number))?;
-                }
-                Name::Blob(_) | Name::Part(_) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn connect(path: &Path, writable: bool) -> Result<Connection, StoreError> {
-    let access = if writable { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
-    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if !writable && directory::metadata(&beside(path, "-wal"))?.is_none() {
-        // Nothing is in a log, and none can be made.
-        let name = format!("file:{}?immutable=1", escape(path));
-        Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)
-    } else {
-        Connection::open_with_flags(path, flags)
-    };
-    connection.map_err(|error| why(path, error))
-}
-
-/// Makes a database ready for use.
-fn prepare(connection: &Connection, root: &Path, writable: bool) -> Result<(), StoreError> {
-    connection.busy_timeout(std::time::Duration::ZERO)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "journal_size_limit", LOG)?;
-    schema::migrate(connection, root, writable)?;
-    if writable {
-        connection.pragma_update(None, "journal_mode", "WAL")?; // Not before it is known to be ours.
-    }
-    connection.query_row("SELECT count(*) FROM totals", [], |_| Ok(()))?; // Makes what SQLite needs.
-    Ok(())
-}
-
-/// SQLite does not say why it cannot open a file: there may be no descriptor for each of its three.
-fn explain(root: &Path, error: StoreError) -> StoreError {
-    let StoreError::Denied(_) = error else { return error };
-    match (0..3).map(|_| std::fs::File::open(root)).collect::<Result<Vec<_>, _>>().map_err(StoreError::from) {
-        Err(none @ StoreError::Descriptors(_)) => none,
-        _ => error,
-    }
-}
-
-/// A path as part of a URI.
-fn escape(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
-    let bytes = path.as_os_str().as_bytes().iter();
-    bytes
-        .map(|&byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
-        .collect()
-}
-
-/// Why a database cannot be opened: SQLite says just that it can't.
-fn why(path: &Path, error: rusqlite::Error) -> StoreError {
-    match std::fs::File::open(path) {
-        Err(reason) if !directory::is_absent(&reason) => reason.into(),
-        _ => error.into(),
-    }
-}
-
-impl Version {
-    fn of(path: PathBuf) -> Result<Self, StoreError> {
-        let data = directory::metadata(&path)?;
-        let file = data.as_ref().map(FileId::of);
-        Ok(Self { path, file, size: data.map_or(0, |data| data.len()) })
-    }
-
-    /// Whether it is still that file, and, if it is one that only grows, no smaller.
-    fn is_current(&mut self, grows: bool) -> bool {
-        let Ok(found) = directory::metadata(&self.path) else { return false };
-        let size = found.as_ref().map_or(0, |data| data.len());
-        let same = found.as_ref().map(FileId::of) == self.file && (!grows || size >= self.size);
-        self.size = size;
-        same
-    }
-}
 
 /// A transaction, with what has to happen once it is there. Dropped without [`commit`](Self::commit) it has not
 /// been.
@@ -249,7 +102,7 @@ impl<'a> Session<'a> {
         Ok(self.connection.prepare_cached(sql)?.query_row([digest], |_| Ok(())).optional()?.is_none())
     }
 
-    /// Cuts the free pages off the database. A database of an older format has to be written anew once.
+    /// Cuts the free pages off the database. A database of an older format has to be rewritten once.
     fn give_back_space(&self) -> Result<(), StoreError> {
         let read = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         if read("auto_vacuum")? == 0 {
@@ -310,19 +163,12 @@ impl<'a> Session<'a> {
         Ok(gone.len())
     }
 
-    /// Notes the value of a row that is about to be replaced, as `sql` finds it.
-    pub fn drop_replaced(&mut self, sql: &str, parameters: impl Params) -> Result<(), StoreError> {
-        let replaced = self.first(sql, parameters, |row| Ok(row.get::<_, Digest>(0).ok()))?;
-        self.dropped.extend(replaced.flatten());
-        Ok(())
-    }
-
     /// Gives the file of a value its name. A value that was dropped here is not removed if it comes back.
     pub fn keep(&self, prepared: &mut Prepared) -> Result<(), StoreError> {
         prepared.keep(self.blobs)
     }
 
-    /// Takes a lock if nobody has it. It is given back if the transaction fails.
+    /// Takes a lock if it is free. It is given back if the transaction fails.
     pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
         let acquired = self.locks.acquire(lock)?;
         if acquired {
@@ -331,7 +177,7 @@ impl<'a> Session<'a> {
         Ok(acquired)
     }
 
-    /// Gives a lock back once the transaction is there, and before anybody can look.
+    /// Gives a lock back once the transaction is there, and before the store is free.
     pub fn release(&mut self, lock: Lock) {
         self.released.push(lock);
     }
@@ -358,31 +204,5 @@ impl Drop for Session<'_> {
         for lock in std::mem::take(&mut self.acquired) {
             let _ = self.locks.release(lock);
         }
-    }
-}
-
-impl<T> Found<T> {
-    /// Whether its value is not in the database.
-    pub fn is_in_file(&self) -> bool {
-        matches!(self.source, Source::File(_))
-    }
-
-    /// Opens the file of its value.
-    pub fn open(self, blobs: &Blobs) -> Result<Self, StoreError> {
-        let source = Source::File(blobs.open(&self.payload.digest)?);
-        Ok(Self { source, ..self })
-    }
-
-    /// The row, and its value if that is the one that was stored.
-    pub fn read(self) -> Result<(T, Option<Vec<u8>>), StoreError> {
-        let Self { row, payload, source } = self;
-        Ok((row, source.read(&payload)?))
-    }
-}
-
-impl Payload {
-    /// What a row says of a value that is being stored.
-    pub fn of(prepared: &Prepared) -> Self {
-        Self { digest: prepared.digest, size: prepared.size }
     }
 }

@@ -6,6 +6,8 @@ module Flowline
     class Forecast
       # @return [Array<Integer>] the steps whose outputs are needed, and that neither checkpoint nor cache has
       def missing
+        return [] unless @request.picks?
+
         calls = @outlooks.select { |id, outlook| selected?(id) && outlook.calls? && !@veiled[id] }.keys
         calls.flat_map { |id| @dag.inputs(id) }.uniq.sort.select { |id| missing?(id) }
       end
@@ -40,7 +42,7 @@ module Flowline
         reuse(id) if find(id)
       end
 
-      # An output that is not at hand, of a step that was not skipped.
+      # Whether the output is missing, of a step that was not skipped.
       def missing?(id)
         !selected?(id) && @outlooks[id].action == :skip && @outlooks[id].absence == :never
       end

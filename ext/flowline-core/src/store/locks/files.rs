@@ -1,7 +1,7 @@
 //! The same where the system has no locks of open file descriptions by byte: a file for each lock, locked as a whole
 //! (`flock(2)`). Such locks belong to an open file description, too. Lock 0 is that of the main file.
 //!
-//! A file goes when its lock is given back. Whoever locks one makes sure that it is still in its place, because its
+//! A file goes when its lock is given back. A process that locks one makes sure that it is still in its place, because its
 //! last owner may have removed it in between.
 #![cfg_attr(any(target_os = "linux", target_os = "android"), allow(dead_code))] // Only tested there.
 
@@ -21,7 +21,7 @@ use crate::store::directory::{self, FileId};
 /// Where the files are.
 const FOLDER: &str = "flowline.locks";
 
-/// The locks beside a file.
+/// The locks of a store, in files.
 #[derive(Debug)]
 pub struct Kernel {
     main: File,
@@ -39,7 +39,7 @@ impl Kernel {
         &self.main
     }
 
-    /// Takes a lock, or changes how it is held. `false`: somebody else has it.
+    /// Takes a lock, or changes how it is held. `false`: another process has it.
     pub fn take(&mut self, offset: i64, access: Access) -> Result<bool, StoreError> {
         if offset == 0 {
             return lock(&self.main, access);
@@ -73,7 +73,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Whether somebody else has a lock for himself.
+    /// Whether another process has a lock for itself.
     pub fn is_taken(&self, offset: i64) -> Result<bool, StoreError> {
         match File::open(self.path(offset)) {
             Ok(file) => lock(&file, Access::Read).map(|free| !free),

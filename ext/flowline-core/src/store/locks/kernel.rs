@@ -26,7 +26,7 @@ impl Kernel {
         &self.file
     }
 
-    /// Takes a lock, or changes how it is held. `false`: somebody else has it.
+    /// Takes a lock, or changes how it is held. `false`: another process has it.
     pub fn take(&mut self, offset: i64, access: Access) -> Result<bool, StoreError> {
         let kind = match access {
             Access::Read => F_RDLCK,
@@ -44,7 +44,7 @@ impl Kernel {
         fcntl(&self.file, F_OFD_SETLK(&byte(offset, F_UNLCK))).map(|_| ()).map_err(StoreError::of_lock)
     }
 
-    /// Whether somebody else has a lock for himself.
+    /// Whether another process has a lock for itself.
     pub fn is_taken(&self, offset: i64) -> Result<bool, StoreError> {
         let mut found = byte(offset, F_RDLCK);
         fcntl(&self.file, F_OFD_GETLK(&mut found)).map_err(StoreError::of_lock)?;

@@ -1,0 +1,81 @@
+//! The seal of a row: a digest of its columns, the digest of its value among them. Otherwise a flipped bit could
+//! make a run resume with another's params.
+
+use super::rows::{Digest, Key};
+
+/// Bytes of a row's seal.
+pub const SEAL: usize = 16;
+
+/// Part of what is sealed. Each is written so that no two lists of parts are written alike.
+pub trait Part {
+    fn put(&self, bytes: &mut Vec<u8>);
+}
+
+impl Part for i64 {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'i');
+        bytes.extend_from_slice(&self.to_le_bytes());
+    }
+}
+
+impl Part for f64 {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        let number = self + 0.0; // SQLite stores a negative zero as a positive one.
+        bytes.push(b'd');
+        bytes.extend_from_slice(&number.to_bits().to_le_bytes());
+    }
+}
+
+impl Part for [u8] {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b'b');
+        bytes.extend_from_slice(&(self.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(self);
+    }
+}
+
+impl Part for Vec<u8> {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.as_slice().put(bytes);
+    }
+}
+
+impl Part for Digest {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        self.as_slice().put(bytes);
+    }
+}
+
+impl Part for String {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        bytes.push(b's');
+        self.as_bytes().put(bytes);
+    }
+}
+
+impl<T: Part> Part for Option<T> {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Some(part) => part.put(bytes),
+            None => bytes.push(b'n'),
+        }
+    }
+}
+
+impl Part for Key {
+    fn put(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Text(text) => text.put(bytes),
+            Self::Bytes(key) => key.put(bytes),
+        }
+    }
+}
+
+/// The seal of a list of parts.
+pub fn seal(parts: &[&dyn Part]) -> [u8; SEAL] {
+    let mut bytes = Vec::with_capacity(512);
+    parts.iter().for_each(|part| part.put(&mut bytes));
+    let mut seal = [0; SEAL];
+    seal.iter_mut().zip(blake3::hash(&bytes).as_bytes()).for_each(|(to, from)| *to = *from);
+    seal
+}
