@@ -331,7 +331,7 @@ RSpec.describe Flowline::Run do
       it "finishes what runs on the first signal, and can be taken up: --executor #{executor}, SIG#{signal}" do
         started(executor) do |input, out, err, process|
           Process.kill(signal, process.pid)
-          nil until err.gets.include?("finishing what runs") # So it has been cancelled.
+          nil until err.gets.include?("finishing running steps") # So it has been cancelled.
           2.times { input.puts }
           input.close
           expect([process.value.exitstatus, out.read]).to eq([code, "cleaned\n"])
@@ -345,7 +345,7 @@ RSpec.describe Flowline::Run do
       it "stops now on the second, and leaves no process behind: --executor #{executor}, SIG#{signal}" do
         started(executor) do |_, out, err, process|
           Process.kill(signal, process.pid)
-          nil until err.gets.include?("finishing what runs")
+          nil until err.gets.include?("finishing running steps")
           Process.kill(signal, process.pid)
           expect([process.value.exitstatus, out.read]).to eq([code, "cleaned\n"])
           expect(err.read).to include("⏸ busy0", "⏸ busy1")

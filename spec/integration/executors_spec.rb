@@ -132,7 +132,7 @@ RSpec.describe "Choosing an executor" do
       status, _, err = flowline("run", "at_once.rb", "--executor", "paralel")
       expect([status, err]).to match([2, a_string_including("did you mean parallel?")])
       status, _, err = flowline("run", "at_once.rb", "--executor", "parallel", "--max-threads", "0")
-      expect([status, err]).to match([2, a_string_including("max_threads: must be a whole number from 1 up")])
+      expect([status, err]).to match([2, a_string_including("--max-threads: must be a whole number from 1 up")])
       expect(flowline("run", "at_once.rb", "--max-threads", "many").first).to eq(2)
       expect { Flowline::Executor::Parallel.new(max_threads: 0) }.to raise_error(ArgumentError, "max_threads: must be a whole number from 1 up, not 0")
       expect { Flowline::Executor::Process.new(max_processes: "2") }.to raise_error(ArgumentError, /\Amax_processes: .* not "2"\z/)

@@ -263,8 +263,8 @@ RSpec.describe Flowline::Cache::File do
       expect(flowline("--clear", "imprt")[2]).to eq("cache: nothing of imprt in #{@path}; did you mean import?\n")
       expect(flowline("--clear", "import/fech")[2]).to eq("cache: nothing of import/fech in #{@path}; did you mean import/fetch?\n")
       expect(cache.entries.size).to eq(5)
-      expect(flowline("--clear", "other/a")[2]).to eq("cache: forgot 1 entry\n")
-      expect(flowline("--clear", "all")).to eq([0, "", "cache: forgot 4 entries\n"])
+      expect(flowline("--clear", "other/a")[2]).to eq("cache: removed 1 entry\n")
+      expect(flowline("--clear", "all")).to eq([0, "", "cache: removed 4 entries\n"])
       expect(flowline).to eq([0, "", "cache: nothing in #{@path}\n"])
     end
 
