@@ -292,7 +292,7 @@ RSpec.describe Flowline::Run do
   end
 
   describe "under the command line" do
-    let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
+    let(:command) { Processes::FLOWLINE }
 
     around { |example| Dir.mktmpdir { |directory| Dir.chdir(directory) { example.run } } }
 

@@ -4,7 +4,6 @@ require "json"
 require "open3"
 require "rbconfig"
 require "shellwords"
-require "stringio"
 require "tmpdir"
 require "flowline/cli"
 
@@ -13,9 +12,7 @@ RSpec.describe "the command line" do
 
   # Status, standard output and standard error of a command.
   def flowline(*argv)
-    out = StringIO.new
-    err = StringIO.new
-    [Flowline::CLI.start(argv, out: out, err: err), out.string, err.string]
+    Processes.flowline(*argv)
   end
 
   def write(name, text)
@@ -345,7 +342,7 @@ RSpec.describe "the command line" do
   end
 
   describe "as a process" do
-    let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
+    let(:command) { Processes::FLOWLINE }
 
     it "finishes what runs on the first Ctrl-C or SIGTERM, and ends with 130 or 143" do
       write("slow.rb", <<~RUBY)

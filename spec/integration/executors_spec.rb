@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require "flowline/cli"
-require "stringio"
 
 # Says that it was chosen.
 class Told
@@ -107,9 +106,7 @@ RSpec.describe "Choosing an executor" do
 
   describe "on the command line" do
     def flowline(*arguments)
-      out, err = StringIO.new, StringIO.new
-      status = Flowline::CLI.start([*arguments], out: out, err: err)
-      [status, out.string, err.string]
+      Processes.flowline(*arguments)
     end
 
     around { |example| Dir.mktmpdir { |directory| Dir.chdir(directory) { example.run } } }

@@ -2,7 +2,6 @@
 
 require "fileutils"
 require "rbconfig"
-require "stringio"
 require "tmpdir"
 require "flowline/cli"
 require_relative "../contracts/cache"
@@ -245,9 +244,7 @@ RSpec.describe Flowline::Cache::File do
 
   describe "the command line" do
     def flowline(*arguments)
-      out, err = StringIO.new, StringIO.new
-      code = Flowline::CLI.start(["cache", "--dir", @path, *arguments], out: out, err: err)
-      [code, out.string, err.string]
+      Processes.flowline("cache", "--dir", @path, *arguments)
     end
 
     before do

@@ -60,7 +60,7 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
     expect(stressed(true) { chain.run }.outputs).to eq(a: "1", b: "12")
   end
 
-  it "survive full stress: a failure", executor: :sequential do
+  it "survive full stress: a failure", :gc_full, executor: :sequential do
     failing.run
     result = stressed(true) { failing.run }
     expect([result.failed_step, result[:a].error.original.message]).to eq([:a, "x"])

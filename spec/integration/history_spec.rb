@@ -2,7 +2,6 @@
 
 require "flowline/cli"
 require "json"
-require "stringio"
 
 RSpec.describe "History" do
   let(:root) { ENV.fetch("FLOWLINE_ROOT") }
@@ -10,9 +9,7 @@ RSpec.describe "History" do
   let(:id) { a_string_matching(/\A\d{8}T\d{6}-\h{8}\z/) }
 
   def flowline(*argv)
-    out = StringIO.new
-    err = StringIO.new
-    [Flowline::CLI.start(argv, out: out, err: err), out.string, err.string]
+    Processes.flowline(*argv)
   end
 
   def json(*argv)

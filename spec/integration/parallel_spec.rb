@@ -351,7 +351,7 @@ RSpec.describe Flowline::Executor::Parallel do
 
     it "is given up when the run's time is up" do
       stub_const("Flowline::Executor::GRACE", 0.05)
-      result = parallel(timeout: 0.1) do
+      result = parallel(timeout: 0.3) do
         step(:stubborn) { stubborn }
         step(:clean, depends_on: :stubborn, run_if: :always) { |_| :cleaned }
       end

@@ -3,7 +3,6 @@
 require "flowline/cli"
 require "json"
 require "open3"
-require "stringio"
 
 RSpec.describe "A plan" do
   before { Flowline::Cache.default.clear }
@@ -17,9 +16,7 @@ RSpec.describe "A plan" do
   end
 
   def flowline(*argv)
-    out = StringIO.new
-    err = StringIO.new
-    [Flowline::CLI.start(argv, out: out, err: err), out.string, err.string]
+    Processes.flowline(*argv)
   end
 
   def actions(plan)

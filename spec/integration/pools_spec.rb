@@ -262,24 +262,29 @@ RSpec.describe "Pools and rates" do
 
     # A map over those items, three a second, keeps to that.
     def expect_three_a_second(items)
-      [:sequential, :parallel].each do |executor|
+      at_once([:sequential, :parallel]) do |executor|
         starts = Queue.new
         clock = -> { starts << now }
         result = run(executor: executor) do
-          step(:rows) { items }
+          step(:rows) { items.call }
           step(:map, each: :rows, rate: "3/s") { |n| clock.call && n }
         end
-        expect(result[:map].output).to eq(items.to_a)
+        expect(result[:map].output).to eq(items.call.to_a)
         keeps_to(moments(starts), 3, 1.0)
       end
     end
 
+    # Calls the block for each at the same time: they wait more than they do.
+    def at_once(values, &block)
+      values.map { |value| Thread.new(value, &block) }.each(&:value)
+    end
+
     it "limits how often items start, at once as many as it allows" do
-      expect_three_a_second((1..7).to_a)
+      expect_three_a_second(-> { (1..7).to_a })
     end
 
     it "counts further attempts, of steps and of items" do
-      [{}, { each: :rows }].each do |options|
+      at_once([{}, { each: :rows }]) do |options|
         starts = Queue.new
         clock = -> { starts << now }
         result = Flowline.define do |p|
@@ -306,10 +311,12 @@ RSpec.describe "Pools and rates" do
     end
 
     it "counts calls, however an Enumerator makes its items" do
-      bursts = Enumerator.new do |items|
-        8.times do |n|
-          sleep 0.6 if n == 2
-          items << n
+      bursts = lambda do
+        Enumerator.new do |items|
+          8.times do |n|
+            sleep 0.6 if n == 2
+            items << n
+          end
         end
       end
       expect_three_a_second(bursts)

@@ -92,7 +92,7 @@ RSpec.describe "Time limits", executor: :in_process do
 
   it "of a step are for each attempt" do
     tries = 0
-    result = Flowline.define { step(:slow, timeout: 0.03, retries: 1) { (tries += 1) == 1 ? sleep : :quick } }.run
+    result = Flowline.define { step(:slow, timeout: 0.3, retries: 1) { (tries += 1) == 1 ? sleep : :quick } }.run
     expect(result[:slow]).to have_attributes(status: :succeeded, output: :quick, attempts: 2)
   end
 
@@ -106,7 +106,7 @@ RSpec.describe "Time limits", executor: :in_process do
 
   it "of a run end the step that runs, and what has not started" do
     seen = []
-    pipeline = Flowline.define(timeout: 0.05) do
+    pipeline = Flowline.define(timeout: 0.3) do
       on_step_failure { |step, error| seen << [step.name, error.scope] }
       on_failure { |error| seen << error.class }
       step(:quick) { 1 }
@@ -116,7 +116,7 @@ RSpec.describe "Time limits", executor: :in_process do
     end
     result = pipeline.run
     expect(outcomes(result)).to eq(quick: :succeeded, slow: :timed_out, never: %i[cancelled run_timed_out], clean: :succeeded)
-    expect([result.status, result.error.scope, result.error.limit, result[:clean].output]).to eq([:timed_out, :run, 0.05, :cleaned])
+    expect([result.status, result.error.scope, result.error.limit, result[:clean].output]).to eq([:timed_out, :run, 0.3, :cleaned])
     expect(seen).to eq([%i[slow run], Flowline::TimeoutError])
     expect(pipeline.run(timeout: 0.01).error.limit).to eq(0.01)
   end

@@ -8,6 +8,8 @@ require "stringio"
 module Processes
   LIMIT = 30
   LIB = File.expand_path("../../lib", __dir__)
+  # The command line as a program.
+  FLOWLINE = [RbConfig.ruby, "-I#{LIB}", File.expand_path("../../exe/flowline", __dir__)].freeze
 
   # A forked process, and what its block returns.
   class Child
@@ -122,6 +124,7 @@ module Processes
     elsewhere { Processes.flowline(*arguments) }
   end
 
+  # The command line in this process, likewise.
   def self.flowline(*arguments)
     require "flowline/cli"
     out, err = StringIO.new, StringIO.new
@@ -157,9 +160,16 @@ module Processes
     until (value = yield)
       raise "it does not come true" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > give_up
 
-      Thread.pass
+      sleep(0.001) # Spinning would take a processor from what is waited for.
     end
     value
+  end
+
+  # @return [Boolean] whether a process is there, and not just its entry for its parent to read
+  def alive?(pid)
+    !File.read("/proc/#{pid}/stat").match?(/\) Z /)
+  rescue Errno::ENOENT, Errno::ESRCH
+    false
   end
 
   # Has a process ended after the example that does not belong to a child: it has become a daemon.
