@@ -110,14 +110,14 @@ RSpec.describe "the command line" do
       expect(err).not_to include("✓")
     end
 
-    it "says with --verbose the params, without secrets, and the user's part of the backtrace" do
+    it "prints params without secrets and the user's part of the backtrace with --verbose" do
       write("broken", "")
       _, _, err = flowline("run", import, "--param", "date=2024-01-31", "--param", "token=s3cret", "--verbose")
       expect(err).to include("date: 2024-01-31").and match(/^    .*import\.rb:5:in /)
       expect(err).not_to include("s3cret")
     end
 
-    it "writes events with --json to standard output, an object a line" do
+    it "writes events as one JSON object a line to standard output with --json" do
       status, out, err = flowline("run", import, "--param", "date=2024-01-31", "--json")
       events = out.lines.map { |line| JSON.parse(line) }
       expect([status, err]).to eq([0, ""])
@@ -125,7 +125,7 @@ RSpec.describe "the command line" do
       expect(events.last).to include("status" => "succeeded", "pipeline" => "import")
     end
 
-    it "reports every bad param at once, and how to give one" do
+    it "lists all bad params at once, and how to give one" do
       status, out, err = flowline("run", import, "--param", "dat=1")
       expect([status, out]).to eq([2, ""])
       expect(err).to include("unknown param dat; did you mean date?", "param date is required", "--param NAME=VALUE")
@@ -134,12 +134,12 @@ RSpec.describe "the command line" do
       )
     end
 
-    it "refuses a param without a value, or twice" do
+    it "refuses a param without a value or given twice" do
       expect(flowline("run", import, "--param", "date")).to eq([2, "", "flowline: run: --param date has no value; write --param date=VALUE\n"])
       expect(flowline("run", import, "--param", "date=1", "--param", "date=2").last).to eq("flowline: run: --param date is given twice\n")
     end
 
-    it "knows executors by name" do
+    it "accepts executors by name" do
       expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "sequential").first).to eq(0)
       expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "sequental")).to match(
         [2, "", a_string_including("unknown executor \"sequental\"; did you mean sequential?")]
@@ -148,14 +148,14 @@ RSpec.describe "the command line" do
   end
 
   describe "validate" do
-    it "checks without running" do
+    it "checks pipelines without running them" do
       file = write("two.rb", "A = Flowline.define { step(:a) { raise } }\nFlowline.define(name: 'b') { step(:x) { raise }; step(:y) { 1 } }\n")
       expect(flowline("validate", file)).to eq([0, "A: 1 step, valid\nb: 2 steps, valid\n", ""])
     ensure
       Object.send(:remove_const, :A)
     end
 
-    it "reports everything wrong, in the user's lines" do
+    it "lists all mistakes with the user's lines" do
       file = write("bad.rb", "Flowline.define do\n  step(:a, depends_on: :b) { 1 }\n  step(:b, depends_on: :a) { 1 }\n  step(:c, depends_on: :aa) { 1 }\nend\n")
       status, out, err = flowline("validate", file)
       expect([status, out]).to eq([2, ""])
@@ -164,7 +164,7 @@ RSpec.describe "the command line" do
   end
 
   describe "visualize" do
-    it "draws on standard output" do
+    it "draws to standard output in each format" do
       expect(flowline("visualize", import, "--format=mermaid")).to eq([0, "graph TD\n  fetch --> load\n", ""])
       expect(flowline("visualize", import, "--format", "dot")[1]).to include("digraph")
       expect(flowline("visualize", import)[1]).to include("│ fetch │", "│ load │")
@@ -176,7 +176,7 @@ RSpec.describe "the command line" do
   end
 
   describe "the pipelines of a file" do
-    it "are those not included or nested by others, and no empty base classes; constants name the unnamed" do
+    it "are those not included or nested by others, without empty base classes, named by constants" do
       file = write("many.rb", <<~RUBY)
         module Jobs
           Common = Flowline.define { step(:clean) { 1 } }
@@ -218,7 +218,7 @@ RSpec.describe "the command line" do
       "a bad param" => ["\nFlowline.define { step(:a) { 1 } }.run(x: 1)", /\Afile\.rb:2: unknown param x; .*\(Flowline::ParamError\)\z/],
       "an exit" => ["exit", /\Afile\.rb:1: the file calls exit while it loads/]
     }.each do |what, (text, message)|
-      it "tell #{what} in one line of the user's file" do
+      it "reports #{what} in one line with the user's line" do
         write("file.rb", text) if text
         status, out, err = quietly { flowline("validate", "file.rb") }
         expect([status, out, err.lines.size]).to eq([2, "", 1])
@@ -277,12 +277,12 @@ RSpec.describe "the command line" do
     end
   end
 
-  it "says that there is no store to resume from, and runs from the beginning" do
+  it "runs from the beginning with a message when --resume finds no store" do
     status, _, err = flowline("run", import, "--param", "date=2024-01-31", "--resume")
     expect([status, err.lines.first]).to eq([0, "flowline: --resume: there is no store at #{root}, so the run starts from the beginning\n"])
   end
 
-  it "says --resume has no effect on a pipeline without a name" do
+  it "warns that --resume has no effect on a pipeline without a name" do
     file = write("unnamed.rb", "Flowline.define { step(:a) { 1 } }")
     expect(flowline("run", file, "--resume")[2]).to start_with("flowline: --resume has no effect: the pipeline has no name:, so its runs are not recorded; add name: to Flowline.define\n")
   end
@@ -296,7 +296,7 @@ RSpec.describe "the command line" do
       .to eq("flowline: no recorded output of fetch of import; run the whole pipeline, with Flowline.define(keep_checkpoint: true) to keep outputs after a success\n")
   end
 
-  it "says what was recorded when the disk is full, and how to resume", if: Process.uid.zero?, executor: :in_process do
+  it "reports what was recorded when the disk is full, and how to resume", if: Process.uid.zero?, executor: :in_process do
     mount = Dir.mktmpdir
     skip "cannot mount" unless system("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", mount, err: File::NULL)
     file = write("full.rb", "Flowline.define(name: 'full') { 60.times { |n| step(:\"s\#{n}\", depends_on: n.zero? ? [] : :\"s\#{n - 1}\") { |*| Random.new(n).bytes(20_000) } } }")
@@ -310,14 +310,14 @@ RSpec.describe "the command line" do
     system("umount", "-l", mount, err: File::NULL)
   end
 
-  it "leaves what a step raises to be what it is" do
+  it "passes exit and LoadError of a step through" do
     write("exits.rb", "Flowline.define { step(:a) { exit 3 } }")
     expect { flowline("run", "exits.rb") }.to raise_error(SystemExit) { |error| expect(error.status).to eq(3) }
     write("lacks.rb", "Flowline.define { step(:a) { require 'no_such_library' } }")
     expect(flowline("run", "lacks.rb")).to match([1, "", /✗ step a failed: LoadError: .*no_such_library \(lacks\.rb:1\)/])
   end
 
-  it "explains itself" do
+  it "prints help and the version" do
     expect(flowline("version")).to eq([0, "flowline #{Flowline::VERSION}\n", ""])
     expect(flowline("help")).to match([0, /run .*validate .*visualize .*help .*version/m, ""])
     Flowline::CLI::Commands::NAMES.each do |command|
@@ -364,7 +364,7 @@ RSpec.describe "the command line" do
       end
     end
 
-    it "stops now on the second, steps that run always included" do
+    it "stops running steps on the second signal, and still runs steps that run always" do
       write("slow.rb", <<~RUBY)
         Flowline.define do
           step(:slow) { puts "started"; $stdout.flush; sleep }
@@ -383,7 +383,7 @@ RSpec.describe "the command line" do
       end
     end
 
-    it "is not upset by a reader that leaves" do
+    it "exits with 0 when the reader of its output closes the pipe" do
       output, status = Open3.capture2e("bash", "-c", "set -o pipefail; #{command.join(" ")} help | true")
       expect([output, status.exitstatus]).to eq(["", 0])
     end

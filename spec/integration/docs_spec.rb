@@ -148,7 +148,7 @@ end
 RSpec.describe "documentation" do
   Docs::PAGES.each do |page|
     describe page do
-      it "shows code that does what it says", executor: :sequential do
+      it "shows code and output that are true", executor: :sequential do
         problems = Docs.problems(page)
         expect(problems).to be_empty, problems.join("\n\n")
       end

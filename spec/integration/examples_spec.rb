@@ -57,7 +57,7 @@ RSpec.describe "examples" do
       let!(:run) { report }
       let(:periods) { findings[:periods].to_h { |row| [row[:period], row] } }
 
-      it "succeeds, and says where its files are" do
+      it "succeeds and prints the paths of its files" do
         out, err, status = run
         expect(status).to be_success
         expect(out.lines.map(&:chomp)).to eq(%w[periods.csv weather.json report.md].map { |name| File.join(@directory, name) })
@@ -65,13 +65,13 @@ RSpec.describe "examples" do
         expect(err).not_to include("warning:")
       end
 
-      it "has every year and every month" do
+      it "reports every year and every month" do
         months = rows(data).map { |date, *| date[0, 7] }.uniq
         expect(months.size).to eq(48)
         expect(periods.keys).to eq(%w[2012 2013 2014 2015] + months)
       end
 
-      it "has the figures that the file has" do
+      it "reports the figures of the file" do
         %w[2013 2012-01 2014-08 2015-12].each do |period|
           days = rows(data).select { |date, *| date.start_with?(period) }
           figures = periods.fetch(period)
@@ -108,7 +108,7 @@ RSpec.describe "examples" do
         expect(spells["wettest week"]).to include(days: 7, from: week.first[0], to: week.last[0], rain_mm: week.sum { |day| day[1] }.to_f)
       end
 
-      it "says the same in all three files" do
+      it "writes the same figures to all three files" do
         csv = written("periods.csv").lines.map { |line| line.chomp.split(",") }
         expect(csv.drop(1).map { |cells| csv.first.zip(cells).to_h }).to eq(
           findings[:periods].map { |row| row.to_h { |name, value| [name.to_s, value.to_s] } }
@@ -118,7 +118,7 @@ RSpec.describe "examples" do
       end
     end
 
-    it "keeps to the days asked for" do
+    it "reports on the given days only" do
       report(first_day: "2013-12-30", last_day: "2014-01-02")
       expect(findings[:periods].map { |row| row[:period] }).to eq(%w[2013 2014 2013-12 2014-01])
       expect(findings[:spells].map { |spell| spell[:spell] }).to eq(["longest dry spell"])
@@ -141,7 +141,7 @@ RSpec.describe "examples" do
       expect(findings[:periods].find { |row| row[:period] == "2012-01" }[:rain_mm]).to eq(january.sum { |day| day[1] }.to_f)
     end
 
-    it "lists the bad rows even where no day is left to report on" do
+    it "lists the bad rows even when no day is left to report on" do
       path = File.join(@directory, "all_bad.csv")
       File.write(path, "date,precipitation,temp_max,temp_min,wind,weather\nnothing\n")
       out, err, status = report(file: path)
@@ -150,14 +150,14 @@ RSpec.describe "examples" do
       expect(err).to include("step days failed: RuntimeError: no day is left to report on")
     end
 
-    it "fails at a file that is something else" do
+    it "fails on a file of another format" do
       out, err, status = report(file: __FILE__)
       expect(status.exitstatus).to eq(1)
       expect(out).to eq("")
       expect(err).to include("step read failed", "should begin with the line date,precipitation")
     end
 
-    it "is a script as well" do
+    it "runs as a script" do
       Dir.mktmpdir do |copy|
         FileUtils.cp_r(["#{root}/examples/weather_report.rb", "#{root}/examples/data"], copy)
         out, err, status = ruby("#{copy}/weather_report.rb")
@@ -180,7 +180,7 @@ RSpec.describe "examples" do
 
   describe "parallel_pages.rb" do
     %w[parallel sequential process].each do |executor|
-      it "reads all pages but the broken one, and comes to the same: #{executor}" do
+      it "reads all pages but the broken one: #{executor}" do
         Dir.chdir(@directory) do
           out, err, status = ruby("#{root}/exe/flowline", "run", "#{root}/examples/parallel_pages.rb", "--executor", executor)
           expect(status).to be_success
@@ -200,7 +200,7 @@ RSpec.describe "examples" do
       end
     end
 
-    it "tries the download again, and fails at a database that is down" do
+    it "retries the download, and fails on a database that is down" do
       out, err, status = import
       expect(status.exitstatus).to eq(1)
       expect(out).to eq("")
@@ -210,7 +210,7 @@ RSpec.describe "examples" do
       expect(err).not_to include("warning:")
     end
 
-    it "goes on from there with --resume" do
+    it "resumes with --resume" do
       import
       out, err, status = import("--resume")
       expect(status).to be_success
@@ -218,7 +218,7 @@ RSpec.describe "examples" do
       expect(err.scan(/✓ (\w+) +restored/).flatten).to eq(%w[download parse twins])
     end
 
-    it "has the slow step in the cache from then on, and comes to the same" do
+    it "takes the slow step from the cache in later runs" do
       import
       import("--resume")
       before = written("database/twins.json")
@@ -239,7 +239,7 @@ RSpec.describe "examples" do
       end
     end
 
-    it "is a script as well, that goes on by itself" do
+    it "runs as a script that resumes by itself" do
       Dir.mktmpdir do |copy|
         FileUtils.cp_r(["#{root}/examples/resumable_import.rb", "#{root}/examples/data"], copy)
         statuses = Dir.chdir(copy) { Array.new(2) { ruby("#{copy}/resumable_import.rb").last.exitstatus } }

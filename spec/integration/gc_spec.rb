@@ -117,7 +117,7 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
     GC.auto_compact = before if GC.respond_to?(:auto_compact=)
   end
 
-  it "leave nothing behind" do
+  it "leave no results or runners behind" do
     pipeline = Flowline.define { |p| p.step(:a) { 1 }.then { p.step(:b, depends_on: :a) { |a| a } } }
     live = lambda do
       100.times { pipeline.run }

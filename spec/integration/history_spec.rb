@@ -30,7 +30,7 @@ RSpec.describe "History" do
     end
   end
 
-  it "says how every step of the last run of every pipeline ended, as JSON" do
+  it "shows every step of the last run of every pipeline as JSON" do
     broken = [1]
     first = mixed(broken).run
     expect(mixed(broken).run(resume: true)[:ok].status).to eq(:restored)
@@ -53,7 +53,7 @@ RSpec.describe "History" do
     expect(json("status", "--pipeline", "mixed").map { |run| run["run_id"] }).to eq([mixed["run_id"]])
   end
 
-  it "is readable, a line a run and a step" do
+  it "shows one line a run and a step" do
     mixed([1]).run
     status, out, err = flowline("status")
     expect([status, err]).to eq([1, ""]) # The run failed.
@@ -67,18 +67,18 @@ RSpec.describe "History" do
     expect(flowline("history")[1]).to match(/\Amixed  +failed  .*\n\z/)
   end
 
-  it "shows names on one line, however they are" do
+  it "shows names on one line, control characters escaped" do
     Flowline.define(name: "two\nlines\e[31m") { |p| p.step(:a) { 1 } }.run
     expect(flowline("history")[1].lines.size).to eq(1)
     expect(flowline("status")[1]).to start_with("two\\nlines\\e[31m").and(satisfy { |out| out.lines.size == 2 })
   end
 
-  it "shows errors without what a terminal would obey" do
+  it "shows errors without control characters" do
     Flowline.define(name: "red") { |p| p.step(:a) { raise "\e[31mred\0\n\n\rline" } }.run
     expect(flowline("status")[1]).to include("RuntimeError: \\e[31mred\\u0000 (").and(end_with("\n  \\rline\n"))
   end
 
-  it "tells of runs that go on and of those that were killed, at once" do
+  it "shows running and crashed runs at once" do
     reader, writer = IO.pipe
     pipeline = Flowline.define(name: "alive") do |p|
       p.step(:a) { 1 }
@@ -94,7 +94,7 @@ RSpec.describe "History" do
     expect(flowline("history")[1]).to match(/\Aalive +crashed /)
   end
 
-  it "keeps the last hundred runs of a pipeline, and no outputs of others" do
+  it "has the last 100 runs of a pipeline, and no outputs of older ones" do
     pipeline = Flowline.define(name: "often") do |p|
       p.param :n, type: :integer, default: 0
       p.step(:a) { |n:| "#{n}#{"x" * 300_000 if n.zero?}" }
@@ -107,7 +107,7 @@ RSpec.describe "History" do
     expect(Flowline::Checkpoint.list("often").size).to eq(100)
   end
 
-  it "takes the store it is told, and has no other arguments" do
+  it "takes the store from --root, and refuses other arguments" do
     mixed([1]).run
     elsewhere = "#{root}-elsewhere"
     expect(flowline("status", "--root", elsewhere)).to eq([1, "", "status: there is no store at #{elsewhere}; check --root\n"])
@@ -122,14 +122,14 @@ RSpec.describe "History" do
     end
   end
 
-  it "says in one line that the store cannot be read" do
+  it "reports a damaged store in one line" do
     mixed([1]).run
     Dir.glob("#{root}/flowline.db*").each { |file| File.delete(file) }
     File.binwrite("#{root}/flowline.db", "no database, for sure" * 100)
     %w[status history].each { |command| expect(flowline(command)).to match([1, "", /\Aflowline: store .* is damaged .*FLOWLINE_STORE=off\n\z/]) }
   end
 
-  it "knows an interrupted run, one out of time, and one whose hook refused it" do
+  it "shows an interrupted run, one that timed out and one that a hook refused" do
     state = {}
     pipeline = Flowline.define(name: "ends") do |p|
       p.before_run { state[:refuse] && raise("no") }
