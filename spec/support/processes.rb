@@ -11,7 +11,7 @@ module Processes
   # The command line as a program.
   FLOWLINE = [RbConfig.ruby, "-I#{LIB}", File.expand_path("../../exe/flowline", __dir__)].freeze
 
-  # A forked process, and what its block returns.
+  # A forked process that calls a block.
   class Child
     attr_reader :pid
 
@@ -52,7 +52,7 @@ module Processes
       end
     end
 
-    # Ends it by force, with the processes that it has started.
+    # Kills it, with the processes that it has started.
     # @return [Process::Status]
     def kill
       begin
@@ -103,7 +103,7 @@ module Processes
     reader&.close
   end
 
-  # Asks the database of a store in another process, by another SQLite.
+  # Queries the database of a store in another process, with another SQLite.
   # @return [Array<Array>] rows
   def sql(statement, *values, root: ENV.fetch("FLOWLINE_ROOT"))
     elsewhere { Processes.database(root) { |db| db.execute(statement, values).map { |row| [*row] } } }
@@ -124,7 +124,7 @@ module Processes
     elsewhere { Processes.flowline(*arguments) }
   end
 
-  # The command line in this process, likewise.
+  # The same in this process.
   def self.flowline(*arguments)
     require "flowline/cli"
     out, err = StringIO.new, StringIO.new
@@ -132,7 +132,7 @@ module Processes
     [code, out.string, err.string]
   end
 
-  # Takes a store for writing, as another process's transaction does, while the block runs.
+  # Locks a store for writing, like a transaction of another process, while the block runs.
   def holding_store(root)
     ready, tell = IO.pipe
     goes, go = IO.pipe
@@ -165,14 +165,14 @@ module Processes
     value
   end
 
-  # @return [Boolean] whether a process is there, and not just its entry for its parent to read
+  # @return [Boolean] whether a process runs; a zombie does not
   def alive?(pid)
     !File.read("/proc/#{pid}/stat").match?(/\) Z /)
   rescue Errno::ENOENT, Errno::ESRCH
     false
   end
 
-  # Has a process ended after the example that does not belong to a child: it has become a daemon.
+  # Ends a process after the example that is no child of ours, such as a daemon.
   def adopt(pid)
     adopted << pid
     pid

@@ -64,7 +64,7 @@ module Flowline
         self.class.command_name
       end
 
-      # Declares an option whose value is kept under its name.
+      # Declares an option and stores its value under its name.
       def option(parser, name, *description, value: nil)
         key = name.tr("-", "_").to_sym
         parser.on(["--#{name}", value].compact.join(" "), *description) { |given| @options[key] = given }

@@ -2,7 +2,7 @@
 
 module Flowline
   module CLI
-    # What {Commands::Status} and {Commands::History} share: rows about runs.
+    # Rows about runs, for {Commands::Status} and {Commands::History}.
     module RunRecords
       private
 

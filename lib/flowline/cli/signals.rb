@@ -29,7 +29,7 @@ module Flowline
         watcher&.kill
       end
 
-      # Writes a line; nobody may be reading any more.
+      # Writes a line, although the reader may be gone.
       # @return [void]
       def self.say(err, text)
         err.puts(text)
