@@ -99,7 +99,8 @@ module SpecParts
 
   def totals
     counts = Dir.glob("#{OUT}/*.json").map { |file| JSON.parse(File.read(file))["summary"] }
-    %w[example failure pending].map { |what| "#{counts.sum { |summary| summary["#{what}_count"] }} #{what}s" }.join(", ")
+    tally = %w[example failure pending].map { |what| "#{counts.sum { |summary| summary["#{what}_count"] }} #{what}s" }
+    [*tally, format("%.0f s of processor time", Process.times.then { |times| times.cutime + times.cstime })].join(", ")
   end
 end
 

@@ -15,7 +15,7 @@ RSpec.describe "examples" do
 
   # @return [Array(String, String, Process::Status)] what it prints, whatever the locale
   define_method(:ruby) do |*arguments|
-    out, err, status = Open3.capture3(RbConfig.ruby, "-w", "-I#{root}/lib", *arguments)
+    out, err, status = Open3.capture3({ "FLOWLINE_ROOT" => @root }.compact, RbConfig.ruby, "-w", "-I#{root}/lib", *arguments)
     [out.force_encoding("UTF-8"), err.force_encoding("UTF-8"), status]
   end
 
@@ -23,6 +23,18 @@ RSpec.describe "examples" do
   define_method(:report) do |**params|
     given = { output: @directory, **params }.flat_map { |name, value| ["--param", "#{name}=#{value}"] }
     ruby("#{root}/exe/flowline", "run", "#{root}/examples/weather_report.rb", *given)
+  end
+
+  # Calls the block in a directory and with a store for all examples of a group.
+  def self.once(&block)
+    before(:context) do
+      @home = Dir.mktmpdir
+      @root = File.join(@home, "store")
+      @directory = @home
+      instance_eval(&block)
+    end
+    before { @directory = @home }
+    after(:context) { FileUtils.rm_rf(@home) }
   end
 
   def written(name)
@@ -54,11 +66,11 @@ RSpec.describe "examples" do
 
   describe "weather_report.rb" do
     context "with the data that comes with it" do
-      let!(:run) { report }
+      once { @run = report }
       let(:periods) { findings[:periods].to_h { |row| [row[:period], row] } }
 
       it "succeeds and prints the paths of its files" do
-        out, err, status = run
+        out, err, status = @run
         expect(status).to be_success
         expect(out.lines.map(&:chomp)).to eq(%w[periods.csv weather.json report.md].map { |name| File.join(@directory, name) })
         expect(err).to include("Pipeline: weather_report", "✓ parse_rows").and match(/⏸ write_rejected +condition$/)
@@ -200,42 +212,47 @@ RSpec.describe "examples" do
       end
     end
 
-    it "retries the download, and fails on a database that is down" do
-      out, err, status = import
-      expect(status.exitstatus).to eq(1)
-      expect(out).to eq("")
-      expect(err.scan("↻ download").size).to eq(2)
-      expect(err).to match(/✓ download +\d.\d\ds +3 attempts/)
-      expect(err).to include("step load failed: RuntimeError: the database is down for maintenance", "3 succeeded, 1 failed, 1 cancelled")
-      expect(err).not_to include("warning:")
-    end
+    context "when run, resumed and run again" do
+      once do
+        Executors.default(:sequential) do
+          @failed = import
+          @resumed = import("--resume")
+          @twins = written("database/twins.json")
+          @again = import
+        end
+      end
 
-    it "resumes with --resume" do
-      import
-      out, err, status = import("--resume")
-      expect(status).to be_success
-      expect(out).to eq("365 days in #{@directory}/database/twins.json\n")
-      expect(err.scan(/✓ (\w+) +restored/).flatten).to eq(%w[download parse twins])
-    end
+      it "retries the download, and fails on a database that is down" do
+        out, err, status = @failed
+        expect(status.exitstatus).to eq(1)
+        expect(out).to eq("")
+        expect(err.scan("↻ download").size).to eq(2)
+        expect(err).to match(/✓ download +\d.\d\ds +3 attempts/)
+        expect(err).to include("step load failed: RuntimeError: the database is down for maintenance", "3 succeeded, 1 failed, 1 cancelled")
+        expect(err).not_to include("warning:")
+      end
 
-    it "takes the slow step from the cache in later runs" do
-      import
-      import("--resume")
-      before = written("database/twins.json")
-      _, err, status = import
-      expect(status).to be_success
-      expect(err).to match(/✓ download +\d.\d\ds/).and match(/✓ twins +cached/)
-      expect(written("database/twins.json")).to eq(before)
-    end
+      it "resumes with --resume" do
+        out, err, status = @resumed
+        expect(status).to be_success
+        expect(out).to eq("365 days in #{@directory}/database/twins.json\n")
+        expect(err.scan(/✓ (\w+) +restored/).flatten).to eq(%w[download parse twins])
+      end
 
-    it "finds for each day of the last year the most similar day before" do
-      import
-      import("--resume")
-      pairs = JSON.parse(written("database/twins.json")).to_h
-      earlier, latest = rows(data).partition { |date, *| date < "2015" }
-      expect(pairs.keys).to eq(latest.map(&:first))
-      latest.each_slice(60).map(&:first).each do |date, *day|
-        expect(pairs[date]).to eq(earlier.min_by { |_, *other| (0..2).sum { |column| (day[column] - other[column])**2 } }.first)
+      it "takes the slow step from the cache in later runs" do
+        _, err, status = @again
+        expect(status).to be_success
+        expect(err).to match(/✓ download +\d.\d\ds/).and match(/✓ twins +cached/)
+        expect(written("database/twins.json")).to eq(@twins)
+      end
+
+      it "finds for each day of the last year the most similar day before" do
+        pairs = JSON.parse(@twins).to_h
+        earlier, latest = rows(data).partition { |date, *| date < "2015" }
+        expect(pairs.keys).to eq(latest.map(&:first))
+        latest.each_slice(60).map(&:first).each do |date, *day|
+          expect(pairs[date]).to eq(earlier.min_by { |_, *other| (0..2).sum { |column| (day[column] - other[column])**2 } }.first)
+        end
       end
     end
 

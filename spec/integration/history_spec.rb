@@ -67,6 +67,11 @@ RSpec.describe "History" do
     expect(flowline("history")[1]).to match(/\Amixed  +failed  .*\n\z/)
   end
 
+  it "shows the error of a cancelled run without advice for Ruby" do
+    expect { Flowline.define(name: "left") { |p| p.step(:a) { exit(3) } }.run }.to raise_error(SystemExit)
+    expect(flowline("status")[1]).to end_with("before every step had ended\n")
+  end
+
   it "shows names on one line, control characters escaped" do
     Flowline.define(name: "two\nlines\e[31m") { |p| p.step(:a) { 1 } }.run
     expect(flowline("history")[1].lines.size).to eq(1)

@@ -2,7 +2,7 @@
 
 module Flowline
   module Reporter
-    # A readable account of a run, a line for each step as it ends:
+    # Writes a run as text, one line a step when it ends:
     #
     #   Pipeline: data_import
     #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -12,7 +12,7 @@ module Flowline
     #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
     #   Elapsed: 1.76s | Steps: 1/3
     #
-    # Colours on a terminal only, and not where +NO_COLOR+ is set (https://no-color.org).
+    # Uses colours on a terminal only, and not if +NO_COLOR+ is set (https://no-color.org).
     class Console
       # Outcomes, as a character each.
       MARKS = { succeeded: "✓", cached: "✓", restored: "✓", skipped: "⏸", cancelled: "⏸", failed: "✗", timed_out: "✗" }.freeze

@@ -5,7 +5,7 @@ require "time"
 
 module Flowline
   module Reporter
-    # Structured logs: an object a line, its keys always in the same order, times in ISO 8601.
+    # Writes a run as JSON, one object a line, with its keys in the same order and times in ISO 8601.
     #
     # Every object has +event+, +time+, +run_id+ and +pipeline+. +run_started+ adds +params+ (without
     # secrets) and +steps+ (their number); +step_started+ adds +step+; +step_retried+ +step+, +error+, +attempt+

@@ -38,9 +38,14 @@ module Flowline
             mark = Reporter::Console::MARKS.fetch(step[:status].to_sym)
             @out.puts("  #{mark} #{Name.show(step[:name]).ljust(20)}  #{step[:status].ljust(9)}  #{time}".rstrip)
           end
+          show_errors(run)
+        end
+
+        def show_errors(run)
           errors = run[:steps].map { |step| step[:error] } - [run[:error]]
-          run[:error]&.lines(chomp: true)&.first(3)&.each { |line| @out.puts("  #{Name.show(line)}") unless line.empty? }
-          errors.compact.each { |error| @out.puts("  #{Name.show(error.lines.first.chomp)}") }
+          lines = run[:error].to_s.delete_suffix(CancelledError::ADVICE).lines(chomp: true).first(3).reject(&:empty?)
+          lines += errors.compact.map { |error| error.lines.first.chomp }
+          lines.each { |line| @out.puts("  #{Name.show(line)}") }
         end
       end
     end
