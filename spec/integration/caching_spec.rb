@@ -4,7 +4,7 @@ require "logger"
 require "active_support"
 require "active_support/cache"
 
-# What steps of these specs return where it must be a known class.
+# An output of a class that every process knows.
 CachedRow = Struct.new(:id)
 
 # A cache of somebody else's, any of whose methods may raise.

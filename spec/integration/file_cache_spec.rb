@@ -94,7 +94,7 @@ RSpec.describe Flowline::Cache::File do
       end
     end
 
-    # What was damaged before the process began, and whether that makes the whole database unreadable.
+    # Kinds of damage from before the process began, and whether they make the whole database unreadable.
     {
       "a database that was overwritten": [["", ->(file) { ["", "-wal", "-shm"].each { |ending| File.binwrite(file + ending, "x" * 5000) } }], true],
       "a log that was truncated": [["-wal", ->(file) { File.truncate(file, 1000) }], false],

@@ -2,7 +2,7 @@
 
 require "timeout"
 
-# What may leave a step, other than by returning. What every executor does with exceptions that are not
+# The ways to leave a step other than by returning. The behaviour of every executor on exceptions that are not
 # StandardErrors is in the executors' contract; here is what holds in the caller's thread.
 RSpec.describe "Interruption", executor: :sequential do
   it "records what stopped the run" do

@@ -248,7 +248,7 @@ RSpec.describe "A step for each item", executor: :in_process do
       go << :on
     end
 
-    # An Enumerator whose second item comes when it is told to.
+    # An Enumerator that yields its second item once the queue has one.
     def slow(go)
       Enumerator.new do |items|
         items << 1
@@ -723,7 +723,7 @@ RSpec.describe "A step for each item", executor: :in_process do
   end
 
   describe "when resumed" do
-    # What happens is in a Hash, since variables that are bound to something else make other steps.
+    # State is in a Hash, because a step is another one when its variables are bound to other objects.
     let(:state) { { config: :old, bad: [2], rows: [0, 1, 2, 3], log: [] } }
 
     def resumable(name, version: nil, **settings)

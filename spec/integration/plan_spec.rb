@@ -23,7 +23,7 @@ RSpec.describe "A plan" do
     plan.steps.to_h { |step| [step.name, step.action] }
   end
 
-  # Whatever it is asked to do is logged.
+  # A pipeline that logs every call of its callables.
   def loud(log, broken)
     Flowline.define(name: "loud") do |p|
       log.each_key { |hook| hook.is_a?(Symbol) && p.public_send(hook) { |*| log[hook] += 1 } }

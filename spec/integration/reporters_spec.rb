@@ -4,7 +4,7 @@ require "json"
 require "stringio"
 
 RSpec.describe Flowline::Reporter do
-  # What a terminal looks like to a reporter.
+  # An IO that claims to be a terminal.
   let(:tty) { StringIO.new.tap { |io| def io.tty? = true } }
   let(:out) { StringIO.new }
 

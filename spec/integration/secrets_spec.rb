@@ -19,7 +19,7 @@ RSpec.describe "Secrets" do
     expect(message("42")).to include("é([secret]) 4242")
   end
 
-  # What is told of a secret that one step returns and the next one raises, and what is in the store's files.
+  # Returns the output about a secret that one step returns and the next one raises, and the bytes of the store's files.
   def told_and_stored(secret)
     result = Flowline.define(name: "leak") do
       param :key, secret: true

@@ -60,7 +60,7 @@ RSpec.describe "A pipeline run from several threads at once" do
   end
 
   describe "with a fork between runs", executor: :in_process do
-    # What the block returns in a child.
+    # @return [Object] the value of the block, called in a child
     def in_child
       reader, writer = IO.pipe
       pid = fork do
