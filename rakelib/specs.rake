@@ -53,10 +53,11 @@ module SpecParts
     FileUtils.rm_rf([OUT, "coverage"])
     FileUtils.mkdir_p(OUT)
     $stdout.sync = true
+    before = processor_time
     queue = parts.each_with_object(Queue.new) { |part, waiting| waiting << part }.close
     failed = Queue.new
     Array.new(Etc.nprocessors) { Thread.new { (part = queue.pop) && (part.run || (failed << part)) until queue.empty? } }.each(&:join)
-    puts totals
+    puts "#{totals}, #{(processor_time - before).round} s of processor time"
     puts failed.pop.output until (passed = failed.empty?)
     passed
   end
@@ -99,8 +100,12 @@ module SpecParts
 
   def totals
     counts = Dir.glob("#{OUT}/*.json").map { |file| JSON.parse(File.read(file))["summary"] }
-    tally = %w[example failure pending].map { |what| "#{counts.sum { |summary| summary["#{what}_count"] }} #{what}s" }
-    [*tally, format("%.0f s of processor time", Process.times.then { |times| times.cutime + times.cstime })].join(", ")
+    %w[example failure pending].map { |what| "#{counts.sum { |summary| summary["#{what}_count"] }} #{what}s" }.join(", ")
+  end
+
+  # @return [Float] seconds, of processes that have ended
+  def processor_time
+    Process.times.then { |times| times.cutime + times.cstime }
   end
 end
 
