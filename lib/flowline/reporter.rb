@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Reporters read the events of a run. A reporter is an object with +call(event)+, be it a lambda; an
-  # exception in one is a warning on the result and nothing more. See {Event}.
+  # Reporters are notified of the events of a run. A reporter is an object with +call(event)+, such as a lambda. An exception
+  # in one becomes a warning of the result. See {Event}.
   module Reporter
     autoload :Console, "#{__dir__}/reporter/console"
     autoload :JSON, "#{__dir__}/reporter/json"

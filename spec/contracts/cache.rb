@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
-# What every cache promises, ours and yours. Needs `let(:cache)`: an empty one, wrapped by `Flowline::Cache.of` unless it
+# The contract of every cache, including custom ones. Needs `let(:cache)`: an empty one, wrapped by `Flowline::Cache.of` unless it
 # includes Flowline::Cache.
 RSpec.shared_examples "a cache" do
-  # Lets that many seconds pass, for caches that ask Ruby for the time.
+  # Advances the clocks of Ruby by some seconds.
   def later(seconds)
     time, monotonic = Time.now + seconds, Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
     allow(Time).to receive(:now).and_return(time)
@@ -11,8 +11,8 @@ RSpec.shared_examples "a cache" do
     allow(Process).to receive(:clock_gettime).with(Process::CLOCK_MONOTONIC).and_return(monotonic)
   end
 
-  # Starts threads that all ask for something while a first one, already within its block, goes on.
-  # @return [Array] what all of them got
+  # Starts threads that fetch a key while a first one is in its block.
+  # @return [Array] the value of each thread
   def together(count, ask)
     inside, go = Queue.new, Queue.new
     work = -> { (inside << true) && go.pop }
@@ -30,7 +30,7 @@ RSpec.shared_examples "a cache" do
       latin: "schön".encode("ISO-8859-1"), symbols: %i[a ö], nested: { "a" => [{ b: nil }] }, dates: Time.at(0, 5, :nsec),
       "a range": 1..3, "a class": String, empty: "", much: "x" * 100_000
     }.each do |what, value|
-      it "come out as they went in: #{what}" do
+      it "are read as they were written: #{what}" do
         expect(cache.set("k", value)).to equal(value)
         expect([cache.get("k"), cache.exists?("k"), cache.lookup("k")]).to eq([value, true, [true, value]])
         expect(cache.get("k").encoding).to eq(value.encoding) if value.is_a?(String)
@@ -45,7 +45,7 @@ RSpec.shared_examples "a cache" do
       expect(keys.map { |key| cache.exists?(key) }).to all(be(false))
     end
 
-    it "are copies, going in and coming out" do
+    it "are copied on writing and on reading" do
       value = { rows: [1] }
       cache.set("k", value)
       value[:rows] << 2
@@ -55,17 +55,17 @@ RSpec.shared_examples "a cache" do
       expect(cache.get("k")).to eq(rows: [1])
     end
 
-    it "are replaced" do
+    it "are replaced when written again" do
       cache.set("k", 1)
       cache.set("k", 2)
       expect(cache.get("k")).to eq(2)
     end
 
-    it "that were never set are not there" do
+    it "are nil when never written" do
       expect([cache.get("k"), cache.exists?("k"), cache.lookup("k")]).to eq([nil, false, [false, nil]])
     end
 
-    it "that cannot be marshalled are refused, and leave what was there" do
+    it "that cannot be marshalled are refused, and the earlier value stays" do
       cache.set("k", 1)
       deep = 100_000.times.inject([]) { |inner, _| [inner] }
       [-> {}, Hash.new { 1 }, [$stdout], deep].each do |value|
@@ -74,7 +74,7 @@ RSpec.shared_examples "a cache" do
       expect(cache.get("k")).to eq(1)
     end
 
-    it "are kept only if who looks at the bytes agrees" do
+    it "are stored only if the check of their bytes agrees" do
       seen = []
       cache.store("yes", "secret") { |bytes| (seen << bytes.include?("secret")).any? }
       cache.store("no", "secret") { |bytes| !bytes.include?("secret") }
@@ -83,20 +83,20 @@ RSpec.shared_examples "a cache" do
   end
 
   describe "keys" do
-    it "may be any String, and do not get in each other's way" do
+    it "may be any String" do
       keys = ["k", "K", "k ", "a/b", "../x", "ü*?\n%", "x" * 500, "#{"x" * 500}y"]
       keys.each_with_index { |key, index| cache.set(key, index) }
       expect(keys.map { |key| cache.get(key) }).to eq([*0...keys.size])
     end
 
-    it "that are no Strings are taken by their to_s" do
+    it "that are not Strings are converted by to_s" do
       cache.set(:k, 1)
       expect([cache.get("k"), cache.fetch(:k) { 2 }, cache.exists?(:k), cache.once(:k) { 3 }]).to eq([1, 1, true, 3])
       cache.delete(:k)
       expect(cache.exists?("k")).to be(false)
     end
 
-    it "may be changed after use" do
+    it "may be mutated after use" do
       key = +"k"
       cache.set(key, 1)
       key << "2"
@@ -105,7 +105,7 @@ RSpec.shared_examples "a cache" do
   end
 
   describe "a time to live" do
-    it "ends" do
+    it "expires the value" do
       cache.set("short", 1, ttl: 10)
       cache.set("long", 2, ttl: 20r)
       cache.fetch("fetched", ttl: 10.5) { 3 }
@@ -116,7 +116,7 @@ RSpec.shared_examples "a cache" do
       expect([cache.exists?("short"), cache.fetch("short") { 4 }]).to eq([false, 4])
     end
 
-    it "is that of the last value" do
+    it "is that of the latest value" do
       cache.set("k", 1, ttl: 10)
       cache.set("k", 2)
       later(20)
@@ -124,15 +124,15 @@ RSpec.shared_examples "a cache" do
     end
   end
 
-  describe "forgetting" do
-    it "takes one" do
+  describe "removal" do
+    it "removes one key" do
       %w[a b].each { |key| cache.set(key, key) }
       cache.delete("a")
       cache.delete("never there")
       expect([cache.get("a"), cache.exists?("a"), cache.get("b")]).to eq([nil, false, "b"])
     end
 
-    it "takes all" do
+    it "removes all keys" do
       cache.clear
       %w[a b].each { |key| cache.set(key, key) }
       cache.clear
@@ -141,31 +141,31 @@ RSpec.shared_examples "a cache" do
   end
 
   describe "fetch" do
-    it "computes what is missing, and keeps it" do
+    it "computes and stores a missing value" do
       expect([cache.fetch("k") { 1 }, cache.fetch("k") { 2 }, cache.get("k")]).to eq([1, 1, 1])
     end
 
-    it "takes nil and false for values" do
+    it "treats nil and false as values" do
       [nil, false].each do |value|
         cache.set("k", value)
         expect(cache.fetch("k") { raise "must not be called" }).to be(value)
       end
     end
 
-    it "keeps nothing of a block that raises or is left" do
+    it "stores nothing when its block raises or jumps" do
       expect { cache.fetch("k") { raise IOError } }.to raise_error(IOError)
       catch(:out) { cache.fetch("k") { throw :out } }
       expect([cache.exists?("k"), cache.fetch("k") { 1 }]).to eq([false, 1])
     end
 
-    it "refuses to keep what cannot be marshalled" do
+    it "refuses a value that cannot be marshalled" do
       expect { cache.fetch("k") { -> {} } }.to raise_error(Flowline::CacheError)
       expect(cache.fetch("k") { 1 }).to eq(1)
     end
   end
 
   describe "an entry that cannot be read" do
-    # What has been damaged, and what makes it so.
+    # Kinds of damage, and how to cause them.
     {
       garbage: ->(cache) { cache.write("k", "garbage", nil) },
       "a truncated one": ->(cache) { cache.write("k", Marshal.dump("x" * 50)[0..-10], nil) },
@@ -182,7 +182,7 @@ RSpec.shared_examples "a cache" do
       end
     end
 
-    it "is one whose class is gone" do
+    it "is reported when its class is missing" do
       stub_const("Gone", Struct.new(:a))
       cache.set("k", Gone.new(1))
       hide_const("Gone")
@@ -190,7 +190,7 @@ RSpec.shared_examples "a cache" do
         .to output(/\Aflowline: cache entry "k" could not be read \(.*Gone.*\) and is computed again\n\z/).to_stderr
     end
 
-    it "is one that something of the class's own fails on" do
+    it "is reported when its class fails to load it" do
       stub_const("Odd", Class.new do
         def marshal_dump = 1
         def marshal_load(_) = raise(NotImplementedError, "not today")
@@ -207,7 +207,7 @@ RSpec.shared_examples "a cache" do
       expect([values, computed.size]).to eq([[{ n: 1 }] * 8, 1])
     end
 
-    it "compute it again if that failed, one after the other" do
+    it "compute a key again one after the other when that failed" do
       tries = Queue.new
       values = together(4, lambda do |work|
         cache.fetch("k") do
@@ -232,7 +232,7 @@ RSpec.shared_examples "a cache" do
       expect(%w[a b c].map { |key| Thread.new { meet.call(key) } }.map { |thread| thread.join(10)&.value }).to eq(%w[a b c])
     end
 
-    it "never wait for each other's keys" do
+    it "never deadlock on each other's keys" do
       both = Queue.new
       cross = lambda do |mine, other|
         cache.once(mine) do
@@ -245,7 +245,7 @@ RSpec.shared_examples "a cache" do
       expect(threads.map { |thread| thread.join(10)&.value }).to eq(["b for a", "a for b"])
     end
 
-    it "do not lose each other's values" do
+    it "lose no value of another thread" do
       threads = Array.new(4) { |n| Thread.new { 50.times { |i| cache.set("#{n}-#{i}", [n, i]) && cache.get("0-#{i}") } } }
       threads.each(&:join)
       expect(4.times.all? { |n| 50.times.all? { |i| cache.get("#{n}-#{i}") == [n, i] } }).to be(true)
@@ -253,13 +253,13 @@ RSpec.shared_examples "a cache" do
   end
 
   describe "once" do
-    it "lets the same thread in again, and keeps out others until the first one is done" do
+    it "is reentrant for a thread, and excludes others until it is done" do
       log = Queue.new
       together(3, ->(work) { cache.once("k") { cache.once("k") { [log << :in, work.call, log << :out] } } })
       expect(Array.new(6) { log.pop }).to eq(%i[in out] * 3)
     end
 
-    it "can be waited for no longer, which changes nothing for the others" do
+    it "can be waited for with a limit, without an effect on others" do
       inside, go, log = Queue.new, Queue.new, Queue.new
       holder = Thread.new { cache.once("k") { [inside << 1, go.pop, log << :holder] } }
       inside.pop

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What every executor promises, ours and yours. Needs `let(:executor)`: what `executor:` is given; and
+# The contract of every executor, including custom ones. Needs `let(:executor)`: what `executor:` is given; and
 # `let(:elsewhere) { true }` if steps run in another process, so that what they are given and return are copies.
 #
 # An executor may have several steps in flight, so nothing here depends on the order of independent steps.
@@ -14,14 +14,17 @@ RSpec.shared_examples "an executor" do
   end
 
   let(:elsewhere) { false }
+  # Seconds that suffice for a step that does nothing, on a busy machine too. A fork takes longer.
+  let(:enough) { elsewhere ? 1.5 : 0.3 }
 
-  # What counts how often it is called, in whatever process.
+  # @return [Proc] counts its calls in all processes
   def counter
     file = "#{ENV.fetch("FLOWLINE_ROOT")}.#{object_id}.#{@counters = @counters.to_i + 1}"
     -> { File.write(file, "x", mode: "a") && File.size(file) }
   end
 
-  # What may raise in a step and is not a StandardError, and how it ends the run.
+  # Runs a step that raises an exception which is not a StandardError.
+  # @return [Array] what run raises, the class that on_failure gets, and the result
   def interrupted(error)
     log = []
     pipeline = Flowline.define do
@@ -45,12 +48,12 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "outcomes and outputs" do
-    it "runs nothing, successfully" do
+    it "succeeds without steps" do
       result = execute
       expect([result.status, result.steps, result.outputs]).to eq([:succeeded, [], {}])
     end
 
-    it "gives outputs to dependents as they are, and keeps them" do
+    it "passes outputs to dependents unchanged, and has them in the result" do
       value = [Object]
       result = execute do
         step(:a) { value }
@@ -75,7 +78,7 @@ RSpec.shared_examples "an executor" do
       expect(result[:join].output).to eq(width + width.times.sum)
     end
 
-    it "times steps and counts attempts" do
+    it "records start, duration and attempts of steps" do
       before = Time.now
       result = execute { step(:a) { 1 } }
       expect(result[:a]).to have_attributes(attempts: 1, duration: (0.0..result.duration), started_at: (before.round(6)..Time.now))
@@ -90,14 +93,14 @@ RSpec.shared_examples "an executor" do
       expect(result.outputs).to eq(in: 3, all: [3, 1, 2])
     end
 
-    it "checks type hints if asked" do
+    it "checks type hints with check_types: true" do
       result = execute(check_types: true) { step(:a, output: String) { 1 } }
       expect(result[:a].error.original).to be_a(TypeError)
     end
   end
 
   describe "failures" do
-    it "keeps what was done, stops the rest, and runs what runs always" do
+    it "keeps outputs, cancels the other steps and runs those that run always after a failure" do
       result = execute do
         step(:done) { 1 }
         step(:bad, depends_on: :done) { |_| raise ArgumentError, "no" }
@@ -109,7 +112,7 @@ RSpec.shared_examples "an executor" do
       expect(result.error).to be_a(Flowline::StepError).and have_attributes(step_name: :bad, original: ArgumentError, inputs: { done: "Integer" })
     end
 
-    it "goes on with what does not depend on the failure under on_error: :continue" do
+    it "runs steps that do not depend on the failure with on_error: :continue" do
       result = execute(on_error: :continue) do
         step(:bad) { raise "no" }
         step(:other) { 1 }
@@ -123,7 +126,7 @@ RSpec.shared_examples "an executor" do
       expect(result).to have_attributes(status: :failed, failed_steps: [:bad])
     end
 
-    it "skips what needs an optional step that failed" do
+    it "skips dependents of a failed optional step" do
       result = execute do
         step(:may, optional: true) { raise "no" }
         step(:needs, depends_on: :may) { |_| 1 }
@@ -137,7 +140,7 @@ RSpec.shared_examples "an executor" do
       [:continue, false] => [%i[cancelled upstream_failed], :succeeded, :succeeded, :failed],
       [:stop, true] => [%i[skipped upstream_skipped], :succeeded, :succeeded, :succeeded],
       [:continue, true] => [%i[skipped upstream_skipped], :succeeded, :succeeded, :succeeded] }.each do |(on_error, optional), (success, any, always, status)|
-      it "decides what depends on a failure under on_error: :#{on_error}, optional: #{optional}" do
+      it "ends dependents of a failure by run_if: with on_error: :#{on_error}, optional: #{optional}" do
         result = execute(on_error: on_error) do
           step(:good) { 1 }
           step(:bad, depends_on: :good, optional: optional) { |_| raise "no" }
@@ -151,7 +154,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "errors" do
-    it "tells class, message, cause, attempts, and the line that raised" do
+    it "have the class, message, cause, attempts and line of the exception" do
       place = nil
       result = execute do |p|
         place = line(2)
@@ -167,7 +170,7 @@ RSpec.shared_examples "an executor" do
       expect(result.error.original).to have_attributes(class: ArgumentError, message: "outer", cause: be_a(KeyError).and(have_attributes(message: "inner")))
     end
 
-    it "tells what there is to tell of an exception that cannot be serialised" do
+    it "describe an exception that cannot be serialised" do
       place = line(3)
       holder = Class.new(StandardError) { def initialize = (@held = -> {}) && super("holds a lambda") }
       result = execute do
@@ -177,7 +180,7 @@ RSpec.shared_examples "an executor" do
       expect(result.error.place).to eq(place)
     end
 
-    it "puts up with an exception whose message raises, or is no text" do
+    it "accept an exception whose message raises or is not text" do
       mute = Class.new(StandardError) { def message = raise("mute") }
       odd = Class.new(StandardError) { def message = 7 }
       result = execute(on_error: :continue) do
@@ -189,7 +192,7 @@ RSpec.shared_examples "an executor" do
     end
 
     [ArgumentError, KeyError, ZeroDivisionError, Errno::ENOENT, StopIteration, FrozenError, EncodingError, RuntimeError, Flowline::Error].each do |kind|
-      it "is the step's failure: #{kind}" do
+      it "fail the step: #{kind}" do
         result = execute { step(:a) { raise kind, "told" } }
         expect(result[:a]).to have_attributes(status: :failed, attempts: 1)
         expect(result.error.original).to be_an_instance_of(kind).and have_attributes(message: a_string_including("told"))
@@ -198,7 +201,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "retries" do
-    it "makes attempts until one succeeds, and tells of each that failed" do
+    it "repeats attempts until one succeeds, and notifies of each that failed" do
       count = counter
       log = []
       result = execute do
@@ -216,7 +219,7 @@ RSpec.shared_examples "an executor" do
       expect(result.outputs).to eq(flaky: :done, dependent: [:done])
     end
 
-    it "fails with the last error when there is no attempt left, and makes none for a mistake in the code" do
+    it "fails with the last error when no attempt is left, and does not retry a NameError" do
       counts = [counter, counter]
       result = execute(on_error: :continue) do
         step(:bad, retries: 2) { raise IOError, "try #{counts[0].call}" }
@@ -229,7 +232,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "time limits" do
-    it "ends an attempt, and says which limit it was" do
+    it "ends an attempt, and names the limit" do
       result = execute(on_error: :continue) do
         step(:slow, timeout: 0.05) { sleep }
         step(:needs, depends_on: :slow) { |_| 1 }
@@ -240,25 +243,26 @@ RSpec.shared_examples "an executor" do
       expect(result.status).to eq(:failed)
     end
 
-    it "makes another attempt after one that took too long" do
+    it "retries after an attempt that timed out" do
       count = counter
-      result = execute { step(:slow, timeout: 0.3, retries: 1) { count.call == 1 ? sleep : :quick } }
+      limit = enough
+      result = execute { step(:slow, timeout: limit, retries: 1) { count.call == 1 ? sleep : :quick } }
       expect(result[:slow]).to have_attributes(status: :succeeded, attempts: 2, output: :quick)
     end
 
-    it "ends the run, but not what runs always" do
-      result = execute(timeout: 0.2) do
+    it "ends the run, but not steps that run always" do
+      result = execute(timeout: enough) do
         step(:slow) { sleep }
         step(:never, depends_on: :slow) { |_| raise "must not be called" }
         step(:clean, depends_on: :never, run_if: :always) { |never| [never] }
       end
       expect(outcomes(result)).to eq(slow: :timed_out, never: %i[cancelled run_timed_out], clean: :succeeded)
       expect(result).to have_attributes(status: :timed_out, outputs: { clean: [nil] })
-      expect(result.error).to have_attributes(class: Flowline::TimeoutError, limit: 0.2, scope: :run)
+      expect(result.error).to have_attributes(class: Flowline::TimeoutError, limit: enough, scope: :run)
     end
 
-    it "ends the run while it waits for a retry" do
-      result = execute(timeout: 0.5) { step(:bad, retries: 1, retry_delay: 60) { raise IOError } }
+    it "ends the run while a step waits for a retry" do
+      result = execute(timeout: enough) { step(:bad, retries: 1, retry_delay: 60) { raise IOError } }
       expect([outcomes(result), result.status]).to eq([{ bad: %i[cancelled run_timed_out] }, :timed_out])
     end
   end
@@ -283,7 +287,7 @@ RSpec.shared_examples "an executor" do
 
   describe "checkpoints" do
     { "with a name" => { name: "contract" }, "without a name" => {} }.each do |what, settings|
-      it "takes up a run that failed: #{what}" do
+      it "resumes a failed run: #{what}" do
         counts = [counter, counter]
         pipeline = Flowline.define(**settings) do
           step(:done) { ["kept", counts[0].call] }
@@ -297,7 +301,7 @@ RSpec.shared_examples "an executor" do
       end
     end
 
-    it "records a step before any dependent of it starts, and how every step ended" do
+    it "records a step before its dependents start, and the outcome of every step" do
       pipeline = Flowline.define(name: "contract") do
         step(:done) { 1 }
         step(:look, depends_on: :done) { |_| 1 }
@@ -317,7 +321,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "steps for each item" do
-    it "calls them for every item, in whatever order, and keeps the results in the items' order" do
+    it "calls the block for every item in any order, and returns results in item order" do
       count = counter
       result = execute do
         step(:items) { (1..20).to_a }
@@ -329,7 +333,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "what steps write" do
-    it "appears where the process writes, in the order of the steps" do
+    it "appears on the process's streams in the order of the steps" do
       out = StringIO.new
       err = StringIO.new
       stdout, stderr = $stdout, $stderr
@@ -351,7 +355,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "conditions" do
-    it "skips steps and all that needs them" do
+    it "skip steps and their dependents" do
       result = execute(context: { go: false }) do
         step(:a) { 1 }
         step(:b, depends_on: :a, when: ->(ctx) { ctx[:go] }) { |_| raise "must not be called" }
@@ -366,14 +370,14 @@ RSpec.shared_examples "an executor" do
       expect(result.outputs).to eq(a: 1, any: [1, nil], always: [nil], unless: 2)
     end
 
-    it "fails the step whose condition raises" do
+    it "fail the step when they raise" do
       result = execute { step(:a, when: ->(_) { raise "condition" }) { 1 } }
       expect(result[:a].error.original.message).to eq("condition")
     end
   end
 
   describe "observers" do
-    it "calls every hook once per outcome, in order" do
+    it "are called once an outcome, in order" do
       log = []
       execute do
         Runs.instance_method(:log_hooks).bind_call(self, self, log)
@@ -388,7 +392,7 @@ RSpec.shared_examples "an executor" do
                          [:on_failure], [:after_run]])
     end
 
-    it "calls hooks, reporters and conditions in the process of whoever runs the pipeline" do
+    it "are called in the process that runs the pipeline, like conditions" do
       pids = []
       note = -> { pids << Process.pid }
       pipeline = Flowline.define do
@@ -399,7 +403,7 @@ RSpec.shared_examples "an executor" do
       expect([pids.size, pids.uniq]).to eq([15, [Process.pid]])
     end
 
-    it "makes warnings of what hooks and reporters raise afterwards" do
+    it "cause warnings when they raise after the fact" do
       result = execute(reporter: ->(event) { raise "reporter" if event.name == :step_finished }) do
         after_step { raise "hook" }
         on_step_success { |_| raise "success" }
@@ -410,7 +414,7 @@ RSpec.shared_examples "an executor" do
       expect(result.warnings.map { |warning| warning[/hook|success|reporter/] }.tally).to eq("hook" => 4, "reporter" => 1)
     end
 
-    it "tells reporters of every step once, between the run's start and end" do
+    it "are notified of every step once, between the run's start and end" do
       events = []
       execute(reporter: ->(event) { events << [event.name, event.step&.name].compact }) do
         5.times { |i| step(:"s#{i}") { i } }
@@ -422,7 +426,7 @@ RSpec.shared_examples "an executor" do
       expect(events.select { |_, step| step == :skip }).to eq([%i[step_finished skip]])
     end
 
-    it "fails the run, or the step, whose before_ hook raises" do
+    it "fail the run or the step when a before_ hook raises" do
       run = execute do
         before_run { raise "no run" }
         step(:a) { raise "must not be called" }
@@ -439,7 +443,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "steps for each item" do
-    it "gives results in the order of the items, and calls once for each" do
+    it "returns results in item order, with one call for each" do
       events = []
       result = execute(reporter: ->(event) { events << event.name if event.step&.name == :map }) do
         step(:rows) { { a: 1, b: 2, c: 3 } }
@@ -452,7 +456,7 @@ RSpec.shared_examples "an executor" do
       expect([result[:map].attempts, events, outcomes(result)[:none]]).to eq([1, %i[step_started step_finished], %i[skipped condition]])
     end
 
-    it "fails with the item that failed" do
+    it "fails with the error of an item" do
       result = execute(on_error: :continue) do
         step(:rows) { (0..50).to_a }
         step(:map, each: :rows) { |n| n == 5 ? raise(ArgumentError, "five") : n }
@@ -462,7 +466,7 @@ RSpec.shared_examples "an executor" do
       expect(result.error).to be_a(Flowline::ItemError).and have_attributes(position: 5, item: 5, attempts: 1, original: ArgumentError)
     end
 
-    it "collects the items that failed, after their retries" do
+    it "collects failed items after their retries with on_item_error: :collect" do
       retried = []
       result = execute(reporter: ->(event) { retried << event.result.item if event.name == :step_retried }) do
         step(:rows) { (0..5).to_a }
@@ -474,7 +478,7 @@ RSpec.shared_examples "an executor" do
       expect(retried.tally).to eq(1 => 2, 3 => 2, 5 => 2)
     end
 
-    it "goes through nothing, and fails where there is nothing to go through" do
+    it "accepts an empty source, and fails without an Enumerable" do
       result = execute(on_error: :continue) do
         step(:empty) { [] }
         step(:none, each: :empty) { raise "must not be called" }
@@ -485,7 +489,7 @@ RSpec.shared_examples "an executor" do
       expect(result[:map].error.original).to be_a(TypeError)
     end
 
-    it "keeps to pools and rates" do
+    it "obeys pools and rates" do
       result = execute do
         pool :db, 1
         step(:rows) { (0..9).to_a }
@@ -497,7 +501,7 @@ RSpec.shared_examples "an executor" do
   end
 
   describe "nesting" do
-    it "runs the steps of nested pipelines, and gives their output" do
+    it "runs the steps of nested pipelines, and passes their output on" do
       inner = Flowline.define do
         step(:double) { |rows| rows.map { |row| row * 2 } }
         step(:sum, depends_on: :double, &:sum)
@@ -511,7 +515,7 @@ RSpec.shared_examples "an executor" do
       expect(result[:inner].output).to eq(6)
     end
 
-    it "brings out the errors of a pipeline within a step also as causes of others" do
+    it "raises errors of a run within a step, also as causes of others" do
       inner = Flowline.define { step(:a) { raise "inner" } }
       given = executor
       result = execute do
@@ -537,9 +541,9 @@ RSpec.shared_examples "an executor" do
     end
   end
 
-  describe "what is not a StandardError" do
+  describe "an exception that is not a StandardError" do
     [LoadError.new("l"), NotImplementedError.new, NoMemoryError.new, SystemStackError.new].each do |error|
-      it "is the step's failure, where it is one, ends the run in good order and goes on its way: #{error.class}" do
+      it "fails the step, ends the run in good order and propagates: #{error.class}" do
         raised, reason, result = interrupted(error)
         expect(raised).to same(error)
         expect(reason).to eq(Flowline::StepError)
@@ -551,7 +555,7 @@ RSpec.shared_examples "an executor" do
     end
 
     [Interrupt.new("i"), SystemExit.new(3), SecurityError.new, SignalException.new("TERM"), OwnException.new("own")].each do |error|
-      it "ends the run in good order and goes on its way: #{error.class}" do
+      it "ends the run in good order and propagates: #{error.class}" do
         raised, reason, result = interrupted(error)
         expect(raised).to same(error)
         expect(raised.cause).to be_nil
@@ -561,7 +565,7 @@ RSpec.shared_examples "an executor" do
       end
     end
 
-    it "is what exit and abort raise" do
+    it "propagates when exit or abort raised it" do
       result = nil
       pipeline = Flowline.define do
         step(:a) { exit 4 }
@@ -571,7 +575,7 @@ RSpec.shared_examples "an executor" do
       expect(result.status).to eq(:cancelled)
     end
 
-    it "stops now when it comes again while cleaning up" do
+    it "stops the clean-up when raised again" do
       result = nil
       pipeline = Flowline.define do
         step(:a) { raise Interrupt, "first" }
@@ -584,7 +588,7 @@ RSpec.shared_examples "an executor" do
     end
   end
 
-  it "takes a jump to nowhere as a failure that says to use next" do
+  it "fails a step that jumps to nowhere, with the advice to use next" do
     orphan = ->(&block) { block }
     result = execute(on_error: :continue) do
       step(:throw) { throw :nobody }

@@ -2,14 +2,14 @@
 
 require "securerandom"
 
-# What every implementation of the store protocol promises. Needs `let(:opening)`: a lambda that opens the same place
+# The contract of every implementation of the store protocol. Needs `let(:opening)`: a lambda that opens the same place
 # each time, in this process or in another one. The place is empty at first.
 RSpec.shared_examples "a store" do
   let(:store) { opening.call }
   let(:lock) { store.lock }
   let(:large) { "large " * 60_000 }
 
-  # Names that need care: as SQL, as paths, as keys of their own making.
+  # Names with special characters of SQL, of paths and of keys.
   odd_names = ["a", "A", "page[0]", "page", "page[0][0]", "two\nlines", "tab\t", "quote's", "\"double\"", "%_*?", "../x", "schön", "日本語 🚀", " ", "-1", "a" * 300]
 
   def run_of(pipeline = "p", identity: "i", **members)
@@ -51,7 +51,7 @@ RSpec.shared_examples "a store" do
     e.kind
   end
 
-  # A process that does what the block says, and is killed then.
+  # Calls the block in another process, which is killed then.
   def killed
     ready, tell = IO.pipe
     doomed = child do
@@ -67,7 +67,7 @@ RSpec.shared_examples "a store" do
   end
 
   describe "begin_run and latest" do
-    it "give a run back as it was, with its number and a checkpoint" do
+    it "return a run as it was, with its number and a checkpoint" do
       resumed = SecureRandom.uuid
       given = run_of("p", params: (0..255).to_a.pack("C*"), resumed: resumed)
       begun = store.begin_run(given, lock)
@@ -79,7 +79,7 @@ RSpec.shared_examples "a store" do
     end
 
     odd_names.each do |name|
-      it "take any name and identity: #{name[0, 20].inspect}" do
+      it "accept any name and identity: #{name[0, 20].inspect}" do
         run = begun(name, identity: name)
         record(run, name => name)
         expect(store.latest(name, name)).to eq(run)
@@ -92,7 +92,7 @@ RSpec.shared_examples "a store" do
       end
     end
 
-    it "number runs upwards, and never use a number again" do
+    it "number runs upwards without reuse" do
       ids = Array.new(3) do
         run = begun("p", lock: store.lock)
         store.finish_run(end_of(run), [], store.lock)
@@ -120,7 +120,7 @@ RSpec.shared_examples "a store" do
   describe "claim" do
     let!(:failed) { begun.tap { |run| [record(run, "a" => "1", "b" => large), store.finish_run(end_of(run), [], lock)] } }
 
-    it "takes a checkpoint for one caller, and tells the others of the run that is alive" do
+    it "gives a checkpoint to one caller, and returns the running run to others" do
       wanted = store.latest("p", "i")
       lock = store.lock
       expect(store.claim(wanted, lock)).to be(true)
@@ -151,7 +151,7 @@ RSpec.shared_examples "a store" do
       expect((mine.map { |_, _, claim| claim == true } + processes.flat_map(&:value)).count(true)).to eq(1)
     end
 
-    it "is free again when the lock is released, its process is killed, or the lock is gone" do
+    it "is possible again when the lock is released or collected, or its process killed" do
       wanted = store.latest("p", "i")
       held = store.lock
       store.claim(wanted, held)
@@ -164,7 +164,7 @@ RSpec.shared_examples "a store" do
   end
 
   describe "record" do
-    it "has outputs as they were, small and large, for this and for other processes" do
+    it "stores small and large outputs for this process and others" do
       run = begun
       outputs = { "small" => (0..255).to_a.pack("C*"), "large" => large.b, "none" => "" }
       outputs.each_key.with_index { |name, n| store.record([[step_of(run, n, name), record_of(run, name)]], outputs[name], durable: n.odd?) }
@@ -175,7 +175,7 @@ RSpec.shared_examples "a store" do
       expect(store.output(run.checkpoint, "absent")).to be_nil
     end
 
-    it "has what came of several steps at once, or of none of them" do
+    it "stores several steps atomically" do
       run = begun
       skipped = [step_of(run, 0, "skipped", "skipped", reason: "condition"), record_of(run, "skipped")]
       store.record([skipped, [step_of(run, 1, "a"), record_of(run, "a")], [step_of(run, 2, "only history"), nil]])
@@ -187,13 +187,13 @@ RSpec.shared_examples "a store" do
       expect(store.outcomes(run.checkpoint).keys).to contain_exactly("skipped", "a")
     end
 
-    it "replaces what was recorded of a step before" do
+    it "replaces an earlier record of a step" do
       run = begun
       ["first", large, "third"].each { |output| record(run, "a" => output) }
       expect([store.output(run.checkpoint, "a"), store.steps(run.id).size]).to eq(["third", 1])
     end
 
-    it "has items of a step by their numbers, until a record of the step says that they are of no more use" do
+    it "stores items of a step by index, until a record of the step clears them" do
       run = begun
       10.downto(0) { |n| store.record([[nil, record_of(run, "each", item: n)]], n == 3 ? large.b : "item #{n}") }
       record(run, "each[0]" => "a step")
@@ -207,7 +207,7 @@ RSpec.shared_examples "a store" do
       expect(records(run).map { |found| [found.step, found.item, found.output] }).to contain_exactly(["each", nil, "all"], ["each[0]", nil, "a step"])
     end
 
-    it "loses nothing that it acknowledged when its process is killed" do
+    it "loses no acknowledged record when its process is killed" do
       run = nil
       told, tell = IO.pipe
       killed do |other|
@@ -226,7 +226,7 @@ RSpec.shared_examples "a store" do
   end
 
   describe "forget" do
-    it "removes a step, or some of its items, and nothing else" do
+    it "removes a step or some of its items only" do
       run = begun
       6.times { |n| store.record([[nil, record_of(run, "each", item: n)]], n == 2 ? large.b : "1") }
       store.record([[nil, record_of(run, "page[0]")]], "2")
@@ -253,7 +253,7 @@ RSpec.shared_examples "a store" do
       expect([store.steps(run.id).map(&:name), store.sizes(run.checkpoint)]).to eq([["a"], { "a" => 6 }])
     end
 
-    it "ends a run with the rest of its steps, and gives the lock back" do
+    it "ends a run with its remaining steps, and releases the lock" do
       run = begun
       record(run, "a" => large)
       rest = [[step_of(run, 1, "b", "failed", error: "down", reason: nil), record_of(run, "b")], [step_of(run, 2, "c", "cancelled", reason: "run_failed"), nil]]
@@ -265,7 +265,7 @@ RSpec.shared_examples "a store" do
       expect([lock.held?, elsewhere { opening.call.then { |other| other.claim(found, other.lock) } }]).to eq([false, true])
     end
 
-    it "clears the checkpoint if it is of no more use, and no other one's output of the same content" do
+    it "clears the checkpoint if told to, and no equal output of another one" do
       other = begun("q", lock: store.lock)
       record(other, "a" => large)
       run = begun
@@ -275,7 +275,7 @@ RSpec.shared_examples "a store" do
       expect([store.output(other.checkpoint, "a"), store.steps(run.id).size]).to eq([large, 2])
     end
 
-    it "leaves a hundred runs of each pipeline, the latest ones, and those that are alive" do
+    it "keeps the latest 100 runs of each pipeline, and running ones" do
       alive = begun("p", identity: "alive")
       record(alive, "a" => "1")
       old = begun("q", lock: (other = store.lock))
@@ -292,7 +292,7 @@ RSpec.shared_examples "a store" do
   end
 
   describe "runs and last_runs" do
-    it "are the latest first, or the latest of each pipeline by name" do
+    it "return the latest first, or the latest of each pipeline" do
       ids = %w[b a b a c].map { |name| begun(name, identity: SecureRandom.hex, lock: store.lock).id }
       expect(store.runs.map(&:id)).to eq(ids.reverse)
       expect(store.runs(nil, 2).map(&:id)).to eq(ids.reverse.first(2))
@@ -303,7 +303,7 @@ RSpec.shared_examples "a store" do
       expect([store.runs("z"), store.steps(-1), store.timings("z"), store.outcomes(-1)]).to eq([[], [], {}, {}])
     end
 
-    it "have steps by their positions" do
+    it "return steps by position" do
       run = begun
       [2, 0, 1].each { |n| store.record([[step_of(run, n, "s#{n}"), nil]]) }
       expect(store.steps(run.id).map(&:name)).to eq(%w[s0 s1 s2])
@@ -311,7 +311,7 @@ RSpec.shared_examples "a store" do
   end
 
   describe "clear" do
-    it "removes what a checkpoint has, but not of a run that is alive" do
+    it "removes a checkpoint, but not that of a running run" do
       run = begun
       record(run, "a" => large)
       expect([store.clear(run.checkpoint), opening.call.clear(run.checkpoint), elsewhere { opening.call.clear(run.checkpoint).to_h }]).to eq([run, run, run.to_h])
@@ -322,7 +322,7 @@ RSpec.shared_examples "a store" do
   end
 
   describe "timings" do
-    it "are the average of steps that succeeded" do
+    it "are the averages of succeeded steps" do
       run = begun
       store.record([[step_of(run, 0, "a"), nil], [step_of(run, 1, "b", "failed"), nil]])
       again = begun("p", lock: store.lock)
@@ -334,7 +334,7 @@ RSpec.shared_examples "a store" do
   describe "entries" do
     def values(*keys) = keys.to_h { |key| [key, store.entry(key, 100.0)&.value] }
 
-    it "come out as they went in, under any key" do
+    it "are read as they were written, under any key" do
       keys = [*odd_names, "\xFF\xFE".b, "a\0b"]
       keys.each { |key| store.put(key, key.b, now: 10.0, most: 1 << 20) }
       expect(keys.map { |key| store.entry(key, 11.0).value }).to eq(keys.map(&:b))
@@ -345,7 +345,7 @@ RSpec.shared_examples "a store" do
       expect(store.entries(11.0).map(&:key)).to match_array([*keys, "large"])
     end
 
-    it "are none once they have expired, or if they were written in the future" do
+    it "are missing once expired or when written in the future" do
       store.put("future", "3".b, now: 1000.0, most: 100)
       store.put("short", "1".b, now: 10.0, most: 100, expires: 20.0)
       store.put("long", "2".b, now: 10.0, most: 100)
@@ -354,7 +354,7 @@ RSpec.shared_examples "a store" do
       expect(store.entries(999.0).map(&:key)).to eq(["long"])
     end
 
-    it "make room by dropping what was used longest ago" do
+    it "are evicted least recently used first" do
       %w[a b c].each_with_index { |key, n| store.put(key, (key * 100).b, now: 10.0 + n, most: 300) }
       store.touch("a", 20.0)
       expect(store.entry("a", 21.0).used).to eq(20.0)
@@ -364,7 +364,7 @@ RSpec.shared_examples "a store" do
       expect(store.entries(23.0).sum(&:bytes)).to eq(210)
     end
 
-    it "are dropped one by one, by how they begin, or all" do
+    it "are removed one by one, by prefix, or all" do
       ["p/a/1", "p/a/2", "p/b/1", "pa/a/1", "P/a/1", "%", "p_"].each { |key| store.put(key, large.b, now: 10.0, most: 1 << 30) }
       expect([store.drop_entries("p/a/1"), store.drop_entries("p/a/1"), store.drop_entries("absent")]).to eq([1, 0, 0])
       expect(store.drop_entries("p/", prefix: true)).to eq(2)
@@ -387,7 +387,7 @@ RSpec.shared_examples "a store" do
       expect(store.lock.acquire("abc123")).to be(false)
     end
 
-    it "is not a forked child's, and not released by one" do
+    it "neither belongs to a forked child nor is released by one" do
       lock.acquire("abc")
       expect(elsewhere { [lock.held?, lock.release, opening.call.lock.acquire("abc")] }).to eq([false, nil, false])
       expect([lock.held?, elsewhere { opening.call.lock.acquire("abc") }]).to eq([true, false])
@@ -398,7 +398,7 @@ RSpec.shared_examples "a store" do
       expect(lock.acquire("abc")).to be(true)
     end
 
-    it "lets exactly one of many threads in" do
+    it "admits exactly one of many threads" do
       got = Array.new(16) { Thread.new { store.lock.then { |held| [held, held.acquire("abc")] } } }.map(&:value)
       expect(got.map(&:last).count(true)).to eq(1)
     end

@@ -4,7 +4,7 @@ require "logger"
 require "active_support"
 require "active_support/cache"
 
-# What steps of these specs return where it must be a known class.
+# An output of a class that every process knows.
 CachedRow = Struct.new(:id)
 
 # A cache of somebody else's, any of whose methods may raise.
@@ -43,7 +43,7 @@ RSpec.describe "Caching", executor: :in_process do
 
   def statuses(results, step = :work) = results.map { |result| result[step].status }
 
-  describe "a step that wants it" do
+  describe "a cached step" do
     it "is called once for the same inputs; its output is a copy" do
       pipeline = counting { |input| { input => [CachedRow.new(1)] } }
       one, two = twice(pipeline, input: 1)
@@ -54,26 +54,26 @@ RSpec.describe "Caching", executor: :in_process do
       expect(pipeline.run(cache: cache, input: 2)[:work].status).to eq(:succeeded)
     end
 
-    it "is cached if it returned nil or false" do
+    it "caches nil and false" do
       [nil, false].each do |output|
         results = twice(counting("returns #{output.inspect}") { output }, input: 1)
         expect([statuses(results), results.last[:work].output]).to eq([%i[succeeded cached], output])
       end
     end
 
-    it "is not cached if it failed" do
+    it "is not cached when it failed" do
       results = twice(counting { raise "no" }, input: 1)
       expect([statuses(results), calls.size]).to eq([%i[failed failed], 2])
     end
 
-    it "is cached after attempts, once" do
+    it "is cached once after several attempts" do
       tries = calls
       pipeline = counting(retries: 2) { tries.size < 2 ? raise(IOError, "again") : :done }
       results = twice(pipeline, input: 1)
       expect([statuses(results), calls.size, results.first[:work].attempts]).to eq([%i[succeeded cached], 2, 2])
     end
 
-    it "tells of it as a step that is skipped because it is cached" do
+    it "notifies on_step_skip with the reason cached" do
       log = []
       pipeline = Flowline.define(name: "told") do |p|
         p.step(:work, cache: true) { 1 }
@@ -84,7 +84,7 @@ RSpec.describe "Caching", executor: :in_process do
       expect(log).to eq([[:before, :work], %i[skip work cached]])
     end
 
-    it "hands what was cached to its dependents" do
+    it "passes the cached output to its dependents" do
       pipeline = Flowline.define(name: "handed") do |p|
         p.step(:one, cache: true) { [1] }
         p.step(:two, depends_on: :one) { |one| one + [2] }
@@ -94,20 +94,20 @@ RSpec.describe "Caching", executor: :in_process do
   end
 
   describe "keys" do
-    it "belong to a pipeline's name; without one to the definition itself" do
+    it "contain the pipeline's name, or the definition itself without one" do
       one, two = %w[one two].map { |name| counting(name) }
       expect([one, two, one, counting("one")].map { |pipeline| pipeline.run(cache: cache, input: 1)[:work].status }).to eq(%i[succeeded succeeded cached cached])
       one, two = Array.new(2) { Flowline.define { |p| p.step(:work, cache: true) { 1 } } }
       expect(statuses([one, two, one].map { |pipeline| pipeline.run(cache: cache) })).to eq(%i[succeeded succeeded cached])
     end
 
-    it "belong to a step's name, whatever is in the names" do
+    it "contain the step's name, whatever its characters" do
       define = ->(name, step) { Flowline.define(name: name) { |p| p.step(step, cache: true) { 1 } } }
       runs = [define["a", "b/c"], define["a/b", "c"], define["a", "b"]].map { |pipeline| pipeline.run(cache: cache).steps.first.status }
       expect(runs).to eq(%i[succeeded succeeded succeeded])
     end
 
-    it "tell apart steps that differ only in what they captured" do
+    it "differ for steps that differ only in captured values" do
       pipeline = lambda do |factor|
         Flowline.define(name: "captures") { |p| p.step(:work, cache: true) { [1, 2].map { |n| n * factor } } }
       end
@@ -115,19 +115,19 @@ RSpec.describe "Caching", executor: :in_process do
         .to eq([[:succeeded, [2, 4]], [:succeeded, [3, 6]], [:cached, [2, 4]]])
     end
 
-    it "follow a variable that is bound to another object" do
+    it "change when a captured variable is bound to another object" do
       rate = 1
       pipeline = Flowline.define(name: "bound") { |p| p.step(:work, cache: true) { rate } }
       outputs = [1, 2, 1].map { |n| (rate = n) && pipeline.run(cache: cache)[:work].then { |work| [work.status, work.output] } }
       expect(outputs).to eq([[:succeeded, 1], [:succeeded, 2], [:cached, 1]])
     end
 
-    it "tell apart versions" do
+    it "differ by version:" do
       runs = [1, 2, 1].map { |version| Flowline.define(name: "v") { |p| p.step(:work, cache: true, version: version) { 1 } }.run(cache: cache) }
       expect(statuses(runs)).to eq(%i[succeeded succeeded cached])
     end
 
-    it "of a step that reads the context hold all that was supplied" do
+    it "contain all supplied values when a step reads the context" do
       pipeline = Flowline.define(name: "context") do |p|
         p.param(:day)
         p.step(:work, cache: true) { |ctx| ctx[:day] }
@@ -136,7 +136,7 @@ RSpec.describe "Caching", executor: :in_process do
       expect(statuses(runs.map { |options| pipeline.run(cache: cache, **options) })).to eq(%i[succeeded succeeded cached succeeded cached])
     end
 
-    it "that a step gives itself take the place of inputs and captured values" do
+    it "given by key: replace inputs and captured values" do
       queue = calls
       pipeline = Flowline.define(name: "own key") do |p|
         p.step(:rows) { |ctx| { id: ctx[:id], noise: rand } }
@@ -147,33 +147,33 @@ RSpec.describe "Caching", executor: :in_process do
       expect(statuses(runs.map { |values| pipeline.run(cache: cache, context: values) })).to eq(%i[succeeded cached succeeded succeeded])
     end
 
-    it "that raise fail the step" do
+    it "fail the step when key: raises" do
       result = Flowline.define { |p| p.step(:work, cache: { key: -> { raise IOError, "no key" } }) { 1 } }.run(cache: cache)
       expect([result[:work].status, result[:work].error.original.message]).to eq([:failed, "no key"])
     end
   end
 
-  describe "what cannot be digested" do
-    it "leaves the step uncached, with a warning that names it and offers key:" do
+  describe "values that cannot be digested" do
+    it "leave the step uncached, with a warning that names them and offers key:" do
       client = $stdout
       results = twice(Flowline.define(name: "client") { |p| p.step(:work, cache: true, retries: 1) { client && 1 } })
       expect([statuses(results), results.last.warnings])
         .to eq([%i[succeeded succeeded], ["step work is not cached: it captures client (a IO), which cannot be digested; give cache: { key: }"]])
     end
 
-    it "is seen in inputs and keys, too" do
+    it "are found in inputs and keys, too" do
       inputs = twice(Flowline.define(name: "input") { |p| p.step(:work, cache: true) { |input| input && 1 } }, input: proc {})
       expect([statuses(inputs), inputs.last.warnings]).to match([%i[succeeded succeeded], [/step work is not cached: it gets something .* \(a Proc\); give cache/]])
       keys = twice(Flowline.define(name: "key") { |p| p.step(:work, cache: { key: -> { $stdout } }) { 1 } })
       expect([statuses(keys), keys.last.warnings]).to match([%i[succeeded succeeded], [/it has a key with something .* \(a IO\)/]])
     end
 
-    it "is no matter for a step with a key" do
+    it "do not matter for a step with key:" do
       client = $stdout
       expect(statuses(twice(Flowline.define(name: "keyed") { |p| p.step(:work, cache: { key: -> { 1 } }) { client && 1 } }))).to eq(%i[succeeded cached])
     end
 
-    it "is seen when a variable is bound to it later" do
+    it "are found when a variable is bound to one later" do
       value = 1
       pipeline = Flowline.define(name: "later") { |p| p.step(:work, cache: true) { value.to_s } }
       pipeline.run(cache: cache)
@@ -181,14 +181,14 @@ RSpec.describe "Caching", executor: :in_process do
       expect([statuses(results), results.map { |result| result.warnings.size }]).to eq([%i[succeeded succeeded], [1, 1]])
     end
 
-    it "or not stored, is only a warning" do
+    it "warn when they cannot be stored" do
       results = twice(Flowline.define(name: "proc") { |p| p.step(:work, cache: true) { -> {} } })
       expect([statuses(results), results.last.warnings]).to match([%i[succeeded succeeded], [/\Athe output of step work is not cached: .*Proc could not be stored/, /not recorded/]])
     end
   end
 
   describe "which cache" do
-    it "is the step's, else the run's, else the definition's, else the configured, else the one of the process" do
+    it "is the step's, else the run's, else the definition's, else the configured one, else the process's" do
       caches = Array.new(4) { Flowline::Cache::Memory.new }
       step, run, definition, configured = caches
       holding = -> { caches.map { |each| each.instance_variable_get(:@entries).size } }
@@ -211,14 +211,14 @@ RSpec.describe "Caching", executor: :in_process do
       Flowline::Cache.default.clear
     end
 
-    it "may be ActiveSupport's, or anybody's" do
+    it "may be ActiveSupport's or any object with get, set and exists?" do
       [ActiveSupport::Cache::MemoryStore.new, BrittleCache.new].each do |store|
         pipeline = Flowline.define(name: "theirs") { |p| p.step(:work, cache: { store: store }) { nil } }
         expect(Array.new(2) { pipeline.run[:work].then { |work| [work.status, work.output] } }).to eq([[:succeeded, nil], [:cached, nil]])
       end
     end
 
-    it "is none for a step or a run that says false" do
+    it "is none with cache: false on a step or a run" do
       pipeline = Flowline.define(name: "none") { |p| p.step(:work, cache: true) { 1 } }
       pipeline.run(cache: cache)
       expect([pipeline.run(cache: false), pipeline.run(cache: cache)].map { |result| result[:work].status }).to eq(%i[succeeded cached])
@@ -226,7 +226,7 @@ RSpec.describe "Caching", executor: :in_process do
       expect(statuses(Array.new(2) { none.run })).to eq(%i[succeeded succeeded])
     end
 
-    it "is written and not read for a step or a run with skip_cache" do
+    it "is written but not read with skip_cache: true on a step or a run" do
       number = 0
       define = ->(**options) { Flowline.define(name: "skip") { |p| p.step(:work, cache: { key: -> { 1 } }, **options) { number += 1 } } }
       outputs = [define[].run(cache: cache), define[].run(cache: cache, skip_cache: true), define[].run(cache: cache),
@@ -235,7 +235,7 @@ RSpec.describe "Caching", executor: :in_process do
     end
   end
 
-  it "keeps a value for its time to live" do
+  it "expires a value after its ttl:" do
     now = 1000.0
     allow(Process).to receive(:clock_gettime).and_wrap_original do |original, *args|
       args == [Process::CLOCK_MONOTONIC] ? now : original.call(*args)
@@ -246,19 +246,19 @@ RSpec.describe "Caching", executor: :in_process do
 
   describe "a cache that raises" do
     { get: /get: IOError: get is broken/, set: /not cached: .*set: IOError: set is broken/ }.each do |method, warning|
-      it "fails no step: #{method}" do
+      it "does not fail the step: #{method}" do
         results = Array.new(2) { counting.run(cache: BrittleCache.new(method), input: 1) }
         expect([statuses(results), results.last.warnings]).to match([%i[succeeded succeeded], [warning]])
       end
     end
   end
 
-  it "reports an entry that cannot be read once, although it is looked at twice" do
+  it "warns once of an entry that cannot be read" do
     stubborn = Class.new { def get(_) = "garbage"; def set(*) = true; def exists?(_) = true }.new # rubocop:disable Style/Semicolon
     expect(counting.run(cache: stubborn, input: 1).warnings).to contain_exactly(/could not be read \(.+\) and is computed again/)
   end
 
-  it "keeps no output with a secret in it" do
+  it "stores no output that contains a secret" do
     pipeline = Flowline.define(name: "secret") do |p|
       p.param(:token, secret: true)
       p.step(:work, cache: true) { |ctx| { token: ctx[:token] } }
@@ -270,7 +270,7 @@ RSpec.describe "Caching", executor: :in_process do
     expect(cache.instance_variable_get(:@entries).to_s).not_to include("hunter2")
   end
 
-  it "computes a step once for many runs at the same time" do
+  it "computes a step once for many concurrent runs" do
     inside, go = Queue.new, Queue.new
     pipeline = counting { (inside << 1) && go.pop }
     threads = [Thread.new { pipeline.run(cache: cache, input: 1) }]
@@ -282,7 +282,7 @@ RSpec.describe "Caching", executor: :in_process do
     expect([results.map { |result| result[:work].output }, calls.size, statuses(results).tally]).to eq([[:output] * 4, 1, { succeeded: 1, cached: 3 }])
   end
 
-  it "plans what it would reuse, whatever a key does" do
+  it "shows cached steps in the plan without calling key:" do
     pipeline = Flowline.define(name: "planned") { |p| p.step(:work, cache: true) { 1 } }
     before = pipeline.run(cache: cache, dry_run: true)[:work].action
     pipeline.run(cache: cache)

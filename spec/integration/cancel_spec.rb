@@ -37,7 +37,7 @@ RSpec.describe Flowline::Run do
 
   %i[sequential parallel process].each do |executor|
     describe "under :#{executor}" do
-      it "is there at once, and tells where it stands" do
+      it "starts at once and shows the state of its steps" do
         run = held.start(executor: executor)
         arrived
         expect(run.run_id).to match(/\A\d{8}T/)
@@ -49,7 +49,7 @@ RSpec.describe Flowline::Run do
         expect(run.inspect).to include(run.run_id, "succeeded")
       end
 
-      it "finishes what runs when it is cancelled, starts nothing more but what runs always, and can be taken up" do
+      it "finishes running steps when cancelled, starts only steps that run always, and can be resumed" do
         pipeline = held(name: "cancel")
         run = pipeline.start(executor: executor)
         arrived
@@ -67,7 +67,7 @@ RSpec.describe Flowline::Run do
         expect(resumed.outputs[:later]).to eq(3)
       end
 
-      it "stops what runs when it is cancelled now" do
+      it "stops running steps when cancelled now" do
         pipeline = held(name: "cancel")
         run = pipeline.start(executor: executor)
         arrived
@@ -80,7 +80,7 @@ RSpec.describe Flowline::Run do
         expect(outcomes(pipeline.run(resume: true, executor: executor))).to eq(done: :restored, busy: :succeeded, later: :succeeded, clean: :succeeded)
       end
 
-      it "stops what runs always, too, when it is cancelled now a second time" do
+      it "stops steps that run always when cancelled now a second time" do
         pipeline = Flowline.define do |p|
           p.step(:busy) { arrive && hold }
           p.step(:clean, depends_on: :busy, run_if: :always) { |_| arrive && hold }
@@ -90,7 +90,7 @@ RSpec.describe Flowline::Run do
         expect(outcomes(run.wait)).to eq(busy: %i[cancelled interrupted], clean: %i[cancelled interrupted])
       end
 
-      it "lets what cleans up come to its end when it is cancelled now, and stops it when asked again" do
+      it "lets a running clean-up finish when cancelled now, and stops it when cancelled now again" do
         pipeline = Flowline.define do |p|
           p.step(:clean, run_if: :always) { (arrive && hold) || 1 }
           p.step(:after, depends_on: :clean) { |_| 1 }
@@ -107,7 +107,7 @@ RSpec.describe Flowline::Run do
         end
       end
 
-      it "loses no clean-up, whenever it is cancelled now" do
+      it "skips no clean-up, whenever it is cancelled now" do
         pipeline = Flowline.define do |p|
           p.after_step { nil }
           4.times { |n| p.step(:"s#{n}", depends_on: n.zero? ? [] : :"s#{n - 1}") { |*| 1 } }
@@ -121,7 +121,7 @@ RSpec.describe Flowline::Run do
         expect(ended.uniq).to eq([:succeeded])
       end
 
-      it "does not wait for a retry when it is cancelled" do
+      it "cancels a waiting retry" do
         pipeline = Flowline.define do |p|
           p.on_step_retry { arrive }
           p.step(:flaky, retries: 1, retry_delay: 600) { raise IOError }
@@ -133,7 +133,7 @@ RSpec.describe Flowline::Run do
         expect(run.cancel.wait(10)&.then { |result| outcomes(result) }).to eq(flaky: %i[cancelled interrupted], clean: :succeeded)
       end
 
-      it "raises in wait what run raises, and nowhere else" do
+      it "raises from wait what run raises, and nowhere else" do
         run = Flowline.define { |p| p.step(:a) { exit 4 } }.start(executor: executor)
         2.times { expect { run.wait }.to raise_error(SystemExit) { |error| expect(error.status).to eq(4) } }
         expect(run.status).to eq(:cancelled)
@@ -141,7 +141,7 @@ RSpec.describe Flowline::Run do
     end
   end
 
-  it "is not waited for by steps that wait for a pool, when it is cancelled" do
+  it "cancels steps that wait for a pool" do
     pipeline = Flowline.define do |p|
       p.pool :db, 1
       p.step(:first, uses: :db) { arrive && hold }
@@ -156,7 +156,7 @@ RSpec.describe Flowline::Run do
     expect(outcomes(run.wait)).to eq(first: :succeeded, second: %i[cancelled interrupted])
   end
 
-  it "does not wait for a rate, when it is cancelled" do
+  it "cancels steps that wait for a rate" do
     pipeline = Flowline.define do |p|
       p.step(:items) { [1, 2, 3] }
       p.step(:slow, each: :items, rate: "1/d") { |_| arrive }
@@ -168,7 +168,7 @@ RSpec.describe Flowline::Run do
     expect(outcomes(result)).to include(slow: %i[cancelled interrupted])
   end
 
-  it "ends at once when it is cancelled before anything has started" do
+  it "ends at once when cancelled before the first step" do
     pipeline = Flowline.define do |p|
       p.before_run { arrive && hold }
       p.step(:a) { raise "must not be called" }
@@ -186,7 +186,7 @@ RSpec.describe Flowline::Run do
     end
   end
 
-  it "tells of every step, also if it is stopped while one is told of" do
+  it "notifies of every step, even when stopped during a notification" do
     told = []
     pipeline = Flowline.define do |p|
       p.after_step { |step| step.name == :a ? arrive && hold : nil }
@@ -202,7 +202,7 @@ RSpec.describe Flowline::Run do
     expect(told.to_h).to include(b: :cancelled, c: :succeeded)
   end
 
-  it "stays as it is when it is cancelled after its end, or in the hooks of its last step" do
+  it "keeps its status when cancelled after its end or in the hooks of its last step" do
     run = Flowline.define { |p| p.step(:a) { 1 } }.start
     result = run.wait
     expect([run.cancel.wait, run.cancel(now: true).wait, run.status]).to eq([result, result, :succeeded])
@@ -214,7 +214,7 @@ RSpec.describe Flowline::Run do
     expect(run.wait).to have_attributes(status: :succeeded, error: nil)
   end
 
-  it "may be cancelled by a step of its own" do
+  it "can be cancelled by one of its steps" do
     box = Queue.new
     pipeline = Flowline.define do |p|
       p.step(:a) { box.pop.cancel && 1 }
@@ -227,7 +227,7 @@ RSpec.describe Flowline::Run do
     end
   end
 
-  it "raises at its start what is wrong with it, or if another holds the run to resume" do
+  it "raises definition errors and LockedError from start" do
     pipeline = held(name: "held")
     first = pipeline.start
     arrived
@@ -237,17 +237,17 @@ RSpec.describe Flowline::Run do
     expect(first.wait).to be_success
   end
 
-  it "is a plan if it is only asked what would happen" do
+  it "returns a plan with dry_run: true" do
     expect(held.start(dry_run: true)).to be_a(Flowline::Plan)
   end
 
-  it "gives up a failed run as run does" do
+  it "abandons stubborn steps after a failure as run does" do
     run = Flowline.define { |p| p.step(:a) { raise IOError, "no" } }.start
     expect(run.wait).to have_attributes(status: :failed, failed_step: :a)
     expect(run.status).to eq(:failed)
   end
 
-  it "stops what the user's code is asked beside a step, in a worker, too" do
+  it "interrupts conditions, key: and other callables in workers" do
     asked = Queue.new
     waits = ->(*) { (asked << true) && sleep }
     { when: waits, cache: { key: waits }, retry_if: waits, on_retry: waits }.each do |option, value|
@@ -259,7 +259,7 @@ RSpec.describe Flowline::Run do
     end
   end
 
-  it "is cancelled at once while a hook waits, and in a trap" do
+  it "can be cancelled in a trap, and while a hook waits" do
     told = Queue.new
     go_on = Queue.new
     pipeline = Flowline.define do |p|
@@ -280,7 +280,7 @@ RSpec.describe Flowline::Run do
     trap("USR1", before || "DEFAULT")
   end
 
-  it "says of a run that succeeds never that it failed" do
+  it "never shows a succeeding run as failed" do
     pipeline = Flowline.define { |p| p.step(:a) { 50_000.times { |i| i } } }
     seen = Array.new(30) do
       run = pipeline.start
@@ -292,7 +292,7 @@ RSpec.describe Flowline::Run do
   end
 
   describe "under the command line" do
-    let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
+    let(:command) { Processes::FLOWLINE }
 
     around { |example| Dir.mktmpdir { |directory| Dir.chdir(directory) { example.run } } }
 
@@ -328,10 +328,10 @@ RSpec.describe Flowline::Run do
     end
 
     { parallel: [:INT, 130], process: [:TERM, 143] }.each do |executor, (signal, code)|
-      it "finishes what runs on the first signal, and can be taken up: --executor #{executor}, SIG#{signal}" do
+      it "finishes running steps on the first signal, and can be resumed: --executor #{executor}, SIG#{signal}" do
         started(executor) do |input, out, err, process|
           Process.kill(signal, process.pid)
-          nil until err.gets.include?("finishing what runs") # So it has been cancelled.
+          nil until err.gets.include?("finishing running steps") # So it has been cancelled.
           2.times { input.puts }
           input.close
           expect([process.value.exitstatus, out.read]).to eq([code, "cleaned\n"])
@@ -342,10 +342,10 @@ RSpec.describe Flowline::Run do
         expect(err).to include("↩").or include("restored")
       end
 
-      it "stops now on the second, and leaves no process behind: --executor #{executor}, SIG#{signal}" do
+      it "stops on the second signal and leaves no process behind: --executor #{executor}, SIG#{signal}" do
         started(executor) do |_, out, err, process|
           Process.kill(signal, process.pid)
-          nil until err.gets.include?("finishing what runs")
+          nil until err.gets.include?("finishing running steps")
           Process.kill(signal, process.pid)
           expect([process.value.exitstatus, out.read]).to eq([code, "cleaned\n"])
           expect(err.read).to include("⏸ busy0", "⏸ busy1")

@@ -3,7 +3,7 @@
 require "json"
 require "open3"
 require "rbconfig"
-require "stringio"
+require "shellwords"
 require "tmpdir"
 require "flowline/cli"
 
@@ -12,9 +12,7 @@ RSpec.describe "the command line" do
 
   # Status, standard output and standard error of a command.
   def flowline(*argv)
-    out = StringIO.new
-    err = StringIO.new
-    [Flowline::CLI.start(argv, out: out, err: err), out.string, err.string]
+    Processes.flowline(*argv)
   end
 
   def write(name, text)
@@ -31,16 +29,12 @@ RSpec.describe "the command line" do
     $VERBOSE = verbose
   end
 
-  it "says how to go on after a failure: with secrets, and only if there is a store" do
-    import
-    File.write("broken", "")
-    expect(flowline("run", "import.rb", "--param", "date=2024-01-31", "--param", "token=hunter2")[2]).to include("go on: flowline run import.rb --resume --param token=…\n")
-    expect(flowline("run", "import.rb", "--param", "date=2024-01-31")[2]).to include("go on: flowline run import.rb --resume\n")
-    Flowline.config.store = false
-    expect(flowline("run", "import.rb", "--param", "date=2024-01-31")[2]).to include("not yet").and(satisfy { |err| !err.include?("go on") })
-  ensure
-    Flowline.config.store = true
+  # The command that the failure block of a run names.
+  def resume_command(*argv)
+    flowline("run", *argv)[2][/^  Resume with: (.*)$/, 1]
   end
+
+  let(:root) { ENV.fetch("FLOWLINE_ROOT") }
 
   let(:import) { write("import.rb", <<~RUBY) }
     Flowline.define(name: "import") do
@@ -50,6 +44,49 @@ RSpec.describe "the command line" do
       step(:load, depends_on: :fetch) { |rows| File.exist?("broken") ? raise("not yet") : rows.size }
     end
   RUBY
+
+  describe "the command to resume with" do
+    let(:day) { ["--param", "date=2024-01-31"] }
+
+    before { write("broken", "") }
+
+    around do |example|
+      before = ENV.fetch("FLOWLINE_ROOT", nil)
+      example.run
+    ensure
+      ENV["FLOWLINE_ROOT"] = before
+    end
+
+    it "names the file as it was typed, options that are not recorded, and secrets without their values" do
+      ENV.delete("FLOWLINE_ROOT")
+      expect(resume_command(import, *day)).to eq("flowline run import.rb --resume")
+      expect(resume_command(import, *day, "--param", "token=hunter2")).to eq("flowline run import.rb --resume --param token=…")
+      expect(resume_command(import, *day, "--executor", "parallel", "--max-threads", "2", "--pipeline", "import"))
+        .to eq("flowline run import.rb --resume --pipeline import --executor parallel --max-threads 2")
+    end
+
+    it "works from any directory when the store was named, by --root or FLOWLINE_ROOT" do
+      ENV["FLOWLINE_ROOT"] = "./the store"
+      here = Dir.pwd
+      command = resume_command(import, *day)
+      expect(command).to eq("flowline run #{here}/import.rb --resume --root #{here}/the\\ store")
+      expect(resume_command(import, *day, "--root", "other")).to eq("flowline run #{here}/import.rb --resume --root #{here}/other")
+      File.delete("broken")
+      Dir.mktmpdir { |other| Dir.chdir(other) { expect(flowline(*Shellwords.split(command).drop(1))[2]).to match(/✓ fetch +restored/) } }
+    ensure
+      Flowline.config.root = nil
+    end
+
+    it "is missing without a store, and without a name" do
+      Flowline.config.store = false
+      expect(flowline("run", import, *day)[2]).to include("not yet").and(satisfy { |err| !err.match?(/resume/i) })
+      Flowline.config.store = true
+      file = write("unnamed.rb", "Flowline.define { step(:a) { raise 'no' } }")
+      expect(flowline("run", file)[2]).to include("RuntimeError: no").and(satisfy { |err| !err.match?(/resume/i) })
+    ensure
+      Flowline.config.store = true
+    end
+  end
 
   describe "run" do
     it "runs the pipeline, progress on standard error, and exits with 0" do
@@ -65,7 +102,7 @@ RSpec.describe "the command line" do
       expect(err).to include("✗ step load failed: RuntimeError: not yet (import.rb:5)", "step(:load, depends_on: :fetch)")
     end
 
-    it "says with --quiet only what failed" do
+    it "prints only failures with --quiet" do
       expect(flowline("run", import, "--param", "date=2024-01-31", "--quiet")).to eq([0, "", ""])
       write("broken", "")
       _, _, err = flowline("run", import, "--param", "date=2024-01-31", "--quiet")
@@ -73,14 +110,14 @@ RSpec.describe "the command line" do
       expect(err).not_to include("✓")
     end
 
-    it "says with --verbose the params, without secrets, and the user's part of the backtrace" do
+    it "prints params without secrets and the user's part of the backtrace with --verbose" do
       write("broken", "")
       _, _, err = flowline("run", import, "--param", "date=2024-01-31", "--param", "token=s3cret", "--verbose")
       expect(err).to include("date: 2024-01-31").and match(/^    .*import\.rb:5:in /)
       expect(err).not_to include("s3cret")
     end
 
-    it "writes events with --json to standard output, an object a line" do
+    it "writes events as one JSON object a line to standard output with --json" do
       status, out, err = flowline("run", import, "--param", "date=2024-01-31", "--json")
       events = out.lines.map { |line| JSON.parse(line) }
       expect([status, err]).to eq([0, ""])
@@ -88,7 +125,7 @@ RSpec.describe "the command line" do
       expect(events.last).to include("status" => "succeeded", "pipeline" => "import")
     end
 
-    it "reports every bad param at once, and how to give one" do
+    it "lists all bad params at once, and how to give one" do
       status, out, err = flowline("run", import, "--param", "dat=1")
       expect([status, out]).to eq([2, ""])
       expect(err).to include("unknown param dat; did you mean date?", "param date is required", "--param NAME=VALUE")
@@ -97,12 +134,12 @@ RSpec.describe "the command line" do
       )
     end
 
-    it "refuses a param without a value, or twice" do
+    it "refuses a param without a value or given twice" do
       expect(flowline("run", import, "--param", "date")).to eq([2, "", "flowline: run: --param date has no value; write --param date=VALUE\n"])
       expect(flowline("run", import, "--param", "date=1", "--param", "date=2").last).to eq("flowline: run: --param date is given twice\n")
     end
 
-    it "knows executors by name" do
+    it "accepts executors by name" do
       expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "sequential").first).to eq(0)
       expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "sequental")).to match(
         [2, "", a_string_including("unknown executor \"sequental\"; did you mean sequential?")]
@@ -111,14 +148,14 @@ RSpec.describe "the command line" do
   end
 
   describe "validate" do
-    it "checks without running" do
+    it "checks pipelines without running them" do
       file = write("two.rb", "A = Flowline.define { step(:a) { raise } }\nFlowline.define(name: 'b') { step(:x) { raise }; step(:y) { 1 } }\n")
       expect(flowline("validate", file)).to eq([0, "A: 1 step, valid\nb: 2 steps, valid\n", ""])
     ensure
       Object.send(:remove_const, :A)
     end
 
-    it "reports everything wrong, in the user's lines" do
+    it "lists all mistakes with the user's lines" do
       file = write("bad.rb", "Flowline.define do\n  step(:a, depends_on: :b) { 1 }\n  step(:b, depends_on: :a) { 1 }\n  step(:c, depends_on: :aa) { 1 }\nend\n")
       status, out, err = flowline("validate", file)
       expect([status, out]).to eq([2, ""])
@@ -127,7 +164,7 @@ RSpec.describe "the command line" do
   end
 
   describe "visualize" do
-    it "draws on standard output" do
+    it "draws to standard output in each format" do
       expect(flowline("visualize", import, "--format=mermaid")).to eq([0, "graph TD\n  fetch --> load\n", ""])
       expect(flowline("visualize", import, "--format", "dot")[1]).to include("digraph")
       expect(flowline("visualize", import)[1]).to include("│ fetch │", "│ load │")
@@ -139,7 +176,7 @@ RSpec.describe "the command line" do
   end
 
   describe "the pipelines of a file" do
-    it "are those not included or nested by others, and no empty base classes; constants name the unnamed" do
+    it "are those not included or nested by others, without empty base classes, named by constants" do
       file = write("many.rb", <<~RUBY)
         module Jobs
           Common = Flowline.define { step(:clean) { 1 } }
@@ -181,7 +218,7 @@ RSpec.describe "the command line" do
       "a bad param" => ["\nFlowline.define { step(:a) { 1 } }.run(x: 1)", /\Afile\.rb:2: unknown param x; .*\(Flowline::ParamError\)\z/],
       "an exit" => ["exit", /\Afile\.rb:1: the file calls exit while it loads/]
     }.each do |what, (text, message)|
-      it "tell #{what} in one line of the user's file" do
+      it "reports #{what} in one line with the user's line" do
         write("file.rb", text) if text
         status, out, err = quietly { flowline("validate", "file.rb") }
         expect([status, out, err.lines.size]).to eq([2, "", 1])
@@ -190,35 +227,122 @@ RSpec.describe "the command line" do
     end
   end
 
-  it "leaves what a step raises to be what it is" do
+  describe "a file that loads another one with a mistake" do
+    { "an exception" => ["\n\ndef help = nope(1)\nhelp", %r{\Alib/helper\.rb:3: undefined method `?'?nope' .*\(NoMethodError\); loaded from file\.rb:2\z}],
+      "a syntax error" => ["x = 1\nstep(:a {", %r{\Alib/helper\.rb:2: .*syntax error.*; loaded from file\.rb:2\z}],
+      "a missing library" => ["require 'no_such_library'", %r{\Alib/helper\.rb:1: cannot load such file -- no_such_library \(LoadError\); loaded from file\.rb:2\z}],
+      "a bad option" => ["Flowline.define do\n  step(:a, depend_on: :b) { 1 }\nend", %r{step a: unknown option depend_on:; did you mean depends_on\? \(lib/helper\.rb:2\)\z}],
+      "an endless recursion" => ["\ndef endless = endless\nendless", %r{\Alib/helper\.rb:2: stack level too deep \(SystemStackError\)}],
+      "an error from a library" => ["require 'json'\nJSON.parse('{')", %r{\Alib/helper\.rb:2: .*\(JSON::ParserError\); loaded from file\.rb:2\z}] }.each do |what, (text, message)|
+      it "names the line of #{what} and the line that loads it" do
+        Dir.mkdir("lib")
+        write("lib/helper.rb", text)
+        write("file.rb", "# A comment.\nrequire_relative 'lib/helper'\n")
+        status, out, err = quietly { flowline("validate", "file.rb") }
+        expect([status, out, err.lines.size]).to eq([2, "", 1])
+        expect(err.delete_prefix("flowline: ").chomp).to match(message)
+      end
+    end
+  end
+
+  describe "the exit status" do
+    let(:failing) { write("failing.rb", "Flowline.define(name: 'failing') { step(:a) { raise 'no' } }") }
+
+    it "is 1 from status if the last run failed, and 0 once it succeeded" do
+      flowline("run", failing)
+      expect([flowline("status").first, flowline("status", "--json").first, flowline("history").first]).to eq([1, 1, 0])
+      expect(flowline("run", write("failing.rb", "Flowline.define(name: 'failing') { step(:a) { 1 } }"))[0]).to eq(0)
+      expect(flowline("status").first).to eq(0)
+    end
+
+    it "is 75 when another process has the run to resume" do
+      write("slow.rb", <<~RUBY)
+        Flowline.define(name: "slow") { step(:a) { File.write("began", "") && sleep } }
+      RUBY
+      holder = child { flowline("run", "slow.rb") }
+      eventually { File.exist?("began") }
+      expect(flowline("run", "slow.rb", "--resume")).to match([75, "", /\Aflowline: the latest run of slow is alive in process #{holder.pid}; wait for it, or stop that process\n\z/])
+    end
+
+    it "is 1 where a store, pipeline or cache was named that does not exist" do
+      flowline("run", import, "--param", "date=2024-01-31")
+      %w[status history].each do |command|
+        expect(flowline(command, "--root", "elsewhere")).to eq([1, "", "#{command}: there is no store at elsewhere; check --root\n"])
+        expect(flowline(command, "--root", "elsewhere", "--json")).to eq([1, "[]\n", "#{command}: there is no store at elsewhere; check --root\n"])
+        expect(flowline(command, "--pipeline", "imprt")).to eq([1, "", "#{command}: no run of pipeline imprt in #{root}; did you mean import?\n"])
+      end
+      expect(flowline("cache", "--dir", "elsewhere")).to eq([1, "", "cache: there is no cache at elsewhere\n"])
+      expect(flowline("cache")).to eq([0, "", "cache: nothing in #{root}/cache\n"])
+      expect(Dir.exist?("elsewhere")).to be(false)
+    end
+  end
+
+  it "runs from the beginning with a message when --resume finds no store" do
+    status, _, err = flowline("run", import, "--param", "date=2024-01-31", "--resume")
+    expect([status, err.lines.first]).to eq([0, "flowline: --resume: there is no store at #{root}, so the run starts from the beginning\n"])
+  end
+
+  it "warns that --resume has no effect on a pipeline without a name" do
+    file = write("unnamed.rb", "Flowline.define { step(:a) { 1 } }")
+    expect(flowline("run", file, "--resume")[2]).to start_with("flowline: --resume has no effect: the pipeline has no name:, so its runs are not recorded; add name: to Flowline.define\n")
+  end
+
+  it "gives advice for the command line and not for Ruby" do
+    expect(flowline("run", import, "--param", "date=2024-01-31", "--from", "lod").last).to eq("flowline: --from: there is no step lod; did you mean load?\n")
+    expect(flowline("run", import, "--param", "date=2024-01-31", "--only", "tag:x").last).to eq("flowline: --only: no step has the tag x\n")
+    expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "parallel", "--max-threads", "0").last)
+      .to eq("flowline: --max-threads: must be a whole number from 1 up, not 0\n")
+    expect(flowline("run", import, "--param", "date=2024-01-31", "--only", "load").last)
+      .to eq("flowline: no recorded output of fetch of import; run the whole pipeline, with Flowline.define(keep_checkpoint: true) to keep outputs after a success\n")
+  end
+
+  it "reports what was recorded when the disk is full, and how to resume", if: Process.uid.zero?, executor: :in_process do
+    mount = Dir.mktmpdir
+    skip "cannot mount" unless system("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", mount, err: File::NULL)
+    file = write("full.rb", "Flowline.define(name: 'full') { 60.times { |n| step(:\"s\#{n}\", depends_on: n.zero? ? [] : :\"s\#{n - 1}\") { |*| Random.new(n).bytes(20_000) } } }")
+    status, _, err = flowline("run", file, "--root", "#{mount}/store")
+    recorded = Flowline::Checkpoint.latest("full", root: "#{mount}/store").step_names
+    expect(status).to eq(1)
+    expect(err.lines.last).to eq("flowline: store #{mount}/store: the disk is full; #{recorded.size} of 60 steps are recorded (s0, s1, s2, s3, s4 and #{recorded.size - 5} more), the others are not; " \
+                                 "make room, then resume with: flowline run #{Dir.pwd}/full.rb --resume --root #{mount}/store\n")
+  ensure
+    Flowline.config.root = nil
+    system("umount", "-l", mount, err: File::NULL)
+  end
+
+  it "passes exit and LoadError of a step through" do
     write("exits.rb", "Flowline.define { step(:a) { exit 3 } }")
     expect { flowline("run", "exits.rb") }.to raise_error(SystemExit) { |error| expect(error.status).to eq(3) }
     write("lacks.rb", "Flowline.define { step(:a) { require 'no_such_library' } }")
     expect(flowline("run", "lacks.rb")).to match([1, "", /✗ step a failed: LoadError: .*no_such_library \(lacks\.rb:1\)/])
   end
 
-  it "explains itself" do
+  it "prints help and the version" do
     expect(flowline("version")).to eq([0, "flowline #{Flowline::VERSION}\n", ""])
     expect(flowline("help")).to match([0, /run .*validate .*visualize .*help .*version/m, ""])
-    Flowline::CLI::COMMANDS.each_key do |command|
-      expect(flowline(command, "--help")).to match([0, /Usage: flowline #{command} .*--pipeline.*Example: flowline #{command} /m, ""])
+    Flowline::CLI::Commands::NAMES.each do |command|
+      expect(flowline(command, "--help")).to match([0, /Usage: flowline #{command} .*--help.*Example: flowline #{command}\b/m, ""])
       expect(flowline("help", command)[1]).to eq(flowline(command, "--help")[1])
     end
   end
 
   it "refuses wrong usage in one line and exits with 2" do
     expect(flowline("rnu")).to eq([2, "", "flowline: unknown command rnu; did you mean run?\n"])
-    expect(flowline("run")).to eq([2, "", "flowline: run: name the file with the pipeline, as in: #{Flowline::CLI::Run::EXAMPLE}\n"])
+    expect(flowline("run")).to eq([2, "", "flowline: run: name the file with the pipeline, as in: #{Flowline::CLI::Commands::Run::EXAMPLE}\n"])
     expect(flowline("run", import, "more.rb").last).to eq("flowline: run: one file at a time; more.rb is one too many\n")
-    expect(flowline("run", import, "--executor", "sequential", "--max-threads", "2").last).to include("flowline: --max-threads is for --executor parallel; this run has sequential\n")
-    expect(flowline("run", import, "limit=3").last).to end_with("limit=3 is one too many; a param is given as --param limit=3\n")
-    expect(flowline("run", import, "--prams", "x=1").last).to eq("flowline: run: unknown option --prams; did you mean --param?; flowline run --help lists them\n")
+    expect(flowline("run", import, "--executor", "sequential", "--max-threads", "2").last).to include("flowline: --max-threads has no effect: it is for --executor parallel, and this run has sequential\n")
+    expect(flowline("run", import, "limit=3").last).to end_with("limit=3 is one too many; write a param as --param limit=3\n")
+    expect(flowline("run", import, "--prams", "x=1").last).to eq("flowline: run: unknown option --prams; did you mean --param?; flowline run --help lists the options\n")
+    expect(flowline("run", import, "--res").last).to start_with("flowline: run: unknown option --res") # None is abbreviated.
+    expect(flowline("run", import, "--param").last).to eq("flowline: run: --param needs a value; flowline run --help lists the options\n")
+    expect(flowline("run", import, "--quiet=yes").last).to eq("flowline: run: --quiet takes no value; flowline run --help lists the options\n")
+    expect(flowline("run", import, "--max-threads", "many").last).to eq("flowline: run: --max-threads many is not a whole number from 1 up\n")
     expect(flowline("run", ".").last).to eq("flowline: . is a directory; name the file with the pipeline\n")
     expect(flowline).to match([2, "", /\Aflowline: no command given\n.*Usage:/m])
   end
 
   describe "as a process" do
-    let(:command) { [RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, File.expand_path("../../exe/flowline", __dir__)] }
+    let(:command) { Processes::FLOWLINE }
 
     it "finishes what runs on the first Ctrl-C or SIGTERM, and ends with 130 or 143" do
       write("slow.rb", <<~RUBY)
@@ -232,7 +356,7 @@ RSpec.describe "the command line" do
         Open3.popen3(*command, "run", "slow.rb") do |input, out, err, process|
           expect(out.gets).to eq("started\n")
           Process.kill(signal, process.pid)
-          nil until err.gets.include?("finishing what runs") # So it has been cancelled.
+          nil until err.gets.include?("finishing running steps") # So it has been cancelled.
           input.puts
           expect([process.value.exitstatus, out.read]).to eq([expected, "finished\ncleaned\n"])
           expect(err.read).to include("✓ slow", "flowline: stopped by SIG#{signal}")
@@ -240,7 +364,7 @@ RSpec.describe "the command line" do
       end
     end
 
-    it "stops now on the second, steps that run always included" do
+    it "stops running steps on the second signal, and still runs steps that run always" do
       write("slow.rb", <<~RUBY)
         Flowline.define do
           step(:slow) { puts "started"; $stdout.flush; sleep }
@@ -251,7 +375,7 @@ RSpec.describe "the command line" do
         Open3.popen3(*command, "run", "slow.rb") do |_, out, err, process|
           expect(out.gets).to eq("started\n")
           Process.kill(signal, process.pid)
-          nil until err.gets.include?("finishing what runs")
+          nil until err.gets.include?("finishing running steps")
           Process.kill(signal, process.pid)
           expect([process.value.exitstatus, out.read]).to eq([expected, "cleaned\n"])
           expect(err.read).to include("⏸ slow", "flowline: stopped by SIG#{signal}")
@@ -259,7 +383,7 @@ RSpec.describe "the command line" do
       end
     end
 
-    it "is not upset by a reader that leaves" do
+    it "exits with 0 when the reader of its output closes the pipe" do
       output, status = Open3.capture2e("bash", "-c", "set -o pipefail; #{command.join(" ")} help | true")
       expect([output, status.exitstatus]).to eq(["", 0])
     end

@@ -59,7 +59,7 @@ RSpec.describe "A run whose process ends at any moment" do
     end
   end
 
-  it "leaves nothing locked, and no step running, in the middle of resuming either", executor: :in_process do
+  it "leaves nothing locked and no step running, also while it resumes", executor: :in_process do
     state = { broken: true }
     pipeline = Flowline.define(name: "twice") do |p|
       p.step(:a) { 1 }
@@ -78,7 +78,7 @@ RSpec.describe "A run whose process ends at any moment" do
   end
 
   describe "after a step has forked" do
-    it "is not ended, told or recorded by a child that leaves through it" do
+    it "is neither ended nor recorded by a child that exits in the step" do
       told, teller = IO.pipe
       pipeline = Flowline.define(name: "forks") do |p|
         p.after_run { teller.puts("after_run in #{Process.pid}") }
@@ -102,7 +102,7 @@ RSpec.describe "A run whose process ends at any moment" do
       expect(Flowline::Store.at(root).steps(run[:id]).map { |step| step[:status] }).to eq(%w[succeeded succeeded succeeded])
     end
 
-    it "goes on while the child runs pipelines of its own" do
+    it "continues while the child runs other pipelines" do
       inner = Flowline.define(name: "inner") { |p| p.step(:a) { 1 } }
       outer = Flowline.define(name: "outer") do |p|
         p.step(:a) { Process.wait2(fork { exit!(inner.run.success? ? 0 : 1) }).last.exitstatus }

@@ -5,7 +5,7 @@ require "open3"
 require "rbconfig"
 require "tmpdir"
 
-# What the README and the guides show is run, in a directory that looks like a clone:
+# The code in the README and the guides is run, in a directory that looks like a clone:
 #
 # - `ruby` blocks of a page, one after the other in one process. Where a line ends in `# => value`, its value must be
 #   that one; in `# raises Class: message`, it must raise that.
@@ -81,7 +81,7 @@ module Docs
     end.join
   end
 
-  # What differs between two runs or two machines is made alike.
+  # Replaces parts that differ between two runs or two machines.
   def normalise(text, directory)
     text.gsub("#{File.realpath(directory)}/", "").gsub(%r{/home/you/flowline/}, "")
         .gsub(/\b\d+\.\d\ds\b/, "0.00s")
@@ -148,7 +148,7 @@ end
 RSpec.describe "documentation" do
   Docs::PAGES.each do |page|
     describe page do
-      it "shows code that does what it says", executor: :sequential do
+      it "shows code and output that are true", executor: :sequential do
         problems = Docs.problems(page)
         expect(problems).to be_empty, problems.join("\n\n")
       end

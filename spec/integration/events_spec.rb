@@ -24,12 +24,12 @@ RSpec.describe Flowline::Event do
     end
   end
 
-  it "tells a run from its start to its end" do
+  it "notifies of a run from its start to its end" do
     expect(names(events(mixed))).to eq([[:run_started], %i[step_started ok], %i[step_finished ok], %i[step_finished skip], %i[step_finished under],
                                         %i[step_started bad], %i[step_finished bad], [:run_finished]])
   end
 
-  it "has the facts" do
+  it "has a name, a time, the context, the step and its result" do
     all = events(mixed)
     expect(all).to all(be_frozen.and(have_attributes(time: be_a(Time), steps: mixed.steps, context: all.first.context)))
     expect(all.first.context.pipeline_name).to eq("mixed")
@@ -39,7 +39,7 @@ RSpec.describe Flowline::Event do
     expect(all[2].step).to equal(mixed.steps.first)
   end
 
-  it "is told in the order of its time, whoever performs the steps" do
+  it "arrives in the order of its time, whichever thread runs the step" do
     pipeline = Flowline.define { 50.times { |i| step(:"s#{i}") { i } } }
     told = []
     slow = ->(event) { (told << event.time) && sleep(0.0005) } # Others have something to tell meanwhile.
@@ -47,7 +47,7 @@ RSpec.describe Flowline::Event do
     expect(told).to eq(told.sort)
   end
 
-  it "tells of a run that is interrupted to its end" do
+  it "notifies of an interrupted run to its end" do
     pipeline = Flowline.define do
       step(:a) { raise Interrupt }
       step(:b, depends_on: :a) { |_| 1 }
@@ -59,7 +59,7 @@ RSpec.describe Flowline::Event do
     expect([seen.first.name, seen.last.name, seen.last.result.status]).to eq(%i[run_started run_finished cancelled])
   end
 
-  it "tells reporters of a run or step that a hook refused" do
+  it "notifies reporters of a run or step that a hook refused" do
     pipeline = Flowline.define do
       before_run { raise "no" }
       step(:a) { 1 }
@@ -72,7 +72,7 @@ RSpec.describe Flowline::Event do
     expect(names(events(pipeline)).last(2)).to eq([%i[step_finished a], [:run_finished]])
   end
 
-  it "is not made where nobody looks" do
+  it "is not created without observers" do
     allow(described_class).to receive(:new).and_call_original
     Flowline.define { step(:ok) { 1 } }.run
     expect(described_class).not_to have_received(:new)

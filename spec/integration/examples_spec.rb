@@ -15,7 +15,7 @@ RSpec.describe "examples" do
 
   # @return [Array(String, String, Process::Status)] what it prints, whatever the locale
   define_method(:ruby) do |*arguments|
-    out, err, status = Open3.capture3(RbConfig.ruby, "-w", "-I#{root}/lib", *arguments)
+    out, err, status = Open3.capture3({ "FLOWLINE_ROOT" => @root }.compact, RbConfig.ruby, "-w", "-I#{root}/lib", *arguments)
     [out.force_encoding("UTF-8"), err.force_encoding("UTF-8"), status]
   end
 
@@ -23,6 +23,18 @@ RSpec.describe "examples" do
   define_method(:report) do |**params|
     given = { output: @directory, **params }.flat_map { |name, value| ["--param", "#{name}=#{value}"] }
     ruby("#{root}/exe/flowline", "run", "#{root}/examples/weather_report.rb", *given)
+  end
+
+  # Calls the block in a directory and with a store for all examples of a group.
+  def self.once(&block)
+    before(:context) do
+      @home = Dir.mktmpdir
+      @root = File.join(@home, "store")
+      @directory = @home
+      instance_eval(&block)
+    end
+    before { @directory = @home }
+    after(:context) { FileUtils.rm_rf(@home) }
   end
 
   def written(name)
@@ -54,24 +66,24 @@ RSpec.describe "examples" do
 
   describe "weather_report.rb" do
     context "with the data that comes with it" do
-      let!(:run) { report }
+      once { @run = report }
       let(:periods) { findings[:periods].to_h { |row| [row[:period], row] } }
 
-      it "succeeds, and says where its files are" do
-        out, err, status = run
+      it "succeeds and prints the paths of its files" do
+        out, err, status = @run
         expect(status).to be_success
         expect(out.lines.map(&:chomp)).to eq(%w[periods.csv weather.json report.md].map { |name| File.join(@directory, name) })
         expect(err).to include("Pipeline: weather_report", "✓ parse_rows").and match(/⏸ write_rejected +condition$/)
         expect(err).not_to include("warning:")
       end
 
-      it "has every year and every month" do
+      it "reports every year and every month" do
         months = rows(data).map { |date, *| date[0, 7] }.uniq
         expect(months.size).to eq(48)
         expect(periods.keys).to eq(%w[2012 2013 2014 2015] + months)
       end
 
-      it "has the figures that the file has" do
+      it "reports the figures of the file" do
         %w[2013 2012-01 2014-08 2015-12].each do |period|
           days = rows(data).select { |date, *| date.start_with?(period) }
           figures = periods.fetch(period)
@@ -108,7 +120,7 @@ RSpec.describe "examples" do
         expect(spells["wettest week"]).to include(days: 7, from: week.first[0], to: week.last[0], rain_mm: week.sum { |day| day[1] }.to_f)
       end
 
-      it "says the same in all three files" do
+      it "writes the same figures to all three files" do
         csv = written("periods.csv").lines.map { |line| line.chomp.split(",") }
         expect(csv.drop(1).map { |cells| csv.first.zip(cells).to_h }).to eq(
           findings[:periods].map { |row| row.to_h { |name, value| [name.to_s, value.to_s] } }
@@ -118,7 +130,7 @@ RSpec.describe "examples" do
       end
     end
 
-    it "keeps to the days asked for" do
+    it "reports on the given days only" do
       report(first_day: "2013-12-30", last_day: "2014-01-02")
       expect(findings[:periods].map { |row| row[:period] }).to eq(%w[2013 2014 2013-12 2014-01])
       expect(findings[:spells].map { |spell| spell[:spell] }).to eq(["longest dry spell"])
@@ -141,7 +153,7 @@ RSpec.describe "examples" do
       expect(findings[:periods].find { |row| row[:period] == "2012-01" }[:rain_mm]).to eq(january.sum { |day| day[1] }.to_f)
     end
 
-    it "lists the bad rows even where no day is left to report on" do
+    it "lists the bad rows even when no day is left to report on" do
       path = File.join(@directory, "all_bad.csv")
       File.write(path, "date,precipitation,temp_max,temp_min,wind,weather\nnothing\n")
       out, err, status = report(file: path)
@@ -150,14 +162,14 @@ RSpec.describe "examples" do
       expect(err).to include("step days failed: RuntimeError: no day is left to report on")
     end
 
-    it "fails at a file that is something else" do
+    it "fails on a file of another format" do
       out, err, status = report(file: __FILE__)
       expect(status.exitstatus).to eq(1)
       expect(out).to eq("")
       expect(err).to include("step read failed", "should begin with the line date,precipitation")
     end
 
-    it "is a script as well" do
+    it "runs as a script" do
       Dir.mktmpdir do |copy|
         FileUtils.cp_r(["#{root}/examples/weather_report.rb", "#{root}/examples/data"], copy)
         out, err, status = ruby("#{copy}/weather_report.rb")
@@ -180,7 +192,7 @@ RSpec.describe "examples" do
 
   describe "parallel_pages.rb" do
     %w[parallel sequential process].each do |executor|
-      it "reads all pages but the broken one, and comes to the same: #{executor}" do
+      it "reads all pages but the broken one: #{executor}" do
         Dir.chdir(@directory) do
           out, err, status = ruby("#{root}/exe/flowline", "run", "#{root}/examples/parallel_pages.rb", "--executor", executor)
           expect(status).to be_success
@@ -200,46 +212,51 @@ RSpec.describe "examples" do
       end
     end
 
-    it "tries the download again, and fails at a database that is down" do
-      out, err, status = import
-      expect(status.exitstatus).to eq(1)
-      expect(out).to eq("")
-      expect(err.scan("↻ download").size).to eq(2)
-      expect(err).to match(/✓ download +\d.\d\ds +3 attempts/)
-      expect(err).to include("step load failed: RuntimeError: the database is down for maintenance", "3 succeeded, 1 failed, 1 cancelled")
-      expect(err).not_to include("warning:")
-    end
+    context "when run, resumed and run again" do
+      once do
+        Executors.default(:sequential) do
+          @failed = import
+          @resumed = import("--resume")
+          @twins = written("database/twins.json")
+          @again = import
+        end
+      end
 
-    it "goes on from there with --resume" do
-      import
-      out, err, status = import("--resume")
-      expect(status).to be_success
-      expect(out).to eq("365 days in #{@directory}/database/twins.json\n")
-      expect(err.scan(/✓ (\w+) +restored/).flatten).to eq(%w[download parse twins])
-    end
+      it "retries the download, and fails on a database that is down" do
+        out, err, status = @failed
+        expect(status.exitstatus).to eq(1)
+        expect(out).to eq("")
+        expect(err.scan("↻ download").size).to eq(2)
+        expect(err).to match(/✓ download +\d.\d\ds +3 attempts/)
+        expect(err).to include("step load failed: RuntimeError: the database is down for maintenance", "3 succeeded, 1 failed, 1 cancelled")
+        expect(err).not_to include("warning:")
+      end
 
-    it "has the slow step in the cache from then on, and comes to the same" do
-      import
-      import("--resume")
-      before = written("database/twins.json")
-      _, err, status = import
-      expect(status).to be_success
-      expect(err).to match(/✓ download +\d.\d\ds/).and match(/✓ twins +cached/)
-      expect(written("database/twins.json")).to eq(before)
-    end
+      it "resumes with --resume" do
+        out, err, status = @resumed
+        expect(status).to be_success
+        expect(out).to eq("365 days in #{@directory}/database/twins.json\n")
+        expect(err.scan(/✓ (\w+) +restored/).flatten).to eq(%w[download parse twins])
+      end
 
-    it "finds for each day of the last year the most similar day before" do
-      import
-      import("--resume")
-      pairs = JSON.parse(written("database/twins.json")).to_h
-      earlier, latest = rows(data).partition { |date, *| date < "2015" }
-      expect(pairs.keys).to eq(latest.map(&:first))
-      latest.each_slice(60).map(&:first).each do |date, *day|
-        expect(pairs[date]).to eq(earlier.min_by { |_, *other| (0..2).sum { |column| (day[column] - other[column])**2 } }.first)
+      it "takes the slow step from the cache in later runs" do
+        _, err, status = @again
+        expect(status).to be_success
+        expect(err).to match(/✓ download +\d.\d\ds/).and match(/✓ twins +cached/)
+        expect(written("database/twins.json")).to eq(@twins)
+      end
+
+      it "finds for each day of the last year the most similar day before" do
+        pairs = JSON.parse(@twins).to_h
+        earlier, latest = rows(data).partition { |date, *| date < "2015" }
+        expect(pairs.keys).to eq(latest.map(&:first))
+        latest.each_slice(60).map(&:first).each do |date, *day|
+          expect(pairs[date]).to eq(earlier.min_by { |_, *other| (0..2).sum { |column| (day[column] - other[column])**2 } }.first)
+        end
       end
     end
 
-    it "is a script as well, that goes on by itself" do
+    it "runs as a script that resumes by itself" do
       Dir.mktmpdir do |copy|
         FileUtils.cp_r(["#{root}/examples/resumable_import.rb", "#{root}/examples/data"], copy)
         statuses = Dir.chdir(copy) { Array.new(2) { ruby("#{copy}/resumable_import.rb").last.exitstatus } }

@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require "flowline/cli"
-require "stringio"
 
 # Says that it was chosen.
 class Told
@@ -42,7 +41,7 @@ RSpec.describe "Choosing an executor" do
 
   after { Flowline::Executor.instance_variable_set(:@known, Known) }
 
-  it "goes by run, else define, else Flowline.configure, else FLOWLINE_EXECUTOR, else in the caller's thread" do
+  it "prefers run, then define, then Flowline.configure, then FLOWLINE_EXECUTOR, then :sequential" do
     ENV.delete("FLOWLINE_EXECUTOR")
     expect(run { step(:a) { Thread.current } }[:a].output).to equal(Thread.current)
     ENV["FLOWLINE_EXECUTOR"] = "by_environment"
@@ -54,7 +53,7 @@ RSpec.describe "Choosing an executor" do
     expect(chosen(define: { executor: :by_define }, executor: nil)).to eq(:by_configure)
   end
 
-  it "takes classes, objects and blocks that were registered, and what was not" do
+  it "accepts registered classes, objects and blocks, and unregistered executors" do
     object = Told.new(:object, told)
     expect(Flowline::Executor.register(:object, object)).to eq(:object)
     expect(chosen(executor: :object)).to eq(:object)
@@ -69,11 +68,11 @@ RSpec.describe "Choosing an executor" do
     expect(Flowline::Executor.names).to include(:sequential, :parallel, :process, :object, :class, :block)
   end
 
-  it "refuses to register what is no executor" do
+  it "refuses to register objects without open_pool" do
     [3, Object.new, String].each { |wrong| expect { Flowline::Executor.register(:wrong, wrong) }.to raise_error(ArgumentError, /no `open_pool`/) }
   end
 
-  it "suggests the name that was meant, wherever it was given" do
+  it "suggests a known name for an unknown one" do
     expect { run(executor: :paralel) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /unknown executor :paralel; did you mean parallel\?/)
     expect { Flowline.define(executor: :paralel) { step(:a) { 1 } } }.to refuse(/executor: must be the name of an executor.*not :paralel/)
     ENV["FLOWLINE_EXECUTOR"] = "proces"
@@ -81,7 +80,7 @@ RSpec.describe "Choosing an executor" do
     expect { run(executor: Object.new) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /give an object with `open_pool`/)
   end
 
-  it "counts workers in whole numbers from 1 up" do
+  it "accepts whole numbers from 1 up as workers" do
     [0, -1, 1.5, "2", Float::INFINITY].each do |wrong|
       %i[max_threads max_processes].each do |option|
         expect { run(option => wrong) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /#{option}: must be a whole number from 1 up/)
@@ -90,7 +89,7 @@ RSpec.describe "Choosing an executor" do
     end
   end
 
-  it "has as many workers as run says, else define, else as suits the machine" do
+  it "takes the number of workers from run, then define, then the machine" do
     resolve = ->(name, **options) { Flowline::Executor.resolve(name, options).workers }
     expect([resolve[:parallel], resolve[:process]]).to eq([[16, 2 * Etc.nprocessors].min, Etc.nprocessors])
     expect([resolve[:parallel, max_threads: 300], resolve[:process, max_processes: 7]]).to eq([300, 7])
@@ -99,7 +98,7 @@ RSpec.describe "Choosing an executor" do
     expect(chosen(define: { executor: :looks, max_threads: 3 }, max_threads: 5)).to eq(5)
   end
 
-  it "is left to a nested run: it does not inherit that of the run around it", executor: :sequential do
+  it "is not inherited by a run within a step", executor: :sequential do
     inner = Flowline.define { step(:i) { Thread.current } }
     result = run(executor: :parallel) { step(:o) { [Thread.current, inner.run[:i].output] } }
     expect(result[:o].output.uniq.size).to eq(1)
@@ -107,9 +106,7 @@ RSpec.describe "Choosing an executor" do
 
   describe "on the command line" do
     def flowline(*arguments)
-      out, err = StringIO.new, StringIO.new
-      status = Flowline::CLI.start([*arguments], out: out, err: err)
-      [status, out.string, err.string]
+      Processes.flowline(*arguments)
     end
 
     around { |example| Dir.mktmpdir { |directory| Dir.chdir(directory) { example.run } } }
@@ -124,15 +121,15 @@ RSpec.describe "Choosing an executor" do
       RUBY
     end
 
-    it "goes by --executor and --max-threads" do
+    it "obeys --executor and --max-threads" do
       expect(flowline("run", "at_once.rb", "--executor", "parallel", "--max-threads", "3").first).to eq(0)
     end
 
-    it "says what is wrong with them" do
+    it "reports wrong values of both" do
       status, _, err = flowline("run", "at_once.rb", "--executor", "paralel")
       expect([status, err]).to match([2, a_string_including("did you mean parallel?")])
       status, _, err = flowline("run", "at_once.rb", "--executor", "parallel", "--max-threads", "0")
-      expect([status, err]).to match([2, a_string_including("max_threads: must be a whole number from 1 up")])
+      expect([status, err]).to match([2, a_string_including("--max-threads: must be a whole number from 1 up")])
       expect(flowline("run", "at_once.rb", "--max-threads", "many").first).to eq(2)
       expect { Flowline::Executor::Parallel.new(max_threads: 0) }.to raise_error(ArgumentError, "max_threads: must be a whole number from 1 up, not 0")
       expect { Flowline::Executor::Process.new(max_processes: "2") }.to raise_error(ArgumentError, /\Amax_processes: .* not "2"\z/)

@@ -2,7 +2,6 @@
 
 require "fileutils"
 require "rbconfig"
-require "stringio"
 require "tmpdir"
 require "flowline/cli"
 require_relative "../contracts/cache"
@@ -37,7 +36,7 @@ RSpec.describe Flowline::Cache::File do
   def pipeline(&block) = Flowline.define(name: "filed", checkpoint: false) { |p| p.step(:work, cache: { key: -> { 1 } }, &block) }
 
   describe "another process", if: Process.respond_to?(:fork) do
-    it "has what this one kept" do
+    it "reads entries that this one wrote" do
       cache.set("small", [1])
       cache.set("large", large)
       code = "require 'flowline'; cache = Flowline::Cache::File.new(ARGV[0]); p cache.get('small'), cache.get('large').size, cache.exists?('none')"
@@ -45,7 +44,7 @@ RSpec.describe Flowline::Cache::File do
       expect(output).to eq("[1]\n300000\nfalse\n")
     end
 
-    it "computes nothing that this one is at: of four, one" do
+    it "computes a key once with four concurrent processes" do
       computed, tell = IO.pipe
       answers, answer = IO.pipe
       ready, here = IO.pipe
@@ -66,7 +65,7 @@ RSpec.describe Flowline::Cache::File do
       expect([computed.read, answers.read.lines.sort]).to eq(["x", [*["cached [1, 2]\n"] * 3, "succeeded [1, 2]\n"]])
     end
 
-    it "computes what this one died of" do
+    it "computes a key again after this one was killed while computing it" do
       inside, tell = IO.pipe
       never, = IO.pipe
       pid = child { pipeline { tell.syswrite("x") && never.read }.run(cache: described_class.new(@path)) }
@@ -79,13 +78,13 @@ RSpec.describe Flowline::Cache::File do
     end
   end
 
-  describe "what is damaged" do
+  describe "damage" do
     {
       truncated: ->(file) { File.truncate(file, 1000) },
       "bit-flipped": ->(file) { File.binwrite(file, File.binread(file).tap { |bytes| bytes.setbyte(5000, bytes.getbyte(5000) ^ 1) }) },
       deleted: ->(file) { File.delete(file) }, emptied: ->(file) { File.truncate(file, 0) }
     }.each do |what, damage|
-      it "is found out, reported and computed again: a file that was #{what}" do
+      it "is detected, reported and the value computed again: a file that was #{what}" do
         2.times { pipeline { large }.run(cache: cache) }
         expect(blobs.size).to eq(1)
         damage.call(blobs.first)
@@ -95,14 +94,14 @@ RSpec.describe Flowline::Cache::File do
       end
     end
 
-    # What was damaged before the process began, and whether that makes the whole database unreadable.
+    # Kinds of damage from before the process began, and whether they make the whole database unreadable.
     {
       "a database that was overwritten": [["", ->(file) { ["", "-wal", "-shm"].each { |ending| File.binwrite(file + ending, "x" * 5000) } }], true],
       "a log that was truncated": [["-wal", ->(file) { File.truncate(file, 1000) }], false],
       "a log that was overwritten": [["-wal", ->(file) { File.binwrite(file, "x" * File.size(file)) }], false],
       "a log that was deleted": [["-wal", ->(file) { File.delete(file) }], false]
     }.each do |what, ((ending, damage), whole)|
-      it "is begun anew: #{what}", if: Process.respond_to?(:fork) do
+      it "is replaced by an empty cache: #{what}", if: Process.respond_to?(:fork) do
         Process.wait(child { pipeline { 1 }.run(cache: described_class.new(@path)) })
         damage.call(File.join(@path, "flowline.db#{ending}"))
         results = nil
@@ -112,15 +111,15 @@ RSpec.describe Flowline::Cache::File do
       end
     end
 
-    it "is made anew if the directory was deleted" do
+    it "is no problem when the directory was deleted" do
       pipeline { 1 }.run(cache: cache)
       FileUtils.rm_rf(@path)
       expect(Array.new(2) { pipeline { 2 }.run(cache: cache) }.map { |result| [result[:work].status, result.warnings] }).to eq([[:succeeded, []], [:cached, []]])
     end
   end
 
-  describe "room" do
-    it "is made by forgetting what was used longest ago" do
+  describe "space" do
+    it "is freed by removing the least recently used entries" do
       now = Time.now
       allow(Time).to receive(:now) { now += 100 }
       small = described_class.new(@path, max_bytes: 2500)
@@ -130,7 +129,7 @@ RSpec.describe Flowline::Cache::File do
       expect(%w[a b c d].select { |key| small.exists?(key) }).to eq(%w[a c d])
     end
 
-    it "is made of what has ended, and of files that nobody refers to" do
+    it "is freed by removing expired entries and unreferenced files" do
       cache.set("old", large, ttl: 1)
       cache.set("new", "#{large}y")
       now = Time.now + 10
@@ -140,7 +139,7 @@ RSpec.describe Flowline::Cache::File do
       expect([blobs.size, cache.entries.map { |entry| entry[:key] }]).to eq([2, ["first of another", "new", "newer"]])
     end
 
-    it "is made by many processes that write little, too" do
+    it "is freed by many processes that write little" do
       5.times { |n| described_class.new(@path, max_bytes: 1000).set(n, "x" * 9) && described_class.new(@path, max_bytes: 1000).set("#{n}!", "x" * 500) }
       described_class.new(@path, max_bytes: 1000).set("last", 1)
       expect(cache.entries.sum { |entry| entry[:size] }).to be <= 1100
@@ -148,20 +147,20 @@ RSpec.describe Flowline::Cache::File do
   end
 
   describe "a directory that cannot be used" do
-    it "fails no step, and is a warning", unless: Process.uid.zero? do
+    it "fails no step and causes a warning", unless: Process.uid.zero? do
       FileUtils.mkdir_p(@path)
       File.chmod(0o500, @path)
       result = pipeline { 1 }.run(cache: cache)
       expect([result[:work].status, result.warnings.empty?]).to eq([:succeeded, false])
     end
 
-    it "fails no step if it is a file" do
+    it "fails no step when it is a file" do
       File.write(@path, "in the way")
       result = pipeline { 1 }.run(cache: cache)
       expect([result[:work].status, result[:work].output, result.warnings]).to match([:succeeded, 1, [/\Acache Flowline::Cache::File: /, /not cached/]])
     end
 
-    it "fails no step if there is no room on the disk", if: Process.uid.zero? do
+    it "fails no step when the disk is full", if: Process.uid.zero? do
       FileUtils.mkdir_p(@path)
       skip("no tmpfs here") unless system("mount", "-t", "tmpfs", "-o", "size=200k,mode=700", "tmpfs", @path, err: File::NULL)
       begin
@@ -173,7 +172,7 @@ RSpec.describe Flowline::Cache::File do
     end
   end
 
-  it "lets only its owner look into it" do
+  it "is readable by its owner only" do
     cache.set("k", large)
     expect([@path, File.join(@path, "flowline.blobs")].map { |folder| File.stat(folder).mode & 0o777 }).to eq([0o700, 0o700])
   end
@@ -183,12 +182,12 @@ RSpec.describe Flowline::Cache::File do
 
     def plan(cache) = work.run(cache: cache, dry_run: true)[:work].action
 
-    it "makes no cache" do
+    it "creates no cache" do
       expect(plan(described_class.new(@path))).to eq(:run)
       expect(File.exist?(@path)).to be(false)
     end
 
-    it "uses no entry, and deletes none that is damaged" do
+    it "reads no entry and removes no damaged one" do
       work.run(cache: cache)
       used = cache.entries
       allow(Time).to receive(:now).and_return(Time.now + 3600)
@@ -197,7 +196,7 @@ RSpec.describe Flowline::Cache::File do
       expect([plan(described_class.new(@path)), cache.entries]).to eq([:run, used])
     end
 
-    it "leaves one in memory as it is" do
+    it "does not change a cache in memory" do
       memory = Flowline::Cache::Memory.new
       work.run(cache: memory)
       memory.set("later", 1)
@@ -210,7 +209,7 @@ RSpec.describe Flowline::Cache::File do
     end
   end
 
-  it "is made with the directories above it" do
+  it "creates parent directories" do
     deep = described_class.new(File.join(@path, "x/y"))
     deep.set("k", 1)
     expect([deep.get("k"), File.stat(deep.path).mode & 0o777]).to eq([1, 0o700])
@@ -221,7 +220,7 @@ RSpec.describe Flowline::Cache::File do
     Flowline.config.root = nil
   end
 
-  it "is not used where others can write" do
+  it "refuses a directory that others can write to" do
     FileUtils.mkdir(@path)
     File.chmod(0o770, @path)
     expect { cache.set("k", 1) }.to raise_error(Flowline::CacheError, /#{@path} can be written by others.*chmod 700 it\z/)
@@ -233,7 +232,7 @@ RSpec.describe Flowline::Cache::File do
     expect(output).to match(/flowline.blobs that can be written by others.*CacheError/)
   end
 
-  it "holds no secret" do
+  it "stores no secret" do
     secret = Flowline.define(name: "secret", checkpoint: false) do |p|
       p.param(:token, secret: true)
       p.step(:work, cache: true) { |ctx| { token: ctx[:token] } }
@@ -245,36 +244,34 @@ RSpec.describe Flowline::Cache::File do
 
   describe "the command line" do
     def flowline(*arguments)
-      out, err = StringIO.new, StringIO.new
-      code = Flowline::CLI.start(["cache", "--dir", @path, *arguments], out: out, err: err)
-      [code, out.string, err.string]
+      Processes.flowline("cache", "--dir", @path, *arguments)
     end
 
     before do
       %w[import/fetch/1 import/fetch/2 import/clean/1 import_all/fetch/1 other/a/1].each { |key| cache.set(key, "x" * 100) }
     end
 
-    it "says what there is, by pipeline and step" do
+    it "lists entries by pipeline and step" do
       code, out, = flowline
       expect([code, out.lines.size, out]).to match([0, 4, %r{^import/fetch +2 entries +\d+ bytes$}])
     end
 
-    it "says what it does not have" do
+    it "names what it does not have, and what it removed" do
       expect(flowline("--clear", "imprt")[2]).to eq("cache: nothing of imprt in #{@path}; did you mean import?\n")
       expect(flowline("--clear", "import/fech")[2]).to eq("cache: nothing of import/fech in #{@path}; did you mean import/fetch?\n")
       expect(cache.entries.size).to eq(5)
-      expect(flowline("--clear", "other/a")[2]).to eq("cache: forgot 1 entry\n")
-      expect(flowline("--clear", "all")).to eq([0, "", "cache: forgot 4 entries\n"])
+      expect(flowline("--clear", "other/a")[2]).to eq("cache: removed 1 entry\n")
+      expect(flowline("--clear", "all")).to eq([0, "", "cache: removed 4 entries\n"])
       expect(flowline).to eq([0, "", "cache: nothing in #{@path}\n"])
     end
 
-    it "clears keys that are bytes" do
+    it "clears keys that are not valid UTF-8" do
       cache.set("import/\xFF", 1)
       flowline("--clear", "import")
       expect(cache.entries.map { |entry| entry[:key] }).to eq(%w[import_all/fetch/1 other/a/1])
     end
 
-    it "clears by name" do
+    it "clears entries by pipeline, by step, or all of them" do
       flowline("--clear", "import/fetch")
       expect(cache.entries.map { |entry| entry[:key] }).to eq(%w[import/clean/1 import_all/fetch/1 other/a/1])
       flowline("--clear", "import")

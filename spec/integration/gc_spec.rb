@@ -60,7 +60,7 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
     expect(stressed(true) { chain.run }.outputs).to eq(a: "1", b: "12")
   end
 
-  it "survive full stress: a failure", executor: :sequential do
+  it "survive full stress: a failure", :gc_full, executor: :sequential do
     failing.run
     result = stressed(true) { failing.run }
     expect([result.failed_step, result[:a].error.original.message]).to eq([:a, "x"])
@@ -117,7 +117,7 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
     GC.auto_compact = before if GC.respond_to?(:auto_compact=)
   end
 
-  it "leave nothing behind" do
+  it "leave no results or runners behind" do
     pipeline = Flowline.define { |p| p.step(:a) { 1 }.then { p.step(:b, depends_on: :a) { |a| a } } }
     live = lambda do
       100.times { pipeline.run }

@@ -2,7 +2,6 @@
 
 require "flowline/cli"
 require "json"
-require "stringio"
 
 RSpec.describe "History" do
   let(:root) { ENV.fetch("FLOWLINE_ROOT") }
@@ -10,14 +9,12 @@ RSpec.describe "History" do
   let(:id) { a_string_matching(/\A\d{8}T\d{6}-\h{8}\z/) }
 
   def flowline(*argv)
-    out = StringIO.new
-    err = StringIO.new
-    [Flowline::CLI.start(argv, out: out, err: err), out.string, err.string]
+    Processes.flowline(*argv)
   end
 
   def json(*argv)
-    status, out, err = flowline(*argv, "--json")
-    expect([status, err]).to eq([0, ""])
+    _, out, err = flowline(*argv, "--json")
+    expect(err).to eq("")
     JSON.parse(out)
   end
 
@@ -33,7 +30,7 @@ RSpec.describe "History" do
     end
   end
 
-  it "says how every step of the last run of every pipeline ended, as JSON" do
+  it "shows every step of the last run of every pipeline as JSON" do
     broken = [1]
     first = mixed(broken).run
     expect(mixed(broken).run(resume: true)[:ok].status).to eq(:restored)
@@ -56,10 +53,10 @@ RSpec.describe "History" do
     expect(json("status", "--pipeline", "mixed").map { |run| run["run_id"] }).to eq([mixed["run_id"]])
   end
 
-  it "is readable, a line a run and a step" do
+  it "shows one line a run and a step" do
     mixed([1]).run
     status, out, err = flowline("status")
-    expect([status, err]).to eq([0, ""])
+    expect([status, err]).to eq([1, ""]) # The run failed.
     expect(out.lines.map(&:rstrip)).to match([
                                                /\Amixed {15}  failed     \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  +\d\.\d\ds  \d{8}T\d{6}-\h{8}\z/,
                                                /\A  ✓ ok {19} succeeded  \d\.\d\ds\z/, /\A  ⏸ off +skipped +condition\z/, /\A  ⏸ after_off +skipped +upstream_skipped\z/,
@@ -70,18 +67,23 @@ RSpec.describe "History" do
     expect(flowline("history")[1]).to match(/\Amixed  +failed  .*\n\z/)
   end
 
-  it "shows names on one line, however they are" do
+  it "shows the error of a cancelled run without advice for Ruby" do
+    expect { Flowline.define(name: "left") { |p| p.step(:a) { exit(3) } }.run }.to raise_error(SystemExit)
+    expect(flowline("status")[1]).to end_with("before every step had ended\n")
+  end
+
+  it "shows names on one line, control characters escaped" do
     Flowline.define(name: "two\nlines\e[31m") { |p| p.step(:a) { 1 } }.run
     expect(flowline("history")[1].lines.size).to eq(1)
     expect(flowline("status")[1]).to start_with("two\\nlines\\e[31m").and(satisfy { |out| out.lines.size == 2 })
   end
 
-  it "shows errors without what a terminal would obey" do
+  it "shows errors without control characters" do
     Flowline.define(name: "red") { |p| p.step(:a) { raise "\e[31mred\0\n\n\rline" } }.run
     expect(flowline("status")[1]).to include("RuntimeError: \\e[31mred\\u0000 (").and(end_with("\n  \\rline\n"))
   end
 
-  it "tells of runs that go on and of those that were killed, at once" do
+  it "shows running and crashed runs at once" do
     reader, writer = IO.pipe
     pipeline = Flowline.define(name: "alive") do |p|
       p.step(:a) { 1 }
@@ -97,7 +99,7 @@ RSpec.describe "History" do
     expect(flowline("history")[1]).to match(/\Aalive +crashed /)
   end
 
-  it "keeps the last hundred runs of a pipeline, and no outputs of others" do
+  it "has the last 100 runs of a pipeline, and no outputs of older ones" do
     pipeline = Flowline.define(name: "often") do |p|
       p.param :n, type: :integer, default: 0
       p.step(:a) { |n:| "#{n}#{"x" * 300_000 if n.zero?}" }
@@ -110,30 +112,29 @@ RSpec.describe "History" do
     expect(Flowline::Checkpoint.list("often").size).to eq(100)
   end
 
-  it "takes the store it is told, and has no other arguments" do
+  it "takes the store from --root, and refuses other arguments" do
     mixed([1]).run
     elsewhere = "#{root}-elsewhere"
-    expect(flowline("status", "--root", elsewhere)).to eq([0, "", "status: nothing in #{elsewhere}\n"])
-    expect(json("history", "--root", elsewhere)).to eq([])
+    expect(flowline("status", "--root", elsewhere)).to eq([1, "", "status: there is no store at #{elsewhere}; check --root\n"])
     expect(File.exist?(elsewhere)).to be(false)
     expect(flowline("history", "--limit", "many")).to match([2, "", /--limit many/])
     expect(flowline("history", "--limit", "0")).to match([2, "", /--limit/])
     expect(flowline("status", "import.rb")).to match([2, "", /status: takes no argument import\.rb/])
     %w[status history].each do |command|
       expect(flowline(command, "--help")).to match([0, /Example: flowline #{command} /, ""])
-      expect(flowline(command, "--pipeline", "mxed")).to eq([0, "", "#{command}: nothing of pipeline mxed in #{root}; did you mean mixed?\n"])
-      expect(flowline(command, "--pipeline", "none")).to eq([0, "", "#{command}: nothing of pipeline none in #{root}; there are mixed\n"])
+      expect(flowline(command, "--pipeline", "mxed")).to eq([1, "", "#{command}: no run of pipeline mxed in #{root}; did you mean mixed?\n"])
+      expect(flowline(command, "--pipeline", "none")).to eq([1, "", "#{command}: no run of pipeline none in #{root}; there are mixed\n"])
     end
   end
 
-  it "says in one line that the store cannot be read" do
+  it "reports a damaged store in one line" do
     mixed([1]).run
     Dir.glob("#{root}/flowline.db*").each { |file| File.delete(file) }
     File.binwrite("#{root}/flowline.db", "no database, for sure" * 100)
     %w[status history].each { |command| expect(flowline(command)).to match([1, "", /\Aflowline: store .* is damaged .*FLOWLINE_STORE=off\n\z/]) }
   end
 
-  it "knows an interrupted run, one out of time, and one whose hook refused it" do
+  it "shows an interrupted run, one that timed out and one that a hook refused" do
     state = {}
     pipeline = Flowline.define(name: "ends") do |p|
       p.before_run { state[:refuse] && raise("no") }

@@ -8,7 +8,7 @@ RSpec.describe "Hooks" do
     end
   end
 
-  it "do not count as the time of the step" do
+  it "do not count towards the step's duration" do
     pipeline = Flowline.define do
       before_step { sleep 0.5 }
       step(:quick) { 1 }
@@ -16,7 +16,7 @@ RSpec.describe "Hooks" do
     expect(pipeline.run[:quick].duration).to be < 0.5
   end
 
-  it "are all called, and reporters as well, when one is interrupted" do
+  it "are all called, like reporters, when one is interrupted" do
     [:sequential, :parallel].each do |executor|
       told = []
       inside = Queue.new
@@ -33,13 +33,13 @@ RSpec.describe "Hooks" do
     end
   end
 
-  it "see a run that succeeds" do
+  it "are called for a run that succeeds" do
     log = []
     with_hooks(log) { |p| p.step(:a) { 1 } }.run
     expect(log).to eq([[:before_run], %i[before_step a], %i[on_step_success a], %i[after_step a], [:on_success], [:after_run]])
   end
 
-  it "see a run that fails, and what was not called", executor: :sequential do
+  it "are called for a run that fails, and for steps that were not called", executor: :sequential do
     log = []
     with_hooks(log) do |p|
       p.step(:skip, when: ->(_) { false }) { 1 }
@@ -50,7 +50,7 @@ RSpec.describe "Hooks" do
                        %i[on_step_skip skip], %i[on_step_skip rest], [:on_failure], [:after_run]])
   end
 
-  it "see a step that was stopped while it ran as one that was called" do
+  it "are called for a step that was stopped while it ran" do
     log = []
     pipeline = with_hooks(log) do |p|
       p.step(:a) { raise Interrupt }
@@ -61,7 +61,7 @@ RSpec.describe "Hooks" do
     expect(log.last(2)).to eq([[:on_failure], [:after_run]])
   end
 
-  it "get what they are promised" do
+  it "get the documented arguments" do
     got = {}
     pipeline = Flowline.define(name: "hooked") do
       before_run { |ctx| got[:before_run] = ctx.pipeline_name }
@@ -86,7 +86,7 @@ RSpec.describe "Hooks" do
                       on_failure: [:bad, "hooked"], after_run: [result, result.run_id])
   end
 
-  it "get the result of a success" do
+  it "get the result of a successful step" do
     got = nil
     result = run do
       on_success { |ended, ctx| got = [ended, ctx.run_id] }
@@ -117,7 +117,7 @@ RSpec.describe "Hooks" do
                        %i[object a], [:lambda], %i[object a]])
   end
 
-  it "have the self around the definition" do
+  it "have the self of the definition" do
     @ivar = :mine
     seen = []
     run do
@@ -134,7 +134,7 @@ RSpec.describe "Hooks" do
   private :private_word
 
   describe "that raise" do
-    it "fail the run before it", executor: :in_process do
+    it "fail the run in before_run", executor: :in_process do
       log = []
       result = run do
         before_run { raise IOError, "no disk" }
@@ -155,7 +155,7 @@ RSpec.describe "Hooks" do
       expect(run { before_run { raise "x" } }).to have_attributes(status: :failed, error: Flowline::HookError)
     end
 
-    it "fail the step before it", executor: :in_process do
+    it "fail the step in before_step", executor: :in_process do
       called = []
       result = run(on_error: :continue) do
         before_step { |step| raise "not this one" if step.name == :a }
@@ -169,7 +169,7 @@ RSpec.describe "Hooks" do
       expect(result[:a].error.message).to include("not this one")
     end
 
-    it "are warnings afterwards, and nothing else stops" do
+    it "cause warnings in other hooks" do
       log = []
       after = Flowline::Hooks::NAMES - %i[before_run before_step]
       pipeline = Flowline.define do |p|
@@ -188,7 +188,7 @@ RSpec.describe "Hooks" do
       expect(broken.map(&:to_sym)).to match_array(log)
     end
 
-    it "are warnings also when on_failure raises" do
+    it "cause a warning in on_failure" do
       result = run do
         on_failure { raise "alarm is broken" }
         step(:a) { raise "a" }
@@ -196,7 +196,7 @@ RSpec.describe "Hooks" do
       expect([result.error.step_name, result.warnings]).to match([:a, [a_string_including("on_failure", "alarm is broken")]])
     end
 
-    it "may raise what cannot even be told" do
+    it "may raise an exception without a readable message" do
       mute = Class.new(StandardError) { def message = raise("no message") }
       before = run do
         before_run { raise mute }
@@ -212,7 +212,7 @@ RSpec.describe "Hooks" do
       expect(after.warnings).to match([a_string_including("after_step"), a_string_including("this one is told")])
     end
 
-    it "never tell a secret" do
+    it "redact secrets" do
       [:before_run, :before_step, :after_step].each do |hook|
         result = Flowline.define do |p|
           p.param :token, secret: true
@@ -226,7 +226,7 @@ RSpec.describe "Hooks" do
     end
   end
 
-  it "are not copied by include, nor called for a nested pipeline's own run" do
+  it "are neither copied by include nor called for nested pipelines" do
     log = []
     inner = Flowline.define do
       before_run { log << :inner }
@@ -241,7 +241,7 @@ RSpec.describe "Hooks" do
     expect(log).to eq(%i[i nested.i])
   end
 
-  it "need something to call" do
+  it "need a block or a callable" do
     expect { Flowline.define { before_run(3) } }.to raise_error(Flowline::DefinitionError, /before_run needs a block/)
   end
 end

@@ -3,7 +3,7 @@
 require "flowline/cli"
 require "stringio"
 
-RSpec.describe "What a resumed run takes up" do
+RSpec.describe "A resumed run" do
   let(:log) { [] }
   let(:state) { { broken: true } }
   let(:root) { ENV.fetch("FLOWLINE_ROOT") }
@@ -41,20 +41,20 @@ RSpec.describe "What a resumed run takes up" do
 
       { "another param" => [{ day: 1 }, { day: 2 }], "another input" => [{ input: [1] }, { input: [2] }], "no input" => [{ input: nil }, { day: 1 }],
         "another context" => [{ context: { x: 1 } }, { context: { y: 1 } }], "1.0 for 1" => [{ context: { x: 1 } }, { context: { x: 1.0 } }] }.each do |what, (one, other)|
-        it "is not a run with #{what}" do
+        it "does not restore a run with #{what}" do
           p.run(**one)
           mend
           expect(p.run(**other, resume: true)[:a].status).to eq(:succeeded)
         end
       end
 
-      it "is the run with the same, however it is written" do
+      it "restores the run with equal params, however they are written" do
         p.run(day: "3", context: { x: [1], "y" => :z }, input: nil)
         mend
         expect(p.run(params: { "day" => 3 }, context: { y: :z, x: [1] }, input: nil, resume: true)[:a].status).to eq(:restored)
       end
 
-      it "is the run with another secret, too, and secrets must be given again" do
+      it "restores a run with another secret, which must be given again" do
         needs = Flowline.define(name: name) do |d|
           d.param :day, type: :integer, default: 1
           d.param :token, secret: true, required: true
@@ -68,7 +68,7 @@ RSpec.describe "What a resumed run takes up" do
         expect([result[:a].status, result[:a].output]).to eq([:restored, 5])
       end
 
-      it "is not a run with what was changed in place since, or by its steps", executor: :in_process do
+      it "does not restore a run whose params were changed in place", executor: :in_process do
         [{ input: [1] }, { context: { x: [1] } }, { note: [1] }].each do |given|
           state[:broken] = true
           p.run(**given)
@@ -93,7 +93,7 @@ RSpec.describe "What a resumed run takes up" do
         expect(outcomes(own.run(input: [4], resume: true)).values).to all(eq(:succeeded))
       end
 
-      it "asks no object whether it is equal to another" do
+      it "calls no == of params" do
         stub_const("Unequal", Class.new { def ==(_other) = raise("no") })
         [->(x) { { input: x } }, ->(x) { { context: { x: x } } }, ->(x) { { note: x } }].each do |given|
           state[:broken] = true
@@ -103,7 +103,7 @@ RSpec.describe "What a resumed run takes up" do
         end
       end
 
-      it "is not a run with another input or param that cannot be compared, but may have another such thing in the context" do
+      it "does not restore a run with another input or param that cannot be digested, but ignores such values in the context" do
         %i[input note].each do |what|
           state[:broken] = true
           p.run(what => -> { 1 })
@@ -116,7 +116,7 @@ RSpec.describe "What a resumed run takes up" do
         expect(p.run(context: { log: -> { 2 } }, resume: true)[:a].status).to eq(:restored)
       end
 
-      it "has no outputs where none were to be recorded" do
+      it "has no outputs of a run with checkpoint: false" do
         p.run(checkpoint: false)
         mend
         expect(outcomes(p.run(resume: true))).to eq(a: :succeeded, b: :succeeded)
@@ -131,14 +131,14 @@ RSpec.describe "What a resumed run takes up" do
         expect(outcomes(some.run(resume: true))).to eq(kept: :restored, left: :succeeded, last: :succeeded)
       end
 
-      it "is still there after a success with other params" do
+      it "restores the run although one with other params succeeded since" do
         p.run(day: 7)
         mend
         p.run(day: 8)
         expect(outcomes(p.run(day: 7, resume: true))).to eq(a: :restored, b: :succeeded)
       end
 
-      it "runs a step again that any dependency sufficed for, once another one runs again" do
+      it "reruns a run_if: :any step when another of its dependencies reruns" do
         any = Flowline.define(name: name, on_error: :continue) do |d|
           d.step(:shaky, optional: true) { state[:broken] ? raise("down") : 10 }
           d.step(:sound) { 1 }
@@ -153,7 +153,7 @@ RSpec.describe "What a resumed run takes up" do
     end
   end
 
-  it "is adopted with params of every type" do
+  it "adopts params of every type" do
     types = Flowline.define(name: "types") do |d|
       d.param :date, type: :date, default: "2024-01-31"
       d.param :at, type: :time, default: nil
@@ -169,14 +169,14 @@ RSpec.describe "What a resumed run takes up" do
     expect([result[:a].status, result[:b].output]).to eq([:restored, first[:a].output])
   end
 
-  it "is not adopted with params that cannot be serialised" do
+  it "does not adopt params that cannot be serialised" do
     p = pipeline
     p.run(day: 5, note: -> { 1 })
     mend
     expect(p.run(resume: true)[:a].output).to eq(1)
   end
 
-  it "is that of the very same object, where there is no store" do
+  it "restores outputs of the very same object without a store" do
     p = pipeline(name: nil)
     callable = -> { 1 }
     p.run(input: callable)
@@ -184,7 +184,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(p.run(input: callable, resume: true)[:a].status).to eq(:restored)
   end
 
-  it "leaves no byte of a secret in the store, whatever holds it" do
+  it "leaves no byte of a secret in the store" do
     secret = "hunter2-hunter2"
     p = pipeline(on_error: :continue) do |d|
       d.step(:leak) { |token:| { deep: [token.to_s * 2] } }
@@ -205,7 +205,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(out.string).not_to include("hunter2")
   end
 
-  it "leaves no secret number in an output either" do
+  it "leaves no secret number in a recorded output" do
     p = Flowline.define(name: "numbers") do |d|
       d.param :pin, type: :integer, secret: true
       d.param :rate, type: :float, secret: true
@@ -218,7 +218,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(Flowline::Checkpoint.latest("numbers").step_names).to eq([:other])
   end
 
-  it "tells a plan, too, that the run is alive" do
+  it "raises LockedError for a plan while the run is alive" do
     gate = Gate.new
     p = Flowline.define(name: "planned") { |d| d.step(:a) { gate.pass } }
     thread = Thread.new { p.run }
@@ -229,7 +229,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(thread.value).to be_success
   end
 
-  it "has names of any characters" do
+  it "restores steps with names of any characters" do
     names = [:"a\0b", :"é", :"e\u0301", :"", :"a'b\"", :"日本"]
     p = Flowline.define(name: "n\0ame\u202e") do |d|
       names.each { |name| d.step(name) { [log << name, name].last } }
@@ -242,7 +242,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(ran).to be_empty
   end
 
-  it "is adopted only as far as its params can be read" do
+  it "adopts no params that cannot be read" do
     stub_const("Odd", Struct.new(:x) { def marshal_dump = 1 and def marshal_load(_) = raise("unreadable") })
     p = pipeline
     p.run(note: Odd.new(1), day: 3)
@@ -250,7 +250,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(p.run(resume: true)[:a].output).to eq(1)
   end
 
-  it "restores nil, false and what is empty" do
+  it "restores nil, false and empty outputs" do
     p = Flowline.define(name: "nothing") do |d|
       { nil: nil, false: false, text: "", list: [], hash: {} }.each { |step, value| d.step(step) { [log << step, value].last } }
       d.step(:last, depends_on: %i[nil false text list hash]) { |*given| state[:broken] ? raise("down") : given }
@@ -262,7 +262,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(Flowline::Checkpoint.list).to be_empty
   end
 
-  it "runs again what cannot be serialised, however it refuses", executor: :in_process do
+  it "reruns a step whose output cannot be serialised, however it refuses", executor: :in_process do
     loud = Class.new { def marshal_dump = raise(IOError, "not this one") }
     stub_const("Loud", loud)
     deep = []
@@ -278,7 +278,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(ran).to include(*values.keys - [:deep])
   end
 
-  it "fails nothing because of what is no StandardError", executor: :in_process do
+  it "does not fail when an output raises no StandardError while it is serialised", executor: :in_process do
     stub_const("Hard", Class.new { def marshal_dump = raise(NotImplementedError, "not this one") })
     stub_const("Gone", Struct.new(:x))
     p = pipeline do |d|
@@ -296,7 +296,7 @@ RSpec.describe "What a resumed run takes up" do
     Object.send(:remove_const, :Gone) if Object.autoload?(:Gone)
   end
 
-  it "runs a step again whose class cannot be loaded any more" do
+  it "reruns a step whose output has a class that cannot be loaded" do
     stub_const("Gone", Struct.new(:x))
     p = pipeline { |d| d.step(:gone) { log << :gone and defined?(Gone.new) ? Gone.new(1) : 2 } }
     p.run(on_error: :continue)
@@ -324,7 +324,7 @@ RSpec.describe "What a resumed run takes up" do
       end
     end
 
-    it "runs again what comes after the change, also if that takes several runs" do
+    it "reruns steps downstream of the change, over several runs" do
       chain.run
       state[:broken] = :b
       ran
@@ -334,7 +334,7 @@ RSpec.describe "What a resumed run takes up" do
       expect([outcomes(result), result[:last].output]).to eq([{ a: :restored, b: :succeeded, c: :succeeded, side: :restored, last: :succeeded }, "a2bc"])
     end
 
-    it "runs again what comes after a changed step whose output was not recorded" do
+    it "reruns steps downstream of a changed step whose output was not recorded" do
       [{ a: { checkpoint: false } }].each do |options|
         state[:broken] = true
         chain({}, options).run
@@ -344,7 +344,7 @@ RSpec.describe "What a resumed run takes up" do
       end
     end
 
-    it "says why in the plan" do
+    it "explains the rerun in the plan" do
       chain.run
       ran
       plan = chain({ b: 1 }).run(resume: true, dry_run: true)
@@ -353,7 +353,7 @@ RSpec.describe "What a resumed run takes up" do
       expect([plan[:b].reason, plan[:c].reason, plan[:last].reason]).to eq(["its code, conditions, dependencies, captured values or version changed", "b runs again", nil])
     end
 
-    it "compares what a block had captured when the run started" do
+    it "compares captured values as of the run's start" do
       make = lambda do |factor|
         Flowline.define(name: "captured") do |p|
           p.step(:set) { factor = 99 }
@@ -383,7 +383,7 @@ RSpec.describe "What a resumed run takes up" do
       expect(outcomes(make.call.run(resume: true))).to eq(a: :restored, b: :succeeded)
     end
 
-    it "forgets steps that are gone and runs those that are new" do
+    it "clears removed steps and runs new ones" do
       chain.run
       mend
       result = Flowline.define(name: "chain") do |p|
@@ -394,7 +394,7 @@ RSpec.describe "What a resumed run takes up" do
     end
   end
 
-  it "is superseded by a fresh run of the same identity, not of another" do
+  it "is cleared by a fresh run of the same identity, not of another" do
     p = pipeline
     p.run(day: 1)
     p.run(day: 2)
@@ -402,7 +402,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(Flowline::Checkpoint.list.map { |checkpoint| checkpoint.output(:a) }).to eq([1, 2])
   end
 
-  it "is not superseded while it is alive" do
+  it "is not cleared while it is alive" do
     gate = Gate.new
     waiting = true
     p = Flowline.define(name: "live") do |d|
@@ -420,7 +420,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(Flowline::Checkpoint.latest("live").output(:b)).to eq(1)
   end
 
-  it "is given to one of two processes, and the other changes nothing" do
+  it "is given to one of two processes; the other changes nothing" do
     go = "#{root}.go"
     File.mkfifo(go)
     reader, writer = IO.pipe
@@ -446,7 +446,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(Flowline::Store.at(root).runs("race", 9).map { |run| run[:status] }).to eq(%w[succeeded failed])
   end
 
-  it "gives its lock back when it ends before it starts" do
+  it "releases its lock when it ends before it starts" do
     p = pipeline { |d| d.before_run { state[:refuse] && raise("not today") } }
     p.run
     state[:refuse] = true
@@ -463,7 +463,7 @@ RSpec.describe "What a resumed run takes up" do
     expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :succeeded)
   end
 
-  it "is two thousand steps long without being noticed", executor: :in_process do
+  it "restores 2,000 steps quickly", executor: :in_process do
     p = Flowline.define(name: "long") do |d|
       d.step(:s0) { 0 }
       (1...2000).each { |n| d.step(:"s#{n}", depends_on: :"s#{n - 1}") { |m| n == 1999 && state[:broken] ? raise("down") : m + 1 } }
@@ -474,7 +474,7 @@ RSpec.describe "What a resumed run takes up" do
     expect([result[:s1998].status, result[:s1999].output]).to eq([:restored, 1999])
   end
 
-  it "is by reference for pipelines without a name", executor: :in_process do
+  it "restores outputs by reference without a name", executor: :in_process do
     object = Object.new
     p = Flowline.define do |d|
       d.step(:a) { [object, -> { 1 }] }

@@ -2,10 +2,10 @@
 
 require "timeout"
 
-# What may leave a step, other than by returning. What every executor does with exceptions that are not
+# The ways to leave a step other than by returning. The behaviour of every executor on exceptions that are not
 # StandardErrors is in the executors' contract; here is what holds in the caller's thread.
 RSpec.describe "Interruption", executor: :sequential do
-  it "tells what stopped the run" do
+  it "records what stopped the run" do
     error = nil
     pipeline = Flowline.define do
       on_failure { |failure| error = failure }
@@ -41,7 +41,7 @@ RSpec.describe "Interruption", executor: :sequential do
     expect(log.map(&:first).grep(/\A(before_run|on_success|on_failure|after_run|cleaned)\z/)).to eq(%i[before_run cleaned on_failure after_run])
   end
 
-  it "by a throw that is caught outside unwinds to there" do
+  it "by throw unwinds to the catch outside" do
     expect(catch(:out) { interrupted_by { throw :out, 3 }.run && :not_thrown }).to eq(3)
     expect_good_order
   end
@@ -55,11 +55,11 @@ RSpec.describe "Interruption", executor: :sequential do
     expect_good_order
   end
 
-  it "is none by StopIteration, not even in a loop" do
+  it "does not treat StopIteration as an interruption, not even in a loop" do
     expect(loop { break run { |p| p.step(:a) { raise StopIteration } }.failed_step }).to eq(:a)
   end
 
-  it "by a return, break or throw to nowhere is a failure that says what to do" do
+  it "by a return, break or throw without a target is a failure that suggests next" do
     def orphan
       proc { return 1 }
     end
@@ -70,12 +70,12 @@ RSpec.describe "Interruption", executor: :sequential do
     end
   end
 
-  it "is none by next, nor by a lambda's return" do
+  it "does not treat next or a lambda's return as an interruption" do
     expect(run { |p| p.step(:a) { next 1 } }.outputs).to eq(a: 1)
     expect(run { |p| p.step(:a, -> { return 2 }) }.outputs).to eq(a: 2)
   end
 
-  it "by the death of the thread is in good order, too" do
+  it "by the death of the thread ends the run in good order" do
     reached = Queue.new
     pipeline = interrupted_by { (reached << 1) && Queue.new.pop }
     thread = disturb(pipeline, reached, &:kill)
@@ -83,14 +83,14 @@ RSpec.describe "Interruption", executor: :sequential do
     expect_good_order
   end
 
-  it "by the step that kills its own thread" do
+  it "by a step that kills its own thread ends the run in good order" do
     pipeline = interrupted_by { Thread.current.kill }
     thread = Thread.new { pipeline.run }
     expect(thread.value).to be_nil
     expect_good_order
   end
 
-  it "by Thread#raise" do
+  it "by Thread#raise ends the run in good order" do
     reached = Queue.new
     own = Class.new(Exception)
     pipeline = interrupted_by { (reached << 1) && Queue.new.pop }
@@ -99,20 +99,20 @@ RSpec.describe "Interruption", executor: :sequential do
     expect_good_order
   end
 
-  it "by Thread#raise of a StandardError is a failure of the step it hits" do
+  it "by Thread#raise of a StandardError fails the running step" do
     reached = Queue.new
     pipeline = interrupted_by { (reached << 1) && Queue.new.pop }
     thread = disturb(pipeline, reached) { |t| t.raise(IOError, "from outside") }
     expect(thread.value[:during].error.original).to be_an(IOError)
   end
 
-  it "by Timeout around the run" do
+  it "by Timeout around the run ends it in good order" do
     pipeline = interrupted_by { Queue.new.pop }
     expect { Timeout.timeout(0.02) { pipeline.run } }.to raise_error(Timeout::Error)
     expect_good_order
   end
 
-  it "by a signal" do
+  it "by a signal ends the run in good order" do
     reader, writer = IO.pipe
     pid = fork do
       reader.close
@@ -132,7 +132,7 @@ RSpec.describe "Interruption", executor: :sequential do
     reader.close
   end
 
-  describe "that comes from elsewhere than a step" do
+  describe "outside of steps" do
     # The hooks and conditions of a run of which one is interrupted.
     def interrupt_in(place)
       pipeline = Flowline.define do |p|
@@ -165,7 +165,7 @@ RSpec.describe "Interruption", executor: :sequential do
       expect(log).to eq([{ a: %i[cancelled interrupted] }])
     end
 
-    it "makes a run cancelled even if every step had ended well" do
+    it "makes the run cancelled even when every step has succeeded" do
       pipeline = Flowline.define do |p|
         p.after_step { raise Interrupt }
         p.on_failure { |error| log << error }
@@ -188,7 +188,7 @@ RSpec.describe "Interruption", executor: :sequential do
     expect(log).to match([be_a(Flowline::StepError).and(have_attributes(step_name: :bad)), :failed])
   end
 
-  it "of a clean-up by a failure is recorded, and the first exception goes on" do
+  it "raises the first exception when a clean-up fails as well" do
     results = []
     pipeline = Flowline.define do |p|
       p.after_run { |ended| results << ended }
@@ -200,7 +200,7 @@ RSpec.describe "Interruption", executor: :sequential do
     expect(outcomes(results.first)).to eq(a: %i[cancelled interrupted], clean: :failed, more: :succeeded)
   end
 
-  it "of a nested run interrupts both, inside first" do
+  it "of a nested run ends the inner run first, then the outer one" do
     order = []
     inner = Flowline.define do |p|
       p.after_run { order << :inner }
@@ -214,7 +214,7 @@ RSpec.describe "Interruption", executor: :sequential do
     expect(order).to eq([:inner, { o: %i[cancelled interrupted] }])
   end
 
-  it "leaves the pipeline as it was" do
+  it "leaves the pipeline reusable" do
     pipeline = interrupted_by { raise Interrupt }
     2.times { expect { pipeline.run }.to raise_error(Interrupt) }
     expect(log.count([:cleaned])).to eq(2)

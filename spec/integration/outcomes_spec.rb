@@ -11,7 +11,7 @@ RSpec.describe "The outcomes of a run" do
       called
     end
 
-    it "is the longest remaining path first, then definition order" do
+    it "starts the longest remaining path first, then follows definition order" do
       expect(order do
         step(:short) { 1 }
         step(:short_too) { 1 }
@@ -23,7 +23,7 @@ RSpec.describe "The outcomes of a run" do
       end).to eq(%i[long longer middle short short_too longest end])
     end
 
-    it "does not go in waves" do
+    it "does not run steps in waves" do
       expect(order do
         step(:a1) { 1 }
         step(:b1) { 1 }
@@ -33,14 +33,14 @@ RSpec.describe "The outcomes of a run" do
       end).to eq(%i[a1 a2 a3 b1 a4])
     end
 
-    it "takes dependencies in any order of definition" do
+    it "accepts dependencies defined in any order" do
       expect(order do
         step(:last, depends_on: :first) { 1 }
         step(:first) { 1 }
       end).to eq(%i[first last])
     end
 
-    it "starts a step once, however often it names a dependency and however many end together" do
+    it "starts a step once, however often it names a dependency" do
       expect(order do
         step(:a) { 1 }
         step(:b, when: no) { 1 }
@@ -65,7 +65,7 @@ RSpec.describe "The outcomes of a run" do
       %i[ok skip bad] => [%i[cancelled upstream_failed], :succeeded, :succeeded]
     }
     table.each do |upstream, expected|
-      it "depends on what ended so: #{upstream.empty? ? "nothing" : upstream.join(", ")}" do
+      it "depends on the outcomes upstream: #{upstream.empty? ? "none" : upstream.join(", ")}" do
         result = run(on_error: :continue) do
           step(dependencies[:ok]) { 1 }
           step(:skip, when: no) { 1 }
@@ -78,7 +78,7 @@ RSpec.describe "The outcomes of a run" do
       end
     end
 
-    it "gives nil for what has no output" do
+    it "passes nil for a dependency without an output" do
       result = run do
         step(:a) { 1 }
         step(:b, when: no) { 2 }
@@ -89,7 +89,7 @@ RSpec.describe "The outcomes of a run" do
       expect(result.outputs).to eq(a: 1, any: [1, nil], hash: { a: 1, b: nil }, always: [nil])
     end
 
-    it "always runs, whatever failed before it; success and any do not once the run stops" do
+    it "runs :always steps after any failure, and no others once the run stops" do
       result = run do
         step(:ok) { 1 }
         step(:bad, depends_on: :ok) { raise "bad" }
@@ -103,14 +103,14 @@ RSpec.describe "The outcomes of a run" do
       expect(result).to be_failed
     end
 
-    it "does not run a step whose own condition says no, not even always" do
+    it "does not run an :always step whose condition is false" do
       result = run { step(:a, run_if: :always, when: no) { raise "must not be called" } }
       expect(outcomes(result)).to eq(a: %i[skipped condition])
     end
   end
 
   describe "skips" do
-    it "cascade, and the run succeeds" do
+    it "cascade to dependents while the run succeeds" do
       result = run do
         step(:a, when: no) { 1 }
         step(:b, depends_on: :a) { 1 }
@@ -120,7 +120,7 @@ RSpec.describe "The outcomes of a run" do
       expect(result).to have_attributes(status: :succeeded, outputs: {}, error: nil)
     end
 
-    it "are decided by when: and unless: together, with outputs if they ask for them" do
+    it "are decided by when: and unless: together, which may take outputs" do
       result = run(context: { go: true }) do
         step(:n) { 4 }
         { yes: 3, no: 5 }.each { |name, least| step(name, depends_on: :n, when: ->(ctx, n) { ctx[:go] && n > least }) { |n| n } }
@@ -133,7 +133,7 @@ RSpec.describe "The outcomes of a run" do
   end
 
   describe "failures" do
-    it "stop what has not started, by default", executor: :sequential do
+    it "cancel steps that have not started, by default", executor: :sequential do
       result = run do
         step(:bad) { raise "bad" }
         step(:rest) { 1 }
@@ -143,7 +143,7 @@ RSpec.describe "The outcomes of a run" do
       expect(outcomes(result)).to eq(bad: :failed, rest: %i[cancelled run_failed], after: %i[cancelled run_failed], skip: %i[cancelled run_failed])
     end
 
-    it "let the rest run with on_error: :continue, on the definition or the run" do
+    it "do not stop independent steps with on_error: :continue" do
       definition = proc do
         step(:bad) { raise "first" }
         step(:worse) { raise "second" }
@@ -159,7 +159,7 @@ RSpec.describe "The outcomes of a run" do
       expect(outcomes(stopped)[:after]).to eq(%i[cancelled run_failed])
     end
 
-    it "of optional steps are warnings, and skips for dependents" do
+    it "of optional steps cause warnings, and skip dependents" do
       result = run do
         step(:may, optional: true) { raise "no luck" }
         step(:needs, depends_on: :may) { 1 }
@@ -172,7 +172,7 @@ RSpec.describe "The outcomes of a run" do
       expect(result.warnings).to contain_exactly(a_string_including("optional", "may", "no luck"))
     end
 
-    it "in clean-up steps are failures, and clean-up goes on" do
+    it "in clean-up steps fail the run, and other clean-up steps still run" do
       result = run do
         step(:bad) { raise "bad" }
         step(:clean, depends_on: :bad, run_if: :always) { raise "clean" }
@@ -182,7 +182,7 @@ RSpec.describe "The outcomes of a run" do
       expect(result.failed_steps).to eq(%i[bad clean])
     end
 
-    it "fail a run whose clean-up alone failed" do
+    it "fail the run when only a clean-up step failed" do
       expect(run { step(:clean, run_if: :always) { raise "x" } }).to have_attributes(status: :failed, failed_step: :clean)
     end
   end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe "What a resumed run does not restore" do
+RSpec.describe "A resumed run reruns" do
   let(:state) { { broken: true } }
 
   # Its last step is down until a run is resumed.
@@ -29,7 +29,7 @@ RSpec.describe "What a resumed run does not restore" do
       end
     end
 
-    it "is a step that gets others, or the same in another order" do
+    it "a step that gets other dependencies, or the same in another order" do
       [%i[y x], %i[x z]].each do |inputs|
         state[:broken] = true
         rewired(%i[x y]).run
@@ -42,7 +42,7 @@ RSpec.describe "What a resumed run does not restore" do
       expect(resume(rewired(%i[x y]))[:difference].status).to eq(:restored)
     end
 
-    it "is what comes after a step that came between, or that is new under its name" do
+    it "steps downstream of an inserted or replaced step" do
       define do |p|
         p.step(:a) { 1 }
         p.step(:b, depends_on: :a) { |a| a }
@@ -59,7 +59,7 @@ RSpec.describe "What a resumed run does not restore" do
       expect(resume(pipeline).outputs).to eq(a: 1, a2: 2, b: 2, c: 20, last: 20)
     end
 
-    it "is what gets the output of a nested pipeline that ends in other steps" do
+    it "a step that takes the output of a nested pipeline with other leaves" do
       make = lambda do |leaves|
         inner = Flowline.define { |p| leaves.each { |leaf| p.step(leaf) { leaf } } }
         define do |p|
@@ -71,7 +71,7 @@ RSpec.describe "What a resumed run does not restore" do
       expect(resume(make.call(%i[x]))[:last].output).to eq(":x")
     end
 
-    it "is a step under another rule" do
+    it "a step with another run_if:" do
       make = lambda do |**rule|
         define do |p|
           p.step(:off, when: -> { false }) { 1 }
@@ -84,7 +84,7 @@ RSpec.describe "What a resumed run does not restore" do
     end
   end
 
-  describe "when what it got came from the cache" do
+  describe "when inputs came from the cache" do
     let(:cache) { Flowline::Cache::Memory.new }
 
     def cached(value, name = "outdated", **options)
@@ -94,18 +94,18 @@ RSpec.describe "What a resumed run does not restore" do
       end
     end
 
-    it "is what comes after it, once its code changed" do
+    it "steps downstream once the code of the cached step changed" do
       2.times { cached(1).run }
       expect(resume(cached(2)).outputs).to eq(a: 2, b: 20, last: 20)
     end
 
-    it "is what comes after it, once another run's value is there under the changed code" do
+    it "steps downstream once the changed code has another value in the cache" do
       [1, 2, 2].each { |value| cached(value).run }
       result = resume(cached(1))
       expect([outcomes(result), result[:last].output]).to eq([{ a: :cached, b: :succeeded, last: :succeeded }, 10])
     end
 
-    it "is what comes after it, once its time was up", executor: :in_process do
+    it "steps downstream once the entry expired", executor: :in_process do
       calls = 0
       pipeline = define("expired", cache: cache) do |p|
         p.step(:a, cache: { ttl: 60 }) { calls += 1 }
@@ -116,13 +116,13 @@ RSpec.describe "What a resumed run does not restore" do
       expect(resume(pipeline).outputs).to eq(a: 2, b: 20, last: 20)
     end
 
-    it "is nothing while it is there, also after several runs" do
+    it "nothing while the entry exists, also after several runs" do
       2.times { cached(1).run }
       cached(1).run(resume: true)
       expect(outcomes(resume(cached(1)))).to eq(a: :cached, b: :restored, last: :succeeded)
     end
 
-    it "is not to be told before the run, where a key: decides" do
+    it "steps that the plan shows as unknown, where key: decides" do
       make = -> { cached(1, "outdated", key: -> { 7 }) }
       2.times { make.call.run }
       plan = make.call.run(resume: true, dry_run: true)
@@ -131,7 +131,7 @@ RSpec.describe "What a resumed run does not restore" do
       expect(outcomes(make.call.run(resume: true))).to eq(a: :cached, b: :restored, last: :succeeded)
     end
 
-    it "is nothing of a pipeline without a name, which has the value" do
+    it "nothing of a pipeline without a name, which has the value" do
       pipeline = cached(1, nil)
       2.times { pipeline.run }
       cache.clear
@@ -141,7 +141,7 @@ RSpec.describe "What a resumed run does not restore" do
 
   describe "when a condition changed" do
     [nil, "outdated"].each do |name|
-      it "is what it made of nil#{" in the store" if name}" do
+      it "a step whose input was nil#{" in the store" if name}" do
         wanted = false
         pipeline = define(name) do |p|
           p.step(:a, when: -> { wanted }) { 1 }
@@ -153,7 +153,7 @@ RSpec.describe "What a resumed run does not restore" do
         expect(resume(pipeline).outputs).to eq(a: 1, b: 1, c: [1], last: [1])
       end
 
-      it "is nothing if it did not#{" in the store" if name}" do
+      it "nothing if the condition did not change#{" in the store" if name}" do
         asked = 0
         pipeline = define(name) do |p|
           p.step(:a, unless: -> { asked += 1 }) { 1 }
@@ -168,7 +168,7 @@ RSpec.describe "What a resumed run does not restore" do
     end
   end
 
-  it "is what was made of an output that was not to be recorded, as that is made again" do
+  it "steps downstream of an output that is not recorded" do
     [nil, "outdated"].each do |name|
       state[:broken] = true
       pipeline = define(name) do |p|
@@ -180,7 +180,7 @@ RSpec.describe "What a resumed run does not restore" do
     end
   end
 
-  it "runs what runs always again, too, if what it depends on is asked for with from: and only:" do
+  it "steps that run always when from: and only: name what they depend on" do
     broken = true
     pipeline = Flowline.define(name: "always") do |d|
       d.step(:a) { 1 }

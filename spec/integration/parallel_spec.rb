@@ -35,7 +35,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(result[:join].output).to eq([:released, 3])
     end
 
-    it "runs as many at once as it may" do
+    it "runs as many steps at once as max_threads: allows" do
       arrived = Queue.new
       go_on = Queue.new
       pipeline = Flowline.define { 8.times { |i| step(:"s#{i}") { (arrived << i) && go_on.pop } } }
@@ -45,7 +45,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(runner.value.outputs.values).to eq([:on] * 8)
     end
 
-    it "never runs more at once than it may" do
+    it "never runs more steps at once than max_threads: allows" do
       guard = Mutex.new
       now = most = 0
       result = parallel(max_threads: 3) do
@@ -61,7 +61,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(most).to be_between(1, 3)
     end
 
-    it "lets a step that waits for a retry hold up nobody" do
+    it "holds no worker while a step waits for a retry" do
       other = Queue.new
       tries = 0
       result = parallel(max_threads: 1) do
@@ -71,7 +71,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(result[:flaky].output).to eq(:done)
     end
 
-    it "begins with the longest path, by the times that steps took before" do
+    it "starts with the longest path, by recorded times" do
       root = ENV.fetch("FLOWLINE_ROOT")
       order = Queue.new
       seconds = { short: 0.0, long: 0.05, tail: 0.0 }
@@ -89,7 +89,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(first.pop).to eq(:long)
     end
 
-    it "is right in a fan-out of 10,000 steps by 16 threads" do
+    it "runs a fan-out of 10,000 steps correctly on 16 threads" do
       pipeline = Flowline.define do
         step(:root) { 1 }
         10_000.times { |i| step(:"s#{i}", depends_on: :root) { |one| one + i } }
@@ -100,14 +100,14 @@ RSpec.describe Flowline::Executor::Parallel do
   end
 
   describe "threads" do
-    it "are named, quiet, and none of the caller's" do
+    it "are named, do not report exceptions, and are not the caller's" do
       threads = parallel { 3.times { |i| step(:"s#{i}") { Thread.current } } }.outputs.values
       expect(threads).not_to include(Thread.current)
       expect(threads.map(&:name)).to all(match(/\Aflowline worker \d+\z/))
       expect(threads.map(&:report_on_exception).uniq).to eq([false])
     end
 
-    it "neither see nor change what is local to the caller's" do
+    it "neither see nor change thread-local variables of the caller" do
       Thread.current[:local] = :callers
       Thread.current.thread_variable_set(:variable, :callers)
       result = parallel do
@@ -120,7 +120,7 @@ RSpec.describe Flowline::Executor::Parallel do
       Thread.current.thread_variable_set(:variable, nil)
     end
 
-    it "are gone when the run ends, however it ends" do
+    it "have ended when the run ends, however it ends" do
       { success: -> { 1 }, failure: -> { raise "no" }, exception: -> { raise Interrupt }, exit: -> { exit 1 } }.each do |how, body|
         begin
           parallel { 6.times { |i| step(:"s#{i}") { i == 3 ? body.call : Thread.pass } } }
@@ -133,7 +133,7 @@ RSpec.describe Flowline::Executor::Parallel do
   end
 
   describe "observers" do
-    it "are told one event at a time, of a dependent never before its dependency" do
+    it "are notified of one event at a time, of a dependency before its dependents" do
       inside = 0
       clashes = []
       log = []
@@ -163,7 +163,7 @@ RSpec.describe Flowline::Executor::Parallel do
   end
 
   describe "callers" do
-    it "may use Timeout" do
+    it "may wrap the run in Timeout" do
       ended = nil
       pipeline = Flowline.define do
         step(:quick) { 1 }
@@ -176,11 +176,11 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(Timeout.timeout(10) { parallel { step(:a) { 1 } } }).to be_success
     end
 
-    it "may be a Fiber" do
+    it "may run the pipeline in a Fiber" do
       expect(Fiber.new { parallel { step(:a) { 1 } }.outputs }.resume).to eq(a: 1)
     end
 
-    it "may be many threads at once" do
+    it "may run the pipeline in many threads at once" do
       pipeline = Flowline.define do
         param :n
         step(:a) { |ctx| ctx[:n] }
@@ -191,14 +191,14 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(threads.flat_map(&:value)).to eq(Array.new(40) { |n| (n * 6) + 15 })
     end
 
-    it "may be a step" do
+    it "may be a step of another run" do
       inner = Flowline.define { 4.times { |i| step(:"i#{i}") { i } } }
       outer = parallel { 4.times { |o| step(:"o#{o}") { inner.run(executor: :parallel, max_threads: 2).outputs.values.sum } } }
       expect(outer.outputs.values).to eq([6] * 4)
     end
 
     [[:kill, []], [:raise, [OwnException, "from outside"]], [:raise, [IOError, "from outside"]]].each do |how, arguments|
-      it "may be stopped: Thread##{how} #{arguments.first}" do
+      it "are interrupted by Thread##{how} #{arguments.first}" do
         reached = Queue.new
         log = []
         pipeline = Flowline.define(name: "stopped") do |p|
@@ -222,8 +222,8 @@ RSpec.describe Flowline::Executor::Parallel do
     end
   end
 
-  describe "steps that leave in an odd way" do
-    it "fail by return, break and throw, and are told to use next" do
+  describe "steps that leave by a jump or an exit" do
+    it "fail on return, break and throw with the advice to use next" do
       def returning = proc { return 1 }
       jump = returning
       result = catch(:out) do
@@ -238,7 +238,7 @@ RSpec.describe Flowline::Executor::Parallel do
       %i[break throw return].each { |name| expect(result[name].error.message).to include("use `next`") }
     end
 
-    it "end the run in good order by the death of their thread, which is that of the caller's" do
+    it "end the run in good order when they kill their thread, and end the caller's" do
       ended = nil
       pipeline = Flowline.define do
         step(:a) { Thread.exit }
@@ -250,7 +250,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(outcomes(ended)).to eq(a: %i[cancelled interrupted], clean: :succeeded)
     end
 
-    it "end the others by SystemExit" do
+    it "stop the other steps on SystemExit" do
       busy = Queue.new
       ended = nil
       unwound = Queue.new
@@ -268,7 +268,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect([outcomes(ended).values.uniq, unwound.size]).to eq([[%i[cancelled interrupted]], 1])
     end
 
-    it "let those that run always come to their end" do
+    it "let steps that run always finish" do
       cleaning = Queue.new
       finish = Queue.new
       ended = nil
@@ -288,7 +288,7 @@ RSpec.describe Flowline::Executor::Parallel do
   end
 
   describe "hooks" do
-    it "that block do not keep a run from being stopped" do
+    it "that block do not prevent a run from being stopped" do
       inside = Queue.new
       ended = nil
       pipeline = Flowline.define do
@@ -317,7 +317,7 @@ RSpec.describe Flowline::Executor::Parallel do
       end
     end
 
-    it "is given up: the run goes on, and its late return changes nothing" do
+    it "is abandoned: the run continues, and its late return changes nothing" do
       stub_const("Flowline::Executor::GRACE", 0.05)
       log = []
       returned = Queue.new
@@ -349,9 +349,9 @@ RSpec.describe Flowline::Executor::Parallel do
       expect(Flowline::Checkpoint.list.first.step_names).to match_array(%i[other clean])
     end
 
-    it "is given up when the run's time is up" do
+    it "is abandoned when the run times out" do
       stub_const("Flowline::Executor::GRACE", 0.05)
-      result = parallel(timeout: 0.1) do
+      result = parallel(timeout: 0.3) do
         step(:stubborn) { stubborn }
         step(:clean, depends_on: :stubborn, run_if: :always) { |_| :cleaned }
       end
@@ -359,7 +359,7 @@ RSpec.describe Flowline::Executor::Parallel do
       expect([outcomes(result), result.status]).to eq([{ stubborn: :timed_out, clean: :succeeded }, :timed_out])
     end
 
-    it "is left behind, with a warning, when the run is stopped" do
+    it "is abandoned with a warning when the run is stopped" do
       stub_const("Flowline::Executor::GRACE", -0.9)
       reached = Queue.new
       ended = nil
@@ -380,7 +380,7 @@ RSpec.describe Flowline::Executor::Parallel do
     end
   end
 
-  it "enters what Rails wraps around units of work, for each step" do
+  it "wraps each step in the Rails executor" do
     require "active_support"
     require "active_support/executor"
     # Railties would bring a dozen gems along; Rails.application.executor is a subclass of this, and nothing more.

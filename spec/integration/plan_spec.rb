@@ -3,7 +3,6 @@
 require "flowline/cli"
 require "json"
 require "open3"
-require "stringio"
 
 RSpec.describe "A plan" do
   before { Flowline::Cache.default.clear }
@@ -17,16 +16,14 @@ RSpec.describe "A plan" do
   end
 
   def flowline(*argv)
-    out = StringIO.new
-    err = StringIO.new
-    [Flowline::CLI.start(argv, out: out, err: err), out.string, err.string]
+    Processes.flowline(*argv)
   end
 
   def actions(plan)
     plan.steps.to_h { |step| [step.name, step.action] }
   end
 
-  # Whatever it is asked to do is logged.
+  # A pipeline that logs every call of its callables.
   def loud(log, broken)
     Flowline.define(name: "loud") do |p|
       log.each_key { |hook| hook.is_a?(Symbol) && p.public_send(hook) { |*| log[hook] += 1 } }
@@ -37,7 +34,7 @@ RSpec.describe "A plan" do
     end
   end
 
-  it "calls nothing of the user's and leaves every byte of the store as it is, whatever is asked", executor: :in_process do
+  it "calls no user code and changes no byte of the store", executor: :in_process do
     log = (Flowline::Hooks::NAMES + %w[a key keyed when retry held]).to_h { |name| [name, 0] }
     pipeline = loud(log, [1])
     pipeline.run
@@ -53,7 +50,7 @@ RSpec.describe "A plan" do
     expect(pipeline.run(resume: true)).to be_success # Nothing was locked.
   end
 
-  it "is made in a process of its own without leaving anything there" do
+  it "leaves no file when made in another process" do
     pipeline = loud(Hash.new(0), [1])
     pipeline.run
     before = listing.keys
@@ -62,12 +59,12 @@ RSpec.describe "A plan" do
     expect([status.exitstatus, listing.keys]).to eq([0, before])
   end
 
-  it "makes no directory" do
+  it "creates no directory" do
     plan = Flowline.define(name: "fresh") { |p| p.step(:a) { 1 } }.run(dry_run: true, resume: true)
     expect([actions(plan), plan.expected, File.exist?(root)]).to eq([{ a: :run }, nil, false])
   end
 
-  it "raises what the run would raise before it starts" do
+  it "raises the errors that the run would raise" do
     pipeline = Flowline.define(name: "wrong") do |p|
       p.param :day, required: true
       p.step(:a) { 1 }
@@ -78,7 +75,7 @@ RSpec.describe "A plan" do
     expect { pipeline.run(dry_run: true, day: 1, only: :b) }.to raise_error(Flowline::CheckpointError, /output of a/)
   end
 
-  it "says what is cached, as far as that can be told" do
+  it "shows cached steps, as far as they are known" do
     pipeline = Flowline.define(name: "cached") do |p|
       p.step(:a, cache: true) { 1 }
       p.step(:b, depends_on: :a, cache: true) { |a| a }
@@ -95,7 +92,7 @@ RSpec.describe "A plan" do
     expect(actions(pipeline.run(dry_run: true, cache: false)).values).to all(eq(:run))
   end
 
-  describe "of time" do
+  describe "of durations" do
     let(:pipeline) do
       Flowline.define(name: "timed") do |p|
         p.step(:a) { 1 }
@@ -106,7 +103,7 @@ RSpec.describe "A plan" do
       end
     end
 
-    it "expects what steps took, on the longest path, and as many at a time as the executor takes" do
+    it "expects recorded durations on the longest path and the executor's workers" do
       pipeline.run
       plan = pipeline.run(dry_run: true, executor: :sequential)
       expect(plan.critical_path).to eq(%i[a slow last])
@@ -115,31 +112,31 @@ RSpec.describe "A plan" do
       expect(plan.to_s.lines.last).to match(/\AExpected: \d\.\d\ds \(a → slow → last\)\n\z/)
     end
 
-    it "says that it will take longer if some steps have never run" do
+    it "expects a minimum when some steps have never run" do
       pipeline.run
       more = Flowline.define(name: "timed") { |p| p.include(pipeline) && p.step(:new, depends_on: :last) { |_| 1 } }
       expect(more.run(dry_run: true).to_s.lines.last).to match(/\AExpected: at least \d\.\d\ds \(a → slow → last → new\)\n\z/)
     end
 
-    it "expects nothing of steps that do not run" do
+    it "expects no time for steps that do not run" do
       pipeline.run(keep_checkpoint: true)
       plan = pipeline.run(dry_run: true, only: :quick)
       expect([plan[:slow].expected, plan[:a].expected, plan.critical_path]).to eq([nil, nil, [:quick]])
       expect(plan.expected).to eq(plan[:quick].expected)
     end
 
-    it "expects nothing where there is no history" do
+    it "expects nothing without history" do
       plan = pipeline.run(dry_run: true)
       expect([plan.expected, plan.to_s]).to match([nil, /\APlan: timed\n(  \w+ +run\n){5}\z/])
     end
 
-    it "knows no path of a pipeline without steps" do
+    it "has no path for a pipeline without steps" do
       plan = Flowline.define(name: "none") { |p| p.param(:x) }.run(dry_run: true)
       expect([plan.steps, plan.critical_path, plan.expected, plan.to_s]).to eq([[], [], nil, "Plan: none\n"])
     end
   end
 
-  it "has an exact shape in JSON, from the command line as from Ruby" do
+  it "has the same JSON from the command line and from Ruby" do
     Dir.mktmpdir do |folder|
       File.write("#{folder}/p.rb", 'Flowline.define(name: "p") { step(:a) { 1 }; step("b\n", depends_on: :a) { |_| raise "down" } }')
       flowline("run", "#{folder}/p.rb")

@@ -33,7 +33,7 @@ RSpec.describe "Pools and rates" do
 
   describe "A pool" do
     %i[parallel process].each do |executor|
-      it "lets no more steps in than there is room for, under #{executor}" do
+      it "admits no more steps than its size, under #{executor}" do
         gate = Gate.new
         run = Flowline.define do
           pool :db, 2
@@ -43,7 +43,7 @@ RSpec.describe "Pools and rates" do
         expect(run.wait).to be_success
       end
 
-      it "lets no more items in, whatever the concurrency, under #{executor}" do
+      it "admits no more items than its size, whatever concurrency: says, under #{executor}" do
         gate = Gate.new
         run = Flowline.define do
           pool :db, 4
@@ -55,7 +55,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "of one lets one after the other in" do
+    it "of size one admits one step after the other" do
       seen = counter.new
       expect(run(executor: :parallel, max_threads: 8) do
         pool :file, 1
@@ -66,7 +66,7 @@ RSpec.describe "Pools and rates" do
       expect(seen.most).to eq(1)
     end
 
-    it "is shared by names, Arrays and Hashes of them, and several at once don't block each other" do
+    it "is used by name, in Arrays and in Hashes, and two pools used together cause no deadlock" do
       a = counter.new
       b = counter.new
       result = run(executor: :parallel, max_threads: 8) do
@@ -86,7 +86,7 @@ RSpec.describe "Pools and rates" do
       expect([a.most, b.most]).to match([be <= 2, be <= 3])
     end
 
-    it "is given back by steps that fail, time out or are cancelled" do
+    it "is released by steps that fail, time out or are cancelled" do
       result = run(executor: :parallel, max_threads: 2, on_error: :continue) do
         pool :db, 1
         step(:bad, uses: :db) { raise "no" }
@@ -98,7 +98,7 @@ RSpec.describe "Pools and rates" do
       expect(result[:last].output).to eq(:done)
     end
 
-    it "is not held by a step, or an item, that waits for its retry" do
+    it "is not held while a step or an item waits for a retry" do
       [{}, { each: :rows }].each do |options|
         tried = []
         other = Queue.new
@@ -115,7 +115,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "is what a run says its steps wait for" do
+    it "is shown as what waiting steps wait for" do
       gate = Gate.new
       run = Flowline.define do
         pool :api, 9
@@ -134,7 +134,7 @@ RSpec.describe "Pools and rates" do
       expect(run.wait).to be_success
     end
 
-    it "does not concern conditions, restored and skipped steps" do
+    it "is not used by conditions, restored and skipped steps" do
       result = run do
         pool :db, 1
         step(:skipped, uses: :db, when: ->(_) { false }) { 1 }
@@ -143,7 +143,7 @@ RSpec.describe "Pools and rates" do
       expect(result.outputs).to eq(runs: 2)
     end
 
-    it "may be as large as one likes" do
+    it "may be of any size" do
       pipeline = Flowline.define do
         pool :db, 2**70
         step(:rows) { [1] }
@@ -161,7 +161,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "come with them, included or nested" do
+    it "are declared by including or nesting these" do
       included = part(2)
       nested = part(2, :inner)
       pipeline = Flowline.define do
@@ -173,7 +173,7 @@ RSpec.describe "Pools and rates" do
       expect(pipeline.run!.outputs.keys).to contain_exactly(:part, :"nested.inner", :own)
     end
 
-    it "are one pool for all of them" do
+    it "are shared when they have the same name" do
       gate = Gate.new
       inner = Flowline.define do
         pool :db, 2
@@ -187,7 +187,7 @@ RSpec.describe "Pools and rates" do
       expect(run.wait).to be_success
     end
 
-    it "must be as large in all of them, unless the pipeline says how large" do
+    it "must have the same size everywhere, unless the outer pipeline declares it" do
       parts = [part(1, :x), part(2, :y), part(3, :z)]
       with = ->(before, after) { Flowline.define { |p| [before && p.pool(:db, before), parts.each { |part| p.include(part) }, after && p.pool(:db, after)] } }
       expect { with.call(nil, nil) }.to refuse(/\Apool db has 1 in one pipeline and 2 in another; declare it here \(#{__FILE__}:\d+\)/)
@@ -195,13 +195,13 @@ RSpec.describe "Pools and rates" do
       expect(part(4, :x).include(part(2, :y)).pools).to eq(db: 4)
     end
 
-    it "may be missing in a part" do
+    it "may be declared by the outer pipeline only" do
       without = part(nil)
       expect { without.validate! }.to refuse(/step part uses pool db, which doesn't exist/)
       expect(Flowline.define { pool(:db, 1) && include(without) }.run!.outputs).to eq(part: :part)
     end
 
-    it "are inherited by classes, which may declare them again" do
+    it "are inherited by pipeline classes, which may declare them again" do
       parent = Class.new(Flowline::Pipeline) do
         pool :db, 1
         step(:a, uses: :db) { 1 }
@@ -214,8 +214,8 @@ RSpec.describe "Pools and rates" do
     end
   end
 
-  describe "What cannot be" do
-    it "is a pool that is unknown or too small: all is said before anything runs" do
+  describe "A definition error" do
+    it "lists unknown and too small pools before anything runs" do
       pipeline = Flowline.define do |p|
         p.pool :database, 2
         p.step(:a, uses: :databse) { raise "must not be called" }
@@ -234,13 +234,13 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "is a pool without a name and a size" do
+    it "refuses a pool without a name or a size" do
       [[:db, 0], [:db, -1], [:db, 1.5], [:db, "4"], [:db, nil], [3, 4], [nil, 1]].each do |arguments|
         expect { Flowline.define { |p| p.pool(*arguments) } }.to refuse(/\Apool takes a name and a whole number from 1 up, as in `pool :db, 4` \(#{__FILE__}:\d+\)/)
       end
     end
 
-    it "is uses: and rate: of another kind" do
+    it "refuses uses: and rate: of wrong types" do
       [3, { db: 0 }, { db: "1" }, { db: nil }, { 3 => 1 }, [3]].each do |uses|
         expect { Flowline.define { |p| p.step(:a, uses: uses) { 1 } } }.to refuse(/step a: uses: must be the name of a pool, an Array of names, or a Hash/)
       end
@@ -262,24 +262,29 @@ RSpec.describe "Pools and rates" do
 
     # A map over those items, three a second, keeps to that.
     def expect_three_a_second(items)
-      [:sequential, :parallel].each do |executor|
+      at_once([:sequential, :parallel]) do |executor|
         starts = Queue.new
         clock = -> { starts << now }
         result = run(executor: executor) do
-          step(:rows) { items }
+          step(:rows) { items.call }
           step(:map, each: :rows, rate: "3/s") { |n| clock.call && n }
         end
-        expect(result[:map].output).to eq(items.to_a)
+        expect(result[:map].output).to eq(items.call.to_a)
         keeps_to(moments(starts), 3, 1.0)
       end
     end
 
-    it "limits how often items start, at once as many as it allows" do
-      expect_three_a_second((1..7).to_a)
+    # Calls the block for each at the same time: they wait more than they do.
+    def at_once(values, &block)
+      values.map { |value| Thread.new(value, &block) }.each(&:value)
     end
 
-    it "counts further attempts, of steps and of items" do
-      [{}, { each: :rows }].each do |options|
+    it "limits how often items start, after a first burst" do
+      expect_three_a_second(-> { (1..7).to_a })
+    end
+
+    it "counts retries of steps and of items" do
+      at_once([{}, { each: :rows }]) do |options|
         starts = Queue.new
         clock = -> { starts << now }
         result = Flowline.define do |p|
@@ -291,7 +296,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "is a step's own, and holds neither a worker nor a pool", executor: :in_process do
+    it "belongs to one step, and holds neither a worker nor a pool while it waits", executor: :in_process do
       log = Queue.new
       run = Flowline.define do |p|
         p.pool :db, 1
@@ -305,17 +310,19 @@ RSpec.describe "Pools and rates" do
       expect(run.cancel.wait(10)).to have_attributes(status: :cancelled)
     end
 
-    it "counts calls, however an Enumerator makes its items" do
-      bursts = Enumerator.new do |items|
-        8.times do |n|
-          sleep 0.6 if n == 2
-          items << n
+    it "counts calls, however fast an Enumerator yields its items" do
+      bursts = lambda do
+        Enumerator.new do |items|
+          8.times do |n|
+            sleep 0.6 if n == 2
+            items << n
+          end
         end
       end
       expect_three_a_second(bursts)
     end
 
-    it "does not keep a step of which all items have ended" do
+    it "does not delay a step whose items have all ended" do
       [:sequential, :parallel].each do |executor|
         result = run(executor: executor) do
           step(:rows) { [1].each }
@@ -325,7 +332,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "is not used up by items that are recorded" do
+    it "is not used up by restored items" do
       [:sequential, :parallel].each do |executor|
         state = { bad: 2 }
         pipeline = Flowline.define(name: "rated") do |p|
@@ -338,7 +345,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "is not used up by what is cached, or fails before its call", executor: :in_process do
+    it "is not used up by cached items, nor by ones that fail before their call", executor: :in_process do
       pipeline = lambda do |rate|
         Flowline.define(name: "rated") do |p|
           p.step(:rows) { [0, 1, 2] }
@@ -354,7 +361,7 @@ RSpec.describe "Pools and rates" do
       end
     end
 
-    it "ends with the run's time limit" do
+    it "stops waiting when the run times out" do
       result = run(timeout: 0.5) do
         step(:rows) { [1, 2] }
         step(:map, each: :rows, rate: "1/d") { |n| n }

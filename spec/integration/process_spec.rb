@@ -18,13 +18,6 @@ RSpec.describe Flowline::Executor::Process do
     Dir.children("/proc/self/fd").size
   end
 
-  # Whether a process is there, other than as a zombie.
-  def alive?(pid)
-    File.read("/proc/#{pid}/stat").split(") ").last[0] != "Z"
-  rescue Errno::ENOENT, Errno::ESRCH
-    false
-  end
-
   it "calls each step in a process of its own, with its inputs, and brings back its output" do
     rows = Array.new(3) { |n| { id: n, text: "ü#{n}", bytes: "\xFF".b } }
     result = processes do
@@ -39,7 +32,7 @@ RSpec.describe Flowline::Executor::Process do
     expect(result[:same].output.drop(1)).to eq([true, Encoding::BINARY])
   end
 
-  it "runs as many at once as it may" do
+  it "runs as many steps at once as max_processes: allows" do
     readers, writers = Array.new(3) { IO.pipe }.transpose
     result = processes(max_processes: 3) do
       3.times do |i|
@@ -54,7 +47,7 @@ RSpec.describe Flowline::Executor::Process do
     [*readers, *writers].each(&:close)
   end
 
-  it "shares nothing back: inputs and variables stay as they are" do
+  it "does not change inputs and variables of the parent" do
     seen = []
     result = processes do
       step(:a) { [1] }
@@ -65,7 +58,7 @@ RSpec.describe Flowline::Executor::Process do
   end
 
   { "KILL" => /killed by SIGKILL \(out of memory\?\)/, "SEGV" => /killed by SIG(SEGV|ABRT)/ }.each do |signal, message|
-    it "fails a step whose process is killed, tells how it died, and goes on: SIG#{signal}" do
+    it "fails a step whose process is killed, names the signal, and continues: SIG#{signal}" do
       result = without_stderr do
         processes(on_error: :continue) do
           step(:killed) { Process.kill(signal, Process.pid) && sleep }
@@ -84,12 +77,12 @@ RSpec.describe Flowline::Executor::Process do
     expect(result[:dies]).to have_attributes(output: :alive, attempts: 2)
   end
 
-  it "says which output cannot leave its process" do
+  it "names an output that cannot be dumped" do
     result = processes { step(:a) { -> {} } }
     expect(result.error.message).to include("its output cannot leave its process")
   end
 
-  it "leaves no zombie, no open descriptor, and no temporary directory" do
+  it "leaves no zombie, no open descriptor and no temporary directory" do
     before = nil
     2.times do # What is opened once is there after the first.
       folders = processes(on_error: :continue) do
@@ -113,8 +106,7 @@ RSpec.describe Flowline::Executor::Process do
     children = Array.new(3) { Integer(reader.gets) }
     Process.kill(:KILL, parent)
     Process.wait(parent)
-    100.times { children.any? { |pid| alive?(pid) } ? sleep(0.05) : break }
-    expect(children.select { |pid| alive?(pid) }).to be_empty
+    expect { eventually(10) { children.none? { |pid| alive?(pid) } } }.not_to raise_error
   ensure
     [reader, writer].each(&:close)
   end
@@ -131,7 +123,7 @@ RSpec.describe Flowline::Executor::Process do
     [reader, writer].each(&:close)
   end
 
-  it "calls what was to be called before and after each fork" do
+  it "calls before_fork and after_fork callbacks" do
     allow(Flowline).to receive(:config).and_return(Flowline::Configuration.new)
     log = Queue.new
     forked = []
@@ -148,7 +140,7 @@ RSpec.describe Flowline::Executor::Process do
     expect(forked).to be_empty
   end
 
-  it "fails the step if what was to be called around a fork raises" do
+  it "fails the step when a fork callback raises" do
     %i[before_fork after_fork].each do |moment|
       allow(Flowline).to receive(:config).and_return(Flowline::Configuration.new)
       Flowline.configure { |config| config.public_send(moment) { raise IOError, "no connection" } }
@@ -156,7 +148,7 @@ RSpec.describe Flowline::Executor::Process do
     end
   end
 
-  it "says so where there is no fork" do
+  it "raises an error where there is no fork" do
     allow(Process).to receive(:respond_to?).and_call_original
     allow(Process).to receive(:respond_to?).with(:fork).and_return(false)
     expect { processes { step(:a) { 1 } } }.to raise_error(Flowline::Error, /needs fork.*use :parallel/)
@@ -190,7 +182,7 @@ RSpec.describe Flowline::Executor::Process do
       end
     end
 
-    it "gives each process a connection of its own, and leaves the parent's as it is" do
+    it "gives each process its own connection, and does not close the parent's" do
       expect_success(<<~RUBY)
         Row.create!(pid: Process.pid)
         mine = connection
@@ -205,7 +197,7 @@ RSpec.describe Flowline::Executor::Process do
       RUBY
     end
 
-    it "gives threads their connections back: more runs than the pool has connections" do
+    it "returns connections of threads to the pool" do
       expect_success(<<~RUBY)
         Row.create!(pid: 1)
         mine = connection

@@ -4,7 +4,7 @@ require "json"
 require "stringio"
 
 RSpec.describe Flowline::Reporter do
-  # What a terminal looks like to a reporter.
+  # An IO that claims to be a terminal.
   let(:tty) { StringIO.new.tap { |io| def io.tty? = true } }
   let(:out) { StringIO.new }
 
@@ -27,7 +27,7 @@ RSpec.describe Flowline::Reporter do
   end
 
   describe "Console" do
-    it "draws the picture", executor: :sequential do
+    it "writes a line for each step between two rules", executor: :sequential do
       expect(console(define: { name: "data_import" }, &mixed)).to eq(<<~TEXT)
         Pipeline: data_import
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -40,7 +40,7 @@ RSpec.describe Flowline::Reporter do
       TEXT
     end
 
-    it "aligns the columns to the longest name, and calls an unnamed pipeline so" do
+    it "aligns the columns to the longest name, and titles a pipeline without a name \"unnamed\"" do
       text = console do
         step(:a) { 1 }
         step(:a_step_with_a_rather_long_name) { 1 }
@@ -49,7 +49,7 @@ RSpec.describe Flowline::Reporter do
       expect(text.lines.grep(/✓/).map { |line| line.index("0.00s") }.uniq).to eq([2 + 30 + 3])
     end
 
-    it "says beside the time what came of a step, and how often it was tried", executor: :sequential do
+    it "writes the number of records, of attempts and a timeout after the time", executor: :sequential do
       tries = 0
       text = console do
         step(:rows, retries: 1) { (tries += 1) > 1 ? [1, 2] : raise(IOError) }
@@ -58,7 +58,7 @@ RSpec.describe Flowline::Reporter do
       expect(text).to match(/^✓ rows +0\.00s   2 records, 2 attempts$/).and match(/^✗ slow +0\.00s   timed out$/)
     end
 
-    it "says what else failed", executor: :sequential do
+    it "lists other failures", executor: :sequential do
       text = console(on_error: :continue) { 6.times { |n| step(:"bad#{n}") { raise "no #{n}" } } }
       block = text[/^$.*?(?=^━)/m]
       expect(block).to include("✗ step bad0 failed: RuntimeError: no 0", "  also: step bad1 failed: RuntimeError: no 1", "  also: step bad2 failed", "  also: 3 more\n")
@@ -66,7 +66,7 @@ RSpec.describe Flowline::Reporter do
       expect(console(StringIO.new, on_error: :continue) { 4.times { |n| step(:"bad#{n}") { raise "no #{n}" } } }.scan("also: step").size).to eq(3)
     end
 
-    it "says of an item which it was, and of a run that was left which step did it, and how to go on once" do
+    it "names the failed item, the step that called exit, and the way to resume once" do
       expect(console { step(:rows) { [7] } and step(:map, each: :rows) { |_| raise "no" } }).to match(/✗ step map failed at item 0 \(Integer\).*\n.*\n  attempts: 1$/)
       left = StringIO.new
       expect { console(left, define: { name: "left" }) { step(:leave) { exit(3) } } }.to raise_error(SystemExit)
@@ -74,7 +74,7 @@ RSpec.describe Flowline::Reporter do
       expect(left.string.scan("resume: true").size).to eq(1)
     end
 
-    it "only ever appends lines" do
+    it "only appends lines" do
       seen = []
       io = StringIO.new
       pipeline = Flowline.define(&mixed)
@@ -85,7 +85,7 @@ RSpec.describe Flowline::Reporter do
       expect(seen.last).not_to match(/[\r\e]/)
     end
 
-    it "tells what failed where, and what was and was not done, in at most 12 lines" do
+    it "writes a failure block of at most 12 lines: the error, its line, what was done and what was not" do
       text = console do
         step(:rows) { [1, 2] }
         step(:bad, depends_on: :rows) { |_| raise ArgumentError, "a line\n" * 40 } # the very line
@@ -97,7 +97,7 @@ RSpec.describe Flowline::Reporter do
       expect(block).to include("bad", "ArgumentError", "a line", "# the very line", "rows: Array (2)", "1 succeeded, 1 failed, 1 cancelled")
     end
 
-    it "tells a failure outside of steps, too" do
+    it "reports a failure outside of steps" do
       text = console do
         before_run { raise "no disk" }
         step(:a) { 1 }
@@ -106,12 +106,12 @@ RSpec.describe Flowline::Reporter do
       expect(text).to start_with("Pipeline: unnamed\n━")
     end
 
-    it "tells of an interruption" do
+    it "reports an interruption" do
       expect { console { step(:a) { raise Interrupt } } }.to raise_error(Interrupt)
       expect(out.string).to match(/^⏸ a +interrupted$/).and match(/^✗ the run was cancelled/)
     end
 
-    it "tells warnings, on a line each" do
+    it "writes warnings, one a line" do
       text = console do
         after_step { raise "two\nlines" }
         step(:a) { 1 }
@@ -120,7 +120,7 @@ RSpec.describe Flowline::Reporter do
       expect(text.lines.size).to eq(6)
     end
 
-    it "colours on a terminal only, and not with NO_COLOR" do
+    it "uses colours on a terminal only, and not with NO_COLOR" do
       definition = proc do
         step(:ok) { 1 }
         step(:skip, when: ->(_) { false }) { 1 }
@@ -143,7 +143,7 @@ RSpec.describe Flowline::Reporter do
       expect { run(reporter: :console) { step(:a) { 1 } } }.to output(/✓ a/).to_stderr.and output("").to_stdout
     end
 
-    it "never tells a secret" do
+    it "redacts secrets" do
       text = console(token: "hunter2", pin: "hunter2-and-more") do
         param :token, secret: true
         param :pin, secret: true
@@ -153,14 +153,14 @@ RSpec.describe Flowline::Reporter do
       expect(text.lines.grep_v(/raise "/).join).to include("[secret]").and(satisfy { |all| !all.match?(/hunter2|and-more/) })
     end
 
-    it "begins anew with each run" do
+    it "starts counting again with each run" do
       reporter = Flowline::Reporter::Console.new(out)
       pipeline = Flowline.define { step(:a) { 1 } }
       2.times { pipeline.run(reporter: reporter) }
       expect(out.string.scan("Steps: 1/1").size).to eq(2)
     end
 
-    it "survives names and outputs of any kind" do
+    it "accepts names and outputs of any kind" do
       text = console do
         step(:"é\nñ") { BasicObject.new }
         step(:"日本") { nil }
@@ -177,7 +177,7 @@ RSpec.describe Flowline::Reporter do
       out.string.lines.map { |line| JSON.parse(line) }
     end
 
-    it "writes an object a line, its keys always the same, in order" do
+    it "writes one object a line, with the same keys in the same order" do
       lines = json(define: { name: "j" }, on_error: :continue, p: 1) do
         param :p
         step(:ok) { 1 }
@@ -203,7 +203,7 @@ RSpec.describe Flowline::Reporter do
       expect(times).to all(match(/T\d\d:\d\d:\d\d\.\d{6}/))
     end
 
-    it "writes params of any kind as what JSON has" do
+    it "writes params of any kind in types that JSON has" do
       params = { date: Time.at(0).utc, nan: Float::NAN, bin: "\xff".b, bad: "\xff", sym: :s, list: [1, { a: nil }], big: 10**30 }
       line = json(params: params) do
         params.each_key { |name| param name }
@@ -213,7 +213,7 @@ RSpec.describe Flowline::Reporter do
                                    "list" => [1, { "a" => nil }], "big" => 10**30)
     end
 
-    it "never tells a secret, nor an output" do
+    it "redacts secrets and leaves out outputs" do
       json(token: "hunter2") do
         param :token, secret: true
         after_run { raise "hook hunter2" }
@@ -229,8 +229,8 @@ RSpec.describe Flowline::Reporter do
     end
   end
 
-  describe "of your own" do
-    it "may be a lambda, an object, or several at once, told in their order" do
+  describe "a custom reporter" do
+    it "may be a lambda, an object, or a list that is notified in order" do
       log = []
       object = Object.new.tap { |o| o.define_singleton_method(:call) { |event| log << [:object, event.name] } }
       run(reporter: [->(event) { log << [:lambda, event.name] }, object, nil, Flowline::Reporter::JSON.new(out)]) { step(:a) { 1 } }
@@ -238,7 +238,7 @@ RSpec.describe Flowline::Reporter do
       expect(out.string.lines.size).to eq(log.size / 2)
     end
 
-    it "that raises is left out with a warning, once, and the others go on" do
+    it "is skipped with one warning after it raised, and the others are still notified" do
       calls = []
       bad = Struct.new(:number) do
         define_method(:call) do |event|
@@ -260,19 +260,19 @@ RSpec.describe Flowline::Reporter do
       expect(result.warnings).to match([a_string_including("left out", "RuntimeError", "broken")])
     end
 
-    it "that raises what cannot be told is left out, too" do
+    it "is skipped after it raised an exception without a message" do
       mute = Class.new(StandardError) { def message = raise("no message") }
       result = run(reporter: ->(_) { raise mute }) { step(:a) { 1 } }
       expect(result.outputs).to eq(a: 1)
       expect(result.warnings).to match([a_string_including("left out")])
     end
 
-    it "that raises at the end of the run still warns" do
+    it "causes a warning when it raises at the end of the run" do
       result = run(reporter: ->(event) { raise "late" if event.name == :run_finished }) { step(:a) { 1 } }
       expect(result.warnings).to match([a_string_including("late")])
     end
 
-    it "that is interrupted ends the run in good order" do
+    it "ends the run in good order when it is interrupted" do
       log = []
       pipeline = Flowline.define do
         after_run { |result| log << result.status }
@@ -285,7 +285,7 @@ RSpec.describe Flowline::Reporter do
       expect(log).to eq([:cancelled])
     end
 
-    it "that writes to a closed pipe does no harm" do
+    it "is skipped with a warning when its pipe is closed" do
       [Flowline::Reporter::Console, Flowline::Reporter::JSON].each do |type|
         reader, writer = IO.pipe
         reader.close
@@ -298,11 +298,11 @@ RSpec.describe Flowline::Reporter do
     end
   end
 
-  it "may be absent" do
+  it "may be nil, false or an empty list" do
     [nil, false, []].each { |none| expect(run(reporter: none) { step(:a) { 1 } }).to be_success }
   end
 
-  it "says which there are" do
+  it "suggests known reporters for an unknown one" do
     expect { run(reporter: :consle) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /did you mean console\?/)
     expect { run(reporter: [3]) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /one of console, json/)
   end

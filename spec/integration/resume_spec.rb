@@ -42,7 +42,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     describe name ? "of a pipeline with a name" : "of a pipeline without a name" do
       let(:pipeline) { etl(name: name) }
 
-      it "runs what is missing and restores the rest" do
+      it "restores recorded steps and runs the others" do
         first = pipeline.run
         mend
         result = pipeline.run(resume: true)
@@ -52,7 +52,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
         expect(result.run_id).not_to eq(first.run_id)
       end
 
-      it "starts from the beginning where there is nothing to resume" do
+      it "starts from the beginning when there is nothing to resume" do
         mend if etl(name: name)
         expect(pipeline.run(resume: true)).to be_success
         log.clear
@@ -60,7 +60,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
         expect(log).to eq(%i[fetch transform load])
       end
 
-      it "is of the same params, input and context, and adopts them where none are given" do
+      it "resumes the run with the same params, input and context, and adopts them when none are given" do
         pipeline.run(date: "may")
         mend
         expect(pipeline.run(date: "june", resume: true)[:fetch].status).to eq(:succeeded)
@@ -75,7 +75,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
         expect(pipeline.run(resume: true, date: "today", context: { a: 2 })[:fetch].status).to eq(:succeeded)
       end
 
-      it "starts again from a step" do
+      it "reruns a step and everything downstream with from:" do
         pipeline.run
         mend
         result = pipeline.run(from: :transform)
@@ -84,7 +84,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
         expect { pipeline.run(from: :transform) }.to raise_error(Flowline::CheckpointError, /no recorded output of fetch.*keep_checkpoint/)
       end
 
-      it "keeps outputs after a success if told to" do
+      it "keeps outputs after a success with keep_checkpoint: true" do
         mend if pipeline
         pipeline.run(keep_checkpoint: true)
         log.clear
@@ -92,7 +92,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
         expect(log).to eq([:load])
       end
 
-      it "tells hooks and results of restored steps" do
+      it "reports restored steps to hooks and in the result" do
         seen = []
         state = { broken: true }
         hooked = Flowline.define(name: name) do |p|
@@ -106,7 +106,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
         expect(seen).to eq([%i[a restored]])
       end
 
-      it "runs a step again that always runs, if what it was about runs again" do
+      it "reruns a step that runs always when a step upstream of it reruns" do
         seen = []
         state = { broken: true }
         always = Flowline.define(name: name) do |p|
@@ -130,7 +130,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(seen).to eq(rows: 3)
   end
 
-  it "goes on after kill -9" do
+  it "restores recorded steps after kill -9" do
     pipeline = Flowline.define(name: "killed") do |p|
       p.step(:a) { File.write("#{ENV.fetch("FLOWLINE_ROOT")}.count", "a", mode: "a") && nil }
       p.step(:b, depends_on: :a) { |_| File.exist?("#{ENV.fetch("FLOWLINE_ROOT")}.go") ? :done : Process.kill(:KILL, Process.pid) && sleep }
@@ -144,7 +144,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(Flowline::Store.at(root).runs("killed", 10).map { |run| run[:status] }).to eq(%w[succeeded crashed])
   end
 
-  it "goes on after an interruption and after a time limit" do
+  it "resumes after an interruption and after a timeout" do
     state = { broken: true }
     pipeline = Flowline.define(name: "stopped") do |p|
       p.step(:a) { 1 }
@@ -157,7 +157,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(outcomes(pipeline.run(resume: true))).to eq(a: :restored, b: :succeeded)
   end
 
-  it "is refused while the run is alive, by process" do
+  it "is refused with the process id while the run is alive" do
     reader, writer = IO.pipe
     stop, go = IO.pipe
     pipeline = Flowline.define(name: "alive") do |p|
@@ -176,7 +176,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(Flowline::Store.at(root).runs("alive", 5).map { |run| run[:status] }).to eq(["succeeded"])
   end
 
-  it "is refused to a second thread of the process as well" do
+  it "is refused to a second thread of the same process" do
     started = Queue.new
     go = Queue.new
     state = { broken: true }
@@ -192,7 +192,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(thread.value).to be_success
   end
 
-  it "is not held up by an orphan of a killed run" do
+  it "does not wait for an orphan of a killed run" do
     reader, writer = IO.pipe
     pipeline = Flowline.define(name: "orphan") { |p| p.step(:a) { writer.write("#{fork { sleep(30) }}\n") && sleep } }
     pid = fork { pipeline.run }
@@ -205,7 +205,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     Process.kill(:KILL, orphan) if orphan
   end
 
-  it "runs a changed step again, and what comes after it" do
+  it "reruns a changed step and everything downstream" do
     etl.run
     mend
     plan = etl(version: 2).run(dry_run: true, resume: true)
@@ -215,7 +215,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(log).to eq(%i[transform load])
   end
 
-  it "reports an output that cannot be serialised, and runs that step again with what was made of its output" do
+  it "warns of an output that cannot be serialised, and reruns that step and its dependents" do
     state = { broken: true }
     pipeline = Flowline.define(name: "lambda") do |p|
       p.step(:a) { [log << :a, -> { 5 }].last }
@@ -229,7 +229,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect([outcomes(result), log]).to eq([{ a: :succeeded, b: :succeeded, c: :succeeded }, %i[a b]])
   end
 
-  it "runs a step again whose recorded output is damaged or of a class that is gone" do
+  it "reruns a step whose recorded output is damaged or of a missing class" do
     stub_const("Gone", Struct.new(:x))
     state = { broken: true }
     pipeline = Flowline.define(name: "damage") do |p|
@@ -249,7 +249,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(Dir.glob("#{root}/flowline.blobs/*")).to be_empty
   end
 
-  it "lets a fresh run supersede what was recorded before" do
+  it "clears older checkpoints when a fresh run starts" do
     etl.run
     checkpoint = Flowline::Checkpoint.latest("etl")
     etl.run
@@ -257,7 +257,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(Flowline::Checkpoint.list("etl").size).to eq(1)
   end
 
-  it "records no outputs if told so, of a run or of a step" do
+  it "records no outputs with checkpoint: false on a run or a step" do
     etl.run(checkpoint: false)
     expect(Flowline::Checkpoint.list).to be_empty
     Flowline.define(name: "some") do |p|
@@ -268,7 +268,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(Flowline::Checkpoint.latest("some").step_names).to eq([:b])
   end
 
-  it "keeps secrets out of everything" do
+  it "records no secrets" do
     pipeline = Flowline.define(name: "secret") do |p|
       p.param :token, secret: true
       p.step(:leak) { |token:| "bearer #{token}" }
@@ -280,7 +280,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(pipeline.run(resume: true, token: "another")[:leak].status).to eq(:succeeded)
   end
 
-  it "is durable against the loss of power if told so" do
+  it "syncs to disk with durability: :power" do
     result = Flowline.define(name: "power", durability: :power) { |p| p.step(:a) { 1 } }.run
     expect(result).to be_success
     expect { etl.run(durability: :much) }.to raise_error(Flowline::ParamError, /durability: must be :process or :power/)
@@ -317,7 +317,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       pipeline.run!(**options).steps.select { |step| step.status == :succeeded }.map(&:name)
     end
 
-    it "selects steps, what they need and what needs them" do
+    it "selects steps, steps upstream and steps downstream" do
       pipeline.run(keep_checkpoint: true)
       keep = { keep_checkpoint: true }
       expect(ran(only: "b", **keep)).to eq([:b])
@@ -332,7 +332,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(result).to be_success
     end
 
-    it "says which outputs are missing, and which names nothing has" do
+    it "names missing outputs and unknown steps" do
       expect { pipeline.run(only: "c") }.to raise_error(Flowline::CheckpointError, /no recorded output of b of only/) { |e| expect(e.step_names).to eq([:b]) }
       expect { pipeline.run(only: "bb") }.to raise_error(Flowline::ParamError, /only: there is no step bb/)
       expect { pipeline.run(only: "tag:daily") }.to raise_error(Flowline::ParamError, /no step has the tag daily/)
@@ -340,7 +340,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(pipeline.run).to be_success # Nothing is left locked.
     end
 
-    it "takes inputs from the cache as well" do
+    it "takes inputs from the cache" do
       cached = Flowline.define(name: "cached") do |p|
         p.step(:a, cache: true) { [log << :a, 1].last }
         p.step(:b, depends_on: :a) { |a| a + 1 }
@@ -353,7 +353,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
   end
 
   describe "a dry run" do
-    it "executes nothing and writes nothing" do
+    it "calls no step and writes nothing" do
       ran = []
       pipeline = Flowline.define(name: "dry") do |p|
         p.before_run { ran << :hook }
@@ -367,7 +367,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(plan.to_s).to match(/Plan: dry\n  a  unknown .*when: will tell\n  b  unknown .*cached shows when a ran/)
     end
 
-    it "expects the time that steps took before, along the longest path" do
+    it "expects the recorded time along the longest path" do
       slow = Flowline.define(name: "timed") do |p|
         p.step(:a) { 1 }
         p.step(:b, depends_on: :a) { |_| sleep(0.02) }
@@ -381,7 +381,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(plan.to_s).to match(/Expected: 0\.\d\ds \(a → b\)/)
     end
 
-    it "sees what is cached" do
+    it "shows cached steps as reused" do
       pipeline = Flowline.define do |p|
         p.step(:a, cache: true) { 1 }
         p.step(:b) { 2 }
@@ -406,7 +406,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(etl.run(resume: true, date: "may")[:fetch].status).to eq(:succeeded)
     end
 
-    it "is nothing where nothing was recorded" do
+    it "is nil when nothing was recorded" do
       expect([described_class.list, described_class.latest("x"), File.exist?(root)]).to eq([[], nil, false])
     end
   end
@@ -421,7 +421,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
   end
 
   describe "a store" do
-    it "that is damaged says so and the ways out" do
+    it "names the ways out when it is damaged" do
       etl.run
       Flowline::Store.at(root)
       Dir.glob("#{root}/flowline.db*").each { |file| File.delete(file) }
@@ -433,14 +433,14 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       Flowline.config.store = true
     end
 
-    it "that went away while the process lives is made anew" do
+    it "is created again after it was removed" do
       etl.run
       FileUtils.rm_rf(root)
       etl.run
       expect(Flowline::Checkpoint.list.size).to eq(1)
     end
 
-    it "that cannot be made raises before anything runs" do
+    it "raises before anything runs when it cannot be created" do
       File.write(root, "a file")
       expect { etl.run }.to raise_error(Flowline::StoreError, /#{root}/)
       expect(log).to be_empty
@@ -451,7 +451,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(File.stat(root).mode & 0o777).to eq(0o700)
     end
 
-    it "on a full disk acknowledges nothing that is not there" do
+    it "acknowledges only recorded steps on a full disk" do
       skip "needs root to mount a small file system" unless Process.uid.zero? && system("mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", Dir.mktmpdir.tap { |d| @mount = d }, err: File::NULL)
       Flowline.config.root = "#{@mount}/store"
       pipeline = Flowline.define(name: "full") do |p|
@@ -468,7 +468,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     end
   end
 
-  it "is safe with several processes on one store" do
+  it "records runs of several processes in one store" do
     pids = Array.new(4) do |n|
       fork do
         pipeline = Flowline.define(name: "p#{n}") { |p| 5.times { |i| p.step(:"s#{i}") { i } } }
@@ -485,7 +485,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
     expect(runs.map { |run| Flowline::Store.at(root).steps(run[:id]).size }).to all(eq(5))
   end
 
-  it "is told on the command line" do
+  it "works on the command line: run, plan, status and history" do
     Dir.mktmpdir do |folder|
       File.write("#{folder}/etl.rb", <<~RUBY)
         Flowline.define(name: "etl") do |p|
@@ -497,16 +497,16 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       err = StringIO.new
       flowline = ->(*arguments) { [out, err].each { |io| io.truncate(0) && io.rewind } && Flowline::CLI.start(arguments, out: out, err: err) }
       expect(flowline.call("status")).to eq(0)
-      expect(err.string).to include("nothing in #{root}")
+      expect(err.string).to include("there is no store at #{root}")
       expect(flowline.call("run", "#{folder}/etl.rb")).to eq(1)
-      expect(err.string).to include("to go on: flowline run #{folder}/etl.rb --resume")
+      expect(err.string).to include("Resume with: flowline run #{folder}/etl.rb --resume --root #{root}\n")
       expect(flowline.call("plan", "#{folder}/etl.rb", "--resume")).to eq(0)
       expect(out.string).to match(/fetch +restore.*\n +load +run/)
       expect(flowline.call("plan", "#{folder}/etl.rb", "--resume", "--json")).to eq(0)
       expect(JSON.parse(out.string)["steps"].map { |step| step["action"] }).to eq(%w[restore run])
-      expect(flowline.call("status")).to eq(0)
+      expect(flowline.call("status")).to eq(1)
       expect(out.string).to match(/\Aetl +failed .*\n  ✓ fetch +succeeded +\d\.\d\ds\n  ✗ load +failed +\d\.\d\ds\n  step load failed: RuntimeError: not yet/)
-      expect(flowline.call("status", "--json")).to eq(0)
+      expect(flowline.call("status", "--json")).to eq(1)
       expect(JSON.parse(out.string)).to match([include("pipeline" => "etl", "status" => "failed", "steps" => [include("name" => "fetch"), include("name" => "load")])])
       File.write("#{folder}/go", "")
       expect(flowline.call("run", "#{folder}/etl.rb", "--resume")).to eq(0)
@@ -516,7 +516,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(flowline.call("run", "#{folder}/etl.rb", "--from", "fetch")).to eq(0)
       expect(flowline.call("history", "--limit", "2")).to eq(0)
       expect(out.string.lines.map { |line| line.split.first(2) }).to eq([%w[etl succeeded], %w[etl succeeded]])
-      expect(flowline.call("history", "--pipeline", "none", "--json")).to eq(0)
+      expect(flowline.call("history", "--pipeline", "none", "--json")).to eq(1)
       expect(JSON.parse(out.string)).to eq([])
       expect(flowline.call("status", "x")).to eq(2)
     end

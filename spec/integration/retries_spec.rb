@@ -18,25 +18,25 @@ RSpec.describe "Retries", executor: :in_process do
     (1..8).map { |attempt| Flowline.const_get(:Native).retry_wait(strategy, delay, most, jitter, attempt, chance) }
   end
 
-  it "make further attempts, and say how many it took, on success as well" do
+  it "repeat failed attempts and report their number, on success as well" do
     result = flaky(2).run
     expect(result[:flaky]).to have_attributes(status: :succeeded, output: :done, attempts: 3)
   end
 
-  it "end with the last error when all attempts failed" do
+  it "fail with the last error when all attempts failed" do
     result = flaky(9).run
     expect(result[:flaky]).to have_attributes(status: :failed, attempts: 4)
     expect(result.error.message).to include("after 4 attempts: IOError: try 4")
   end
 
-  it "wait as their strategy says" do
+  it "wait according to retry_strategy:" do
     expect(waits(:immediate)).to eq([0.0] * 8)
     expect(waits(:linear, delay: 0.5)).to eq([0.5] * 8)
     expect(waits(:exponential)).to eq([1, 2, 4, 8, 16, 32, 60, 60])
     expect(waits(:exponential, jitter: 0.5, chance: 0.0).first).to eq(0.5)
   end
 
-  it "let other steps run meanwhile" do
+  it "let other steps run while they wait" do
     log = []
     Flowline.define do |p|
       p.step(:first, retries: 1, retry_strategy: :linear, retry_delay: 0.02) do
@@ -48,35 +48,35 @@ RSpec.describe "Retries", executor: :in_process do
     expect(log).to eq(%i[first second first])
   end
 
-  it "are for what may pass, not for mistakes in the code" do
+  it "do not repeat a NameError" do
     expect(flaky(1, error: NameError).run[:flaky].attempts).to eq(1)
     expect(flaky(1, error: KeyError).run[:flaky].attempts).to eq(2)
     expect(flaky(1, error: NameError, retry_if: ->(e) { e.is_a?(NameError) }).run[:flaky].attempts).to eq(2)
     expect(flaky(1, retry_if: ->(e) { e.message != "try 1" }).run[:flaky].attempts).to eq(1)
   end
 
-  it "take their delay from a lambda, and tell of every one" do
+  it "take their delay from a lambda, and call on_retry each time" do
     seen = []
     flaky(2, retry_delay: ->(attempt, error) { [seen << [attempt, error.class], 0.001].last },
              on_retry: ->(error, attempt, wait) { seen << [error.message, attempt, wait] }).run!
     expect(seen).to eq([[1, IOError], ["try 1", 1, 0.001], [2, IOError], ["try 2", 2, 0.001]])
   end
 
-  it "give callables as much as they take" do
+  it "pass callables as many arguments as they take" do
     seen = []
     flaky(1, on_retry: -> { seen << :called }).run!
     flaky(1, on_retry: ->(error) { seen << error.class }).run!
     expect(seen).to eq([:called, IOError])
   end
 
-  it "take any delay, and a retry_if that takes nothing" do
+  it "accept any delay, and a retry_if: without parameters" do
     result = flaky(1, retry_if: -> { true }, retry_delay: ->(*) { Float::NAN }).run
     expect([result.warnings.first, result[:flaky].attempts]).to match([/\Aretry_delay: of step flaky failed/, 1])
     expect(flaky(1, retry_if: -> { true }, retry_delay: ->(*) { -5 }).run[:flaky].attempts).to eq(2)
     expect(flaky(1, retry_delay: ->(*) { Float::INFINITY }).run(timeout: 0.05).status).to eq(:timed_out)
   end
 
-  it "do without callables that raise, with a warning" do
+  it "ignore retry_if: and on_retry: that raise, with a warning" do
     result = flaky(1, retry_if: ->(_) { raise "no" }).run
     expect([result[:flaky].attempts, result.error.cause.class]).to eq([1, IOError])
     expect(result.warnings).to contain_exactly(/\Aretry_if: of step flaky failed: RuntimeError: no/)
@@ -86,7 +86,7 @@ RSpec.describe "Retries", executor: :in_process do
     expect(result.warnings).to contain_exactly(/\Aon_retry: of step flaky failed/)
   end
 
-  it "ask conditions and call before_step once, and neither is an attempt" do
+  it "call conditions and before_step once" do
     asked = []
     tries = 0
     result = Flowline.define do |p|
@@ -99,7 +99,7 @@ RSpec.describe "Retries", executor: :in_process do
     expect(result[:refused].status).to eq(:failed)
   end
 
-  it "are events, for hooks and reporters, an outcome only at the end" do
+  it "notify hooks and reporters of each retry, and of one outcome" do
     seen = []
     out = StringIO.new
     tries = 0
@@ -119,7 +119,7 @@ RSpec.describe "Retries", executor: :in_process do
     expect(retried).to include("step" => "flaky", "attempt" => 1, "wait" => 0.0, "error" => include("class" => "IOError", "message" => "down"))
   end
 
-  it "refuse options that make no sense" do
+  it "refuse invalid options" do
     {
       { retries: -1 } => /retries: must be a whole number from 0 up/, { retries: 1.5 } => /retries/,
       { retry_strategy: :fast } => /retry_strategy: must be :immediate, :linear or :exponential/, { retry_delay: "1" } => /retry_delay/,
@@ -127,7 +127,7 @@ RSpec.describe "Retries", executor: :in_process do
     }.each { |options, message| expect { Flowline.define { |p| p.step(:a, **options) { 1 } } }.to refuse(message) }
   end
 
-  it "work in the bare form, with the self around it" do
+  it "work in the bare form with the self of the definition" do
     @limit = 1
     @seen = []
     tries = 0

@@ -43,7 +43,7 @@ RSpec.describe "Robustness", executor: :in_process do
       end
     end
 
-    it "may be of a class that cannot even be named" do
+    it "may be of a class without a name" do
       nameless = Class.new do
         %i[to_s name inspect].each { |method| define_singleton_method(method) { raise "#{method} must not be called" } }
       end
@@ -52,7 +52,7 @@ RSpec.describe "Robustness", executor: :in_process do
   end
 
   describe "sizes" do
-    it "may be none or one" do
+    it "may be no step or one" do
       expect(run).to have_attributes(status: :succeeded, steps: [], outputs: {}, failed_step: nil)
       expect(run { step(:a) { 1 } }.outputs).to eq(a: 1)
     end
@@ -94,7 +94,7 @@ RSpec.describe "Robustness", executor: :in_process do
   end
 
   describe "runs within runs" do
-    it "may be of the pipeline itself" do
+    it "may run the pipeline itself" do
       pipeline = Flowline.define do
         param :n, type: :integer
         step(:fact) { |ctx| ctx[:n] < 2 ? 1 : ctx[:n] * pipeline.run!(n: ctx[:n] - 1)[:fact].output }
@@ -102,7 +102,7 @@ RSpec.describe "Robustness", executor: :in_process do
       expect(pipeline.run!(n: 20)[:fact].output).to eq(2_432_902_008_176_640_000)
     end
 
-    it "may be in hooks, conditions and reporters" do
+    it "may be started in hooks, conditions and reporters" do
       log = []
       other = Flowline.define { step(:o) { log << :o } }
       result = run(reporter: ->(event) { other.run if event.name == :run_finished }) do
@@ -159,7 +159,7 @@ RSpec.describe "Robustness", executor: :in_process do
       expect(gone.place).to eq("/no/such/file.rb:7")
     end
 
-    it "may be raised again and again" do
+    it "may be the same object raised several times" do
       same = RuntimeError.new("same")
       result = run(on_error: :continue) do
         2.times { |i| step(:"s#{i}") { raise same } }
@@ -185,13 +185,13 @@ RSpec.describe "Robustness", executor: :in_process do
   end
 
   describe "callables" do
-    it "may be misused: a wrong number of arguments is a failure" do
+    it "may raise ArgumentError for a wrong number of arguments" do
       object = Object.new
       def object.call(*args) = args.fetch(7)
       expect(run { |p| p.step(:a, object) }[:a].error.original).to be_an(IndexError)
     end
 
-    it "may change the pipeline's own objects no more" do
+    it "cannot change the pipeline's own objects" do
       pipeline = Flowline.define { step(:a) { 1 } }
       expect(pipeline).to be_frozen
       expect { pipeline.steps << 1 }.to raise_error(FrozenError)

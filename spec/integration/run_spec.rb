@@ -12,7 +12,7 @@ RSpec.describe Flowline::Result do
     end.run(on_error: :continue)
   end
 
-  it "tells how the run ended" do
+  it "has the status of the run" do
     good = run { step(:a) { 1 } }
     expect([good.status, good.success?, good.failed?, good.error, good.failed_step, good.failed_steps, good.warnings])
       .to eq([:succeeded, true, false, nil, nil, [], []])
@@ -21,7 +21,7 @@ RSpec.describe Flowline::Result do
     expect(mixed.error).to equal(mixed[:bad].error)
   end
 
-  it "has an id of its own and a duration" do
+  it "has a unique id and a duration" do
     pipeline = Flowline.define { step(:a) { 1 } }
     results = Array.new(20) { pipeline.run }
     expect(results.map(&:run_id).uniq.size).to eq(20)
@@ -35,7 +35,7 @@ RSpec.describe Flowline::Result do
     expect(mixed.steps.map(&:name)).to eq(%i[ok skip bad rest])
   end
 
-  it "has all the readers of a step" do
+  it "offers all readers of a step" do
     expect(mixed[:ok]).to have_attributes(name: :ok, status: :succeeded, output: { secret: "output" }, error: nil, reason: nil, attempts: 1,
                                           duration: be_a(Float), started_at: be_a(Time), success?: true, failed?: false, skipped?: false)
     expect(mixed[:bad]).to have_attributes(status: :failed, output: nil, error: Flowline::StepError, reason: nil, attempts: 1,
@@ -44,13 +44,13 @@ RSpec.describe Flowline::Result do
                                             duration: nil, started_at: nil, success?: false, failed?: false, skipped?: false)
   end
 
-  it "gives skipped steps a class of their own" do
+  it "returns Flowline::Skipped for skipped steps" do
     expect(mixed[:skip]).to be_a(Flowline::Skipped)
     expect(mixed[:skip]).to have_attributes(status: :skipped, reason: :condition, skipped?: true, output: nil, duration: nil)
     expect(mixed.steps.grep(Flowline::Skipped).map(&:name)).to eq([:skip])
   end
 
-  it "keeps partial outputs, nil and false among them" do
+  it "has partial outputs, nil and false included" do
     result = run(on_error: :continue) do
       step(:nil) { nil }
       step(:false) { false }
@@ -60,7 +60,7 @@ RSpec.describe Flowline::Result do
   end
 
   describe "#to_h and #to_json" do
-    it "tell everything but outputs" do
+    it "contain everything but outputs" do
       hash = mixed.to_h
       expect(hash.keys).to eq(%i[pipeline run_id status started_at duration error warnings steps])
       expect(hash).to include(pipeline: "mixed", status: :failed, run_id: mixed.run_id, warnings: [], started_at: be_a(Time))
@@ -69,7 +69,7 @@ RSpec.describe Flowline::Result do
       expect(hash.to_s).not_to include("secret")
     end
 
-    it "make JSON that parses, with ISO 8601 times, alone or within something" do
+    it "generate valid JSON with ISO 8601 times, alone or nested" do
       json = mixed.to_json
       parsed = JSON.parse(json)
       expect(parsed).to include("status" => "failed", "pipeline" => "mixed")
@@ -86,7 +86,7 @@ RSpec.describe Flowline::Result do
       step(:y) { |n| n + 2 }
     end
 
-    it "is that of their leaves" do
+    it "is the result of their leaves" do
       result = run do
         step(:n) { 1 }
         step(:in, inner, depends_on: :n)
@@ -96,7 +96,7 @@ RSpec.describe Flowline::Result do
       expect(result.outputs.keys).to eq(%i[n in.x in.y])
     end
 
-    it "is as bad as the worst of them" do
+    it "has the worst status of their steps" do
       failed = run(on_error: :continue) do
         step(:n) { nil }
         step(:in, inner, depends_on: :n)
@@ -111,7 +111,7 @@ RSpec.describe Flowline::Result do
   end
 
   describe "errors" do
-    it "carry the facts, the place and the cause" do
+    it "carry the step, its source location and the cause" do
       line = __LINE__ + 3
       error = run do
         step(:rows) { [1, 2, 3] }
@@ -123,13 +123,13 @@ RSpec.describe Flowline::Result do
       expect(error.message).to eq("step bad failed: KeyError: no key (#{__FILE__}:#{line})")
     end
 
-    it "point at the user's own line, even if a library raised" do
+    it "name the user's line even when a library raised" do
       line = __LINE__ + 1
       error = run { step(:bad) { JSON.parse("{") } }.error
       expect(error.place).to eq("#{__FILE__}:#{line}")
     end
 
-    it "keep the original's own cause" do
+    it "preserve the cause of the original" do
       error = run do
         step(:bad) do
           raise "first"
@@ -151,7 +151,7 @@ RSpec.describe Flowline::Result do
     end
   end
 
-  describe "what raises before anything runs" do
+  describe "an error before anything runs" do
     let(:pipeline) do
       Flowline.define do
         param :n, type: :integer, required: true
@@ -160,7 +160,7 @@ RSpec.describe Flowline::Result do
       end
     end
 
-    it "is everything wrong with params and options, in one error" do
+    it "lists all mistakes in params and options" do
       expect { pipeline.run(m: 1) }.to raise_error(Flowline::ParamError) { |e| expect(e.problems.size).to eq(2) }
       expect { pipeline.run(n: "x", reporter: :nobody, executor: :nobody, context: { n: 1 }) }
         .to raise_error(Flowline::ParamError) { |e| expect(e.problems.size).to eq(4) }
@@ -170,7 +170,7 @@ RSpec.describe Flowline::Result do
       expect { pipeline.run(nn: 1) }.to raise_error(Flowline::ParamError, /did you mean n\?/)
     end
 
-    it "is a pipeline that cannot run" do
+    it "is raised for a pipeline that cannot run" do
       expect { run { step(:a, depends_on: :b) { 1 } } }.to raise_error(Flowline::MissingDependencyError)
       expect do
         run do

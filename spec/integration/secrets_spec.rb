@@ -8,18 +8,18 @@ RSpec.describe "Secrets" do
     end.run(key: secret).error.message
   end
 
-  it "are masked in any encoding, and the run goes on" do
+  it "are redacted in any encoding" do
     expect(message("\xFF\xFE\xFF".b)).to include("step a failed")
     expect(message("geheim".encode("UTF-16LE"))).not_to include("geheim")
     expect(message("passwörd".encode("ISO-8859-1"))).not_to include("passw")
   end
 
-  it "are masked in all their parts, and if they are short, where they stand alone" do
+  it "are redacted in all their parts, short ones where they stand alone" do
     expect(message({ user: "ann", password: ["hunter2"] }, type: :hash)).not_to match(/ann|hunter2/)
     expect(message("42")).to include("é([secret]) 4242")
   end
 
-  # What is told of a secret that one step returns and the next one raises, and what is in the store's files.
+  # Returns the output about a secret that one step returns and the next one raises, and the bytes of the store's files.
   def told_and_stored(secret)
     result = Flowline.define(name: "leak") do
       param :key, secret: true
@@ -30,7 +30,7 @@ RSpec.describe "Secrets" do
     [result.error.message, Dir.glob("#{ENV.fetch("FLOWLINE_ROOT")}/**/*").select { |file| File.file?(file) }.map { |file| File.binread(file) }.join]
   end
 
-  it "are neither told nor stored if they are bytes" do
+  it "are redacted and not stored when they are bytes" do
     key = "\xDE\xAD\xBE\xEF\x01\x02\xFF".b
     told, stored = told_and_stored(key)
     expect(told).to include('bad "[secret]", [secret]')
@@ -39,14 +39,14 @@ RSpec.describe "Secrets" do
     expect(told_and_stored("ab").first).to include('bad "[secret]", [secret]')
   end
 
-  it "are neither told nor stored with what objects are made of" do
+  it "are redacted and not stored when they are parts of objects" do
     stub_const("Login", Struct.new(:user, :password))
     stub_const("Login::Token", Class.new { def initialize(text) = @text = text })
     values = [Login.new("ann", "hunter2"), Login::Token.new("hunter2"), ("hunter2".."hunter3"), { a: [Login::Token.new(:hunter2)] }]
     values.each { |value| expect(told_and_stored(value).join).not_to include("hunter2") }
   end
 
-  it "are neither told nor stored if they are times" do
+  it "are redacted and not stored when they are times" do
     require "date"
     told, stored = told_and_stored(Date.new(2024, 3, 7))
     expect(told).not_to match(/2024-03-07|2460377/)
@@ -57,7 +57,7 @@ RSpec.describe "Secrets" do
     expect(stored).not_to include(Marshal.dump(time)[12, 8])
   end
 
-  it "leave nothing recorded if they cannot be searched for" do
+  it "prevent recording when they cannot be searched for" do
     closed = Class.new { def inspect = raise("no") }.new
     result = run(define: { name: "closed" }) do
       param :key, secret: true, default: closed
@@ -67,7 +67,7 @@ RSpec.describe "Secrets" do
     expect(result.warnings).to contain_exactly(/step a is not recorded/)
   end
 
-  it "are masked in warnings, whoever wrote them" do
+  it "are redacted in all warnings" do
     store = Class.new { %i[get set exists?].each { |name| define_method(name) { |*| raise "no hunter2" } } }.new
     out = StringIO.new
     result = run(define: { cache: store }, key: "hunter2", reporter: Flowline::Reporter::JSON.new(out)) do
@@ -80,7 +80,7 @@ RSpec.describe "Secrets" do
     expect(result.warnings.join + result.to_json + out.string).not_to include("hunter2")
   end
 
-  it "are not in what a plan says of itself" do
+  it "are redacted in a plan" do
     pipeline = Flowline.define(name: "inspected") { param(:token, secret: true) && step(:a) { |token:| token.size } }
     expect(pipeline.run(dry_run: true, token: "TOPSECRET").inspect).to eq("#<Flowline::Plan inspected 1 steps>")
   end

@@ -24,7 +24,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
 
   %w[select].push(nil).each do |name|
     context name ? "from a recorded run" : "from a run in memory" do
-      it "runs what comes after from:, and restores or runs the rest" do
+      it "reruns steps downstream of from:, and restores or runs the others" do
         broken = [:b]
         p = pipeline({ a: [], side: [], b: [:a], c: %i[b side] }, name: name, broken: broken, side: { checkpoint: false })
         p.run
@@ -34,7 +34,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
         expect(outcomes(result)).to eq(a: :restored, side: :succeeded, b: :succeeded, c: :succeeded)
       end
 
-      it "runs what a failed from: was asked to run again when that run is resumed, rather than what was before" do
+      it "reruns the steps of a failed from: when that run is resumed" do
         broken = [:d]
         p = pipeline({ a: [], b: [:a], c: [:b], d: [:c] }, name: name, broken: broken)
         p.run
@@ -45,7 +45,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
         expect(outcomes(p.run(resume: true))).to eq(a: :restored, b: :succeeded, c: :succeeded, d: :succeeded)
       end
 
-      it "leaves what failed to be resumed, however many an only: succeeded meanwhile" do
+      it "can resume failed steps after runs with only: succeeded" do
         broken = [:c]
         p = pipeline({ a: [], b: [:a], c: [:b], d: [], e: [:d] }, name: name, broken: broken)
         p.run(on_error: :continue)
@@ -59,7 +59,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
         expect(outcomes(p.run(resume: true)).values).to all(eq(:succeeded))
       end
 
-      it "leaves nothing to be resumed once the last of it was selected" do
+      it "has nothing to resume once only: ran the last step" do
         broken = [:b]
         p = pipeline({ a: [], off: [], b: [:a] }, name: name, broken: broken, off: { when: -> { false } })
         p.run
@@ -68,7 +68,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
         expect(outcomes(p.run(resume: true))).to eq(a: :succeeded, off: %i[skipped condition], b: :succeeded)
       end
 
-      it "has no outputs to miss of what was skipped or failed as it may, however often" do
+      it "does not miss outputs of skipped and optional steps" do
         broken = %i[shaky last]
         p = pipeline({ off: [], shaky: [], b: %i[off shaky], last: [:b] }, name: name, broken: broken,
                                                                            off: { when: -> { false } }, shaky: { optional: true }, b: { run_if: :always })
@@ -82,7 +82,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
         expect(p.run(resume: true)[:last].output).to eq("last-b--shaky")
       end
 
-      it "runs what changed on another branch, and says of an input that it is restored although it changed" do
+      it "reruns changed steps on other branches, and explains an input restored despite a change" do
         x = 1
         p = Flowline.define(name: name, keep_checkpoint: true) do |d|
           d.step(:a) { x }
@@ -105,7 +105,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
         expect(p.run(only: "+b")[:b].output).to eq(20)
       end
 
-      it "keeps what is recorded after an only: that leaves steps out, as the run is not complete" do
+      it "keeps the checkpoint after an only: that leaves steps out" do
         broken = [:c]
         p = pipeline({ a: [], b: [:a], c: [:b] }, name: name, broken: broken)
         p.run
@@ -116,7 +116,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     end
   end
 
-  it "adopts the params of a run that an only: has taken up, unless nothing of it is left" do
+  it "adopts the params of a run that only: resumed, unless nothing of it is left" do
     down = true
     p = Flowline.define(name: "params") do |d|
       d.param :day, type: :integer, default: 0
@@ -140,7 +140,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(Flowline::Checkpoint.list).to be_empty
   end
 
-  it "names all outputs that a from: or only: misses" do
+  it "names all outputs that from: or only: misses" do
     p = pipeline({ a: [], b: [], c: %i[a b] })
     [{ from: :c }, { only: :c }, { only: :c, dry_run: true }, { from: [:c], resume: true }].each do |options|
       expect { p.run(**options) }.to raise_error(Flowline::CheckpointError, /no recorded output of a, b of select; .*keep_checkpoint: true/) do |error|
@@ -151,7 +151,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(Flowline::Store.existing(ENV.fetch("FLOWLINE_ROOT"))).to be_nil
   end
 
-  it "takes a branch that its condition skipped for skipped, not for missing" do
+  it "treats a branch skipped by its condition as skipped, not as missing" do
     broken = [:last]
     p = pipeline({ a: [], off: [], last: %i[a off] }, broken: broken, off: { when: -> { false } }, last: { run_if: :any })
     p.run
@@ -159,7 +159,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(outcomes(p.run(from: :last))).to eq(a: :restored, off: %i[skipped not_selected], last: :succeeded)
   end
 
-  it "finds inputs of inputs in the cache" do
+  it "takes inputs of inputs from the cache" do
     p = pipeline({ a: [], b: [:a], c: [:b] }, a: { cache: true }, b: { cache: true })
     p.run
     ran
@@ -169,7 +169,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(ran).to eq(%i[c c])
   end
 
-  it "finds an input in the cache that only a changed step needs" do
+  it "takes an input that only a changed step needs from the cache" do
     x = 1
     p = Flowline.define(name: "side") do |d|
       d.step(:a, cache: true) { 1 }
@@ -183,7 +183,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(outcomes(p.run(from: :c))).to eq(a: :cached, b: :restored, c: :succeeded, side: :succeeded)
   end
 
-  it "finds an input in the cache whose key needs nothing that is missing" do
+  it "takes an input whose key needs no missing output from the cache" do
     p = Flowline.define(name: "keys") do |d|
       d.param :day, default: 1
       d.step(:a) { Object.new }
@@ -203,7 +203,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect { p.run(from: :last, day: 2) }.to raise_error(Flowline::CheckpointError, /output of by_step, unread/)
   end
 
-  it "fails a step whose cache key raises, and locks nothing" do
+  it "fails a step whose key: raises, and locks nothing" do
     p = Flowline.define(name: "key") do |d|
       d.step(:a, cache: { key: -> { raise "no key" } }) { 1 }
       d.step(:b, depends_on: :a) { |a| a }
@@ -214,7 +214,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(p.run(resume: true).failed_step).to eq(:a)
   end
 
-  it "means steps whose names hold what selectors are made of", executor: :sequential do
+  it "selects steps whose names contain characters of selectors", executor: :sequential do
     odd = [:"+", :"a+", :"+a", :"tag:x", :"a b", :"é,🙂"]
     p = pipeline(odd.to_h { |name| [name, []] }.merge(a: [], x: []), x: { tags: :x })
     odd.each { |name| expect([p.run!(only: name.to_s, keep_checkpoint: true), ran].last).to eq([name]) }
@@ -224,7 +224,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     expect(ran).to eq([:"tag:x", :"a+"].sort_by { |name| odd.index(name) })
   end
 
-  it "means all steps of a nested pipeline by its name" do
+  it "selects all steps of a nested pipeline by its name" do
     log = self.log
     inner = Flowline.define do |p|
       p.step(:x) { |rows| [log << :x, rows].last }
@@ -245,7 +245,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     end
   end
 
-  it "suggests names and refuses what is none, all in one error" do
+  it "lists unknown names in one error, with suggestions" do
     p = pipeline({ fetch: [], load: [:fetch] }, load: { tags: %i[nightly slow] })
     expect { p.run(only: %w[ftech tag:slwo], from: :laod) }.to raise_error(Flowline::ParamError) do |error|
       expect(error.problems).to contain_exactly(/only: there is no step ftech; did you mean fetch\?/, /from: there is no step laod; did you mean load\?/,

@@ -69,7 +69,7 @@ RSpec.describe Flowline::Executor do
       expect(result.outputs.values.uniq).to eq([[Thread.current, Fiber.current]])
     end
 
-    it "runs a graph of its own" do
+    it "runs a graph without a pipeline" do
       inner = Flowline.define { step(:one) { 1 } }
       pipeline = Flowline.define do
         step(:inner, inner)
@@ -79,7 +79,7 @@ RSpec.describe Flowline::Executor do
       expect { described_class.new.run }.to raise_error(ArgumentError, /graph/)
     end
 
-    it "suspends and resumes with the fiber it runs in" do
+    it "suspends and resumes with its fiber" do
       pipeline = Flowline.define do
         step(:a) { Fiber.yield(:half) }
         step(:b, depends_on: :a) { |a| a }
@@ -89,17 +89,17 @@ RSpec.describe Flowline::Executor do
     end
   end
 
-  describe "an executor of yours" do
+  describe "a custom executor" do
     describe(Plainest) { it_behaves_like("an executor") { let(:executor) { Plainest.new } } }
     describe(ThreadEach) { it_behaves_like("an executor") { let(:executor) { ThreadEach.new } } }
     describe(Greedy) { it_behaves_like("an executor") { let(:executor) { Greedy.new } } }
 
-    it "may be given as a class, and by define" do
+    it "may be given as a class, and in define" do
       expect(run(executor: Plainest) { step(:a) { 1 } }).to be_success
       expect(run(define: { executor: ThreadEach }) { step(:a) { Thread.current } }[:a].output).not_to equal(Thread.current)
     end
 
-    it "ends the run in good order when it raises itself" do
+    it "ends the run in good order when the executor raises" do
       broken = Object.new
       def broken.open_pool(*)
         raise IOError, "no workers"
@@ -115,7 +115,7 @@ RSpec.describe Flowline::Executor do
     end
   end
 
-  it "says which executors there are" do
+  it "suggests known executors for an unknown one" do
     expect { run(executor: :sequentil) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /did you mean sequential\?/)
     expect { run(executor: 3) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /one of sequential/)
   end

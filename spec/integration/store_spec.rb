@@ -37,7 +37,7 @@ RSpec.describe "The store" do
     end
   end
 
-  it "opens, or is left alone, when the thread that opens it first is interrupted", executor: :in_process do
+  it "opens or stays closed when the thread that opens it first is interrupted", executor: :in_process do
     statuses = Array.new(8) do |n|
       ruby(<<~RUBY, FLOWLINE_ROOT: "#{root}.#{n}").last.exitstatus
         p = Flowline.define(name: "first") { |d| d.step(:a) { 1 } }.tap(&:validate!)
@@ -52,7 +52,10 @@ RSpec.describe "The store" do
   end
 
   it "is off with FLOWLINE_STORE=off: nothing is written, and resuming works in memory", executor: :in_process do
-    expect(%w[no FALSE 0 on].map { |word| ruby("exit(Flowline.config.store ? 1 : 0)", FLOWLINE_STORE: word).last.exitstatus }).to eq([0, 0, 0, 1])
+    before = ENV.fetch("FLOWLINE_STORE", nil)
+    settings = %w[no FALSE 0 on].map { |word| (ENV["FLOWLINE_STORE"] = word) && Flowline::Configuration.new.store }
+    ENV["FLOWLINE_STORE"] = before
+    expect(settings).to eq([false, false, false, true])
     _, status = ruby(<<~RUBY, FLOWLINE_STORE: "off", FLOWLINE_ROOT: root)
       broken = [1]
       ran = []
@@ -63,14 +66,14 @@ RSpec.describe "The store" do
     expect(status.exitstatus).to eq(0)
   end
 
-  it "makes no store for pipelines without a name, nor by being loaded or looked at" do
+  it "is not created for pipelines without a name, nor by loading or reading" do
     Flowline.define { |p| p.step(:a) { 1 } }.run
     Flowline::Checkpoint.list
     expect(File.exist?(root)).to be(false)
   end
 
   describe "when it is damaged" do
-    it "says so and the ways out, and nothing runs" do
+    it "raises an error with the ways out before anything runs" do
       pipeline.run
       Dir.glob("#{database}*").each { |file| File.delete(file) }
       File.binwrite(database, "not a database " * 500)
@@ -85,7 +88,7 @@ RSpec.describe "The store" do
       expect(pipeline.run[:a].status).to eq(:succeeded)
     end
 
-    it "says so in the middle as well, and no completion is acknowledged that is not there" do
+    it "raises an error during a run, and acknowledges only recorded steps" do
       script = <<~RUBY
         p = Flowline.define(name: "middle") do |d|
           200.times { |n| d.step(:"s\#{n}", depends_on: n.zero? ? [] : :"s\#{n - 1}") { |*| "y" * 3000 } }
@@ -101,7 +104,7 @@ RSpec.describe "The store" do
       expect(out).not_to match(/segfault|BUG|NoMethodError/i)
     end
 
-    it "runs a step again whose small output was changed, and says why" do
+    it "reruns a step whose small output was changed, with a reason" do
       broken = [1]
       p = pipeline(broken: broken)
       script = "Flowline.define(name: 'stored') { step(:a) { 'needle-in-the-store' }; step(:b, depends_on: :a) { |_| raise 'x' } }.run"
@@ -114,7 +117,7 @@ RSpec.describe "The store" do
       expect(ruby(same, FLOWLINE_ROOT: root).first).to match(/run.*its recorded output is gone or damaged/)
     end
 
-    it "runs a step again whose large output is gone, cut off or empty" do
+    it "reruns a step whose large output is missing, truncated or empty" do
       [->(blob) { File.delete(blob) }, ->(blob) { File.truncate(blob, 1000) }, ->(blob) { File.truncate(blob, 0) }, ->(blob) { File.delete(blob) && Dir.mkdir(blob) }].each do |damage|
         broken = [1]
         p = pipeline(size: 400_000, broken: broken)
@@ -129,7 +132,7 @@ RSpec.describe "The store" do
     end
   end
 
-  it "refuses a newer format by its number, and a database of another program, and leaves them as they are" do
+  it "refuses a newer format and a database of another program without changing them" do
     other = "#{root}-newer"
     ruby("Flowline.define(name: 'n') { step(:a) { 1 } }.run", FLOWLINE_ROOT: other)
     File.open("#{other}/flowline.db", "r+b") { |file| file.seek(60) && file.write([99].pack("N")) } # The format's number in SQLite's header.
@@ -142,7 +145,7 @@ RSpec.describe "The store" do
     expect(File.binread("#{other}/flowline.db").bytesize).to eq(before.bytesize)
   end
 
-  it "says that it cannot be written, where it may only be read", if: Process.uid.zero? do
+  it "raises an error when it is read-only", if: Process.uid.zero? do
     Dir.mktmpdir do |folder|
       FileUtils.chmod(0o755, folder)
       FileUtils.mkdir("#{folder}/store", mode: 0o755)
@@ -163,7 +166,7 @@ RSpec.describe "The store" do
     end
   end
 
-  it "is made with the directories above it" do
+  it "creates parent directories" do
     Flowline.config.root = "#{root}/x/y"
     expect(pipeline.run[:a].status).to eq(:succeeded)
     expect([File.stat("#{root}/x/y").mode & 0o777, File.read("#{root}/x/y/.gitignore")]).to eq([0o700, "*\n"])
@@ -174,7 +177,7 @@ RSpec.describe "The store" do
     Flowline.config.root = nil
   end
 
-  it "is for its owner alone, also in a directory that was there", executor: :in_process do
+  it "is accessible to its owner only, also in an existing directory", executor: :in_process do
     modes = -> { Dir.glob(["#{database}*", "#{root}/flowline.lock"]).map { |file| File.stat(file).mode & 0o777 }.uniq }
     Dir.mkdir(root, 0o755)
     ruby(script = "Flowline.define(name: 'p') { step(:a) { 1 }; step(:b, depends_on: :a) { |_| exit!(1) } }.run", FLOWLINE_ROOT: root)
@@ -185,20 +188,20 @@ RSpec.describe "The store" do
     expect(modes.call).to eq([0o600])
   end
 
-  it "is not used where others could have put something into it" do
+  it "refuses a directory that others can write to" do
     Dir.mkdir(root)
     File.chmod(0o777, root)
     expect { pipeline.run }.to raise_error(Flowline::StoreError, /store #{root}: can be written by others, who could run code as you; chmod 700 it/)
     expect(Dir.children(root)).to be_empty
   end
 
-  it "is not used if it is another user's", if: Process.uid.zero? do
+  it "refuses a directory of another user", if: Process.uid.zero? do
     Dir.mkdir(root, 0o700)
     File.chown(65_534, 65_534, root)
     expect { pipeline.run }.to raise_error(Flowline::StoreError, /belongs to another user; choose another directory, or chown it/)
   end
 
-  it "acknowledges nothing on a full disk that is not there, and goes on once there is room", if: Process.uid.zero?, executor: :in_process do
+  it "acknowledges only recorded steps on a full disk, and resumes once there is room", if: Process.uid.zero?, executor: :in_process do
     mount = Dir.mktmpdir
     skip "cannot mount" unless system("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", mount, err: File::NULL)
     Flowline.config.root = "#{mount}/store"
@@ -220,7 +223,7 @@ RSpec.describe "The store" do
     system("umount", "-l", mount, err: File::NULL)
   end
 
-  it "is made anew when it was removed between runs, and ends the run when it was in the middle" do
+  it "is created again when removed between runs, and fails the run when removed during one" do
     p = pipeline(broken: [])
     p.run
     FileUtils.rm_rf(root)
@@ -239,7 +242,7 @@ RSpec.describe "The store" do
     expect(Flowline::Store.at(root).runs("stored", 5).size).to eq(1)
   end
 
-  it "knows no run of the store before when a store is made anew under a process that resumes" do
+  it "shows no runs of a removed store to a process that resumes" do
     p = pipeline
     p.run
     FileUtils.rm_rf(root)
@@ -252,7 +255,7 @@ RSpec.describe "The store" do
     expect(Dir.glob("#{root}/flowline.blobs/*")).to be_empty
   end
 
-  it "is opened again by a forked child, which has none of its parent's locks" do
+  it "is reopened by a forked child, without its parent's locks" do
     broken = [1]
     p = pipeline(broken: broken)
     p.run

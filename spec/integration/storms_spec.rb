@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # Interruptions, forks and collections at moments that nobody chose. What is drawn comes from the seed that rspec prints.
-RSpec.describe "A parallel run in a storm" do
+RSpec.describe "A parallel run under random disturbances" do
   # An interruption of ours.
   class Gust < Exception # rubocop:disable Lint/ConstantDefinitionInBlock
   end
@@ -59,7 +59,7 @@ RSpec.describe "A parallel run in a storm" do
 
   { kill: ->(thread) { thread.kill }, raise: ->(thread) { thread.raise(Gust, "gust") },
     "raise of a StandardError": ->(thread) { thread.raise(IOError, "gust") } }.each do |how, blow|
-    it "against the thread that called it always ends, and is recorded as ended: Thread##{how}" do
+    it "always ends, and is recorded as ended, when its caller is hit by Thread##{how}" do
       storm = pipeline
       storm.run # What is made once is there.
       25.times do |round|
@@ -68,7 +68,7 @@ RSpec.describe "A parallel run in a storm" do
       expect(storm.run(executor: :parallel)[:join].output).to eq(24 + (2 * (0..11).sum))
     end
 
-    it "against the threads of its steps always ends, and is recorded as ended: Thread##{how}" do
+    it "always ends, and is recorded as ended, when its workers are hit by Thread##{how}" do
       storm = pipeline
       storm.run
       25.times do |round|
@@ -78,7 +78,7 @@ RSpec.describe "A parallel run in a storm" do
     end
   end
 
-  it "of cancellations ends as cancelled or succeeded, and history says the same" do
+  it "ends as cancelled or succeeded, in history as well, when cancelled at random" do
     storm = pipeline
     40.times do |round|
       run = storm.start(executor: :parallel, max_threads: 4)
@@ -90,7 +90,7 @@ RSpec.describe "A parallel run in a storm" do
     expect_calm("cancellations", store)
   end
 
-  it "of forks goes on, and each child on its own" do
+  it "continues, like each child, when its steps fork" do
     pids = Queue.new
     forking = Flowline.define(name: "forks") do
       8.times do |i|
@@ -109,7 +109,7 @@ RSpec.describe "A parallel run in a storm" do
     expect_calm("forks")
   end
 
-  it "of other runs keeps to itself: many pipelines, one store" do
+  it "is isolated from concurrent runs of other pipelines in one store" do
     threads = Array.new(6) do |t|
       mine = pipeline("storm#{t}")
       Thread.new { Array.new(4) { mine.run(executor: t.even? ? :parallel : :sequential, max_threads: 3) } }
@@ -120,7 +120,7 @@ RSpec.describe "A parallel run in a storm" do
     expect(Flowline::Checkpoint.list).to be_empty
   end
 
-  describe "of collections", :gc do
+  describe "of the garbage collector", :gc do
     let(:small) do
       Flowline.define do
         step(:root) { %w[a b] }
@@ -130,7 +130,7 @@ RSpec.describe "A parallel run in a storm" do
       end
     end
 
-    it "gives what it gives in calm weather" do
+    it "returns the same outputs under GC stress" do
       2.times { small.run(executor: :parallel, max_threads: 3) }
       GC.stress = 0x01
       result = small.run(executor: :parallel, max_threads: 3)
@@ -141,7 +141,7 @@ RSpec.describe "A parallel run in a storm" do
       GC.stress = false
     end
 
-    it "gives the same when everything is moved between its steps" do
+    it "returns the same outputs when objects are compacted between its steps" do
       skip "this Ruby does not compact" unless GC.respond_to?(:compact)
       reporter = ->(event) { GC.compact if event.name == :step_finished }
       begin

@@ -3,8 +3,8 @@
 require "open3"
 require "rbconfig"
 
-RSpec.describe "A pipeline run from several places at once" do
-  it "gives each run its own results: 8 threads, 50 runs each" do
+RSpec.describe "A pipeline run from several threads at once" do
+  it "returns separate results to 8 threads with 50 runs each" do
     pipeline = Flowline.define do
       param :n, type: :integer
       before_step { |step, _| Thread.pass if step.name == :b }
@@ -21,7 +21,7 @@ RSpec.describe "A pipeline run from several places at once" do
     end
   end
 
-  it "may share a reporter" do
+  it "can share a reporter" do
     lock = Mutex.new
     seen = Hash.new(0)
     reporter = ->(event) { lock.synchronize { seen[event.context.run_id] += 1 } }
@@ -30,7 +30,7 @@ RSpec.describe "A pipeline run from several places at once" do
     expect([seen.size, seen.values.uniq]).to eq([40, [4]])
   end
 
-  it "is interrupted in one thread alone", executor: :in_process do
+  it "is interrupted in one thread only", executor: :in_process do
     reached = Queue.new
     go_on = Queue.new
     pipeline = Flowline.define do
@@ -44,7 +44,7 @@ RSpec.describe "A pipeline run from several places at once" do
   end
 
   %i[sequential parallel process].each do |executor|
-    it "has its clean-up done when the program ends meanwhile: #{executor}" do
+    it "runs its clean-up when the program ends during a run: #{executor}" do
       program = <<~RUBY
         reached, reach = IO.pipe
         pipeline = Flowline.define do
@@ -59,8 +59,8 @@ RSpec.describe "A pipeline run from several places at once" do
     end
   end
 
-  describe "with a fork in between", executor: :in_process do
-    # What the block returns in a child.
+  describe "with a fork between runs", executor: :in_process do
+    # @return [Object] the value of the block, called in a child
     def in_child
       reader, writer = IO.pipe
       pid = fork do
@@ -84,7 +84,7 @@ RSpec.describe "A pipeline run from several places at once" do
       end
     end
 
-    it "runs in the child as in the parent, with ids of its own" do
+    it "runs in the child as in the parent, with other run ids" do
       parent = pipeline.run
       child, id = in_child { pipeline.run.then { |result| [result[:b].output, result.run_id] } }
       expect(child.uniq.size).to eq(1)
@@ -93,7 +93,7 @@ RSpec.describe "A pipeline run from several places at once" do
       expect(pipeline.run[:b].output).to eq([Process.pid, Process.pid])
     end
 
-    it "may fork within a step, the child going on by itself" do
+    it "may fork in a step, and run on in the child" do
       forking = Flowline.define do
         step(:a) { |ctx| ctx[:fork].call }
         step(:b, depends_on: :a) { |a| [a, Process.pid] }

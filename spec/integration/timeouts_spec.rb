@@ -10,13 +10,13 @@ RSpec.describe "Time limits", executor: :in_process do
   end
 
   describe Flowline::Timer do
-    it "lets what is in time through" do
+    it "returns the value of a block that ends in time" do
       expect(timer.limit(5) { :value }).to eq([:value, :stopped])
       expect { timer.limit(5) { raise ArgumentError, "own" } }.to raise_error(ArgumentError, "own")
       expect(catch(:out) { timer.limit(5) { throw :out, 3 } }).to eq(3)
     end
 
-    it "ends what is not, whatever the block makes of it" do
+    it "ends a block that takes too long, whatever it rescues" do
       expect(timer.limit(0.02) { sleep }).to eq([nil, :expired])
       expect(timer.limit(0.02) { begin sleep; rescue StandardError then :swallowed end }).to eq([nil, :expired])
       expect(timer.limit(0.02) { begin sleep; rescue Exception then :swallowed end }).to eq([nil, :expired]) # rubocop:disable Lint/RescueException
@@ -29,14 +29,14 @@ RSpec.describe "Time limits", executor: :in_process do
       expect(seen).to eq([:cleaned])
     end
 
-    it "keeps nested limits apart" do
+    it "tells nested limits apart" do
       expect(timer.limit(5) { timer.limit(0.02) { sleep } }).to eq([[nil, :expired], :stopped])
       inner = nil
       expect(timer.limit(0.02) { inner = timer.limit(5) { sleep } }).to eq([nil, :expired])
       expect(inner).to be_nil
     end
 
-    it "lets nothing escape late, in a storm of short limits" do
+    it "raises nothing late among many short limits" do
       threads = Array.new(4) do
         Thread.new do
           250.times.map { timer.limit(0.0005) { 300.times { Math.sqrt(2) } } }.each { |value, ended| raise "both" if value && ended == :expired }
@@ -47,7 +47,7 @@ RSpec.describe "Time limits", executor: :in_process do
       expect(threads.map(&:value)).to all(eq(:calm))
     end
 
-    it "leaves other interruptions alone" do
+    it "passes other exceptions through" do
       thread = Thread.new { timer.limit(5) { sleep } }
       thread.report_on_exception = false
       Thread.pass until thread.stop?
@@ -71,28 +71,28 @@ RSpec.describe "Time limits", executor: :in_process do
       Process.wait(pid)
     end
 
-    it "is renewed when somebody ends its thread" do
+    it "starts its thread again after it was killed" do
       timer.limit(5) { 1 }
       Thread.list.find { |thread| thread.name == "flowline timer" }.kill.join
       expect(timer.limit(0.02) { sleep }).to eq([nil, :expired])
     end
 
-    it "holds many limits at once" do
+    it "handles many limits at once" do
       threads = Array.new(200) { |n| Thread.new { timer.limit(0.01 + (n * 0.0001)) { sleep } } }
       expect(threads.map(&:value)).to all(eq([nil, :expired]))
     end
   end
 
-  it "of a step end it, its own rescue notwithstanding" do
+  it "of a step end it despite its own rescue" do
     result = Flowline.define { step(:slow, timeout: 0.03) { begin sleep; rescue StandardError then 1 end } }.run
     expect(result[:slow]).to have_attributes(status: :timed_out, output: nil, attempts: 1)
     expect(result.error).to have_attributes(class: Flowline::TimeoutError, step_name: :slow, limit: 0.03, scope: :step)
     expect(result.status).to eq(:failed)
   end
 
-  it "of a step are for each attempt" do
+  it "of a step apply to each attempt" do
     tries = 0
-    result = Flowline.define { step(:slow, timeout: 0.03, retries: 1) { (tries += 1) == 1 ? sleep : :quick } }.run
+    result = Flowline.define { step(:slow, timeout: 0.3, retries: 1) { (tries += 1) == 1 ? sleep : :quick } }.run
     expect(result[:slow]).to have_attributes(status: :succeeded, output: :quick, attempts: 2)
   end
 
@@ -104,9 +104,9 @@ RSpec.describe "Time limits", executor: :in_process do
     expect(result.steps.map(&:status)).to eq(%i[timed_out succeeded])
   end
 
-  it "of a run end the step that runs, and what has not started" do
+  it "of a run end the running step and cancel the others" do
     seen = []
-    pipeline = Flowline.define(timeout: 0.05) do
+    pipeline = Flowline.define(timeout: 0.3) do
       on_step_failure { |step, error| seen << [step.name, error.scope] }
       on_failure { |error| seen << error.class }
       step(:quick) { 1 }
@@ -116,12 +116,12 @@ RSpec.describe "Time limits", executor: :in_process do
     end
     result = pipeline.run
     expect(outcomes(result)).to eq(quick: :succeeded, slow: :timed_out, never: %i[cancelled run_timed_out], clean: :succeeded)
-    expect([result.status, result.error.scope, result.error.limit, result[:clean].output]).to eq([:timed_out, :run, 0.05, :cleaned])
+    expect([result.status, result.error.scope, result.error.limit, result[:clean].output]).to eq([:timed_out, :run, 0.3, :cleaned])
     expect(seen).to eq([%i[slow run], Flowline::TimeoutError])
     expect(pipeline.run(timeout: 0.01).error.limit).to eq(0.01)
   end
 
-  it "of a run hold while a step waits for its next attempt" do
+  it "of a run end it while a step waits for a retry" do
     result = Flowline.define { step(:flaky, retries: 1, retry_strategy: :linear, retry_delay: 60) { raise IOError } }.run(timeout: 0.05)
     expect(outcomes(result)).to eq(flaky: %i[cancelled run_timed_out])
     expect([result.status, result.error.message]).to eq([:timed_out, "the run was stopped by its time limit of 0.05 s; make it faster, or raise timeout:"])
@@ -150,7 +150,7 @@ RSpec.describe "Time limits", executor: :in_process do
     end
   end
 
-  it "of a run that is up between attempts tell of every step once, as any end does" do
+  it "of a run that times out between attempts notify of every step once" do
     log = []
     Flowline.define do |p|
       log_hooks(p, log)
@@ -161,7 +161,7 @@ RSpec.describe "Time limits", executor: :in_process do
                                                                  %i[on_step_skip after], [:on_failure], [:after_run]])
   end
 
-  it "let what runs always run when they are up between attempts" do
+  it "let steps that run always run after a timeout between attempts" do
     result = Flowline.define do
       step(:flaky, retries: 1, retry_strategy: :linear, retry_delay: 60) { raise IOError }
       step(:clean, depends_on: :flaky, run_if: :always) { |_| :cleaned }
@@ -169,12 +169,12 @@ RSpec.describe "Time limits", executor: :in_process do
     expect([result.status, result.outputs]).to eq([:timed_out, { clean: :cleaned }])
   end
 
-  it "do not look at the wall clock" do
+  it "do not depend on the wall clock" do
     allow(Time).to receive(:now).and_return(Time.at(0), Time.at(10**9), Time.at(1))
     expect(Flowline.define { step(:a, timeout: 30) { 1 } }.run(timeout: 30)).to be_success
   end
 
-  it "of an optional step fail nothing" do
+  it "of an optional step do not fail the run" do
     result = Flowline.define do
       step(:slow, timeout: 0.02, optional: true) { sleep }
       step(:other) { 1 }
@@ -182,14 +182,14 @@ RSpec.describe "Time limits", executor: :in_process do
     expect([result.status, result[:slow].status]).to eq(%i[succeeded timed_out])
   end
 
-  describe "the run's limit beside the calls of steps" do
+  describe "the run's limit outside of steps" do
     it "ends a condition" do
       result = run(timeout: 0.05) { step(:a, when: -> { sleep }) { raise "must not be called" } }
       expect(result.status).to eq(:timed_out)
       expect(result[:a]).to have_attributes(status: :timed_out, error: have_attributes(scope: :run, limit: 0.05))
     end
 
-    it "ends a wait for another run that computes the same, and what makes a cache key" do
+    it "ends a wait for another run that computes the same key, and a slow key:" do
       computing = Queue.new
       go_on = Queue.new
       pipeline = Flowline.define(cache: Flowline::Cache::Memory.new) do

@@ -11,17 +11,17 @@ RSpec.describe Flowline::Timer do
     expect(IO.popen([RbConfig.ruby, "-Ilib", "-e", script], &:read)).to eq("1")
   end
 
-  it "takes any number of seconds" do
+  it "accepts any number of seconds" do
     [Float::INFINITY, 1e300, 10**30, 5r].each { |seconds| expect(timer.limit(seconds) { :done }).to eq([:done, :stopped]) }
     expect(timer.limit(1/50r) { sleep }).to eq([nil, :expired])
   end
 
-  it "swallows no exception that means more than the step" do
+  it "passes exceptions that end the program through" do
     expect { timer.limit(0.01) { begin; sleep; ensure; raise Interrupt; end } }.to raise_error(Interrupt)
     expect { timer.limit(0.01) { begin; sleep; ensure; exit; end } }.to raise_error(SystemExit)
   end
 
-  it "gives an interruption of an outer limit to that one, even if both are under way" do
+  it "attributes an interruption to the outer limit, even when both have expired" do
     inner = nil
     outer = timer.limit(0.01) do
       inner = timer.limit(0.01) { Thread.handle_interrupt(described_class::Expired => :never) { sleep 0.05 } }
@@ -31,7 +31,7 @@ RSpec.describe Flowline::Timer do
     expect { 100.times { Thread.pass } }.not_to raise_error
   end
 
-  it "leaves nothing behind, however its block is left" do
+  it "leaves no limit behind, however its block ends" do
     started = Queue.new
     seen = Queue.new
     thread = Thread.new do
@@ -55,18 +55,18 @@ RSpec.describe Flowline::Timer do
     expect { thread.join }.not_to raise_error
   end
 
-  it "does not go by the wall clock" do
+  it "does not depend on the wall clock" do
     allow(Time).to receive(:now).and_return(Time.at(0), Time.at(2**33), Time.at(5))
     expect(timer.limit(30) { :done }).to eq([:done, :stopped])
     expect(timer.limit(0.01) { sleep }).to eq([nil, :expired])
   end
 
-  it "ends a thousand at once" do
+  it "ends a thousand limits at once" do
     threads = Array.new(1000) { Thread.new { timer.limit(0.05) { sleep } } }
     expect(threads.map(&:value).uniq).to eq([[nil, :expired]])
   end
 
-  it "does not bring a limit of the parent's into a forked child" do
+  it "does not apply limits of the parent in a forked child" do
     status = nil
     timer.limit(0.2) do
       pid = fork do

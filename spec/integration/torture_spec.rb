@@ -4,7 +4,7 @@ require_relative "../torture/launch"
 
 # A small share of `rake torture`, other calls and times with each seed.
 RSpec.describe "The store under torture" do
-  # What is tortured, and the number of tries of each fault.
+  # By title, the kind of torture and the number of tries of each fault.
   { "loses nothing when runs are killed at steps or random times" => ["steps", 2],
     "loses nothing when it is killed at a system call" => ["kills", 6],
     "loses nothing when a system call fails" => ["errors", 2],

@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
-# The suite passes under every executor: FLOWLINE_EXECUTOR makes another one the default, `rake spec:executors` each.
-# Examples that take one for granted say so:
+# The suite passes under every executor: FLOWLINE_EXECUTOR sets the default, and `rake spec:executors` tries each.
+# Examples that need a certain one have a tag:
 #
-# - `executor: :sequential`: what happens in the caller's thread, and in which order, is their subject.
-# - `executor: :in_process`: their steps share memory with them. In forked children they cannot.
+# - `executor: :sequential`: they are about the caller's thread, or about order.
+# - `executor: :in_process`: their steps share memory with them, which forked children cannot.
 module Executors
-  # What is default meanwhile, in processes that are started, too.
+  # Sets the default for the block, and for processes that it starts.
   def self.default(name)
     config = Flowline.config
     before = [ENV.fetch("FLOWLINE_EXECUTOR", nil), config.instance_variable_get(:@executor)]

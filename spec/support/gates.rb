@@ -2,22 +2,22 @@
 
 require "io/wait"
 
-# Where steps say that they have come, and wait until they are told to go on; in threads and in processes alike.
+# A barrier for steps in threads and in processes: a step announces itself and waits until the example releases it.
 class Gate
   def initialize
     @came, @come = IO.pipe
     @goes, @go = IO.pipe
   end
 
-  # For steps.
-  # @return [Object] what it is given
+  # Waits for a release; for steps.
+  # @return [Object] the value
   def pass(value = nil)
     @come.syswrite("x")
     @goes.readpartial(1)
     value
   end
 
-  # Lets so many through, as many at a time as come, which must be +most+ and no more.
+  # Releases so many steps, +most+ at a time, which must be as many as arrive at a time.
   def let_through(count, most:)
     while count.positive?
       wait([count, most].min)
@@ -28,12 +28,12 @@ class Gate
     end
   end
 
-  # Until so many have come.
+  # Waits until so many have arrived.
   def wait(count = 1)
     count.times { @came.wait_readable(10) ? @came.sysread(1) : raise("nobody came") }
   end
 
-  # Lets so many go on.
+  # Releases so many.
   def release(count = 1)
     @go.syswrite("x" * count)
   end

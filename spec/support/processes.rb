@@ -8,8 +8,10 @@ require "stringio"
 module Processes
   LIMIT = 30
   LIB = File.expand_path("../../lib", __dir__)
+  # The command line as a program.
+  FLOWLINE = [RbConfig.ruby, "-I#{LIB}", File.expand_path("../../exe/flowline", __dir__)].freeze
 
-  # A forked process, and what its block returns.
+  # A forked process that calls a block.
   class Child
     attr_reader :pid
 
@@ -50,7 +52,7 @@ module Processes
       end
     end
 
-    # Ends it by force, with the processes that it has started.
+    # Kills it, with the processes that it has started.
     # @return [Process::Status]
     def kill
       begin
@@ -101,7 +103,7 @@ module Processes
     reader&.close
   end
 
-  # Asks the database of a store in another process, by another SQLite.
+  # Queries the database of a store in another process, with another SQLite.
   # @return [Array<Array>] rows
   def sql(statement, *values, root: ENV.fetch("FLOWLINE_ROOT"))
     elsewhere { Processes.database(root) { |db| db.execute(statement, values).map { |row| [*row] } } }
@@ -122,6 +124,7 @@ module Processes
     elsewhere { Processes.flowline(*arguments) }
   end
 
+  # The same in this process.
   def self.flowline(*arguments)
     require "flowline/cli"
     out, err = StringIO.new, StringIO.new
@@ -129,7 +132,7 @@ module Processes
     [code, out.string, err.string]
   end
 
-  # Takes a store for writing, as another process's transaction does, while the block runs.
+  # Locks a store for writing, like a transaction of another process, while the block runs.
   def holding_store(root)
     ready, tell = IO.pipe
     goes, go = IO.pipe
@@ -157,12 +160,19 @@ module Processes
     until (value = yield)
       raise "it does not come true" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > give_up
 
-      Thread.pass
+      sleep(0.001) # Spinning would take a processor from what is waited for.
     end
     value
   end
 
-  # Has a process ended after the example that does not belong to a child: it has become a daemon.
+  # @return [Boolean] whether a process runs; a zombie does not
+  def alive?(pid)
+    !File.read("/proc/#{pid}/stat").match?(/\) Z /)
+  rescue Errno::ENOENT, Errno::ESRCH
+    false
+  end
+
+  # Ends a process after the example that is no child of ours, such as a daemon.
   def adopt(pid)
     adopted << pid
     pid

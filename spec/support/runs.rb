@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What specs of runs share.
+# Helpers for examples that run pipelines.
 module Runs
   # Defines a pipeline in the bare form, and runs it.
   def run(define: {}, **options, &definition)
@@ -12,7 +12,7 @@ module Runs
     result.steps.to_h { |step| [step.name, step.reason ? [step.status, step.reason] : step.status] }
   end
 
-  # Makes a definition tell of every hook, steps by their names.
+  # Logs every hook of a definition, steps by name.
   def log_hooks(definition, log)
     Flowline::Hooks::NAMES.each do |hook|
       definition.public_send(hook) do |*facts|
@@ -21,14 +21,14 @@ module Runs
     end
   end
 
-  # Runs it in a thread of its own until its step has put something into the queue, then does what the block says.
-  # @return [Thread] ended
+  # Runs a pipeline in a thread until its step has pushed into the queue, then calls the block with the thread.
+  # @return [Thread] which has ended
   def disturb(pipeline, reached, **options)
     thread = Thread.new { pipeline.run(**options) }
     thread.report_on_exception = false
     reached.pop
     yield thread
-    thread.tap { |t| t.join(10) || raise("the run goes on and on") }
+    thread.tap { |t| t.join(10) || raise("the run does not end") }
   rescue Exception # rubocop:disable Lint/RescueException -- join raises what ended the thread
     thread
   end

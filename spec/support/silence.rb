@@ -2,7 +2,7 @@
 
 require "tempfile"
 
-# For what writes to the descriptor itself: a crash of Ruby tells of pages there.
+# For output to the descriptor itself, as when Ruby crashes.
 module Silence
   # @return [Object] what the block returns
   def without_stderr

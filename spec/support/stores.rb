@@ -3,7 +3,7 @@
 require "fileutils"
 require "tmpdir"
 
-# Every example has a store of its own, made when something is recorded.
+# Every example has its own store, created when something is recorded.
 module Stores
   ALL = Dir.mktmpdir("flowline-stores")
 end

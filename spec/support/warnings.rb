@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# A warning of Ruby's that comes from our own files fails the run: `ruby -w` stays silent for those who use Flowline.
+# A Ruby warning from our own files fails the run, so that `ruby -w` stays silent for users of Flowline.
 module OwnWarnings
   ROOT = File.expand_path("../..", __dir__)
   OWN = %r{\A(#{Regexp.escape(ROOT)}/|\./)?(lib|exe|ext|spec|examples|benchmarks)/[^:]+:\d+: warning: }
@@ -8,7 +8,7 @@ module OwnWarnings
   # The warnings so far.
   SEEN = [] # rubocop:disable Style/MutableConstant
 
-  # Collects rather than raises: somebody's `rescue` would swallow it.
+  # Collects instead of raising, because a `rescue` would swallow the exception.
   def warn(message, ...)
     SEEN << message if OWN.match?(message)
     super

@@ -120,7 +120,7 @@ module Torture
         codes = %w[status history].map { |command| Flowline::CLI.start([command], out: out, err: out) }
         return "refused: #{out.string}" if out.string.include?("flowline: store")
 
-        codes.sum.zero? && out.string.scan(OTHER).size == 2 ? "right" : "exit #{codes}: #{out.string}"
+        codes.last.zero? && codes.first < 2 && out.string.scan(OTHER).size == 2 ? "right" : "exit #{codes}: #{out.string}"
       end
     end
   end

@@ -120,7 +120,7 @@ RSpec.describe Flowline::Digest do
       end
     end
 
-    it "have the same digest if the garbage collector runs all the time, and after everything was moved" do
+    it "have the same digest if the garbage collector runs all the time, and after everything was moved", :gc do
       value = [{ a: ["x" * 5000, { b: Digested::Pair.new(2**70, :"c#{rand(9)}") }] }, Digested::Plain.new([1.5e300] * 3)]
       before = digest(value)
       GC.stress = true

@@ -1,8 +1,11 @@
 # frozen_string_literal: true
 
+require "optparse"
+
 module Flowline
   module CLI
-    # What the commands on a pipeline file share: options, the file, and help.
+    # A command: its options, its help, and what it does. Each one in {Commands} has a +SUMMARY+ for the list of
+    # commands, and an +EXAMPLE+ of a call.
     class Command
       # @return [String] the command's name
       def self.command_name
@@ -11,12 +14,11 @@ module Flowline
 
       # @return [String] usage, options and an example
       def self.help
-        command = new($stdout, $stderr)
-        "#{command.parser}\nExample: #{self::EXAMPLE}\n"
+        "#{new($stdout, $stderr).parser}\nExample: #{self::EXAMPLE}\n"
       end
 
       # @param out [IO] for results
-      # @param err [IO] for progress
+      # @param err [IO] for progress and messages
       def initialize(out, err)
         @out = out
         @err = err
@@ -25,56 +27,82 @@ module Flowline
 
       # @param arguments [Array<String>]
       # @return [Integer] the exit status
-      # @raise [Usage] wrong options
+      # @raise [Usage] wrong options or arguments
       def call(arguments)
-        paths = parse(arguments)
-        return @out.puts(self.class.help) || 0 if @options[:help]
+        rest = parse(arguments)
+        return work(rest) unless @options[:help]
 
-        file? ? work(file(paths)) : work_with(paths)
+        @out.puts(self.class.help)
+        0
       end
 
       # @return [OptionParser]
       def parser
         @parser ||= OptionParser.new do |parser|
-          parser.banner = "Usage: flowline #{label} #{"FILE " if file?}[options]\n\n#{self.class::SUMMARY.capitalize}.\n\n"
-          parser.on("--pipeline NAME", file? ? "which pipeline, if the file has several" : "only this pipeline") { |name| @options[:pipeline] = name }
+          parser.banner = "Usage: flowline #{[label, argument, "[options]"].compact.join(" ")}\n\n#{self.class::SUMMARY.capitalize}.\n\n"
           declare(parser)
-          parser.on("-h", "--help", "say this") { @options[:help] = true }
+          parser.on("-h", "--help", "show this help") { @options[:help] = true }
         end
       end
 
       private
 
-      # Whether it works on a pipeline file.
-      def file?
-        true
+      # Does what the command is for.
+      # @param arguments [Array<String>] other than options
+      # @return [Integer] the exit status
+      def work(arguments)
+        raise NotImplementedError
       end
-
-      def file(paths)
-        raise Usage, "#{label}: name the file with the pipeline, as in: #{self.class::EXAMPLE}" if paths.empty?
-        raise Usage, "#{label}: one file at a time; #{paths[1]} is one too many#{hint(paths[1])}" if paths.size > 1
-
-        PipelineFile.load(paths.first)
-      end
-
-      # What was meant, perhaps.
-      def hint(_argument); end
 
       # Declares the command's own options.
       def declare(parser); end
+
+      # @return [String, nil] its argument, as the help names it
+      def argument; end
 
       def label
         self.class.command_name
       end
 
+      # Declares an option and stores its value under its name.
+      def option(parser, name, *description, value: nil)
+        key = name.tr("-", "_").to_sym
+        parser.on(["--#{name}", value].compact.join(" "), *description) { |given| @options[key] = given }
+      end
+
       def parse(arguments)
+        refuse_abbreviations(arguments)
         parser.parse(arguments)
-      rescue OptionParser::InvalidOption, OptionParser::AmbiguousOption => e
-        given = e.args.first.to_s[/\A[^=]+/]
-        known = parser.top.list.grep(OptionParser::Switch).flat_map(&:long)
-        raise Usage, "#{label}: unknown option #{given}#{Name.suggest(given, known)}; flowline #{label} --help lists them"
       rescue OptionParser::ParseError => e
-        raise Usage, "#{label}: #{e.message}"
+        raise Usage, "#{label}: #{problem(e, e.args.first.to_s[/\A[^=]+/])}"
+      end
+
+      # OptionParser's own +require_exact+ refuses `--format=dot` on Ruby 3.1, too.
+      def refuse_abbreviations(arguments)
+        given = arguments.take_while { |argument| argument != "--" }.grep(/\A--/)
+        unknown = given.find { |argument| !flags.include?(argument[/\A[^=]+/]) }
+        raise OptionParser::InvalidOption, unknown if unknown
+      end
+
+      # @return [Array<String>] the options, in full
+      def flags
+        parser.top.list.grep(OptionParser::Switch).flat_map(&:long)
+      end
+
+      def problem(error, flag)
+        help = "flowline #{label} --help lists the options"
+        case error
+        when OptionParser::InvalidOption then "unknown option #{flag}#{Name.suggest(flag, flags)}; #{help}"
+        when OptionParser::MissingArgument then "#{flag} needs a value; #{help}"
+        when OptionParser::NeedlessArgument then "#{flag} takes no value; #{help}"
+        when OptionParser::InvalidArgument then "#{error.args.join(" ")} is not #{expected(flag)}"
+        else error.message
+        end
+      end
+
+      # @return [String] what kind of value an option takes
+      def expected(_flag)
+        "a whole number from 1 up"
       end
     end
   end

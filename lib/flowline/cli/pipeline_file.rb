@@ -10,7 +10,7 @@ module Flowline
 
       # @param path [String]
       # @return [PipelineFile]
-      # @raise [Usage] the file cannot be read or loaded; the message points at the user's line
+      # @raise [Usage] the file cannot be read or loaded; the message names the user's line
       def self.load(path)
         raise Usage, "no such file: #{path}" unless File.exist?(path)
         raise Usage, "#{path} is a directory; name the file with the pipeline" if File.directory?(path)
@@ -22,10 +22,10 @@ module Flowline
       # @api private
       def initialize(path)
         @path = path
-        @full_path = File.expand_path(path)
+        @failure = LoadFailure.new(path)
         @known = Object.constants
         defined = []
-        load { Pipeline.observe(defined.method(:<<)) { Kernel.load(@full_path) } }
+        load { Pipeline.observe(defined.method(:<<)) { Kernel.load(File.expand_path(path)) } }
         load { @pipelines = named(outermost(defined)) }
         raise Usage, "#{path} defines no pipeline; call Flowline.define in it" if @pipelines.empty?
       end
@@ -49,12 +49,12 @@ module Flowline
         [name, pipeline]
       end
 
-      # Runs the block; what is wrong with a definition or a param is told with the file as the user named it.
+      # Calls the block. Mistakes in a definition or a param are raised as wrong usage, with the file as the user named it.
       # @raise [Usage]
-      def guard
+      def check
         yield
       rescue DefinitionError, ParamError => e
-        raise Usage, local(e.message), cause: e
+        raise Usage, @failure.local(Advice.of(e)), cause: e
       end
 
       private
@@ -63,14 +63,8 @@ module Flowline
         yield
       rescue Usage
         raise
-      rescue DefinitionError => e
-        raise Usage, local(e.message), cause: e
-      rescue SyntaxError => e
-        raise Usage, local(syntax(e)), cause: e
-      rescue StandardError, ScriptError => e
-        raise Usage, "#{local(place(e))}: #{local(e.message.lines.first.to_s.chomp)} (#{TypeHints.kind(e)})", cause: e
-      rescue SystemExit => e
-        raise Usage, "#{local(place(e))}: the file calls exit while it loads; guard it with `if $PROGRAM_NAME == __FILE__`", cause: e
+      rescue StandardError, ScriptError, SystemStackError, SystemExit => e
+        raise Usage, @failure.message(e), cause: e
       end
 
       def outermost(defined)
@@ -107,23 +101,6 @@ module Flowline
           queue.concat(inside.map { |inner| [value, inner, "#{full_name}::#{inner}"] })
         end
         found
-      end
-
-      def place(error)
-        lines = error.backtrace || []
-        line = lines.find { |frame| frame.start_with?("#{@full_path}:") } || lines.first || @full_path
-        line[/\A.+?:\d+/] || line
-      end
-
-      # Ruby's parsers say it in one line or in many: the place, and what is wrong there.
-      def syntax(error)
-        first, *others = error.message.lines.map(&:chomp)
-        detail = others.find { |line| line =~ /\^+ +\S/ }
-        detail && first.match?(/errors? found/) ? "#{first}: #{detail[/\^+ +(.*)/, 1]}" : first
-      end
-
-      def local(text)
-        text.gsub(@full_path, @path)
       end
     end
   end

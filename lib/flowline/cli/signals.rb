@@ -2,23 +2,25 @@
 
 module Flowline
   module CLI
-    # What Ctrl-C and SIGTERM do to a run: once it finishes what runs, and stops; twice it stops now.
+    # The signals that stop a run: on the first, running steps finish and nothing more starts; on the second, running steps
+    # are stopped, too; on the third, so are steps that run always.
     module Signals
-      NAMES = %w[INT TERM].freeze
-      private_constant :NAMES
+      # By signal, how to send it again.
+      AGAIN = { "INT" => "press Ctrl-C again", "TERM" => "send it again" }.freeze
+      private_constant :AGAIN
 
-      # Waits for a run, with these signals.
+      # Waits for a run, and handles these signals meanwhile.
       # @param run [Flowline::Run]
       # @param err [IO]
       # @return [Array(Result, String)] how it ended, and the first signal that came, if one did
       def self.wait(run, err)
         queue = Queue.new # A trap may not take a lock.
         first = nil
-        before = NAMES.to_h { |name| [name, trap(name) { queue << name }] }
+        before = AGAIN.keys.to_h { |name| [name, trap(name) { queue << name }] }
         watcher = Thread.new do
           first = queue.pop
           run.cancel
-          say(err, "flowline: SIG#{first}: finishing what runs; once more to stop now")
+          say(err, "flowline: SIG#{first}: finishing running steps; #{AGAIN.fetch(first)} to stop now")
           run.cancel(now: true) while queue.pop
         end
         [run.wait, first]
@@ -27,7 +29,7 @@ module Flowline
         watcher&.kill
       end
 
-      # Whoever reads it may have gone.
+      # Writes a line, although the reader may be gone.
       # @return [void]
       def self.say(err, text)
         err.puts(text)

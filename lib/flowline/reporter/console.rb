@@ -2,7 +2,7 @@
 
 module Flowline
   module Reporter
-    # A readable account of a run, a line for each step as it ends:
+    # Writes a run as text, one line a step when it ends:
     #
     #   Pipeline: data_import
     #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -12,9 +12,9 @@ module Flowline
     #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
     #   Elapsed: 1.76s | Steps: 1/3
     #
-    # Colours on a terminal only, and not where +NO_COLOR+ is set (https://no-color.org).
+    # Uses colours on a terminal only, and not if +NO_COLOR+ is set (https://no-color.org).
     class Console
-      # How a step ended, in a character.
+      # Outcomes, as a character each.
       MARKS = { succeeded: "✓", cached: "✓", restored: "✓", skipped: "⏸", cancelled: "⏸", failed: "✗", timed_out: "✗" }.freeze
       COLOURS = { "✓" => 32, "✗" => 31, "⏸" => 33, "⚠" => 33 }.freeze
       RULE = "━" * 40
@@ -24,9 +24,9 @@ module Flowline
 
       # @param out [IO] where to write
       # @param title [String, nil] what to call the pipeline, if not by its own name
-      # @param verbose [Boolean] also params, and the backtrace through the user's code
-      # @param steps [Boolean] whether to write more than what failed
-      # @param resume [String, nil] how to take up a run that failed; +nil+: it cannot be
+      # @param verbose [Boolean] whether to write params, and the backtrace through the user's code, as well
+      # @param steps [Boolean] whether to write more than failures
+      # @param resume [String, nil] the command that resumes a failed run; +nil+: there is none
       def initialize(out = $stderr, title: nil, verbose: false, steps: true, resume: "run(resume: true)")
         @out = out
         @title = title
@@ -88,7 +88,7 @@ module Flowline
         line("Elapsed: #{format("%.2fs", result.duration)} | Steps: #{@done}/#{event.steps.size}")
       end
 
-      # At most 12 lines, unless verbose: what failed, where, and what was and was not done.
+      # Writes at most 12 lines, unless verbose: the error and its line, what was done and what was not, and how to resume.
       def failure(event)
         result = event.result
         error = result.error
@@ -97,7 +97,7 @@ module Flowline
         others(event)
         counts = result.steps.group_by(&:status).transform_values(&:size)
         line("  steps: #{counts.map { |status, count| "#{count} #{status}" }.join(", ")}")
-        line("  to go on: #{@resume}") if resumable?(event)
+        line("  Resume with: #{@resume}") if resumable?(event)
         backtrace(error) if @verbose && error
       end
 
@@ -105,11 +105,11 @@ module Flowline
         words = words(event, error).first(4)
         line("#{mark("✗")} #{words.join("\n  ")}")
         source = source(error.place) if error.respond_to?(:place) && error.place
-        line("    #{source}") unless source.nil? || words.any? { |text| text.strip == source } # Ruby itself may have shown it.
+        line("    #{source}") unless source.nil? || words.any? { |text| text.strip == source } # Ruby's message may show it already.
         line("  #{facts(error)}") if error.is_a?(StepError)
       end
 
-      # What else failed.
+      # Lists the other failures.
       def others(event)
         errors = event.result.failed_steps.map { |name| event.result[name].error }.reject { |error| error.equal?(event.result.error) }
         errors.first(errors.size > 3 ? 2 : 3).each { |error| line("  also: #{words(event, error).first}") }
@@ -119,7 +119,7 @@ module Flowline
       # @return [Array<String>] lines
       def words(event, error)
         text = event.context.mask(error.message).gsub(@here, "")
-        text = text.delete_suffix(CancelledError::ADVICE) if resumable?(event) # Which is said below.
+        text = text.delete_suffix(CancelledError::ADVICE) if @resume.nil? || resumable?(event) # There is none, or a line of its own.
         text.lines(chomp: true).reject(&:empty?)
       end
 
@@ -136,7 +136,7 @@ module Flowline
         error.backtrace&.each { |frame| line("    #{frame}") unless frame.start_with?(OWN) }
       end
 
-      # The user's own line.
+      # @return [String, nil] the user's line at that place
       def source(place)
         path, number = place.match(/\A(.+):(\d+)\z/)&.captures
         File.foreach(path).first(number.to_i).last.to_s.strip[0, 100] if path && File.file?(path)
@@ -147,7 +147,7 @@ module Flowline
         words.join(", ") unless words.empty?
       end
 
-      # Outputs may be anything, even objects without methods: only what is surely countable is counted.
+      # Outputs may be any objects, even ones without methods, so only an Array or a Hash is counted.
       def records(output)
         return unless ::Array === output || ::Hash === output
 

@@ -5,14 +5,14 @@ require "time"
 
 module Flowline
   module Reporter
-    # Structured logs: an object a line, its keys always in the same order, times in ISO 8601.
+    # Writes a run as JSON, one object a line, with its keys in the same order and times in ISO 8601.
     #
     # Every object has +event+, +time+, +run_id+ and +pipeline+. +run_started+ adds +params+ (without
     # secrets) and +steps+ (their number); +step_started+ adds +step+; +step_retried+ +step+, +error+, +attempt+
     # and +wait+ in seconds; +step_finished+ adds what
     # {StepResult#to_h} has; +run_finished+ what {Result#to_h} has.
     class JSON
-      # How deep in a value it looks: some contain themselves.
+      # How deep values are nested at most: some contain themselves.
       DEPTH = 30
       private_constant :DEPTH
 
@@ -43,7 +43,7 @@ module Flowline
         end
       end
 
-      # Only what JSON has; anything else as its own text.
+      # @return [Object] the value in types that JSON has; any other object as its text
       def plain(value, depth = 0)
         case value
         when Hash, Array

@@ -1,0 +1,121 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    module Commands
+      # +flowline run FILE+: runs a pipeline.
+      class Run < FileCommand
+        # Its line in the list of commands.
+        SUMMARY = "run a pipeline"
+        # An example of a call.
+        EXAMPLE = "flowline run import.rb --param date=2024-01-31 --verbose"
+
+        # Options that a resumed run needs again, because they are not recorded.
+        AGAIN = %i[pipeline executor max_threads max_processes].freeze
+        # Options that +Pipeline#run+ takes as well.
+        PASSED = %i[executor max_threads max_processes resume from only].freeze
+        # Options that mean something under one executor only.
+        WORKERS = { max_threads: "parallel", max_processes: "process" }.freeze
+        private_constant :AGAIN, :PASSED, :WORKERS
+
+        private
+
+        def declare(parser)
+          super
+          @params = {}
+          parser.on("--param NAME=VALUE", "a param of the pipeline; once for each param") { |pair| param(pair) }
+          option(parser, "resume", "continue the last run if it did not succeed; without params: with the params of that run")
+          option(parser, "from", "run this step and everything downstream again", value: "STEP")
+          option(parser, "only", Array, "run only these steps: a,b  +a (and upstream)  a+ (and downstream)  tag:x", value: "STEPS")
+          option(parser, "executor", "where steps run: #{Executor.names.join(", ")}", value: "NAME")
+          option(parser, "max-threads", Integer, "how many steps run at a time (parallel)", value: "N")
+          option(parser, "max-processes", Integer, "how many steps run at a time (process)", value: "N")
+          option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline", value: "DIRECTORY")
+          declare_output(parser)
+        end
+
+        def declare_output(parser)
+          option(parser, "json", "write events to standard output, one JSON object a line")
+          option(parser, "verbose", "also print params, and the backtrace through your code")
+          option(parser, "quiet", "print only failures")
+        end
+
+        def hint(argument)
+          "; write a param as --param #{argument}" if argument.match?(/\A\w+=/)
+        end
+
+        def param(pair)
+          name, value = pair.split("=", 2)
+          raise Usage, "#{label}: --param #{pair} has no value; write --param #{pair}=VALUE" if value.nil?
+          raise Usage, "#{label}: --param #{name} is given twice" if @params.key?(name)
+
+          @params[name] = value
+        end
+
+        def work_on(file)
+          name, pipeline = file.choose(@options[:pipeline])
+          Flowline.config.root = File.expand_path(@options[:root]) if @options[:root]
+          @resume = resume_command(file, pipeline) if Flowline.config.store && pipeline.name
+          file.check { start(pipeline, name, { params: @params, **@options.slice(*PASSED) }) }
+        rescue Usage => e
+          raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
+
+          raise Usage, "#{e.message}#{e.cause.problems.one? ? "; " : "\n"}params are given as --param NAME=VALUE"
+        end
+
+        def resume_command(file, pipeline)
+          ResumeCommand.new(file, pipeline, options: @options.slice(*AGAIN), params: @params, root: given_root).to_s
+        end
+
+        # @return [String, nil] the store, if the command line or the environment names it
+        def given_root
+          @options[:root] || (ENV["FLOWLINE_ROOT"] if ENV["FLOWLINE_ROOT"] == Flowline.config.root)
+        end
+
+        # Warns of options that have no effect.
+        def warn_of_options(pipeline)
+          executor = (@options[:executor] || pipeline.settings[:executor] || Flowline.config.executor).to_s
+          WORKERS.each do |option, needed|
+            next if @options[option].nil? || executor == needed
+
+            warn_line("--#{option.to_s.tr("_", "-")} has no effect: it is for --executor #{needed}, and this run has #{executor}")
+          end
+          warn_of_resume(pipeline) if @options[:resume]
+        end
+
+        def warn_of_resume(pipeline)
+          if pipeline.name.nil?
+            warn_line("--resume has no effect: the pipeline has no name:, so its runs are not recorded; add name: to Flowline.define")
+          elsif Flowline.config.store && Store.existing(Flowline.config.root).nil?
+            warn_line("--resume: there is no store at #{Flowline.config.root}, so the run starts from the beginning")
+          end
+        end
+
+        def warn_line(text)
+          @err.puts("flowline: #{text}")
+        end
+
+        def start(pipeline, name, options)
+          warn_of_options(pipeline)
+          $stdout.sync = true # Output of steps appears between our own lines, wherever it goes.
+          progress = Progress.new
+          result, signal = Signals.wait(pipeline.start(reporter: [progress, *reporters(name)], **options), @err)
+          return result.success? ? 0 : 1 if signal.nil? || result.success?
+
+          Signals.say(@err, "flowline: stopped by SIG#{signal}")
+          128 + Signal.list.fetch(signal)
+        rescue StoreError => e
+          warn_line(progress.account(e, @resume))
+          1
+        end
+
+        def reporters(name)
+          console = Reporter::Console.new(@err, title: name, resume: @resume, verbose: @options[:verbose], steps: !@options[:quiet])
+          return [console] unless @options[:json]
+
+          @options[:verbose] ? [Reporter::JSON.new(@out), console] : [Reporter::JSON.new(@out)]
+        end
+      end
+    end
+  end
+end

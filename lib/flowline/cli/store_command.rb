@@ -1,0 +1,70 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    # A command that shows what a store holds, as text or as JSON.
+    class StoreCommand < Command
+      private
+
+      # @return [Array<Hash>] what there is to show
+      def rows
+        raise NotImplementedError
+      end
+
+      # Writes one of them as text.
+      def show(row)
+        raise NotImplementedError
+      end
+
+      def declare(parser)
+        option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline", value: "DIRECTORY")
+        option(parser, "json", "write JSON")
+      end
+
+      def work(arguments)
+        raise Usage, "#{label}: takes no argument #{arguments.first}" unless arguments.empty?
+
+        found = rows
+        @out.puts(json(found)) if @options[:json]
+        return nothing if found.empty?
+
+        found.each { |row| show(row) } unless @options[:json]
+        0
+      end
+
+      # Says that there is nothing to show. That is an error only if the options name something that does not exist.
+      # @return [Integer] the exit status
+      def nothing
+        @err.puts("#{label}: #{absence}")
+        missing? ? 1 : 0
+      end
+
+      # @return [Boolean] whether the options name something that does not exist
+      def missing?
+        @options.key?(:root) && store.nil?
+      end
+
+      # @return [String] what is not there
+      def absence
+        store ? "nothing in #{root}" : "there is no store at #{root}#{"; check --root" if @options[:root]}"
+      end
+
+      def root
+        @options[:root] || Flowline.config.root
+      end
+
+      # @return [Store::SQLite, nil] nil: there is none
+      def store
+        Store.existing(root)
+      end
+
+      def json(rows)
+        return "[]" if rows.empty?
+
+        require "json"
+        require "time"
+        ::JSON.pretty_generate(rows.map { |row| row.transform_values { |value| value.is_a?(Time) ? value.iso8601(3) : value } })
+      end
+    end
+  end
+end
