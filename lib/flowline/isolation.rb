@@ -130,7 +130,7 @@ module Flowline
         end
       end
     rescue TypeError, ArgumentError, NameError => e
-      [:error, Error::Remote.new("the step's answer cannot be read: #{e.message}")]
+      [:error, Error::Remote.new("the step's answer cannot be read: #{e.message}").tap { |error| error.set_backtrace([]) }]
     end
 
     # What the child has started may hold its end of the pipe for long: what is there when the child is gone is all.

@@ -38,16 +38,16 @@ module Flowline
 
       def restored
         error = Marshal.load(@bytes) if @bytes # rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
-        error && @cause && Error.cause_of(error).nil? ? with_cause(error) : error
+        error && @cause && Error.cause_of(error).nil? ? with_cause(error, @cause.exception) : error
       rescue StandardError
         nil
       end
 
-      # Ruby's own exceptions leave their cause behind when they are marshalled.
-      def with_cause(error)
+      # Ruby sets the cause only of what is raised.
+      def with_cause(error, cause)
         backtrace = error.backtrace
         begin
-          raise error, cause: @cause.exception
+          raise error, cause: cause
         rescue Exception => e # rubocop:disable Lint/RescueException -- it is what was raised just now
           e.set_backtrace(backtrace) if backtrace
           e
@@ -68,11 +68,15 @@ module Flowline
         Marshal.dump(pared) if pared
       end
 
-      # @return [Exception, nil] the same without its variables that cannot be dumped, if it says the same
+      # Removes what cannot be dumped. (The cause is dumped with an exception.)
+      # @return [Exception, nil] the same, if it still says the same
       def pare(error)
         pared = error.dup # Without what it was extended with.
         pared.instance_variables.each { |name| pared.remove_instance_variable(name) unless Portable.dumps?(pared.instance_variable_get(name)) }
-        pared if Error.words(pared) == Error.words(error) && Portable.dumps?(pared)
+        return if Error.words(pared) != Error.words(error)
+
+        pared = with_cause(pared, pare(error.cause) || remote(Error.account(error.cause), error.cause.backtrace, nil)) if error.cause
+        pared if Portable.dumps?(pared)
       rescue StandardError
         nil
       end

@@ -178,7 +178,7 @@ module Flowline
         warn_of_collected(results) if @step.options[:on_item_error] == :collect
         @environment.check_output(@id, results)
         @state.record(@id, results)
-        @state.succeed(@id, results)
+        @state.succeed(@id)
       rescue ::TypeError => e # Of a type hint.
         @state.fail(@id, @state.step_error(@id, e), :failed)
       end

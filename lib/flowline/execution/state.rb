@@ -64,7 +64,10 @@ module Flowline
       # @return [void]
       # @raise [StoreError]
       def record(id, output, ended = nil)
-        return if !@recording.stored? || ended?(id)
+        return if ended?(id)
+
+        @outputs[id] = output # Its record has a token of it.
+        return unless @recording.stored?
 
         _, _, attempts, started, duration = @run.step(id)
         @recording.complete(id, @dag.steps[id], [attempts + 1, started, ended ? ended - started : duration], output)
@@ -76,12 +79,9 @@ module Flowline
         @run.begin(id, began) unless ended?(id)
       end
 
-      # The step's callable returned, and its output is recorded.
+      # The step's callable returned, and its output is {#record}ed.
       # @return [void]
-      def succeed(id, output, ended = nil)
-        return if ended?(id)
-
-        @outputs[id] = output
+      def succeed(id, ended = nil)
         report(id, :succeeded, nil, ended)
       end
 

@@ -33,7 +33,7 @@ module Flowline
       # @return [void]
       def settle(_attempt, outcome)
         case outcome.status
-        when :succeeded then @state.succeed(@id, outcome.output, outcome.ended)
+        when :succeeded then @state.succeed(@id, outcome.ended)
         when :cached then @state.reuse(@id, outcome.output, :cached)
         when :skipped then @state.skip(@id)
         when :retry then try_again(outcome)
