@@ -8,7 +8,7 @@ require "digest"
 MILLI = 1e3
 
 def compare(label, value, **goals)
-  times = Measure.times({ digest: -> { Flowline::Digest.try(value) }, hand: -> { Digest::SHA256.hexdigest(Marshal.dump(value)) } })
+  times = Measure.times({ digest: -> { Flowline::Identity::Digest.try(value) }, hand: -> { Digest::SHA256.hexdigest(Marshal.dump(value)) } })
   Measure.row(label, times[:digest] * MILLI, "ms", than: ["SHA256(Marshal.dump)", times[:hand] * MILLI], ratio: times.ratio(:hand, :digest), **goals)
 end
 

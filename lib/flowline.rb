@@ -1,26 +1,24 @@
 # frozen_string_literal: true
 
-require "monitor"
 require_relative "flowline/version"
 require_relative "flowline/errors"
 require "flowline/flowline"
 require_relative "flowline/name"
-require_relative "flowline/resources"
-require_relative "flowline/options"
+require_relative "flowline/type_hints"
+require_relative "flowline/definition/options"
 require_relative "flowline/execution/middleware"
 require_relative "flowline/configuration"
-require_relative "flowline/call"
 require_relative "flowline/step"
 require_relative "flowline/dag"
 require_relative "flowline/definition"
 require_relative "flowline/context"
 require_relative "flowline/result"
 require_relative "flowline/event"
-require_relative "flowline/type_hints"
-require_relative "flowline/events/notifier"
+require_relative "flowline/arguments"
+require_relative "flowline/events"
+require_relative "flowline/identity"
+require_relative "flowline/planning"
 require_relative "flowline/recording"
-require_relative "flowline/caching"
-require_relative "flowline/provenance"
 require_relative "flowline/execution"
 require_relative "flowline/executor"
 require_relative "flowline/pipeline"
@@ -29,23 +27,13 @@ require_relative "flowline/reporter"
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and runs.
 module Flowline
   # A first run of a few plain steps needs none of these.
-  autoload :Binding, "#{__dir__}/flowline/binding"
   autoload :Cache, "#{__dir__}/flowline/cache"
   autoload :Checkpoint, "#{__dir__}/flowline/checkpoint"
-  autoload :Digest, "#{__dir__}/flowline/digest"
-  autoload :Fingerprint, "#{__dir__}/flowline/fingerprint"
-  autoload :Group, "#{__dir__}/flowline/group"
-  autoload :Hooks, "#{__dir__}/flowline/hooks"
-  autoload :Isolation, "#{__dir__}/flowline/isolation"
+  autoload :Integrations, "#{__dir__}/flowline/integrations"
   autoload :Param, "#{__dir__}/flowline/param"
   autoload :Plan, "#{__dir__}/flowline/plan"
-  autoload :Retry, "#{__dir__}/flowline/retry"
   autoload :Run, "#{__dir__}/flowline/run"
-  autoload :Secrets, "#{__dir__}/flowline/secrets"
-  autoload :Signature, "#{__dir__}/flowline/signature"
   autoload :Store, "#{__dir__}/flowline/store"
-  autoload :Timer, "#{__dir__}/flowline/timer"
-  autoload :Type, "#{__dir__}/flowline/type"
 
   # The Rust core. Steps are integers there, in definition order.
   # @api private
@@ -59,7 +47,7 @@ module Flowline
   # receiver. In blocks of steps, hooks and conditions, +self+ is still the +self+ around +define+. A block with a
   # parameter gets the definition, and its +self+ does not change: +Flowline.define { |p| p.step(:a) { 1 } }+.
   #
-  # @param options [Hash] the options of {Options::DEFINE}
+  # @param options [Hash] the options of {Definition::Options::DEFINE}
   # @option options [String, Symbol] :name the name of the pipeline
   # @option options [Symbol] :on_error +:stop+ (default) starts no further step after a failure; +:continue+ still
   #   runs every step that does not depend on the failed one

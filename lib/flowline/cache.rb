@@ -22,8 +22,9 @@ module Flowline
   #   cache.get("rates")["EUR"] # => 1.1
   module Cache
     autoload :ActiveSupport, "#{__dir__}/cache/active_support"
+    autoload :Lookup, "#{__dir__}/cache/lookup"
     autoload :File, "#{__dir__}/cache/file"
-    autoload :Foreign, "#{__dir__}/cache/foreign"
+    autoload :Adapter, "#{__dir__}/cache/adapter"
     autoload :Memory, "#{__dir__}/cache/memory"
 
     # What +read+ raises for bytes that are not those that were written.
@@ -82,7 +83,7 @@ module Flowline
     #   Flowline::Cache.of(Rails.cache)
     def self.of(object)
       return object if self === object
-      return Foreign.new(object) if %i[get set exists?].all? { |name| object.respond_to?(name) }
+      return Adapter.new(object) if %i[get set exists?].all? { |name| object.respond_to?(name) }
 
       # By its name, so that nothing of ActiveSupport is loaded.
       ActiveSupport.new(object) if object.class.ancestors.map(&:to_s).include?("ActiveSupport::Cache::Store")

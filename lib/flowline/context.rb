@@ -23,7 +23,7 @@ module Flowline
       @values = values.empty? ? params : params.merge(values).freeze
       @input = input
       @secrets = secrets
-      @hidden = Secrets.new(secrets.values) unless secrets.empty?
+      @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
       @started_at = Time.now
       @run_id = []
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)

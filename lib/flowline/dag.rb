@@ -12,11 +12,11 @@ module Flowline
 
     # @return [Array<Step>] in definition order
     attr_reader :steps
-    # @return [Hash{Symbol => Group}] the nested pipelines
+    # @return [Hash{Symbol => Definition::Group}] the nested pipelines
     attr_reader :groups
 
     # @param steps [Array<Step>]
-    # @param groups [Array<Group>]
+    # @param groups [Array<Definition::Group>]
     def initialize(steps = [], groups = [])
       @steps = steps
       @groups = groups.to_h { |group| [group.name, group] }
@@ -26,7 +26,7 @@ module Flowline
     # Adds a step.
     # @param name [Symbol]
     # @param callable [#call, nil] or give a block
-    # @param options [Hash] the options of {Options::STEP}
+    # @param options [Hash] the options of {Definition::Options::STEP}
     # @return [self]
     # @raise [DefinitionError] lists every mistake of the step
     # @example

@@ -6,6 +6,9 @@ require_relative "definition/composition"
 module Flowline
   # The declarations of a pipeline, as inert data: what the words of {Dsl} write, and what {Pipeline} is built from.
   class Definition
+    autoload :Group, "#{__dir__}/definition/group"
+    autoload :Type, "#{__dir__}/definition/type"
+
     include Dsl
     include Composition
 

@@ -19,7 +19,7 @@ module Flowline
     attr_reader :steps
     # @return [Step, nil] the step it is about
     attr_reader :step
-    # @return [StepResult, Result, Retry, nil] how the step, the run or the attempt ended
+    # @return [StepResult, Result, Execution::Retry, nil] how the step, the run or the attempt ended
     attr_reader :result
 
     # @api private

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "execution/resources"
 require_relative "execution/coordinator"
 require_relative "execution/setup"
 require_relative "execution/in_flight"
@@ -19,16 +20,9 @@ require_relative "execution/short_path"
 module Flowline
   # How a run is made: the coordinator, what it hands to a pool, and what comes back.
   module Execution
-    autoload :Isolate, "#{__dir__}/execution/isolate"
     autoload :Items, "#{__dir__}/execution/items"
     autoload :MappedStep, "#{__dir__}/execution/mapped_step"
+    autoload :Retry, "#{__dir__}/execution/retry"
     autoload :Reuse, "#{__dir__}/execution/reuse"
-  end
-
-  # What fits Flowline to other libraries, where they are loaded.
-  # @api private
-  module Integrations
-    autoload :RailsExecutor, "#{__dir__}/integrations/rails_executor"
-    autoload :ActiveRecordConnections, "#{__dir__}/integrations/active_record_connections"
   end
 end

@@ -6,6 +6,9 @@ module Flowline
   # Where the callables of a run are called; what starts next is never an executor's decision. An executor is an object
   # whose +open_pool(inbox, section)+ makes the {Pool} of a run.
   module Executor
+    autoload :Isolate, "#{__dir__}/executor/isolate"
+    autoload :Isolation, "#{__dir__}/executor/isolation"
+    autoload :Timer, "#{__dir__}/executor/timer"
     autoload :Threads, "#{__dir__}/executor/threads"
     autoload :Forks, "#{__dir__}/executor/forks"
     autoload :Parallel, "#{__dir__}/executor/parallel"

@@ -5,7 +5,7 @@ module Flowline
   class Param
     # @return [Symbol]
     attr_reader :name
-    # @return [Symbol, Class] one of {Type::COERCIONS}, or a class its value must be an instance of
+    # @return [Symbol, Class] one of {Definition::Type::COERCIONS}, or a class its value must be an instance of
     attr_reader :type
     # @return [Object] the value of runs that give none; a lambda is called for each run
     attr_reader :default
@@ -37,7 +37,7 @@ module Flowline
       @in = options[:in]
       @description = options[:description]
       @secret = options.fetch(:secret, false)
-      Type.load(type)
+      Definition::Type.load(type)
       DefinitionError.check(sentences(options).map { |sentence| DefinitionError.new("param #{Name.show(@name)}: #{sentence}", place: place) })
       freeze
     end
@@ -60,7 +60,7 @@ module Flowline
       value = given.fetch(name) { default_value }
       return coerce(value) unless NilClass === value
 
-      raise Type::Mismatch, "is required" if required?
+      raise Definition::Type::Mismatch, "is required" if required?
     end
 
     # @return [Boolean] whether the two are declared alike
@@ -70,7 +70,7 @@ module Flowline
 
     # @return [String]
     def inspect
-      "#<#{self.class} #{Name.show(name)} #{Type.show(type)}#{" required" if required?}>"
+      "#<#{self.class} #{Name.show(name)} #{Definition::Type.show(type)}#{" required" if required?}>"
     end
 
     protected
@@ -86,18 +86,18 @@ module Flowline
 
       default.frozen? ? default : default.dup # A run never changes its pipeline.
     rescue StandardError => e
-      raise Type::Mismatch, "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
+      raise Definition::Type::Mismatch, "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
     end
 
     def coerce(value)
-      value = Type.coerce(type, value)
+      value = Definition::Type.coerce(type, value)
       return value if self.in.nil? || allowed?(value)
 
-      raise Type::Mismatch, secret? ? "must be one of the values that in: allows" : "must be in #{self.in.inspect}, not #{value.inspect}"
-    rescue Type::Mismatch => e
+      raise Definition::Type::Mismatch, secret? ? "must be one of the values that in: allows" : "must be in #{self.in.inspect}, not #{value.inspect}"
+    rescue Definition::Type::Mismatch => e
       raise e unless secret?
 
-      raise Type::Mismatch, e.message[/\A[^,]+/], cause: nil
+      raise Definition::Type::Mismatch, e.message[/\A[^,]+/], cause: nil
     end
 
     # Range#include? raises for endless and beginless ranges. For Strings it differs from cover?, and is what users expect.
@@ -110,8 +110,8 @@ module Flowline
 
     def sentences(options)
       found = (options.keys - KNOWN).map { |option| "unknown option #{option}:#{Name.suggest(option, KNOWN)}" }
-      found << "is also an option of run, choose another name" if Options::RUN.key?(name)
-      found << "unknown type #{type.inspect}#{Name.suggest(type, Type::COERCIONS.keys)}" unless Type.known?(type)
+      found << "is also an option of run, choose another name" if Definition::Options::RUN.key?(name)
+      found << "unknown type #{type.inspect}#{Name.suggest(type, Definition::Type::COERCIONS.keys)}" unless Definition::Type.known?(type)
       found << "in: must have `include?`" unless self.in.nil? || self.in.respond_to?(:include?)
       found << default_problem if found.empty? && !default.nil? && !default.respond_to?(:call)
       found.compact
@@ -120,7 +120,7 @@ module Flowline
     def default_problem
       coerce(default)
       nil
-    rescue Type::Mismatch => e
+    rescue Definition::Type::Mismatch => e
       "default: #{e.message}"
     end
   end

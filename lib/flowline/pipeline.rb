@@ -1,8 +1,6 @@
 # frozen_string_literal: true
 
-require_relative "calls"
 require_relative "definition/class_body"
-require_relative "request"
 
 module Flowline
   # A graph with params, pools, hooks and options: what {Flowline.define} returns. It is frozen and a run never changes
@@ -34,14 +32,14 @@ module Flowline
     attr_reader :pools
     # @return [Hash{Symbol => Array<#call>}]
     attr_reader :hooks
-    # @return [Hash{Symbol => Object}] the options of {Options::DEFINE} that it was given
+    # @return [Hash{Symbol => Object}] the options of {Definition::Options::DEFINE} that it was given
     attr_reader :settings
     # @return [Array<Pipeline>] the pipelines that it includes or nests
     attr_reader :parts
-    # @return [Calls]
+    # @return [Arguments::CallTable]
     # @api private
     attr_reader :calls
-    # @return [Resources]
+    # @return [Execution::Resources]
     # @api private
     attr_reader :resources
     # @return [Hash{Integer => true}] the steps with +cache:+
@@ -123,7 +121,7 @@ module Flowline
     end
 
     # Runs the pipeline.
-    # @param arguments [Hash] the options of {Options::RUN}, and the pipeline's params
+    # @param arguments [Hash] the options of {Definition::Options::RUN}, and the pipeline's params
     # @option arguments [Symbol, #execute] :executor (:sequential) or +:parallel+, +:process+, or your own; see {Executor}
     # @option arguments [Integer] :max_threads (twice the processors, but 16 at most) steps at a time under +:parallel+
     # @option arguments [Integer] :max_processes (the processors) steps at a time under +:process+
@@ -216,7 +214,7 @@ module Flowline
     end
 
     # @param name [Symbol]
-    # @return [Fingerprint] see {Code#fingerprint}
+    # @return [Identity::Fingerprint] see {Code#fingerprint}
     # @api private
     def fingerprint(name)
       @code.fingerprint(name)
@@ -246,14 +244,14 @@ module Flowline
 
     def prepare_run(arguments, background: false)
       DefinitionError.check(@mistakes[arguments.key?(:input)])
-      request = Request.new(self, arguments)
+      request = Planning::RunOptions.new(self, arguments)
       [Execution::Coordinator.new(self, request, background: background), request]
     end
 
     def connect(definition)
       @dag = DAG.new(definition.steps.dup, definition.groups).freeze
-      @calls = Calls.new(dag, params.keys)
-      @resources = Resources.new(steps, pools)
+      @calls = Arguments::CallTable.new(dag, params.keys)
+      @resources = Execution::Resources.new(steps, pools)
       @mistakes = [false, true].to_h { |input| [input, dag.problems + calls.problems(input: input) + resources.problems] }
     end
 

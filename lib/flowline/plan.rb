@@ -1,9 +1,6 @@
 # frozen_string_literal: true
 
 require "set"
-require_relative "selection"
-require_relative "plan/forecast"
-require_relative "plan/presets"
 
 module Flowline
   # For one run: what will happen to each step, and why. Nothing is executed or written to make it.
@@ -18,9 +15,9 @@ module Flowline
     Step = Struct.new(:name, :action, :reason, :expected)
 
     # @param pipeline [Pipeline]
-    # @param request [Request]
+    # @param request [Planning::RunOptions]
     # @param recording [Recording]
-    # @param caching [Caching]
+    # @param caching [Cache::Lookup]
     # @param context [Context]
     # @raise [CheckpointError] steps need outputs that are recorded nowhere
     # @api private
@@ -29,7 +26,7 @@ module Flowline
       @dag = pipeline.dag
       @workers = request.workers
       @recording = recording
-      @forecast = Forecast.new(pipeline, request, recording, caching, context)
+      @forecast = Planning::Forecast.new(pipeline, request, recording, caching, context)
       @outlooks = @forecast.outlooks
       missing = @forecast.missing.map { |id| @dag.steps[id].name }
       raise CheckpointError.new(missing, pipeline_name: pipeline.name) unless missing.empty?
@@ -94,7 +91,7 @@ module Flowline
     # @return [Presets] what the run takes over
     # @api private
     def presets
-      Presets.new(@dag, @recording, @forecast)
+      Planning::Presets.new(@dag, @recording, @forecast)
     end
 
     private

@@ -6,6 +6,7 @@ module Flowline
   # @api private
   class Recording
     autoload :Items, "#{__dir__}/recording/items"
+    autoload :Provenance, "#{__dir__}/recording/provenance"
 
     # A step that ended well: its imprint then, its output, and why that cannot be had, if so; the token of its output, and
     # the tokens it was made of (see {Provenance}).
@@ -33,7 +34,7 @@ module Flowline
     attr_reader :outcomes
 
     # @param pipeline [Pipeline]
-    # @param request [Request]
+    # @param request [Planning::RunOptions]
     # @return [Recording]
     def self.of(pipeline, request)
       pipeline.name && request.store? ? Stored.new(pipeline, request) : new(pipeline, request)
@@ -175,7 +176,7 @@ module Flowline
         step = @pipeline.dag[name]
         source = result[step.depends_on[step.labels.index(step.each)]]&.output
         known = items[name]
-        positions.each { |position| known.changed(position, Digest.try(source[position])) } if known && Array === source
+        positions.each { |position| known.changed(position, Identity::Digest.try(source[position])) } if known && Array === source
       end
     end
 
@@ -216,15 +217,15 @@ module Flowline
     def identity
       @identity ||= begin
         given = [known.sort, @request.input? && [@request.input], @request.values.sort_by { |key, _| key.to_s }]
-        Digest.try(given) || digest(*given)
+        Identity::Digest.try(given) || digest(*given)
       end
     end
 
     # What cannot be digested may have another content. In a context such things are often loggers or clients, and
     # count by their class.
     def digest(params, input, context)
-      strict = [params.flatten(1), input || []].map { |values| values.map { |value| Digest.try(value) || unlike(value) } }
-      Native.digest([*strict, context.flatten(1).map { |value| Digest.try(value) || TypeHints.kind(value) }])
+      strict = [params.flatten(1), input || []].map { |values| values.map { |value| Identity::Digest.try(value) || unlike(value) } }
+      Native.digest([*strict, context.flatten(1).map { |value| Identity::Digest.try(value) || TypeHints.kind(value) }])
     end
 
     # What only the same object has.

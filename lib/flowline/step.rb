@@ -25,14 +25,14 @@ module Flowline
     attr_reader :depends_on
     # @return [#call, Class] the object that is called, or the class whose instances are
     attr_reader :callable
-    # @return [Hash{Symbol => Object}] the options of {Options::STEP} that it was given, without +depends_on+
+    # @return [Hash{Symbol => Object}] the options of {Definition::Options::STEP} that it was given, without +depends_on+
     attr_reader :options
     # @return [Symbol, nil] the nested pipeline it belongs to
     attr_reader :group
 
     class << self
       # Declares options for the steps that use this class, or returns the declared ones, inherited ones included.
-      # @param declared [Hash] the options of {Options::STEP}
+      # @param declared [Hash] the options of {Definition::Options::STEP}
       # @return [Hash{Symbol => Object}]
       def options(**declared)
         @options = (@options || {}).merge(declared)
@@ -65,7 +65,7 @@ module Flowline
     # @param callable [#call, Class, nil] a lambda, a Method, an object with +call+, or a class that has +call+ or
     #   whose instances have it; or give a block
     # @param place [String, nil] its source location as +file:line+, for messages
-    # @param options [Hash] the options of {Options::STEP}
+    # @param options [Hash] the options of {Definition::Options::STEP}
     # @raise [DefinitionError] lists every mistake
     # @example
     #   Flowline::Step.new(:double) { |n| n * 2 }.call(21) # => 42
@@ -189,7 +189,7 @@ module Flowline
     def plain?(positional, block, options)
       return false if (positional && block) || !called_as_is?
 
-      options.empty? || (Options.accept?(Options::STEP, options) && items_problem(options).nil?)
+      options.empty? || (Definition::Options.accept?(Definition::Options::STEP, options) && items_problem(options).nil?)
     end
 
     def called_as_is?
@@ -197,7 +197,7 @@ module Flowline
     end
 
     def check(positional, block, options)
-      sentences = Options.problems(Options::STEP, options) { owner }
+      sentences = Definition::Options.problems(Definition::Options::STEP, options) { owner }
       needless = items_problem(options)
       sentences << "#{owner}: #{needless}" if needless
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
@@ -225,7 +225,7 @@ module Flowline
     def callable_problem
       return "has nothing to call; give it a block or an object with `call`" if callable.nil?
 
-      entry = Signature.entry(callable)
+      entry = Arguments::Signature.entry(callable)
       return "cannot call #{callable.inspect[0, 60]}; it needs a method `call`" unless entry
       return "has nothing to call; #{callable.is_a?(Class) ? callable : self.class} needs a `call` of its own" if lacks_call?(entry)
       return unless entry.is_a?(UnboundMethod)

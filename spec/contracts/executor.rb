@@ -396,7 +396,7 @@ RSpec.shared_examples "an executor" do
       pids = []
       note = -> { pids << Process.pid }
       pipeline = Flowline.define do
-        Flowline::Hooks::NAMES.each { |hook| public_send(hook) { note.call } }
+        Flowline::Events::Hooks::NAMES.each { |hook| public_send(hook) { note.call } }
         step(:a, when: -> { note.call }, retries: 1, retry_if: -> { note.call }, on_retry: -> { note.call }) { raise IOError }
       end
       pipeline.run(executor: executor, reporter: ->(_) { note.call })

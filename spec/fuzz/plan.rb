@@ -131,7 +131,7 @@ module Fuzz
       result = attempt { @pipeline.run(**options) }
       return refusals(plan, result) if plan.is_a?(Flowline::Error) || result.is_a?(Flowline::Error)
 
-      @selection = Flowline::Selection.new(@pipeline.dag, options[:only], options[:from])
+      @selection = Flowline::Planning::Selection.new(@pipeline.dag, options[:only], options[:from])
       again = @last && plan.to_h[:resumes] == @last.run_id && options[:resume] && !options[:only] && !options[:from]
       found = result.steps.flat_map do |step|
         @tally[step.status] += 1

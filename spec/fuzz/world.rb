@@ -18,7 +18,7 @@ module Fuzz
 
       # @return [String, nil] what tells outputs apart
       def id(output)
-        output.nil? ? nil : Flowline::Digest.try(output)
+        output.nil? ? nil : Flowline::Identity::Digest.try(output)
       end
 
       # @return [Array] an output: who made it, and of what

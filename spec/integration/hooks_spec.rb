@@ -171,7 +171,7 @@ RSpec.describe "Hooks" do
 
     it "cause warnings in other hooks" do
       log = []
-      after = Flowline::Hooks::NAMES - %i[before_run before_step]
+      after = Flowline::Events::Hooks::NAMES - %i[before_run before_step]
       pipeline = Flowline.define do |p|
         after.each do |hook|
           p.public_send(hook) { raise "#{hook} is broken" }

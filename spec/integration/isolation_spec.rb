@@ -91,7 +91,7 @@ RSpec.describe "Steps in a process of their own" do
 
   it "leave no descriptor open when fork fails" do
     before = descriptors
-    allow_any_instance_of(Flowline::Isolation).to receive(:fork).and_raise(Errno::EAGAIN)
+    allow_any_instance_of(Flowline::Executor::Isolation).to receive(:fork).and_raise(Errno::EAGAIN)
     expect(isolated { 1 }.error.original).to be_a(Errno::EAGAIN)
     expect(descriptors).to be <= before
   end

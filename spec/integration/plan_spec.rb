@@ -35,7 +35,7 @@ RSpec.describe "A plan" do
   end
 
   it "calls no user code and changes no byte of the store", executor: :in_process do
-    log = (Flowline::Hooks::NAMES + %w[a key keyed when retry held]).to_h { |name| [name, 0] }
+    log = (Flowline::Events::Hooks::NAMES + %w[a key keyed when retry held]).to_h { |name| [name, 0] }
     pipeline = loud(log, [1])
     pipeline.run
     before = [log.dup, listing]

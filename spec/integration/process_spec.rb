@@ -66,7 +66,7 @@ RSpec.describe Flowline::Executor::Process do
         end
       end
       expect(outcomes(result)).to eq(killed: :failed, other: :succeeded)
-      expect(result.error.original).to be_a(Flowline::Isolation::Died)
+      expect(result.error.original).to be_a(Flowline::Executor::Isolation::Died)
       expect(result.error.message).to match(message)
     end
   end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 RSpec.describe "Time limits", executor: :in_process do
-  let(:timer) { Flowline::Timer }
+  let(:timer) { Flowline::Executor::Timer }
 
   def duration
     start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
@@ -9,7 +9,7 @@ RSpec.describe "Time limits", executor: :in_process do
     Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
   end
 
-  describe Flowline::Timer do
+  describe Flowline::Executor::Timer do
     it "returns the value of a block that ends in time" do
       expect(timer.limit(5) { :value }).to eq([:value, :stopped])
       expect { timer.limit(5) { raise ArgumentError, "own" } }.to raise_error(ArgumentError, "own")

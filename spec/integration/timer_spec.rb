@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe Flowline::Timer do
+RSpec.describe Flowline::Executor::Timer do
   let(:timer) { described_class }
 
   # An interruption of somebody else's, which no `rescue => e` stops.

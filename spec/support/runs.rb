@@ -14,7 +14,7 @@ module Runs
 
   # Logs every hook of a definition, steps by name.
   def log_hooks(definition, log)
-    Flowline::Hooks::NAMES.each do |hook|
+    Flowline::Events::Hooks::NAMES.each do |hook|
       definition.public_send(hook) do |*facts|
         log << [hook, *facts.grep(Flowline::Step).map(&:name)]
       end

@@ -287,7 +287,7 @@ RSpec.describe "The arguments of a callable", executor: :in_process do
   end
 
   # The same tables for the function alone. The body of a method never takes an Array apart: it shows where each source goes.
-  describe Flowline::Binding do
+  describe Flowline::Arguments::Binding do
     def sources(params, count, input)
       receiver = Object.new
       receiver.instance_eval("def call(#{SignatureTable.code(params)}) = #{SignatureTable.body(params)}", __FILE__, __LINE__) # def call(a) = [a]

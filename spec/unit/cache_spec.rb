@@ -223,7 +223,7 @@ RSpec.describe Flowline::Cache do
     it "takes caches as they are, and wraps what can be one" do
       memory = Flowline::Cache::Memory.new
       expect(described_class.of(memory)).to be(memory)
-      expect(described_class.of(HashCache.new)).to be_a(Flowline::Cache::Foreign)
+      expect(described_class.of(HashCache.new)).to be_a(Flowline::Cache::Adapter)
       expect(described_class.of(Class.new(ActiveSupport::Cache::MemoryStore).new)).to be_a(Flowline::Cache::ActiveSupport)
     end
 

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe Flowline::Call, executor: :in_process do
+RSpec.describe Flowline::Arguments::BoundCall, executor: :in_process do
   it "creates an instance of a class for each call, and calls the same object each time" do
     counting = Class.new { def call = @count = (@count || 0) + 1 }
     object = counting.new

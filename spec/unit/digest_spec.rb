@@ -65,7 +65,7 @@ module Digested
   }.freeze
 end
 
-RSpec.describe Flowline::Digest do
+RSpec.describe Flowline::Identity::Digest do
   def digest(value) = described_class.try(value)
 
   def refused(value)
@@ -86,7 +86,7 @@ RSpec.describe Flowline::Digest do
 
   describe "equal values" do
     it "have equal digests, 32 hexadecimal digits, in this process and in another" do
-      code = "require 'flowline'; require #{__FILE__.inspect}; puts Digested::ALL.values.map { |value| Flowline::Digest.try(value) }"
+      code = "require 'flowline'; require #{__FILE__.inspect}; puts Digested::ALL.values.map { |value| Flowline::Identity::Digest.try(value) }"
       here = Digested::ALL.values.map { |value| digest(value) }
       preamble = "module RSpec; def self.describe(*) = nil; end;"
       output, = Open3.capture2e(RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-e", preamble + code)
@@ -305,7 +305,7 @@ RSpec.describe Flowline::Digest do
       require "logger"
       require "active_support"
       require "active_support/time"
-      times = ["America/New_York", "America/Detroit", "UTC", "UTC"].map { |name| Flowline::Digest.try(Time.at(0).in_time_zone(name)) }
+      times = ["America/New_York", "America/Detroit", "UTC", "UTC"].map { |name| Flowline::Identity::Digest.try(Time.at(0).in_time_zone(name)) }
       p times.compact.size, times.uniq.size
     RUBY
     output, = Open3.capture2e(RbConfig.ruby, "-I#{File.expand_path("../../lib", __dir__)}", "-e", code)

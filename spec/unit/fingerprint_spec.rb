@@ -39,7 +39,7 @@ module Fingerprinted
   end
 end
 
-RSpec.describe Flowline::Fingerprint do
+RSpec.describe Flowline::Identity::Fingerprint do
   def of(callable = nil, version: nil, &block) = described_class.new(callable || block, version: version)
   def value(...) = of(...).value
 
@@ -70,7 +70,7 @@ RSpec.describe Flowline::Fingerprint do
       Dir.mktmpdir do |directory|
         path = File.join(directory, "steps.rb")
         File.write(path, "a = { b: [1] }\nBLOCK = proc { |x| x.map { |y| [y, a, /x/, 1..2, 'text', :sym] } }\n")
-        program = "require 'flowline'; load #{path.inspect}; puts Flowline::Fingerprint.new(BLOCK).value"
+        program = "require 'flowline'; load #{path.inspect}; puts Flowline::Identity::Fingerprint.new(BLOCK).value"
         lib = File.expand_path("../../lib", __dir__)
         outputs = Array.new(2) { Open3.capture2e(RbConfig.ruby, "-I#{lib}", "-e", program).first }
         expect(outputs.uniq).to match([/\A\h{32}\n\z/])

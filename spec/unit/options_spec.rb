@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe Flowline::Options do
+RSpec.describe Flowline::Definition::Options do
   nested = Flowline.define { step(:x) { 1 } }
 
   # Each way to give options: the table of known ones, and how they are given.

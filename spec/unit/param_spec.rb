@@ -127,7 +127,7 @@ RSpec.describe Flowline::Param do
     end
 
     it "cannot have the name of an option of run" do
-      Flowline::Options::RUN.each_key do |name|
+      Flowline::Definition::Options::RUN.each_key do |name|
         expect { Flowline.define { param name } }.to refuse(/param #{name}: is also an option of run/)
         expect { Flowline.define { param name.to_s } }.to refuse(/param #{name}: is also an option of run/)
       end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-RSpec.describe Flowline::Signature do
+RSpec.describe Flowline::Arguments::Signature do
   # A block reports all its positional parameters as optional. A lambda of the same source does not.
   %w[a a,b a,b=1 a=1 a=1,b a=1,b,c a,b=1,c a,b=1,c=2,d *r a,*r *r,z a=1,*r a=1,*r,z a,b=1,*r,y,z k: k:1 a,k: a,k:1 a=1,k:
      a=1,b,k: a,*r,k: **r a,**r a=1,**r *r,**k &b a,&b].push("").each do |params|

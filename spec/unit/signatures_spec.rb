@@ -12,7 +12,7 @@ module Signatures
   FILES = Dir.glob(File.join(ROOT, "sig/**/*.rbs")).freeze
 
   # Internal code that YARD takes for public, such as the commands of the command line.
-  INTERNAL = /\AFlowline::(?:CLI::(?!Usage\z|COMMANDS\z)|Native|Plan::Forecast|Cache::LOCK\z)/
+  INTERNAL = /\AFlowline::(?:CLI::(?!Usage\z|COMMANDS\z)|Native|Planning::Forecast|Cache::LOCK\z)/
 
   # A class, module or interface in sig/. Its methods are named `#name` or `.name`.
   Namespace = Struct.new(:path, :kind, :superclass, :method_names, :constants) do
@@ -277,7 +277,7 @@ RSpec.describe "signatures in sig/" do
                  "Flowline::Pipeline#run" => :RUN, "Flowline::Pipeline#include" => :INCLUDE }
       tables.each do |key, table|
         listed = shapes.fetch(key).first.values_at(:keys, :optional_keys).flatten.map(&:to_sym)
-        expect(listed).to match_array(Flowline::Options.const_get(table).keys), key
+        expect(listed).to match_array(Flowline::Definition::Options.const_get(table).keys), key
       end
     end
 

@@ -5,7 +5,7 @@ require "date"
 require "set"
 require "time"
 
-RSpec.describe Flowline::Type do
+RSpec.describe Flowline::Definition::Type do
   date = Date.new(2024, 1, 31)
   time = Time.utc(2024, 1, 31, 12)
   rows = Struct.new(:n)

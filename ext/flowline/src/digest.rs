@@ -58,11 +58,12 @@ struct Walk<'a> {
 }
 
 /// `digest(value) -> String`: 128 bits as 32 hexadecimal digits. The same for the same class and content, in every
-/// process. Raises `Flowline::Digest::Impossible`.
+/// process. Raises `Flowline::Identity::Digest::Impossible`.
 fn digest(ruby: &Ruby, value: Value) -> Result<String, Error> {
     let known = ruby.hash_new();
     known.funcall::<_, _, Value>("compare_by_identity", ())?;
-    let module = ruby.define_module("Flowline")?.const_get("Digest")?;
+    let identity: RModule = ruby.define_module("Flowline")?.const_get("Identity")?;
+    let module = identity.const_get("Digest")?;
     let (items, open) = (ruby.ary_new(), Vec::new());
     let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known, again: 0, within: 0, module };
     walk.enter(value)?;

@@ -4,7 +4,7 @@ module Flowline
   module Cache
     # An +ActiveSupport::Cache::Store+ as a cache. Without a time to live the store's own +expires_in+ holds; {#clear}
     # clears all of the store.
-    class ActiveSupport < Foreign
+    class ActiveSupport < Adapter
       # @return [String, nil] bytes
       # @api private
       def read(key)

@@ -13,8 +13,8 @@ module Flowline
       attr_reader :index
 
       # @param steps [Array<Step>]
-      # @param groups [Hash{Symbol => Group}]
-      # @param repeated [Array<Group>] groups that a later one of the same name replaces
+      # @param groups [Hash{Symbol => Definition::Group}]
+      # @param repeated [Array<Definition::Group>] groups that a later one of the same name replaces
       def initialize(steps, groups, repeated)
         @steps = steps
         @groups = groups

@@ -5,7 +5,7 @@ module Flowline
     # Resolves names in a graph with nested pipelines: a name is a step, or a nested pipeline with its steps and outputs.
     # @api private
     module Nesting
-      # @param groups [Hash{Symbol => Group}]
+      # @param groups [Hash{Symbol => Definition::Group}]
       # @param name [Symbol] a step or a nested pipeline
       # @return [Array<Symbol>] the steps whose outputs are its output
       def self.ends(groups, name)
@@ -62,7 +62,7 @@ module Flowline
         members = steps.map { |step| outermost(step.group) || step.name }.uniq
         needed = steps.flat_map do |step|
           within = outermost(step.group)
-          step.depends_on.map { |name| outermost((groups[name] || self[name])&.then { |m| m.is_a?(Group) ? m.name : m.group }) || name } - [within]
+          step.depends_on.map { |name| outermost(group_of(name)) || name } - [within]
         end
         members - needed
       end
@@ -76,6 +76,12 @@ module Flowline
 
       def pick(source, outputs)
         source.is_a?(Hash) ? source.transform_values { |inner| pick(inner, outputs) } : outputs[source]
+      end
+
+      # @return [Symbol, nil] the nested pipeline that a step is in; a nested pipeline itself
+      def group_of(name)
+        member = groups[name] || self[name]
+        Definition::Group === member ? member.name : member&.group
       end
 
       def outermost(name)

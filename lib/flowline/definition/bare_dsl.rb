@@ -16,7 +16,7 @@ module Flowline
         @receiver = receiver
       end
 
-      # @return [Symbol] see {Definition::Dsl#step}
+      # @return [Symbol] see {Dsl#step}
       def step(name, callable = nil, **options, &block)
         @definition.add_step(name, callable, options, block, SourceLocation.of_caller)
       end

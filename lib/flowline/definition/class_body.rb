@@ -16,7 +16,7 @@ module Flowline
 
       # Includes a pipeline's steps and params, or an ordinary module.
       # @param others [Array<Pipeline, Class, Module>]
-      # @param options [Hash] as for {Definition::Dsl#include}
+      # @param options [Hash] as for {Dsl#include}
       # @return [self]
       def include(*others, **options)
         return super(*others) unless others.one? && Pipeline.from(others.first)

@@ -132,7 +132,7 @@ module Flowline
 
       def unsuccessful(error, limit)
         error ||= TimeoutError.new(step.name, **limit, attempts: number)
-        wait = @environment.limits.ask { Retry.wait(step, error, number, @warnings ||= []) } unless limit && limit[:scope] == :run
+        wait = @environment.limits.ask { Execution::Retry.wait(step, error, number, @warnings ||= []) } unless limit && limit[:scope] == :run
         return outcome(:retry, error: error, limit: limit, wait: wait) if wait
 
         outcome(limit ? :timed_out : :failed, error: error, limit: limit)

@@ -26,7 +26,7 @@ module Flowline
       attr_reader :result
 
       # @param pipeline [Pipeline]
-      # @param request [Request]
+      # @param request [Planning::RunOptions]
       # @param background [Boolean] whether other threads may stop the run
       def initialize(pipeline, request, background: false)
         @timeout = request.timeout

@@ -11,7 +11,7 @@ module Flowline
       attr_reader :steps
       # @return [Native::Run]
       attr_reader :run
-      # @return [Array<Call>] by step
+      # @return [Array<Arguments::BoundCall>] by step
       attr_reader :calls
       # @return [Context]
       attr_reader :context
@@ -19,19 +19,19 @@ module Flowline
       attr_reader :outputs
       # @return [Array<String>] what went wrong so far without failing anything
       attr_reader :warnings
-      # @return [Caching]
+      # @return [Cache::Lookup]
       attr_reader :caching
       # @return [Limits]
       attr_reader :limits
       # @return [Middleware]
       attr_accessor :middleware
-      # @return [Plan::Presets, nil]
+      # @return [Planning::Presets, nil]
       attr_writer :presets
       # @return [Boolean] whether callables are called and nothing else, in whatever thread
       attr_writer :bare
 
       # @param pipeline [Pipeline]
-      # @param request [Request]
+      # @param request [Planning::RunOptions]
       # @param coordinator [Coordinator]
       def initialize(pipeline, request, coordinator)
         @dag = pipeline.dag
@@ -44,7 +44,7 @@ module Flowline
         @outputs = Array.new(@dag.size)
         @warnings = []
         @limits = Limits.new(@run, request.timeout)
-        @caching = Caching.new(pipeline, request, @limits, @warnings)
+        @caching = Cache::Lookup.new(pipeline, request, @limits, @warnings)
         @hints = TypeHints if request.check_types?
         @coordinator = coordinator
         @middleware = Middleware.none

@@ -44,7 +44,7 @@ module Flowline
       # @param index [Integer]
       # @return [String, nil] nil: it cannot be digested
       def digest(index)
-        @digests.fetch(index) { @digests[index] = Digest.try(self[index]) }
+        @digests.fetch(index) { @digests[index] = Identity::Digest.try(self[index]) }
       end
 
       # Stores the result of an item that has ended, and drops the item.

@@ -71,7 +71,7 @@ module Flowline
       private
 
       def within(seconds, limit, give_up, &block)
-        answer, ended = Timer.limit(seconds, give_up) { answer(&block) }
+        answer, ended = Executor::Timer.limit(seconds, give_up) { answer(&block) }
         case ended
         when :stopped then answer
         when :expired then [nil, nil, limit]

@@ -72,7 +72,7 @@ module Flowline
           yielded = true
           call(attempt, index + 1, &block)
         end
-        return attempt.output if yielded || Isolate === entry
+        return attempt.output if yielded || Executor::Isolate === entry
 
         raise Error, "middleware #{TypeHints.kind(entry)} did not yield, so that the step was not called"
       end

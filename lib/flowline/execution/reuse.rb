@@ -7,8 +7,8 @@ module Flowline
     # @api private
     class Reuse
       # @param environment [Environment]
-      # @param presets [Plan::Presets]
-      # @param provenance [Provenance]
+      # @param presets [Planning::Presets]
+      # @param provenance [Recording::Provenance]
       # @param recording [Recording]
       # @param state [State]
       def initialize(environment, presets, provenance, recording, state)

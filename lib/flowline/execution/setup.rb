@@ -17,7 +17,7 @@ module Flowline
       attr_reader :reuse
 
       # @param pipeline [Pipeline]
-      # @param request [Request]
+      # @param request [Planning::RunOptions]
       # @param coordinator [Coordinator]
       # @param section [Executor::Section, nil] where the coordinator's thread may be interrupted
       def initialize(pipeline, request, coordinator, section)
@@ -25,7 +25,7 @@ module Flowline
         @request = request
         @environment = Environment.new(pipeline, request, coordinator)
         @recording = Recording.of(pipeline, request)
-        @provenance = Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
+        @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
         make_plan if request.continues? || request.dry?
         @state = State.new(environment, recording, Events::Notifier.new(observers, environment, section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
@@ -68,7 +68,7 @@ module Flowline
       # @param pool [Executor::Pool]
       # @return [void]
       def surround(pool)
-        isolate = Isolate.new if environment.steps.any? { |step| step.options[:isolate] }
+        isolate = Executor::Isolate.new if environment.steps.any? { |step| step.options[:isolate] }
         environment.middleware = Middleware.new([isolate, *pool.entries, *Flowline.config.middleware].compact)
         environment.bare = bare?
       end
@@ -98,7 +98,7 @@ module Flowline
 
       # In the order in which they are notified.
       def observers
-        hooks = Hooks.new(@pipeline.hooks, environment.context, environment.warnings) unless @pipeline.hooks.empty?
+        hooks = Events::Hooks.new(@pipeline.hooks, environment.context, environment.warnings) unless @pipeline.hooks.empty?
         [(recording if recording.stored?), hooks, *@request.reporters].compact
       end
     end

@@ -45,7 +45,7 @@ module Flowline
         @environment.check_input(id)
         mapped = @works[id] = MappedStep.new(id, @state, @environment, @setup.recording, method(:puller))
         # There is a limit in any case: a pool may take all that it is given before it calls any of it.
-        most = [@environment.steps[id].options[:concurrency], @pool.capacity].compact.min.clamp(1, Resources::MOST)
+        most = [@environment.steps[id].options[:concurrency], @pool.capacity].compact.min.clamp(1, Execution::Resources::MOST)
         mapped.open(most, @setup.reuse&.items(id))
         @state.drain_ended # The run may have been stopped meanwhile.
         nil

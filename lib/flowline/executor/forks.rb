@@ -9,7 +9,7 @@ module Flowline
     class Forks < Threads
       # @return [Array<#call>]
       def entries
-        [Execution::Isolate.new(all: true)]
+        [Executor::Isolate.new(all: true)]
       end
     end
   end

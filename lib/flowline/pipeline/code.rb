@@ -15,9 +15,9 @@ module Flowline
       end
 
       # @param name [Symbol]
-      # @return [Fingerprint] of the step's callable
+      # @return [Identity::Fingerprint] of the step's callable
       def fingerprint(name)
-        @fingerprints[name] ||= @dag[name].then { |step| Fingerprint.new(step.callable, version: step.options[:version]) }
+        @fingerprints[name] ||= @dag[name].then { |step| Identity::Fingerprint.new(step.callable, version: step.options[:version]) }
       end
 
       # Returns a digest of the step: its fingerprint, its inputs, and what decides whether it runs.
@@ -56,7 +56,7 @@ module Flowline
 
       def conditions(step)
         @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
-          [given].flatten(1).compact.map { |condition| Fingerprint.new(condition, version: step.options[:version]) }
+          [given].flatten(1).compact.map { |condition| Identity::Fingerprint.new(condition, version: step.options[:version]) }
         end
       end
     end

@@ -47,10 +47,10 @@ module Raised
   }.freeze
 
   # The digests of them all.
-  def self.digests = ALL.values.flatten.map { |error| Flowline::Digest.try(error) }
+  def self.digests = ALL.values.flatten.map { |error| Flowline::Identity::Digest.try(error) }
 end
 
-RSpec.describe Flowline::Digest do
+RSpec.describe Flowline::Identity::Digest do
   Raised::ALL.each do |what, errors|
     it "tells exceptions apart by what they hold beside a message: #{what}" do
       digests = errors.map { |error| described_class.try(error) }

@@ -112,7 +112,7 @@ RSpec.describe "An edited callable" do
       base = stub_const("Base", Class.new { define_method(:make) { value } })
       part = stub_const("Derived", Class.new(base) { alias_method :call, :make })
       whole = stub_const("Whole", Class.new { define_method(:call, &part.new.method(:call)) })
-      [part, Class.new(part).superclass.new, part.new.method(:call), whole].map { |callable| Flowline::Fingerprint.new(callable).value }
+      [part, Class.new(part).superclass.new, part.new.method(:call), whole].map { |callable| Flowline::Identity::Fingerprint.new(callable).value }
     end
     one, two, again = [1, 2, 1].map { |value| made.call(value) }
     expect(one.zip(two).map { |before, after| before == after }).to all(be(false))
@@ -298,7 +298,7 @@ RSpec.describe "An edited callable" do
 
   it "is known by its name where it is &:symbol or a method in C" do
     callables = [:upcase.to_proc, :downcase.to_proc, Integer.method(:sqrt), Integer.method(:===), method(:puts).unbind.bind(self.class.name), Edited::Text.new("a").method(:itself), "b".method(:to_s)]
-    fingerprints = callables.map { |callable| Flowline::Fingerprint.new(callable) }
+    fingerprints = callables.map { |callable| Flowline::Identity::Fingerprint.new(callable) }
     expect([fingerprints.map(&:value).uniq.size, fingerprints.map(&:problem).compact]).to eq([callables.size, []])
   end
 
@@ -306,8 +306,8 @@ RSpec.describe "An edited callable" do
     value = [1, "two"]
     type = stub_const("Moved", Class.new { define_method(:call) { value } })
     block = ->(&given) { given }.call(&type.new.method(:call))
-    before = Flowline::Fingerprint.new(block).value
+    before = Flowline::Identity::Fingerprint.new(block).value
     GC.compact if GC.respond_to?(:compact)
-    expect(Array.new(50) { Flowline::Fingerprint.new(block).value }.uniq).to eq([before])
+    expect(Array.new(50) { Flowline::Identity::Fingerprint.new(block).value }.uniq).to eq([before])
   end
 end

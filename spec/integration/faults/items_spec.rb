@@ -113,7 +113,7 @@ RSpec.describe "Recorded items", executor: :sequential do
 
   it "cost one digest an item, and none where nothing is recorded" do
     digested = []
-    allow(Flowline::Digest).to(receive(:try).and_wrap_original { |original, value| digested.push(value) && original.call(value) })
+    allow(Flowline::Identity::Digest).to(receive(:try).and_wrap_original { |original, value| digested.push(value) && original.call(value) })
     p = pipeline("items", -> { %w[0 1 2 3] }) { |row| row.to_i * 2 }
     p.run
     expect(digested.grep(String)).to eq(%w[0 1 2])

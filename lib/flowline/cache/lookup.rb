@@ -1,0 +1,176 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Cache
+    # What a run does with caches: which steps it caches, where, and by which keys.
+    # @api private
+    class Lookup
+      NONE = {}.freeze
+      private_constant :NONE
+
+      # @param pipeline [Pipeline]
+      # @param request [Planning::RunOptions]
+      # @param limits [Limits]
+      # @param warnings [Array<String>] where problems go: a cache fails no step
+      def initialize(pipeline, request, limits, warnings)
+        @pipeline = pipeline
+        @request = request
+        @limits = limits
+        @warnings = warnings
+        @cache = request.cache unless pipeline.cached.empty?
+        @places = @cache ? pipeline.cached : {}
+        @caches = {} # By step, those that are not that of the run.
+        @unfit = {}
+      end
+
+      # @return [Boolean] whether the run caches anything
+      def any?
+        !@places.empty?
+      end
+
+      # @return [Boolean] whether the step's output may come from a cache
+      def caches?(id)
+        @places.key?(id)
+      end
+
+      # Returns why the step cannot be cached, whatever its inputs are: an edit of code that cannot be seen would go unnoticed.
+      # @return [String, nil]
+      def unfit(id)
+        @unfit.fetch(id) { @unfit[id] = unseen(id) }
+      end
+
+      # @return [Boolean] whether the cache is asked for the step's output as a whole, not for items
+      def reads_output?(id)
+        reads?(id) && @pipeline.steps[id].each.nil? && unfit(id).nil?
+      end
+
+      # @return [Boolean] whether the user says what makes the step's key
+      def keyed?(id)
+        @pipeline.calls.keys.key?(id)
+      end
+
+      # @return [Array<Integer>] the steps whose outputs make its key
+      def inputs(id)
+        (@pipeline.calls.keys.dig(id, @request.input?) || @pipeline.calls.for(input: @request.input?)[id]).inputs
+      end
+
+      # Looks for the step's output before the run. A dry run leaves the cache as it is.
+      # @param outputs [Hash{Integer => Object}]
+      # @return [Array(Boolean, Object)] whether it is there, and the output
+      def find(id, outputs, context)
+        key = reads?(id) && key(id, outputs, context)
+        return [false, nil] unless key
+
+        @request.dry? ? in_time { cache(id).peek(key) } : read(id, key)
+      rescue StandardError # That of key: fails the step, when it is its turn.
+        [false, nil]
+      end
+
+      # Calls the block with what the cache has, while no other thread or process computes the same.
+      # @yieldparam found [Boolean]
+      # @yieldparam output [Object, nil]
+      # @yieldparam keep [#call, nil] to be called with the output to put into the cache
+      # @param item [Object] the item, if the step is called for each
+      # @return [Object] what the block returns
+      def with(id, outputs, context, item = nil)
+        key = key(id, outputs, context, item) if caches?(id)
+        return yield(false, nil, nil) unless key
+
+        found, output = @limits.within_run { read(id, key) }
+        return yield(true, output, nil) if found
+
+        @limits.within_run do
+          cache(id).once(key) do
+            found, output = read(id, key) # Another thread may have computed it meanwhile.
+            yield(found, output, ->(value) { write(id, key, value, context) })
+          end
+        end
+      end
+
+      private
+
+      def options(id)
+        given = @pipeline.steps[id].options[:cache]
+        given.is_a?(Hash) ? given : NONE
+      end
+
+      def cache(id)
+        store = options(id)[:store]
+        store ? @caches[id] ||= Cache.of(store) || @cache : @cache
+      end
+
+      def unseen(id)
+        unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
+        "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
+      end
+
+      def reads?(id)
+        caches?(id) && !@request.skip_cache? && !@pipeline.steps[id].options[:skip_cache]
+      end
+
+      # Pipeline, step, whether it is called for each item, its code and version, and what it gets: all of it, or what
+      # +key:+ makes of it.
+      def key(id, outputs, context, item = nil)
+        step = @pipeline.steps[id]
+        fingerprint = @pipeline.fingerprint(step.name)
+        custom = @pipeline.calls.keys.dig(id, @request.input?)
+        unfit = unfit(id)
+        return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
+
+        code = fingerprint.value unless custom
+        problem = fingerprint.known_problem unless custom
+        return uncached(step, problem) if problem
+
+        facts = if custom
+                  [:key, fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
+                else
+                  [:inputs, code, inputs_of(id, outputs, context, item)]
+                end
+        "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
+      rescue Flowline::Identity::Digest::Impossible => e
+        uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
+      end
+
+      def inputs_of(id, outputs, context, item)
+        input = @request.input?
+        @pipeline.calls.for(input: input)[id].facts(outputs, context, item, input: input)
+      end
+
+      def uncached(step, why)
+        tell("step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }")
+      end
+
+      def read(id, key)
+        return [false, nil] unless reads?(id)
+
+        in_time { cache(id).lookup(key) { |problem| tell(problem) } }
+      rescue CacheError => e
+        tell(e.message)
+        [false, nil]
+      end
+
+      # Another process may hold the cache: the run's time limit holds all the same.
+      def in_time(&block)
+        Store.within(@limits.left, &block)
+      end
+
+      # Attempts, and the second look at an entry, would repeat it.
+      def tell(warning)
+        @warnings << warning unless @warnings.include?(warning)
+        nil
+      end
+
+      def write(id, key, value, context)
+        secret = false
+        in_time { cache(id).store(key, value, options(id)[:ttl]) { |bytes| !(secret = context.secret_in?(bytes)) } }
+        unwritten(id, "it holds a secret") if secret
+      rescue CacheError => e
+        unwritten(id, e.message)
+      end
+
+      def unwritten(id, why)
+        @warnings << "the output of step #{Name.show(@pipeline.steps[id].name)} is not cached: #{why}"
+      end
+    end
+  end
+end

@@ -1,0 +1,119 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Definition
+    # The types of params. A value is coerced only if nothing is lost.
+    module Type
+      # Raised for a value that is not of the type. Its message ends a sentence that begins with the name of the param.
+      class Mismatch < Error; end
+
+      number = ->(text) { Integer(text, 10) }
+      boolean = { "true" => true, "yes" => true, "1" => true, "false" => false, "no" => false, "0" => false }
+      json = lambda do |text, opening|
+        require "json"
+        text.lstrip.start_with?(opening) ? ::JSON.parse(text) : raise(ArgumentError)
+      end
+      exactly = ->(converted, value) { converted == value ? converted : raise(ArgumentError) }
+      # Float() returns Infinity or 0 for numbers that a Float cannot hold.
+      float = lambda do |text|
+        value = Float(text)
+        value.infinite? || (value.zero? && text.match?(/\A[^ep]*[1-9]/i)) ? raise(ArgumentError) : value
+      end
+
+      # By type, the accepted classes and the conversion of each.
+      COERCIONS = {
+        any: { Object => ->(v) { v } },
+        string: { String => ->(v) { v }, Symbol => :to_s.to_proc },
+        symbol: { Symbol => ->(v) { v }, String => :to_sym.to_proc },
+        integer: { Integer => ->(v) { v }, String => number, Numeric => ->(v) { exactly.call(Integer(v), v) } },
+        float: { Float => ->(v) { v }, String => float, Numeric => ->(v) { exactly.call(Float(v), v) } },
+        decimal: { Numeric => ->(v) { decimal(v) }, String => ->(v) { decimal(v) } },
+        boolean: { TrueClass => ->(v) { v }, FalseClass => ->(v) { v },
+                   String => ->(v) { boolean.fetch(v.downcase) } },
+        date: { "DateTime" => ->(v) { exactly.call(v.to_date, v) }, "Date" => ->(v) { v }, String => ->(v) { date(v) } },
+        time: { Time => ->(v) { v }, "DateTime" => :to_time.to_proc, String => ->(v) { time(v) } },
+        array: { Array => ->(v) { v }, String => ->(v) { v.lstrip.start_with?("[") ? json.call(v, "[") : v.split(",").map(&:strip) } },
+        hash: { Hash => ->(v) { v }, String => ->(v) { json.call(v, "{") } }
+      }.freeze
+
+      # Descriptions of the types, for messages.
+      EXAMPLES = {
+        date: "a date such as 2024-01-31", time: "a time such as 2024-01-31T12:00:00Z", integer: "a whole number",
+        float: "a number", decimal: "a decimal number", boolean: "true or false", array: "an Array, or a,b,c", hash: "a Hash, or JSON",
+        string: "a String", symbol: "a Symbol", any: "anything"
+      }.freeze
+      private_constant :EXAMPLES
+
+      CLASSES = { "Integer" => :integer, "Float" => :float, "String" => :string, "Symbol" => :symbol, "Date" => :date,
+                  "Time" => :time, "Array" => :array, "Hash" => :hash, "BigDecimal" => :decimal }.freeze
+      private_constant :CLASSES
+
+      class << self
+        # @param type [Symbol, Class]
+        # @return [Boolean]
+        def known?(type)
+          type.is_a?(Module) || COERCIONS.key?(type)
+        end
+
+        # Loads the library of a type, so that defaults can use its class.
+        # @param type [Symbol, Class]
+        # @return [void]
+        def load(type)
+          require type.to_s if %i[date time].include?(type)
+        end
+
+        # @param type [Symbol, Class]
+        # @param value [Object] not nil
+        # @return [Object] a value of the type
+        # @raise [Mismatch] if it is not of the type and cannot be converted without loss
+        def coerce(type, value)
+          type = CLASSES.fetch(type.name, type) if type.is_a?(Module)
+          return type === value ? value : mismatch(type, value) if type.is_a?(Module)
+
+          _, coercion = COERCIONS[type].find { |from, _| from.is_a?(String) ? value.class.ancestors.any? { |a| a.name == from } : from === value }
+          coercion ? coercion.call(value) : mismatch(type, value)
+        rescue ArgumentError, KeyError, RangeError, TypeError, EncodingError
+          mismatch(type, value)
+        rescue StandardError => e
+          raise unless e.class.name.to_s.start_with?("JSON::")
+
+          mismatch(type, value)
+        end
+
+        # @return [String] the type, for messages
+        def show(type)
+          return EXAMPLES.fetch(type, type.to_s) unless type.is_a?(Module)
+
+          "#{type.to_s.match?(/\A[AEIOU]/) ? "an" : "a"} #{type}"
+        end
+
+        private
+
+        def mismatch(type, value)
+          raise Mismatch, "must be #{show(type)}, not #{value.inspect[0, 80]}", cause: nil
+        end
+
+        def decimal(value)
+          begin
+            require "bigdecimal"
+          rescue LoadError
+            raise Error, "params of type :decimal need the bigdecimal gem; add it to the Gemfile"
+          end
+          decimal = value.is_a?(BigDecimal) ? value : BigDecimal(value.to_s)
+          decimal.finite? || value.is_a?(BigDecimal) ? decimal : raise(ArgumentError)
+        end
+
+        def date(text)
+          require "date"
+          text.match?(/\A\d{4,}-\d\d?-\d\d?\z/) ? Date.strptime(text, "%Y-%m-%d") : raise(ArgumentError)
+        end
+
+        def time(text)
+          require "time"
+          date(text[/\A[^T]*/i]) # Time.iso8601 takes February 30 for March 1.
+          Time.iso8601(text)
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,93 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Events
+    # The hooks of one run: they get each event before the reporters.
+    # @api private
+    class Hooks
+      # The words that declare hooks, in the order in which a run comes to them.
+      NAMES = Definition::HOOKS
+
+      # Calls a callable with as many of the facts as it takes.
+      # @api private
+      def self.offer(callable, facts)
+        kinds = Arguments::Signature.of(callable).parameters.map(&:first)
+        callable.call(*facts.first(kinds.include?(:rest) ? 3 : kinds.count { |kind| %i[req opt].include?(kind) }))
+      end
+
+      # @param declared [Hash{Symbol => Array<#call>}]
+      # @param context [Context]
+      # @param warnings [Array<String>] receives the exceptions of hooks that must not fail a step or the run
+      def initialize(declared, context, warnings)
+        @declared = declared
+        @context = context
+        @warnings = warnings
+        @called = {}.compare_by_identity
+      end
+
+      # @param event [Event]
+      # @raise [HookError] if a +before_+ hook raised
+      def call(event)
+        case event.name
+        when :run_started then before(:before_run, @context)
+        when :step_started then step_started(event.step)
+        when :step_retried then after(:on_step_retry, event.step, event.result.error, event.result.attempt)
+        when :step_finished then step_finished(event.step, event.result)
+        when :run_finished then run_finished(event.result)
+        end
+      end
+
+      private
+
+      def step_started(step)
+        before(:before_step, step, @context)
+        @called[step] = true
+      end
+
+      # A step that was stopped while it ran neither succeeded nor failed, and was not skipped either.
+      def step_finished(step, result)
+        called = @called.delete(step) || %i[succeeded failed timed_out].include?(result.status)
+        return after(:on_step_skip, step, result.reason || result.status) unless called
+
+        begin
+          case result.status
+          when :succeeded then after(:on_step_success, step, result)
+          when :failed, :timed_out then after(:on_step_failure, step, result.error)
+          end
+        ensure
+          after(:after_step, step, result)
+        end
+      end
+
+      def run_finished(result)
+        result.success? ? after(:on_success, result, @context) : after(:on_failure, result.error, @context)
+      ensure
+        after(:after_run, result, @context)
+      end
+
+      def before(name, *facts)
+        @declared[name]&.each { |hook| Hooks.offer(hook, facts) }
+      rescue StandardError => e
+        raise HookError.new(name, e, detail: words(e))
+      end
+
+      def after(name, *facts)
+        call_all(name, @declared[name], facts) if @declared[name]&.any?
+      end
+
+      # Calls all hooks, even if one of them is interrupted.
+      def call_all(name, hooks, facts)
+        hook, *others = hooks
+        Hooks.offer(hook, facts)
+      rescue StandardError => e
+        @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{e.backtrace&.first})"
+      ensure
+        call_all(name, others, facts) unless others.empty?
+      end
+
+      def words(error)
+        @context.mask(Error.words(error))
+      end
+    end
+  end
+end

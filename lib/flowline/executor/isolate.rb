@@ -1,0 +1,27 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Executor
+    # The middleware that calls attempts in a forked child of their own: those of steps with +isolate: :process+, or all.
+    # Entries after it are called in the child.
+    # @api private
+    class Isolate
+      # @param all [Boolean] whether every attempt is called in a child. What would end a whole process then ends the run;
+      #   otherwise it ends just the child.
+      def initialize(all: false)
+        @all = all
+      end
+
+      # @param attempt [Attempt]
+      # @return [void]
+      def call(attempt)
+        return yield unless @all || attempt.step.options[:isolate]
+
+        attempt.output = Executor::Isolation.call(contain: !@all) do
+          yield
+          attempt.output
+        end
+      end
+    end
+  end
+end

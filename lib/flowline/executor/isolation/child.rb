@@ -1,0 +1,184 @@
+# frozen_string_literal: true
+
+require "stringio"
+
+module Flowline
+  module Executor
+    class Isolation
+      # The forked child: calls the block, sends what is written and what comes of it, and is gone.
+      # @api private
+      class Child
+        # What +$stdout+ and +$stderr+ are in the child: what is written goes to the parent, in order.
+        class Stream < StringIO
+          # @param name [Symbol]
+          # @param send [#call]
+          def initialize(name, send)
+            super()
+            @name = name
+            @send = send
+          end
+
+          # @return [Integer] bytes
+          def write(*texts)
+            text = joined(texts)
+            @send.call(@name, text)
+            text.bytesize
+          end
+
+          # What other processes get in its place.
+          # @return [IO]
+          def to_io
+            @name == :out ? STDOUT : STDERR # rubocop:disable Style/GlobalStdStream
+          end
+
+          # What was written before comes first.
+          def flush
+            @send.call(:flush)
+            self
+          end
+
+          # StringIO's own does not write.
+          # @return [Object] what it was given
+          def putc(given)
+            write(Integer === given ? [given].pack("C") : given[0])
+            given
+          end
+
+          private
+
+          def joined(texts)
+            texts.join
+          rescue ::EncodingError
+            texts.map { |text| text.to_s.b }.join
+          end
+        end
+
+        # A signal that somebody sent to it.
+        class Killed < SignalException
+        end
+        private_constant :Killed
+
+        # @param folder [String] where its temporary files go
+        # @param writer [IO] where it answers
+        # @param alive [IO] a pipe that ends with its parent
+        # @param contain [Boolean] whether what would end a whole process ends just the child
+        def initialize(folder, writer, alive, contain)
+          @folder = folder
+          @writer = writer
+          @alive = alive
+          @contain = contain
+        end
+
+        # Does not return.
+        # @param block [#call]
+        def work(block)
+          settle_in
+          Thread.handle_interrupt(Object => :immediate) { respond(block) }
+          [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream
+        ensure
+          exit!(0)
+        end
+
+        private
+
+        def settle_in
+          ::Process.setpgid(0, 0)
+          %w[INT TERM].each { |signal| trap(signal) { raise Killed, signal } }
+          %w[TTIN TTOU].each { |signal| trap(signal, "IGNORE") } # The terminal is its parent's: who asks it is refused, not stopped.
+          ENV["TMPDIR"] = @folder
+          @inherited = descriptors
+          @own = ::Process.pid
+          @turn = Mutex.new
+          Native.leash(@alive.fileno, @folder)
+          Thread.new { loop { sleep(3600) } } # Else Ruby takes a step that waits for good for a deadlock.
+          $stdout = Stream.new(:out, method(:tell))
+          $stderr = Stream.new(:err, method(:tell))
+        end
+
+        # One that cannot be dumped must not have been sent in part.
+        def tell(*frame)
+          bytes = Marshal.dump(frame)
+          @turn.synchronize { @writer.write([bytes.bytesize].pack("Q"), bytes) && @writer.flush }
+        end
+
+        # A process that the step forks may leave through here as well, and answers nothing.
+        def respond(block)
+          Flowline.config.forking(:after)
+          value = block.call
+          return unless own?
+
+          flush_opened
+          remove_tempfiles
+          returned = true
+          tell(:value, value)
+        rescue Exception => e # rubocop:disable Lint/RescueException -- the parent gets to know
+          exit!(SystemExit === e ? e.status : 1) unless own?
+
+          tell(:error, Error::Portable.new(returned ? unsent(e) : answer(e)))
+        ensure
+          tell(:error, Error::Portable.new(remote("it left its block by return, break or throw; use `next`"))) if own? && !returned && e.nil?
+        end
+
+        def unsent(error)
+          remote("its output cannot leave its process: #{Error.words(error)}; return data, or the path of a file")
+        end
+
+        def own?
+          ::Process.pid == @own
+        end
+
+        # @return [Exception] what an exception means for the step and not only for its process
+        def answer(error)
+          flush_opened(quietly: true)
+          return remote("the step's process was killed by #{error.message}") if Killed === error
+          return error unless @contain
+
+          case error
+          when SystemExit then remote("the step called exit", error.backtrace)
+          when SignalException, NoMemoryError then remote(Error.account(error), error.backtrace)
+          else error
+          end
+        end
+
+        def remote(words, backtrace = [])
+          Error::Remote.new(words).tap { |error| error.set_backtrace(backtrace) }
+        end
+
+        # @return [Array<Integer>] those that are open
+        def descriptors
+          Dir.open("/dev/fd") { |folder| folder.children.map(&:to_i) - [folder.fileno] }
+        rescue SystemCallError
+          []
+        end
+
+        # What was written to files that the child opened, and did not close. What it inherited is its parent's.
+        def flush_opened(quietly: false)
+          opened = descriptors - @inherited
+          ObjectSpace.each_object(IO) { |io| io.flush if opened.include?(descriptor(io)) } if opened.any?
+        rescue IOError, SystemCallError
+          raise unless quietly # The step has failed already.
+        end
+
+        # Those that go with their process. What `Tempfile.create` and `Dir.mktmpdir` made stays.
+        def remove_tempfiles
+          return if !defined?(::Tempfile) || Dir.empty?(@folder)
+
+          ObjectSpace.each_object(::Tempfile) { |file| file.close! if path(file)&.start_with?(@folder) }
+        end
+
+        # @return [String, nil] nil: it was removed, or has no file since its +new+ was interrupted or failed
+        def path(tempfile)
+          tempfile.path
+        rescue NoMethodError
+          nil
+        end
+
+        def descriptor(io)
+          io.fileno
+        rescue IOError # It is closed, or not open yet.
+          nil
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,11 @@
+# frozen_string_literal: true
+
+module Flowline
+  # How values, code and secrets are recognized.
+  # @api private
+  module Identity
+    autoload :Digest, "#{__dir__}/identity/digest"
+    autoload :Fingerprint, "#{__dir__}/identity/fingerprint"
+    autoload :Secrets, "#{__dir__}/identity/secrets"
+  end
+end

@@ -1,0 +1,153 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Identity
+    # Digests of values: the same for the same class and content, in every process, whatever objects are shared. Ruby's
+    # own containers are walked natively; other objects are taken apart here.
+    # @api private
+    module Digest
+      # A value that cannot be digested.
+      class Impossible < Error
+        # @return [String] its class
+        attr_reader :object_class
+
+        # @param object_class [String]
+        def initialize(object_class)
+          @object_class = object_class
+          super("a #{object_class}")
+        end
+      end
+
+      KERNEL = %i[class instance_variables instance_variable_get singleton_methods to_s].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
+      NAME = ::Module.instance_method(:name)
+      # What may go wrong where code of the object's is called.
+      TROUBLE = [StandardError, SystemStackError, NotImplementedError].freeze
+      # What a NameError knows of the code around it.
+      WHERE_RAISED = %i[local_variables].freeze
+      # By class of exceptions, the readers that are written in C.
+      READERS = ObjectSpace::WeakMap.new
+      private_constant :KERNEL, :NAME, :TROUBLE, :WHERE_RAISED, :READERS
+
+      class << self
+        # @return [String, nil] the digest, unless there is none
+        def try(value)
+          Native.digest(value)
+        rescue Impossible
+          nil
+        end
+
+        # What an object is made of.
+        # @param object [Object]
+        # @param plain [Boolean] whether all that it is made of is in its instance variables
+        # @return [Array] the name of its class, and its parts
+        # @raise [Impossible]
+        def parts(object, plain)
+          type = ask(object, :class)
+          name = NAME.bind_call(type) or raise Impossible, "anonymous class's instance"
+          return [name, object.cache_key_with_version] if record?(object, type)
+          return [name, object.__send__(:marshal_dump)] if has?(type, :marshal_dump)
+          raise Impossible, "#{name} with methods of its own" unless ::Module === object || ask(object, :singleton_methods).empty?
+          return [name, *variables(object)] if plain && !has?(type, :_dump) && !(::Exception === object)
+
+          [name, *(content(object, type) || [Marshal.dump(object)])]
+        rescue Impossible
+          raise
+        rescue *TROUBLE
+          raise Impossible, name
+        end
+
+        private
+
+        def ask(object, what, *arguments)
+          KERNEL.fetch(what).bind_call(object, *arguments)
+        end
+
+        # Asked of the class that it is an instance of: it could call itself another, or its methods lie.
+        def given(object, type, method)
+          type.instance_method(method).bind_call(object)
+        end
+
+        def has?(type, method)
+          type.method_defined?(method) || type.private_method_defined?(method)
+        end
+
+        # @return [Array, nil]
+        def content(object, type)
+          # ActiveSupport takes its times with a zone for Times.
+          return [object.to_r, object.utc_offset, object.zone, object.utc?, *variables(object)] if type <= ::Time
+
+          case object
+          when ::Module then [NAME.bind_call(object) || raise(Impossible, "class without a name")]
+          when ::Array then [::Array.new(object), *variables(object)]
+          when ::String then [::String.new(object), *variables(object)]
+          when ::Hash then [hash(object), *variables(object)]
+          when ::Range then [object.begin, object.end, object.exclude_end?, *variables(object)]
+          when ::Struct then [given(object, ::Struct, :to_a), *variables(object)]
+          when ::Exception then exception(object, type)
+          else other(object)
+          end
+        end
+
+        # Of classes that may not be there.
+        def other(object)
+          if defined?(::Set) && ::Set === object
+            [given(object, ::Set, :to_a), object.compare_by_identity?, *variables(object).reject { |name,| name == :@hash }]
+          elsif defined?(::Data) && ::Data.respond_to?(:define) && ::Data === object
+            [given(object, ::Data, :to_h), *variables(object)]
+          elsif defined?(::BigDecimal) && ::BigDecimal === object
+            [object.to_s]
+          end
+        end
+
+        # An exception of Ruby's own holds more than a message and instance variables, such as SystemExit#status.
+        def exception(object, type)
+          facts = facts(object, type)
+          [message(object, facts), object.cause, facts, *variables(object)]
+        end
+
+        # Returns what the readers return that are written in C. A reader raises where there is nothing, not even nil.
+        def facts(object, type)
+          (READERS[type] ||= readers(type)).each_with_object({}) do |reader, facts|
+            facts[reader.name] = reader.bind_call(object)
+          rescue ArgumentError
+            next
+          end
+        end
+
+        def readers(type)
+          classes = type.ancestors.take_while { |ancestor| ancestor != ::Exception }.grep(::Class)
+          methods = classes.flat_map { |owner| (owner.public_instance_methods(false) - WHERE_RAISED).map { |name| owner.instance_method(name) } }
+          methods.select { |method| reader?(method) }.uniq(&:name)
+        end
+
+        def reader?(method)
+          method.source_location.nil? && method.arity.zero? && !::Exception.method_defined?(method.original_name)
+        end
+
+        # Returns the message without the addresses of the objects that it shows: they differ from process to process.
+        def message(object, facts)
+          facts.values.inject(object.message) do |text, fact|
+            address = ask(fact, :to_s)[/0x\h+/]
+            text.is_a?(::String) && text.b.include?(address) ? text.b.gsub(address, "") : text
+          end
+        end
+
+        def hash(hash)
+          raise Impossible, "Hash with a default block" if given(hash, ::Hash, :default_proc)
+
+          [given(hash, ::Hash, :default), hash.compare_by_identity?, *given(hash, ::Hash, :to_a).flatten(1)]
+        end
+
+        # Unchanged records of ActiveRecord's know a key of their own, which tells versions apart if they have one.
+        def record?(object, type)
+          type.method_defined?(:cache_key_with_version) && object.persisted? && !object.changed? &&
+            !(type.method_defined?(:cache_version) && object.cache_version.nil?)
+        end
+
+        def variables(object)
+          ask(object, :instance_variables).sort.map { |name| [name, ask(object, :instance_variable_get, name)] }
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,221 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Identity
+    # What a callable is: its code, as normalised bytecode, and what its block has captured. Code that it calls is not
+    # followed.
+    # @api private
+    class Fingerprint
+      autoload :Origin, "#{__dir__}/fingerprint/origin"
+
+      # The entries of +RubyVM::InstructionSequence#to_a+ that say where code is, not what it does: version, sizes,
+      # names, paths, first line.
+      HEADER = 9
+      # A line of +disasm+ that reads or sets a local. Instructions have but its place in a table, which changes with
+      # the code around the block; here is its name. Blocks within the block stand in its catch table, after bars.
+      LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+(?:, (\d+))?/
+      # Code that has no part in the locals around it.
+      APART = %i[method class].freeze
+      # By bytecode: its digest, the outer locals that it reads and does not set, and the digest of a callable that has nothing else.
+      SEEN = ObjectSpace::WeakMap.new
+      # Ruby's own way to show a Proc. It names the Symbol of +&:symbol+, which has no bytecode.
+      SHOWN = Proc.instance_method(:inspect)
+      SYMBOL = /\(&:(.+)\)/
+      NONE = [].freeze
+      NO_CAPTURES = {}.freeze
+      private_constant :HEADER, :LOCAL, :APART, :SEEN, :SHOWN, :SYMBOL, :NONE, :NO_CAPTURES
+
+      # @return [String] the digest of the code alone
+      attr_reader :code
+      # @return [String, nil] why its code cannot be seen, so that an edit would not be noticed; nil if it can be, or if
+      #   the user gives a version
+      attr_reader :unseen
+
+      # @param callable [Object] see {Step#callable}
+      # @param version [Object] what the user says is the version of what it calls
+      def initialize(callable, version: nil)
+        @content = NONE
+        look_at(callable)
+        @unseen = nil unless version.nil?
+        body, names, code = @bytecode && Fingerprint.read(@bytecode)
+        @code = code && @content.empty? && version.nil? ? code : Native.digest([body, @content, version])
+        @captures = @block && names && !names.empty? ? captures(@block, names) : NO_CAPTURES
+        value
+      end
+
+      # @return [String, nil] why it cannot be compared: its code cannot be seen, or it captures what cannot be digested
+      def problem
+        value
+        known_problem
+      end
+
+      # @return [String, nil] {#problem}, as it was at the last {#value}
+      def known_problem
+        (unseen && "is something whose code cannot be seen (#{unseen})") || @problem || @unlike
+      end
+
+      # The code and what is captured. A variable that was bound to another object is digested again; a change of the
+      # object itself is not seen.
+      # @return [String]
+      def value
+        @captures.each do |name, known|
+          object = @binding.local_variable_get(name)
+          next if known && known.first.equal?(object)
+
+          @captures[name] = [object, *digest(name, object)]
+          @value = nil
+        end
+        @value ||= digest_all
+      end
+
+      class << self
+        # @param bytecode [RubyVM::InstructionSequence]
+        # @return [Array(String, Array<Symbol>, String)] a digest without what changes when lines move; the outer locals that it
+        #   reads and does not set; and the digest of a callable that has nothing else
+        def read(bytecode)
+          SEEN[bytecode] ||= begin
+            locals = bytecode.disasm.scan(LOCAL).map { |use| use.first(4) }
+            body = Native.digest([normalise(bytecode.to_a), locals])
+            read, set = outer(bytecode, 0).partition { |verb,| verb == "get" }.map { |uses| uses.map(&:last) }
+            [body, read.uniq - set, Native.digest([body, NONE, nil])]
+          end
+        end
+
+        # @param bytecode [RubyVM::InstructionSequence]
+        # @return [Boolean] whether it is that of a block, which may capture locals
+        def block?(bytecode)
+          bytecode.to_a[HEADER] == :block
+        end
+
+        private
+
+        # A use counts its levels from where it stands; code within the block has those of the block between.
+        def outer(bytecode, depth)
+          own = bytecode.disasm[/.+?(?=^== disasm|\z)/m].scan(/^\d.*/).filter_map do |line|
+            verb, _, how, name, level = line.match(LOCAL)&.captures
+            [verb, name.to_sym] if verb && (how[/_WC_(\d)/, 1] || level).to_i > depth
+          end
+          bytecode.each_child { |child| own.concat(outer(child, depth + 1)) unless APART.include?(child.to_a[HEADER]) }
+          own
+        end
+
+        def normalise(part)
+          case part
+          when Hash then part.transform_values { |value| normalise(value) }
+          when Symbol, String, Numeric, nil, true, false then part
+          when Array then list(part)
+          else Digest.try(part) || part.inspect
+          end
+        end
+
+        def list(list)
+          return list.map { |part| normalise(part) } unless list.first == "YARVInstructionSequence/SimpleDataFormat"
+
+          *rest, instructions = list.drop(HEADER)
+          # Numbers between them are lines, and some Symbols are events.
+          instructions = instructions.grep_v(Integer).reject { |entry| entry.is_a?(Symbol) && entry.start_with?("RUBY_EVENT") }
+          instructions = instructions.map { |entry| Array === entry && entry.first.match?(/local|blockp/) ? [entry[0], *entry.drop(2)] : entry }
+          normalise([*rest, *instructions])
+        end
+      end
+
+      private
+
+      # Digests the code and what is captured.
+      def digest_all
+        return code if @captures.empty?
+
+        @unlike = nil
+        digests = @captures.transform_values do |_, digest, problem|
+          @unlike ||= problem
+          digest
+        end
+        Native.digest([code, digests])
+      end
+
+      # Finds the bytecode, and what else makes a callable: names, and the content of objects.
+      def look_at(callable)
+        case callable
+        when Definition::BoundBlock then look_at(callable.block)
+        when Proc then look_at_block(callable)
+        when Method, UnboundMethod then look_at_method(callable)
+        else
+          entry = Arguments::Signature.entry(callable)
+          return look_at(callable.callable) if callable.is_a?(Step) && entry.owner == Step
+
+          @content += [content("the object", callable)]
+          look_at_entry(entry)
+        end
+      end
+
+      def look_at_block(block)
+        if (@bytecode = bytecode(block))
+          @block = block
+        elsif (symbol = SHOWN.bind_call(block)[SYMBOL, 1])
+          @content += [symbol]
+        elsif (method = Origin.method_of(block))
+          look_at_method(method)
+        else
+          @unseen = "a Proc made of others"
+        end
+      end
+
+      def look_at_method(method)
+        @content += [[method.owner.name, method.name, receiver(method)]]
+        look_at_entry(method)
+      end
+
+      # A method is defined by +def+, by a block, or is built into Ruby. One that is built in is known by its name and
+      # what it is called on.
+      def look_at_entry(method)
+        block = Origin.block_of(method)
+        return look_at_block(block) if block
+
+        @bytecode = bytecode(method)
+        return @unseen = "the block that defines `#{method.name}` is not found" if @bytecode && Fingerprint.block?(@bytecode)
+
+        look_at_native(method) if @bytecode.nil? || @bytecode.path.start_with?("<internal:") # Ruby's own, written in Ruby.
+      end
+
+      def look_at_native(method)
+        owner = method.owner
+        @content += [[owner.name, method.original_name]]
+        if !owner.method_defined?(method.name) && !owner.private_method_defined?(method.name)
+          @unseen = "`#{method.name}` is answered by method_missing"
+        elsif @problem
+          @unseen = "`#{method.name}` is built in and #{@problem}"
+        end
+      end
+
+      def receiver(method)
+        return if method.is_a?(UnboundMethod) || method.receiver.equal?(TOPLEVEL_BINDING.receiver)
+
+        content("the receiver", method.receiver)
+      end
+
+      def bytecode(callable)
+        RubyVM::InstructionSequence.of(callable)
+      rescue TypeError
+        nil
+      end
+
+      # @param names [Array<Symbol>] the outer locals that the block reads and does not set
+      def captures(block, names)
+        @binding = block.binding
+        (names & @binding.local_variables).to_h { |name| [name, nil] } # Anonymous parameters have names, too, but no variable.
+      end
+
+      def content(name, object)
+        digest, @problem = digest(name, object)
+        digest
+      end
+
+      # @return [Array(String, nil), Array(nil, String)] its digest, or why it has none
+      def digest(name, object)
+        [Native.digest(object), nil]
+      rescue Flowline::Identity::Digest::Impossible => e
+        [nil, "captures #{name} (#{e.message}), which cannot be digested"]
+      end
+    end
+  end
+end

@@ -1,0 +1,10 @@
+# frozen_string_literal: true
+
+module Flowline
+  # Support for other libraries, where they are loaded.
+  # @api private
+  module Integrations
+    autoload :ActiveRecordConnections, "#{__dir__}/integrations/active_record_connections"
+    autoload :RailsExecutor, "#{__dir__}/integrations/rails_executor"
+  end
+end

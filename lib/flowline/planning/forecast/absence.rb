@@ -1,0 +1,33 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Planning
+    # Which steps may end without an output: their conditions are asked only when they are ready.
+    class Forecast
+      private
+
+      # Why a step may be skipped.
+      # @return [String, nil]
+      def doubt(id)
+        conditions = %i[when unless].select { |word| @dag.steps[id].options[word] }
+        return "#{conditions.join(" and ")}: will tell" unless conditions.empty?
+
+        "whether it runs shows when #{names(absent(id, :maybe))} ran" if absence(id) == :maybe
+      end
+
+      # Whether it is skipped because dependencies are.
+      def absence(id)
+        states = @dag.inputs(id).map { |before| @outlooks[before].absence }.uniq
+        case @dag.steps[id].options[:run_if]
+        when :always then :never
+        when :any then states.size == 1 ? states.first : (%i[never maybe] & states).first || :never
+        else (%i[surely maybe] & states).first || :never
+        end
+      end
+
+      def absent(id, absence)
+        @dag.inputs(id).select { |before| @outlooks[before].absence == absence }
+      end
+    end
+  end
+end

@@ -1,0 +1,99 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Planning
+    # All reasons against restoring a step, and no other place knows any.
+    # @api private
+    class Objections
+      CODE = "its code, conditions, dependencies, captured values or version changed"
+      private_constant :CODE
+
+      # @return [Array<String>] what no later run could restore either
+      attr_reader :warnings
+
+      # @param pipeline [Pipeline]
+      # @param request [RunOptions]
+      # @param recording [Recording]
+      # @param selection [Selection]
+      # @param outlooks [Hash{Integer => Outlook}] those of the steps before, filled meanwhile
+      def initialize(pipeline, request, recording, selection, outlooks)
+        @pipeline = pipeline
+        @dag = pipeline.dag
+        @request = request
+        @recording = recording
+        @selection = selection
+        @outlooks = outlooks
+        @picks = request.picks?
+        @warnings = []
+      end
+
+      # @param id [Integer] a step that takes part
+      # @param entry [Recording::Entry, nil] what is recorded of it
+      # @param inputs [Array<Integer>, nil] the steps whose outputs it gets, if anything is recorded of it
+      # @return [String, nil] why it runs again
+      def to(id, entry, inputs)
+        return "asked for" if @picks && asked_for?(id, entry)
+
+        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, inputs) || entry.problem)
+      end
+
+      # @param id [Integer]
+      # @return [String, nil] why nothing recorded of the step can be restored, whatever it is
+      def unseen(id)
+        why = @pipeline.unrestorable(step = @dag.steps[id]) or return
+        warning = "step #{Name.show(step.name)} is not restored: #{why}"
+        @warnings << warning unless @warnings.include?(warning)
+        "not restored: #{why}"
+      end
+
+      # @param id [Integer] a step that does not take part, and is restored in any case
+      # @param entry [Recording::Entry]
+      # @return [String, nil] why it would run again if it did
+      def although(id, entry)
+        @pipeline.unrestorable(@dag.steps[id]) || (changed?(id, entry) ? "its code changed since" : remade(entry.made_of, @dag.inputs(id)))
+      end
+
+      # @param made_of [Array<String>] the tokens that were recorded
+      # @param inputs [Array<Integer>] the steps that they were of
+      # @return [String, nil] which of them has another one now
+      def remade(made_of, inputs)
+        return "it was made of the outputs of other steps" if made_of.size != inputs.size
+        return if inputs.empty?
+
+        other = inputs.zip(made_of).find { |id, token| @outlooks[id].ends_with?(token) == false }&.first
+        other && now(@outlooks[other], @dag.steps[other].name)
+      end
+
+      # @param made_of [Array<String>]
+      # @param inputs [Array<Integer>]
+      # @return [Array<Integer>] the steps that have yet to show whether they have the same token
+      def open(made_of, inputs)
+        inputs.zip(made_of).filter_map { |id, token| id if @outlooks[id].ends_with?(token).nil? }
+      end
+
+      # @param id [Integer]
+      # @param record [Recording::Entry, Recording::Items]
+      # @return [Boolean] whether the step is another than when it was recorded
+      def changed?(id, record)
+        record.imprint != @recording.imprint(id)
+      end
+
+      private
+
+      # With +resume:+, +only:+ names the steps to complete.
+      def asked_for?(id, entry)
+        @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
+      end
+
+      def now(outlook, name)
+        shown = Name.show(name)
+        case outlook.action
+        when :run then "#{shown} runs#{" again" if @recording.entries.key?(name)}"
+        when :skip then "#{shown} is skipped"
+        when :unknown then "#{shown} is not restored"
+        else "it was made of another output of #{shown}"
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,186 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Planning
+    # What a run is asked to do: the keywords of +run+, checked and coerced.
+    # @api private
+    class RunOptions
+      # @return [Hash{Symbol => Object}] the params, coerced
+      attr_reader :params
+      # @return [Hash{Symbol => Object}] the values passed as +context:+
+      attr_reader :values
+      # @return [Object] what executes it
+      attr_reader :executor
+      # @return [Array<#call>] the reporters
+      attr_reader :reporters
+      # @return [String, nil] the directory of the store, for pipelines with a name
+      attr_reader :root
+
+      # @param pipeline [Pipeline]
+      # @param arguments [Hash] the options of {Definition::Options::RUN}, and params
+      # @raise [ParamError] everything that is wrong
+      def initialize(pipeline, arguments)
+        @declared = pipeline.params
+        @options = arguments.empty? ? arguments : arguments.slice(*Definition::Options::RUN.keys)
+        @problems = Definition::Options.problems(Definition::Options::RUN, @options) { "run" }
+        @settings = pipeline.settings.merge(@options)
+        @pipeline = pipeline
+        @root = Flowline.config.root if pipeline.name
+        @params = @options.fetch(:params, {}).is_a?(Hash) ? coerce(adopt(gather(arguments))) : {}
+        @values = values_beside
+        @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
+        @reporters = resolve { Reporter.resolve(@options[:reporter]) }
+        Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
+        freeze
+      end
+
+      # @return [Boolean] whether an +input:+ was given, be it +nil+
+      def input?
+        @options.key?(:input)
+      end
+
+      # @return [Object, nil] the +input:+
+      def input
+        @options[:input]
+      end
+
+      # @return [Boolean] whether steps that don't depend on a failure still run
+      def go_on?
+        @settings[:on_error] == :continue
+      end
+
+      # @return [Boolean] whether type hints are checked
+      def check_types?
+        @settings[:check_types] == true
+      end
+
+      # @return [Boolean] whether it uses the work of an earlier run
+      def continues?
+        resume? || picks?
+      end
+
+      # @return [Boolean] whether it resumes a run that did not succeed
+      def resume?
+        @options[:resume] == true
+      end
+
+      # @return [Boolean] whether it names the steps to run
+      def picks?
+        !(only || from).nil?
+      end
+
+      # @return [Symbol, String, Array, nil] the steps to run
+      def only
+        @options[:only]
+      end
+
+      # @return [Symbol, String, Array, nil] the steps to run again, with everything downstream
+      def from
+        @options[:from]
+      end
+
+      # @return [Boolean] whether it is only asked what would happen
+      def dry?
+        @options[:dry_run] == true
+      end
+
+      # @return [Boolean] whether the run is recorded in the store
+      def store?
+        Flowline.config.store
+      end
+
+      # @return [Boolean] whether outputs are recorded
+      def checkpoint?
+        @settings[:checkpoint] != false
+      end
+
+      # @return [Boolean] whether outputs stay recorded after a success
+      def keep?
+        @settings[:keep_checkpoint] == true
+      end
+
+      # @return [Boolean] whether what is recorded survives the loss of power
+      def power?
+        @settings[:durability] == :power
+      end
+
+      # @return [Numeric, nil] the run's time limit in seconds
+      def timeout
+        @settings[:timeout]
+      end
+
+      # @return [Cache, nil] where steps are cached that don't say it themselves; +nil+: none is
+      def cache
+        given = @options[:cache] == true ? @pipeline.settings[:cache] || true : @settings[:cache]
+        given == false ? nil : Cache.of(given) || Cache.of(Flowline.config.cache) || Cache.default
+      end
+
+      # @return [Boolean] whether the cache is written but not read
+      def skip_cache?
+        @options[:skip_cache] == true
+      end
+
+      # @return [Integer] how many steps run at a time
+      def workers
+        executor.respond_to?(:workers) ? executor.workers : 1
+      end
+
+      # @return [Hash{Symbol => Object}] the params whose values must not appear anywhere
+      def secrets
+        @params.select { |name, _| @declared[name].secret? }
+      end
+
+      # @return [String] without values, some of which are secret
+      def inspect
+        "#<#{self.class}>"
+      end
+
+      private
+
+      def gather(arguments)
+        loose = arguments.empty? ? arguments : arguments.except(*Definition::Options::RUN.keys)
+        explicit = @options.fetch(:params, {}).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
+        (loose.keys & explicit.keys).each { |name| @problems << "param #{Name.show(name)} is given twice, also in params:" }
+        given = loose.merge(explicit)
+        (given.keys - @declared.keys).each do |name|
+          known = loose.key?(name) ? @declared.keys + Definition::Options::RUN.keys : @declared.keys
+          @problems << "unknown param #{Name.show(name)}#{Name.suggest(name, known, known: "known are")}"
+        end
+        given
+      end
+
+      # Of the run to resume, if no params were given. Secrets must be given again.
+      def adopt(given)
+        return given unless resume? && (given.keys - @declared.values.select(&:secret?).map(&:name)).empty?
+
+        latest = @pipeline.name && store? ? Recording::Stored.latest_params(@root, @pipeline, timeout || Store::PATIENCE) : @pipeline.memory[:params]
+        (latest || {}).slice(*@declared.keys).merge(given)
+      end
+
+      def coerce(given)
+        @declared.transform_values do |param|
+          param.value(given)
+        rescue Definition::Type::Mismatch => e
+          @problems << "param #{Name.show(param.name)} #{e.message}"
+          nil
+        end
+      end
+
+      def values_beside
+        values = @options[:context] || {}
+        return values unless values.is_a?(Hash)
+
+        values = values.transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
+        (values.keys & @declared.keys).each { |name| @problems << "context: #{Name.show(name)} is a param; pass it as #{Name.show(name)}:" }
+        values
+      end
+
+      def resolve
+        yield
+      rescue ParamError => e
+        @problems.concat(e.problems)
+        nil
+      end
+    end
+  end
+end

@@ -1,0 +1,71 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Planning
+    # Which steps a run is about: what +only:+ and +from:+ say, as the steps' positions.
+    # @api private
+    class Selection
+      # @param dag [DAG]
+      # @param only [Symbol, String, Array, nil] +"name"+, +"+name"+ (and upstream), +"name+"+ (and downstream),
+      #   +"tag:x"+, or several
+      # @param from [Symbol, Array<Symbol>, nil] these and everything downstream
+      # @raise [ParamError] names that nothing has, or none at all
+      def initialize(dag, only, from)
+        @dag = dag
+        @problems = []
+        origins = Array(from).filter_map { |name| known(name, "from") }
+        @rerun = ids(origins, :downstream).to_set
+        @rerun.merge(Array(only).flat_map { |selector| select(selector.to_s) })
+        { only: only, from: from }.each { |option, given| @problems << "run: #{option}: names no step" if given == [] }
+        Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
+        @picks = !(only || from).nil?
+        @idle = (only ? (0...dag.size) : ids(origins, :upstream)).to_set - @rerun
+      end
+
+      # @return [Boolean] whether the step takes part
+      def wanted?(id)
+        !@picks || !@idle.include?(id)
+      end
+
+      # @return [Boolean] whether the step runs even if it is recorded
+      def rerun?(id)
+        @picks && @rerun.include?(id)
+      end
+
+      private
+
+      def select(selector)
+        return tagged(selector.delete_prefix("tag:")) if selector.start_with?("tag:") && !name?(selector)
+        return ids([selector], nil) if name?(selector)
+
+        name = known(selector.delete_prefix("+").delete_suffix("+"), "only") or return []
+        ups = selector.start_with?("+") ? ids([name], :upstream) : []
+        downs = selector.end_with?("+") ? ids([name], :downstream) : []
+        ups | downs | ids([name], nil)
+      end
+
+      def name?(text)
+        name = text.to_sym
+        @dag.index.key?(name) || @dag.groups.key?(name)
+      end
+
+      def known(name, option)
+        return name.to_sym if name?(name.to_s)
+
+        @problems << "run: #{option}: there is no step #{Name.show(name)}#{Name.suggest(name, @dag.index.keys, known: "there are")}"
+        nil
+      end
+
+      def tagged(tag)
+        found = @dag.steps.each_index.select { |id| @dag.steps[id].tags.include?(tag.to_sym) }
+        @problems << "run: only: no step has the tag #{tag}#{Name.suggest(tag, @dag.steps.flat_map(&:tags).uniq)}" if found.empty?
+        found
+      end
+
+      def ids(names, direction)
+        names = names.flat_map { |name| @dag.members(name.to_sym) }
+        (direction ? @dag.public_send(direction, *names) : names).map { |name| @dag.index[name] }
+      end
+    end
+  end
+end

@@ -1,0 +1,80 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Recording
+    # The provenance of a run's outputs.
+    #
+    # Each output has a token, which names the production that it comes from. An output is recorded with its token and
+    # with those that the step's dependencies had when it ran. It is restored only if they have the same ones again.
+    #
+    # - A step that was called has a token that no other production has, in this run or any other.
+    # - A cached step has the digest of its output, so that the value a cache has now can be compared with that of then.
+    # - A step without an output, whose dependents get +nil+, has always the same one.
+    # - A restored step has the token that was recorded.
+    #
+    # A token is worked out when it is first asked for, and nothing asks in a run that records nothing.
+    # @api private
+    class Provenance
+      # The token of a step that was skipped, or failed as it may.
+      NOTHING = "-"
+
+      # @param dag [DAG]
+      # @param run [Native::Run]
+      # @param context [Context]
+      # @param caching [Cache::Lookup]
+      # @param outputs [Array<Object>] by step, as the runner fills it
+      def initialize(dag, run, context, caching, outputs)
+        @dag = dag
+        @run = run
+        @context = context
+        @caching = caching
+        @outputs = outputs
+        @tokens = {}
+      end
+
+      # Takes over tokens that were recorded, or found before the run.
+      # @param tokens [Hash{Integer => String}] by step
+      # @return [void]
+      def know(tokens)
+        @tokens.merge!(tokens)
+      end
+
+      # @param id [Integer] a step that has ended, or whose output is there
+      # @return [String] without spaces
+      def token(id)
+        @tokens[id] ||= make(id)
+      end
+
+      # @param id [Integer]
+      # @return [Array<String>] the tokens of the step's dependencies, in the order of {DAG#inputs}
+      def made_of(id)
+        tokens(@dag.inputs(id))
+      end
+
+      # @param id [Integer] a step that is called for each item
+      # @return [Array<String>] the tokens of the other dependencies: an item is known by its position and digest
+      def items_made_of(id)
+        tokens(@dag.other_inputs(id))
+      end
+
+      # @param output [Object] of a cached step
+      # @return [String, nil]
+      def self.content(output)
+        Identity::Digest.try(output)
+      end
+
+      private
+
+      def tokens(ids)
+        ids.map { |id| token(id) }
+      end
+
+      def make(id)
+        output = @outputs[id]
+        return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @run.step(id).first.to_s)
+
+        (Provenance.content(output) if @caching.caches?(id)) || "#{@context.run_id}/#{id}"
+      end
+    end
+  end
+end

@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+require "flowline/cli"
+require "ripper"
+
+# Where the library's code is: a file defines the constant that its path says, and folders do not import each other in
+# circles.
+module Layout
+  ROOT = File.expand_path("../../lib", __dir__)
+  # Acronyms in names of constants.
+  WORDS = { "dag" => "DAG", "cli" => "CLI", "json" => "JSON", "sqlite" => "SQLite" }.freeze
+  # Files of several constants, or of methods for another file's class: the errors of a part, and parts of large classes.
+  EXEMPT = %w[flowline/errors flowline/errors/definition flowline/errors/run flowline/errors/portable flowline/version
+              flowline/planning/forecast/absence flowline/planning/forecast/left_out].freeze
+
+  module_function
+
+  # @return [Array<String>] the paths of all files, without +lib/+ and +.rb+
+  def files
+    Dir.glob("**/*.rb", base: ROOT).map { |file| file.delete_suffix(".rb") }.sort
+  end
+
+  # @return [String] the constant that a file is named after
+  def constant(path)
+    path.split("/").map { |part| WORDS.fetch(part) { part.split("_").map(&:capitalize).join } }.join("::")
+  end
+
+  # @return [Hash{String => String}] the folders below +lib/flowline+, by the constant they are named after
+  def folders
+    Dir.children("#{ROOT}/flowline").select { |name| File.directory?("#{ROOT}/flowline/#{name}") }.to_h { |name| [constant(name), name] }
+  end
+
+  # @return [Array<String>] the folders whose constants a file names
+  def imports(path)
+    names = folders
+    tokens = Ripper.lex(File.read("#{ROOT}/#{path}.rb")).reject { |_, type| type == :on_comment }
+    tokens.each_cons(2).filter_map do |(_, _, before), (_, type, name)|
+      names[name] if type == :on_const && before != "::" && before != "."
+    end.uniq
+  end
+
+  # @return [Hash{String => Array<String>}] by folder, those it imports
+  def graph
+    files.grep(%r{\Aflowline/[^/]+/}).group_by { |path| path.split("/")[1] }.to_h do |folder, paths|
+      [folder, paths.flat_map { |path| imports(path) }.uniq - [folder]]
+    end
+  end
+end
+
+RSpec.describe "The layout of lib/" do
+  it "has a constant for each path" do
+    wrong = (Layout.files - Layout::EXEMPT).reject do |path|
+      Object.const_get(Layout.constant(path))
+    rescue NameError
+      false
+    end
+    expect(wrong).to be_empty
+  end
+
+  it "has no import cycle between folders" do
+    graph = Layout.graph
+    # Strip folders that import only folders that were stripped (Kahn 1962). Only cycles, and what leads to them, are left.
+    until (leaves = graph.select { |_, imported| (imported & graph.keys).empty? }.keys).empty?
+      graph = graph.except(*leaves)
+    end
+    expect(graph).to be_empty
+  end
+end
