@@ -25,18 +25,15 @@ module Layout
     path.split("/").map { |part| WORDS.fetch(part) { part.split("_").map(&:capitalize).join } }.join("::")
   end
 
-  # @return [Hash{String => String}] the folders below +lib/flowline+, by the constant they are named after
-  def folders
-    Dir.children("#{ROOT}/flowline").select { |name| File.directory?("#{ROOT}/flowline/#{name}") }.to_h { |name| [constant(name), name] }
+  # @return [Hash{String => String}] by constant, the folder below +lib/flowline+ that its file is in
+  def homes
+    @homes ||= files.grep(%r{\Aflowline/[^/]+/[^/]+\z}).to_h { |path| [constant(path).delete_prefix("Flowline::"), path.split("/")[1]] }
   end
 
   # @return [Array<String>] the folders whose constants a file names
   def imports(path)
-    names = folders
-    tokens = Ripper.lex(File.read("#{ROOT}/#{path}.rb")).reject { |_, type| type == :on_comment }
-    tokens.each_cons(2).filter_map do |(_, _, before), (_, type, name)|
-      names[name] if type == :on_const && before != "::" && before != "."
-    end.uniq
+    tokens = Ripper.lex(File.read("#{ROOT}/#{path}.rb")).reject { |_, type| type == :on_comment }.map { |token| token[2] }
+    tokens.each_cons(3).filter_map { |namespace, colons, name| homes["#{namespace}::#{name}"] if colons == "::" }.uniq
   end
 
   # @return [Hash{String => Array<String>}] by folder, those it imports

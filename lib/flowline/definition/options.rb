@@ -4,6 +4,9 @@ module Flowline
   class Definition
     # The closed tables of options. Any other option is an error that suggests the nearest one.
     module Options
+      # A rate: a number of starts in a unit of time.
+      # @api private
+      RATE = %r{\A\s*([1-9]\d*)\s*/\s*([smhd])\s*\z}
       # The values of an option: a description for messages, and a check.
       # @api private
       Option = Struct.new(:expected, :check) do
@@ -46,7 +49,7 @@ module Flowline
         names.accepts?(value.keys) && value.each_value.all? { |amount| amount.is_a?(Integer) && amount.positive? }
       end)
       rate = Option.new('a number of starts in a second, minute, hour or day, as in "10/s", "100/m", "5/h", "1/d"',
-                        ->(value) { value.nil? || Execution::Resources::RATE.match?(value.to_s) })
+                        ->(value) { value.nil? || RATE.match?(value.to_s) })
       keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit,
                   max_threads: positive, max_processes: positive }
 

@@ -5,8 +5,6 @@ module Flowline
     # The pools that the steps of a pipeline share, and their rates: +pool+, +uses:+ and +rate:+.
     # @api private
     class Resources
-      # A rate: a number of starts in a unit of time.
-      RATE = %r{\A\s*([1-9]\d*)\s*/\s*([smhd])\s*\z}
       # The largest number that the core accepts.
       MOST = (2**32) - 1
       SECONDS = { "s" => 1.0, "m" => 60.0, "h" => 3600.0, "d" => 86_400.0 }.freeze
@@ -36,7 +34,7 @@ module Flowline
 
       def add(step, id)
         taken = amounts(step.options[:uses]).select { |name, amount| fits?(step, name, amount) }
-        count, unit = step.options[:rate].to_s.match(RATE)&.captures
+        count, unit = step.options[:rate].to_s.match(Definition::Options::RATE)&.captures
         @needs << [id, taken.map { |name, amount| [@pools.keys.index(name), most(amount)] }, count && most(count.to_i), SECONDS[unit]]
       end
 
