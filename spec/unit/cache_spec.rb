@@ -249,7 +249,7 @@ RSpec.describe Flowline::Cache do
     end
   end
 
-  describe described_class::Foreign do
+  describe described_class::Adapter do
     # A cache whose `set` is declared like this.
     def with_set(parameters)
       Class.new(HashCache) { class_eval("def set(#{parameters}) = super(key, value)", __FILE__, __LINE__) }.new
