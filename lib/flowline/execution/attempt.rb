@@ -38,6 +38,12 @@ module Flowline
         @number, @index, @item = facts
       end
 
+      # @return [Array<Integer>] its step
+      # @api private
+      def ids
+        [id]
+      end
+
       # @return [Step]
       def step
         @environment.steps[id]

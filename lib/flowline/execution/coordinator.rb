@@ -38,6 +38,7 @@ module Flowline
         @setup = Setup.new(pipeline, request, self, @section)
         @works = Works.new(@setup, @inbox, @section)
         @announcer = Announcer.new(@setup, @inbox, @in_flight)
+        @batches = Batches.new(@setup, @in_flight, @pace)
         @environment = @setup.environment
         @run = @environment.run
         @state = @setup.state
@@ -83,8 +84,9 @@ module Flowline
       # @return [void]
       def cancel_now
         cancel
-        @level = (@level + 1).clamp(2, 3)
-        @run.stop(:cancelled, true) if stopping_all? && @started && !@state.over?
+        level = (@level + 1).clamp(2, 3)
+        @run.stop(:cancelled, true) if level == 3 && @started && !@state.over? # First: attempts go by the level.
+        @level = level
         @inbox << [:interrupt]
         @section.interrupt(:user)
         @section.interrupt(:always) if stopping_all?
@@ -110,12 +112,14 @@ module Flowline
         @pool = @works.pool = executor.open_pool(@inbox, @section)
         @setup.surround(@pool)
         @plain = @setup.plain? && @pool.inline?
+        @batches.open(@pool)
         @setup.expect_times if @pool.capacity > 1
         context.run_id unless @plain # A forked child has it from here.
         @state.notify(:run_started)
         @started = true
         @setup.preset
         cancel if @level.positive?
+        @run.stop(:cancelled, true) if stopping_all?
       rescue HookError => e
         @state.error = e
         @started = true
@@ -141,7 +145,7 @@ module Flowline
       # @return [Boolean] whether the pool takes another attempt. If it does not, the core is not asked, so the run's time is
       #   checked here.
       def room?
-        return true if @in_flight.size < @pool.capacity || @in_flight.size < @pool.capacity + @pace.ahead(@pool)
+        return true if @in_flight.size < @pool.capacity || @in_flight.size < @pool.capacity + @pace.ahead(@pool, @batches.enabled?)
 
         @state.stop(:timed_out) if @timeout && !@run.stopped? && @run.elapsed >= @timeout
         false
@@ -150,8 +154,9 @@ module Flowline
       def await(seconds)
         patience = @in_flight.patience
         left = @timeout - @run.elapsed if @timeout && !@run.stopped?
-        seconds = [seconds, left, patience].compact.min
+        seconds = [seconds, left, patience, @batches.patience].compact.min
         @inbox.wait(seconds.infinite? ? nil : [seconds, 0.0].max)
+        @batches.take_back.each { |id| hand_over_alone(id) } if @batches.patience && @inbox.first.nil?
         abandon { |attempt| stopping_all? || !attempt.always? } unless @in_flight.patience.nil? || @in_flight.patience.positive?
       end
 
@@ -176,15 +181,17 @@ module Flowline
 
       # Hands over an attempt of the step that the core starts, unless it need not be called.
       def hand_over(id)
+        return submit(@batches.collect(id, @token += 1)) if @batches.enabled?
+
         @current = id
         facts = @works.start(id)
         submit(Attempt.new(@environment, @token += 1, id, facts)) if facts
         @current = nil
-      rescue StandardError => e
-        fail_start(id, e)
-      rescue ScriptError, SystemStackError, NoMemoryError => e # Of a source of items.
-        fail_start(id, e)
-        raise
+      end
+
+      # For steps of a batch that were not called in it.
+      def hand_over_alone(id)
+        @run.stopped? ? @state.withdraw(id) : submit(Attempt.new(@environment, @token += 1, id, @works.start(id)))
       end
 
       def submit(attempt)
@@ -193,35 +200,36 @@ module Flowline
         settle(outcome) if outcome
       end
 
-      # What raises before the first attempt is the step's failure.
-      def fail_start(id, error)
-        raise error if StoreError === error || @state.ended?(id) || @in_flight.step?(id)
-
-        @current = nil
-        @state.fail(id, @state.step_error(id, error), :failed)
-      end
-
       # Records an outcome, applies it, and raises what ends the run, if that is what the outcome brings. From the moment when
       # it is recorded the attempt is not in flight any more, so that it is not applied twice.
       def settle(outcome)
         attempt = @in_flight[outcome.token] or return
+        return settle_batch(attempt, outcome) if Batch === attempt
+
         work = @works[attempt.id]
         work.record(attempt, outcome)
         @in_flight.delete(outcome.token)
-        @pace.note(outcome)
+        @pace.note(outcome.ended - outcome.began) if outcome.ended
         @state.warn(outcome.warnings) if outcome.warnings
         stop_for(outcome) if STOPPING.include?(outcome.status)
-        outcome.status == :opened ? open_items(attempt.id) : work.settle(attempt, outcome)
+        outcome.status == :opened ? @works.open_items(attempt.id) : work.settle(attempt, outcome)
         @works.close_ended if @run.stopped?
+        end_for(outcome)
+      end
+
+      def settle_batch(batch, outcome)
+        @batches.apply(batch)
+        @in_flight.delete(batch.token)
+        stop_for(outcome) if STOPPING.include?(outcome.status)
+        @batches.settle(batch, outcome).each { |id| hand_over_alone(id) }
+        end_for(outcome)
+      end
+
+      # Raises what ends the run, if that is what the outcome brings.
+      def end_for(outcome)
         raise outcome.fatal if outcome.fatal
 
         @thread.kill if outcome.status == :died && @level < 2
-      end
-
-      def open_items(id)
-        @works.open_items(id)
-      rescue StandardError => e
-        fail_start(id, e)
       end
 
       # Before the step is reported, so that its dependents count as interrupted, too.
@@ -245,18 +253,15 @@ module Flowline
 
       def wind_up
         @state.error ||= CancelledError.new(:interrupted, $!, running: @state.running)
-        @level = 2 if @level < 2
-        stop_and_drive
+        stop_and_drive([@level, 2].max)
         well = true
       ensure
-        unless well
-          @level = 3
-          stop_and_drive
-        end
+        stop_and_drive(3) unless well
       end
 
-      def stop_and_drive
-        @run.stop(:cancelled, stopping_all?)
+      def stop_and_drive(level)
+        @run.stop(:cancelled, level == 3)
+        @level = level
         return unless @pool
 
         @plain = false
@@ -283,7 +288,7 @@ module Flowline
         rest = @in_flight.abandon(@pool, &chosen)
         return if rest.empty?
 
-        rest.each { |attempt| @state.cancel(attempt.id) }
+        rest.flat_map(&:ids).each { |id| @state.cancel(id) }
         @state.warn(["#{rest.size == 1 ? "a step" : "#{rest.size} steps"} did not stop, and may still run"])
       end
     end

@@ -40,12 +40,17 @@ module Flowline
 
       # @return [Array<Integer>] the steps of the attempts
       def steps
-        @attempts.each_value.map(&:id)
+        @attempts.each_value.flat_map(&:ids)
       end
 
       # @return [Boolean] whether there is an attempt of the step
       def step?(id)
-        @attempts.each_value.any? { |attempt| attempt.id == id }
+        steps.include?(id)
+      end
+
+      # @return [Array<Batch>]
+      def batches
+        @attempts.each_value.grep(Batch)
       end
 
       # Drops all attempts, of which no outcome will come.

@@ -19,19 +19,24 @@ module Flowline
         @average = nil
       end
 
-      # @param outcome [Outcome]
+      # @param seconds [Float] that a call took
       # @return [void]
-      def note(outcome)
-        return unless outcome.ended
-
-        seconds = outcome.ended - outcome.began
+      def note(seconds)
         @average = @average ? @average + ((seconds - @average) * WEIGHT) : seconds
       end
 
+      # @return [Boolean] whether a call takes less time than its hand-over
+      def quick?
+        !@average.nil? && @average < QUICK
+      end
+
       # @param pool [Executor::Pool]
+      # @param batches [Boolean] whether steps are handed over in batches
       # @return [Integer] how many attempts the pool is given beyond its capacity
-      def ahead(pool)
-        @average && @average < QUICK && pool.queues? ? AHEAD * pool.capacity : 0
+      def ahead(pool, batches)
+        return 0 unless quick? && pool.queues?
+
+        batches ? pool.capacity : AHEAD * pool.capacity
       end
     end
   end

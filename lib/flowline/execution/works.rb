@@ -31,24 +31,15 @@ module Flowline
       end
 
       # Decides what the start of a step, or of one of its items, leads to.
-      # @return [Array, nil] what the next attempt is of: its number, the index of the item, the item; nil: there is none
-      # @raise [StandardError] the step fails
+      # @return [Array, nil] the number of the next attempt, and of an item its index and itself; nil: there is none
       def start(id)
-        (@works[id] || open_step(id))&.start
+        failing(id) { (@works[id] || open_step(id))&.start }
       end
 
       # Begins with the items of a step, whose conditions have said yes. The core starts it again for each of them.
       # @return [nil]
-      # @raise [StandardError] there are no items to go over
       def open_items(id)
-        @state.start(id)
-        @environment.check_input(id)
-        mapped = @works[id] = MappedStep.new(id, @state, @environment, @setup.recording, method(:puller))
-        # There is a limit in any case: a pool may take all that it is given before it calls any of it.
-        most = [@environment.steps[id].options[:concurrency], @pool.capacity].compact.min.clamp(1, Execution::Resources::MOST)
-        mapped.open(most, @setup.reuse&.items(id))
-        @state.drain_ended # The run may have been stopped meanwhile.
-        nil
+        failing(id) { read_items(id) }
       end
 
       # Closes the sources of the steps that have ended, before other steps clean up.
@@ -65,12 +56,41 @@ module Flowline
 
       private
 
+      # An exception before the first attempt is the step's failure. One that is not a StandardError, of a source of items, also
+      # ends the run.
+      def failing(id)
+        yield
+      rescue StandardError => e
+        fail_step(id, e)
+      rescue ScriptError, SystemStackError, NoMemoryError => e
+        fail_step(id, e)
+        raise
+      end
+
+      def fail_step(id, error)
+        raise error if StoreError === error || @state.ended?(id)
+
+        @state.fail(id, @state.step_error(id, error), :failed)
+        nil
+      end
+
+      def read_items(id)
+        @state.start(id)
+        @environment.check_input(id)
+        mapped = @works[id] = MappedStep.new(id, @state, @environment, @setup.recording, method(:puller))
+        # There is a limit in any case: a pool may take all that it is given before it calls any of it.
+        most = [@environment.steps[id].options[:concurrency], @pool.capacity].compact.min.clamp(1, Execution::Resources::MOST)
+        mapped.open(most, @setup.reuse&.items(id))
+        @state.drain_ended # The run may have been stopped meanwhile.
+        nil
+      end
+
       # @return [WholeStep, nil] nil: the step has ended, or the core starts it again for its items
       def open_step(id)
         return if @setup.reuse&.end?(id)
         return @works[id] = WholeStep.new(id, @state) if @environment.steps[id].each.nil? || @environment.conditions?(id)
 
-        open_items(id)
+        read_items(id)
       end
 
       # @return [Items::Puller] what reads the items of a lazy source
