@@ -21,7 +21,7 @@
 //!  any ── offer: all items have ended ──> Last ── started for the report ──> (closing)
 //! ```
 //!
-//! What must never happen:
+//! It must never happen that:
 //! - an item is handed out twice at the same time, or after its step was closed;
 //! - more than `most` items are in flight;
 //! - the step is Out while an item can start: nothing would start it.

@@ -1,4 +1,4 @@
-//! What the steps of a run share, and how often they may start: pools and rates.
+//! Limits that the steps of a run share: pools (how much at a time) and rates (how often).
 //!
 //! A step that finds too little room in a pool is parked at that pool. Room that becomes free wakes one parked step,
 //! the first in rank. If that starts and leaves room, or cannot start for another reason, it wakes the next.
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use crate::event::{Nanos, Obstacle};
 use crate::ids::{PoolId, Rank, StepId};
 
-/// What each start of a step takes.
+/// The resources that each start of a step takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// How much of which pools, until it ends.

@@ -47,14 +47,15 @@
 //! Stopped means: nothing starts any more, except steps that run always, or not even those (`entirely`). A run that
 //! is stopped entirely stays so; the first reason stands.
 //!
-//! # What must never happen
+//! # Invariants
 //!
-//! - A step ends twice, or never. It ends in exactly one outcome, whatever is reported, and however late.
-//! - A step starts before all of its dependencies have ended, or again while it is in flight.
-//! - A step that could start is in no queue: nothing would wake it.
-//! - A decision depends on something that is no event: a replay would decide differently.
-//! - A decision depends on the order of a hash table, a clock or chance.
-//! - A call that is refused changes anything.
+//! It must never happen that:
+//! - a step ends twice, or never: it ends in exactly one outcome, whatever is reported, and however late;
+//! - a step starts before all of its dependencies have ended, or again while it is in flight;
+//! - a step that could start is in no queue: nothing would wake it;
+//! - a decision depends on something that is no event: a replay would decide differently;
+//! - a decision depends on the order of a hash table, a clock or chance;
+//! - a call that is refused changes anything.
 
 mod ending;
 mod mapping;

@@ -1,9 +1,9 @@
 //! `Flowline::Native.digest`: a digest of any Ruby value, by BLAKE3.
 //!
-//! A tree of digests (Merkle 1987): that of a container is over those of what is in it, so an object shared by
-//! several is walked once. What is small is written down as it is, which depends on nothing but its content. What
-//! is under way is on a stack of ours, so depth does not matter. Objects are only held in Ruby's own arrays and
-//! hashes, which keep up when the garbage collector moves them.
+//! A tree of digests (Merkle 1987): the digest of a container covers the digests of its content, so an object that
+//! several containers share is walked once. A small value is written as it is, because its bytes depend on nothing
+//! but its content. Containers whose digest is not complete are on an explicit stack, so nesting may have any depth.
+//! Objects are only held in Ruby's own arrays and hashes, which are updated when the garbage collector moves objects.
 use magnus::encoding::{EncodingCapable, RbEncoding};
 use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
@@ -228,7 +228,7 @@ impl Walk<'_> {
         self.bytes.extend_from_slice(digest.as_bytes());
         let owner: Value = items.entry(0)?;
         if open.lowest < self.open.len() {
-            // What it refers to is above: elsewhere it may be another thing.
+            // It refers to a container above it: elsewhere the same reference may mean another container.
             self.known.aset(owner, false)?;
             if let Some(above) = self.open.last_mut() {
                 above.lowest = above.lowest.min(open.lowest);

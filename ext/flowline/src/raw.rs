@@ -1,6 +1,5 @@
-//! What cannot be done in safe Rust: working while other Ruby threads run, being called at a fork, and looking at
-//! a String's bytes and at what every object begins with.
-//! The only file with `unsafe`.
+//! The only file with `unsafe`. It contains the operations that safe Rust cannot express: working while other Ruby
+//! threads run, being called at a fork, and reading a String's bytes and the header that every object begins with.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};

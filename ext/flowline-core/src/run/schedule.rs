@@ -7,7 +7,7 @@ use crate::event::{Event, Nanos, Next, Obstacle, Stop};
 use crate::ids::{Rank, StepId};
 
 impl Run {
-    /// What to do at this time. A step that is to start counts as running from now on.
+    /// Returns the action for this time. A step that is to start counts as running from now on.
     pub fn next(&mut self, now: Nanos) -> Next {
         let changes = self.would_change(now);
         if let Some(step) = self.select(now) {
@@ -31,7 +31,7 @@ impl Run {
         self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
     }
 
-    /// Takes the step that is to start now out of the queue. Those before it that cannot start wait elsewhere.
+    /// Removes the step that is to start now from the queue. Steps before it that cannot start wait elsewhere.
     pub(super) fn select(&mut self, now: Nanos) -> Option<StepId> {
         self.begun = true;
         if self.deadline.is_some_and(|deadline| deadline <= now) {

@@ -54,8 +54,8 @@ impl Lock {
         self.held.set(None);
     }
 
-    /// `acquire(digest: String) -> true or false`: takes the lock of a cache key, given by hexadecimal digits, if nobody
-    /// has it.
+    /// `acquire(digest: String) -> true or false`: takes the lock of a cache key, given by hexadecimal digits, if it
+    /// is free.
     fn acquire(ruby: &Ruby, rb_self: &Self, digest: String) -> Result<bool, Error> {
         let digits = digest.get(..15).unwrap_or(&digest);
         let number = u64::from_str_radix(digits, 16)
