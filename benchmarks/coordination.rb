@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# What it costs that one thread coordinates a run and hands attempts to workers, against workers that take their next step
-# themselves: a prototype of these over the same core. docs/architecture.md says what was found.
+# Measures the cost of a thread that coordinates a run and hands attempts to workers, compared with workers that take their
+# next step themselves: a prototype of such workers over the same core. docs/architecture.md reports the result.
 require_relative "support/graphs"
 require_relative "support/measure"
 

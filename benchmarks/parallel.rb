@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What it costs to run steps in threads and processes, and how good the order is in which they start.
+# Measures the cost of running steps in threads and processes, and the quality of the order in which they start.
 require "etc"
 require "tmpdir"
 require_relative "support/graphs"
@@ -78,7 +78,7 @@ count = 1000
 count *= 2 while Measure.once(-> { count.times { |i| i * i % 7 } }, -> {}, true) < 0.025
 work = proc { (2 * count).times { |i| i * i % 7 } }
 pipeline = Flowline.define { |p| 8.times { |n| p.step(:"s#{n}") { work.call } } }
-# What the machine can do: as many bare children at a time as there are processors.
+# The best that the machine can do: as many bare children at a time as there are processors.
 children = lambda do
   Schedulers.in_threads(Etc.nprocessors, Array.new(8) { |n| n }) do
     Process.wait(fork do

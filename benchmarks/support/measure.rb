@@ -27,7 +27,7 @@ module Measure
     end
   end
 
-  # What a figure or a ratio must be.
+  # A limit for a figure or a ratio.
   Goal = Struct.new(:sign, :limit, :unit) do
     def met?(value)
       sign == "≤" ? value <= limit : value >= limit

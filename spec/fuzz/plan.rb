@@ -7,7 +7,7 @@ require_relative "scenario"
 module Fuzz
   # Compares plans with the runs that follow them, and outputs with what they were made of.
   class Plan
-    # How a step may end that has a plan. What fails or waits for something that failed comes on top.
+    # The outcomes that a planned action allows. Besides these, a step may fail, or be skipped because a dependency failed.
     ENDS = { run: %i[succeeded failed], restore: %i[restored], reuse: %i[cached], skip: %i[skipped] }.freeze
     # Options of a step that are not those of {Scenario}.
     PLAIN = %i[skip_cache checkpoint optional run_if each].freeze
@@ -210,7 +210,8 @@ module Fuzz
       end
     end
 
-    # A step that is kept as it was is made of what was there then; so is what a key: finds.
+    # Compares an output with the edition, day and inputs that it was made of. Skips steps with a key: and steps outside the
+    # selection, because their outputs may be made of earlier inputs.
     def made(result, ended, options)
       name = ended.name
       step = @steps[name]

@@ -9,9 +9,9 @@ module Torture
       called "Cache::File"
 
       LARGE = "cached".ljust(Work::LARGE, "cached")
-      # What is there before the fault.
+      # The entries before the fault.
       ENTRIES = { "a/small" => [1, 2], "a/large" => LARGE, "b/small" => "old", "b/twin" => LARGE, "b/gone" => "gone" }.freeze
-      # What is done under the fault: sets a value, or deletes for nil.
+      # The changes that the fault strikes: each sets a value, or deletes the entry if the value is nil.
       CHANGES = { "b/small" => "new", "b/twin" => nil, "b/gone" => nil, "c/large" => LARGE.reverse, "c/small" => { c: 1 } }.freeze
 
       def prepare

@@ -10,7 +10,7 @@ module Torture
     # The pipeline that is struck, and the other one.
     NAME = "struck"
     OTHER = "bystander"
-    # What may be raised when a file cannot be read or written.
+    # Errors that may be raised when a file cannot be read or written.
     EXPECTED_ERRORS = [Flowline::StoreError, Flowline::CacheError].freeze
 
     class << self

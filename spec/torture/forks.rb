@@ -170,7 +170,7 @@ module Torture
       child.answer.to_a + child.findings("the check") + Databases.check(@folder)
     end
 
-    # What was acknowledged and is not there.
+    # Returns the acknowledged records that are missing.
     def missing
       Work.broken = false
       out = StringIO.new
@@ -178,8 +178,8 @@ module Torture
       statuses = JSON.parse(out.string).to_h { |run| run.values_at("run_id", "status") }
       lines = Work.lines
       ended = lines.grep(/\Asucceeded /).map { |line| line.split.drop(1) }.group_by(&:first)
-      kept = ended.each_value.flat_map { |runs| runs.last(80).map(&:last) } # A hundred runs of a pipeline are kept.
-      lost = kept.reject { |id| statuses[id] == "succeeded" }.map { |id| [:lost, "the end of a run: #{statuses[id].inspect}"] }
+      expected = ended.each_value.flat_map { |runs| runs.last(80).map(&:last) } # History has the last hundred runs of a pipeline.
+      lost = expected.reject { |id| statuses[id] == "succeeded" }.map { |id| [:lost, "the end of a run: #{statuses[id].inspect}"] }
       last = lines.grep(/\A(begun|failed) /).to_h { |line| line.split.reverse } # A run that has begun replaces the one before.
       lost + last.select { |_, word| word == "failed" }.keys.flat_map { |name| unrestored(name) }
     end

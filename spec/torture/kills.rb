@@ -76,7 +76,7 @@ module Torture
       Array.new(@runs) { FanOut.pipeline(File::NULL).run!.outputs == @expected ? [] : [[:wrong, "other outputs"]] }
     end
 
-    # A hundred runs of a pipeline are kept.
+    # Checks that history has the last hundred runs of the pipeline.
     def history
       statuses = Flowline::Checkpoint.list(FanOut::NAME).map(&:status)
       runs = FanOut.history.map { |run| run["status"] }

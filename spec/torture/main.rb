@@ -10,12 +10,12 @@
 #   pauses    a process stops before each call, while another one, whose clock is days ahead, deletes
 #   forks     forks, daemons and isolated steps while threads record
 #   reading   a step reads every file of the store while its run is alive
-#   storms    threads are killed while they take and give back locks
+#   storms    threads are killed while they acquire and release locks
 #   clocks    processes whose clocks are days apart
 #   starts    16 processes or threads start at the same time
 #
-# What must hold: a step whose dependent has started is recorded, and never runs again on resume; another run's records
-# stay; outputs are right; a process ends in time; nothing but a StoreError or a CacheError is raised.
+# Every try checks that a step whose dependent has started is recorded and never runs again on resume, that another run's
+# records stay, that outputs are right, that a process ends in time, and that only a StoreError or a CacheError is raised.
 
 require "json"
 require_relative "clocks"
@@ -27,7 +27,7 @@ require_relative "starts"
 require_relative "storms"
 
 module Torture
-  # What can be tortured, by name.
+  # The torture tests, by name.
   class Program
     NAMES = %w[steps kills errors pauses forks reading storms clocks starts].freeze
     # These need the shim.

@@ -3,11 +3,11 @@
 require_relative "faults"
 
 module Torture
-  # Stops a process before each call that touches its store. Meanwhile another process, whose clock is days ahead, does
-  # what deletes: a run that succeeds, Checkpoint#delete, clearing a cache. Then the first one continues.
+  # Stops a process before each call that touches its store. Meanwhile another process, whose clock is days ahead, deletes
+  # files: a run that succeeds, Checkpoint#delete, clearing a cache. Then the first one continues.
   class Pauses < Faults
     FAULTS = [Fault.new("others delete during a pause", :pause, 0, CALLS, false)].freeze
-    # How long the others may be kept waiting by a process that stopped while it had a lock.
+    # The longest time that the others may wait for a process that stopped while it held a lock.
     PAUSE = 0.5
     # Beyond any limit for files that are left behind.
     AHEAD = 3 * 86_400

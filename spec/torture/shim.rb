@@ -58,7 +58,7 @@ module Torture
     end
   end
 
-  # What goes wrong: an action of the shim, the errno of a failure, the kinds of calls that can fail so, and whether all
+  # A fault to inject: an action of the shim, the errno of a failure, the kinds of calls that can fail so, and whether all
   # calls from the chosen one on fail.
   Fault = Struct.new(:name, :action, :errno, :kinds, :repeat)
 end

@@ -10,7 +10,7 @@ module Torture
   # Many processes, or threads, that start the same thing at the same time on a store that is not there yet.
   class Starts
     MANY = 16
-    # What they do, and whether others may find it locked.
+    # The tasks, and whether a task may find the store locked by another process.
     TASKS = { resume: ["run(resume: true)", true], run: ["run", false], file: ["Cache::File#fetch", false],
               memory: ["Cache::Memory#fetch", false] }.freeze
 

@@ -17,7 +17,7 @@ module Torture
     AT_ONCE = 10
     # After so many blows another process tries.
     OTHER_PROCESS = 10
-    # What a thread may end with that was struck.
+    # Errors that may end a thread that was struck.
     ENDS = [Timeout::Error, Flowline::CancelledError, Flowline::TimeoutError].freeze
     private_constant :AT_ONCE, :OTHER_PROCESS, :ENDS
 
