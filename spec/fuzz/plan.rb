@@ -7,7 +7,7 @@ require_relative "scenario"
 module Fuzz
   # Compares plans with the runs that follow them, and outputs with what they were made of.
   class Plan
-    # The outcomes that a planned action allows. Besides these, a step may fail, or be skipped because a dependency failed.
+    # The outcomes that a planned action allows. A step may also be cancelled or skipped because another one failed.
     ENDS = { run: %i[succeeded failed], restore: %i[restored], reuse: %i[cached], skip: %i[skipped] }.freeze
     # Options of a step that are not those of {Scenario}.
     PLAIN = %i[skip_cache checkpoint optional run_if each].freeze
