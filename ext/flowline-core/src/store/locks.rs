@@ -12,8 +12,8 @@
 //!
 //! The kernel does not make locks of one description exclude each other, so [`Locks`] remembers which it holds. Its
 //! handle's mutex admits one thread at a time. A second handle of the same directory has its own description, so the
-//! kernel makes it wait as it does another process. No call here waits: a lock that is not free is an answer, and the
-//! caller tries again later ([`Wait`](super::Wait)) without holding the store.
+//! kernel excludes it like another process. No call here waits for a lock that is not free. The caller tries again
+//! later ([`Wait`](super::Wait)), and does not hold the store in between.
 //!
 //! It must never happen that:
 //! - two runs hold the lock of one checkpoint, or two writers hold the store;
