@@ -5,7 +5,7 @@
 require_relative "support/graphs"
 require_relative "support/measure"
 
-# Workers that report what a step came to and take the next one, under one lock.
+# Workers that report the outcome of a step and take the next step, under one lock.
 class SelfServing
   CORE = Flowline.send(:const_get, :Native)::Run
   private_constant :CORE
@@ -65,7 +65,7 @@ class SelfServing
   end
 end
 
-# Holds Ruby's global lock for so many seconds.
+# Holds Ruby's global lock for this many seconds.
 def compute(seconds)
   clock = Process::CLOCK_THREAD_CPUTIME_ID
   start = Process.clock_gettime(clock)

@@ -26,7 +26,7 @@ times = Measure.times({ floor: -> { Schedulers.in_threads(100, sleepers.keys) { 
 Measure.row("all", times[:flowline] * MILLI, "ms", than: ["100 bare threads and a Queue", times[:floor] * MILLI],
                                                    ratio: times.ratio(:flowline, :floor), most_times: 1.1)
 
-# Like those people write: some steps depend on nothing, most on one or two defined not long before.
+# Graphs like those of real pipelines: some steps depend on nothing, most on one or two steps defined shortly before.
 # A step takes from SHORTEST milliseconds to forty times as long.
 SHORTEST = Float(ENV.fetch("SHORTEST", 5)) / MILLI
 
@@ -41,7 +41,7 @@ def real_shaped(random, steps: 40)
   graph
 end
 
-# No schedule is shorter.
+# The lower bound of any schedule.
 def bound(graph, threads)
   ends = {}
   graph.each { |name, (_, on, seconds)| ends[name] = seconds + (on.map { |before| ends[before] }.max || 0) }

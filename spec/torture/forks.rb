@@ -6,8 +6,8 @@ require_relative "tally"
 require_relative "work"
 
 module Torture
-  # A process whose threads record runs in a loop, while it makes processes in every way there is; another process asks
-  # for the status all the time. In the end everything that was acknowledged must be there.
+  # A process whose threads record runs in a loop while it starts processes in every possible way. Meanwhile another
+  # process asks for the status all the time. At the end every acknowledged record must be in the store.
   class Forks
     # How a process is made.
     WAYS = { plain: "fork, exit!", exit: "fork, exit", run: "fork, run in the child", resume: "fork, resume in the child",
@@ -52,7 +52,7 @@ module Torture
       Work.broken = true
     end
 
-    # In the process that forks.
+    # Runs in the process that forks.
     def own(way)
       over = false
       recorders = Array.new(RECORDERS) do |n|
@@ -67,7 +67,7 @@ module Torture
       recorders.each(&:join)
     end
 
-    # A run that succeeds, and one that leaves a checkpoint.
+    # Runs a pipeline that succeeds, and one that fails and leaves a checkpoint.
     def record(who, round)
       acknowledge(who)
       name = "#{who}-#{round % 5}"
@@ -148,7 +148,7 @@ module Torture
       [[:wrong, "the run: #{e.class}: #{e.message}"]]
     end
 
-    # `flowline status` in other processes, as long as the owner is there.
+    # Runs `flowline status` in other processes as long as the owner is alive.
     def watch(owner)
       deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + Child::LIMIT + @count
       findings = []

@@ -8,7 +8,7 @@ require_relative "fan_out"
 require_relative "tally"
 
 module Torture
-  # Kills runs in processes of their own, resumes them, and counts what should not be.
+  # Kills runs in processes of their own, resumes them, and counts the errors.
   class Kills
     # @param count [Integer] kills at random
     # @param processes [Integer] that share one store

@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# The program that tortures, run by {Torture::Launch} with the shim preloaded. Every try is in forked children, because
-# that takes milliseconds where a new Ruby takes a tenth of a second; so this process itself uses no store. It prints a
-# line of JSON for each tally.
+# The program of the torture tests. {Torture::Launch} runs it with the shim preloaded. Every try is in forked children,
+# because a fork takes milliseconds and a new Ruby takes a tenth of a second. Therefore this process itself uses no store.
+# It prints a line of JSON for each tally.
 #
 #   steps     kill -9 before and after each step, and at random times; many processes on one store
 #   kills     kill -9 before and after each system call that touches the store
@@ -84,7 +84,7 @@ module Torture
     torture = Program.new(count: ENV["COUNT"]&.then { |count| Integer(count) }, drivers: drivers, random: Random.new(Integer(ENV.fetch("SEED"))))
     ENV.fetch("TORTURE").split(",").each { |name| torture.call(name) { |tally| puts JSON.generate(tally.to_h) } }
   ensure
-    Child.end_all # Nothing is left behind by Ctrl-C either.
+    Child.end_all # Ctrl-C leaves no process behind either.
   end
   program.call if $PROGRAM_NAME == __FILE__
 end
