@@ -141,9 +141,10 @@ fn prepare(connection: &Connection, root: &Path, writable: bool) -> Result<(), S
     connection.pragma_update(None, "journal_size_limit", LOG)?;
     schema::migrate(connection, root, writable)?;
     if writable {
-        connection.pragma_update(None, "journal_mode", "WAL")?; // Not before the database is known to be one of Flowline.
+        connection.pragma_update(None, "journal_mode", "WAL")?; // Only a database of Flowline gets here.
     }
-    connection.query_row("SELECT count(*) FROM totals", [], |_| Ok(()))?; // The first query makes SQLite open the log and its index.
+    // The first query makes SQLite open the log and its index.
+    connection.query_row("SELECT count(*) FROM totals", [], |_| Ok(()))?;
     Ok(())
 }
 
