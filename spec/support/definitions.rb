@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Helpers for examples that define pipelines.
+# Methods for examples that define pipelines.
 module Definitions
   # @return [Flowline::Error] what the block raises; the example fails if it raises no error of Flowline
   def error_of

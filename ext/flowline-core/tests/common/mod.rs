@@ -1,4 +1,4 @@
-//! Helpers that the tests share: graphs written as text, and a random source that can be repeated.
+//! Shared by the tests: graphs written as text, and a random source that can be repeated.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod process;
