@@ -7,7 +7,7 @@ require "tmpdir"
 
 MICRO = 1e6
 COUNT = 500
-# rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
+# rubocop:disable Security/MarshalLoad -- this program dumped it
 VALUES = {
   "a number" => 1,
   "a Hash" => { id: 1, name: "item", tags: %w[a b] },

@@ -1,11 +1,11 @@
 # frozen_string_literal: true
 
-# What it costs that one thread coordinates a run and hands attempts to workers, against workers that take their next step
-# themselves: a prototype of these over the same core. docs/architecture.md says what was found.
+# Measures the cost of a thread that coordinates a run and hands attempts to workers, compared with workers that take their
+# next step themselves: a prototype of such workers over the same core. docs/architecture.md reports the result.
 require_relative "support/graphs"
 require_relative "support/measure"
 
-# Workers that report what a step came to and take the next one, under one lock.
+# Workers that report the outcome of a step and take the next step, under one lock.
 class SelfServing
   CORE = Flowline.send(:const_get, :Native)::Run
   private_constant :CORE
@@ -65,7 +65,7 @@ class SelfServing
   end
 end
 
-# Holds Ruby's global lock for so many seconds.
+# Holds Ruby's global lock for this many seconds.
 def compute(seconds)
   clock = Process::CLOCK_THREAD_CPUTIME_ID
   start = Process.clock_gettime(clock)

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The memory of a pipeline and the result of its run: the growth of a process of its own.
+# Measures the memory of a pipeline and of the result of its run: the growth of a separate process.
 # With arguments, this program is such a process: `ruby -Ilib benchmarks/memory.rb chain plain` prints kilobytes.
 require_relative "support/measure"
 require "flowline"
@@ -19,7 +19,7 @@ FORMS = {
   "bare" => ->(on) { Flowline.define { STEPS.times { |n| step(:"s#{n}", depends_on: on[n]) { |input| input } } } }
 }.freeze
 
-# The floor: the blocks and what they depend on in a Hash, the outputs in another.
+# The floor: the blocks and their dependencies in a Hash, the outputs in another.
 def run_by_hand(dependencies)
   graph = STEPS.times.to_h { |n| [:"s#{n}", [proc { |input| input }, Array(dependencies[n])]] }
   [graph, graph.each_with_object({}) { |(name, (block, on)), outputs| outputs[name] = block.call(outputs[on.first]) }]

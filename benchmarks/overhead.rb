@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The cost of a run without that of its steps. The floor calls the same blocks in a loop and stores the results in a Hash.
+# Measures the cost of a run without the cost of its steps. The floor calls the same blocks in a loop and stores the results in a Hash.
 require_relative "support/graphs"
 require_relative "support/measure"
 

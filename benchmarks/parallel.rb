@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What it costs to run steps in threads and processes, and how good the order is in which they start.
+# Measures the cost of running steps in threads and processes, and the quality of the order in which they start.
 require "etc"
 require "tmpdir"
 require_relative "support/graphs"
@@ -26,7 +26,7 @@ times = Measure.times({ floor: -> { Schedulers.in_threads(100, sleepers.keys) { 
 Measure.row("all", times[:flowline] * MILLI, "ms", than: ["100 bare threads and a Queue", times[:floor] * MILLI],
                                                    ratio: times.ratio(:flowline, :floor), most_times: 1.1)
 
-# Like those people write: some steps depend on nothing, most on one or two defined not long before.
+# Graphs like those of real pipelines: some steps depend on nothing, most on one or two steps defined shortly before.
 # A step takes from SHORTEST milliseconds to forty times as long.
 SHORTEST = Float(ENV.fetch("SHORTEST", 5)) / MILLI
 
@@ -41,7 +41,7 @@ def real_shaped(random, steps: 40)
   graph
 end
 
-# No schedule is shorter.
+# The lower bound of any schedule.
 def bound(graph, threads)
   ends = {}
   graph.each { |name, (_, on, seconds)| ends[name] = seconds + (on.map { |before| ends[before] }.max || 0) }
@@ -78,7 +78,7 @@ count = 1000
 count *= 2 while Measure.once(-> { count.times { |i| i * i % 7 } }, -> {}, true) < 0.025
 work = proc { (2 * count).times { |i| i * i % 7 } }
 pipeline = Flowline.define { |p| 8.times { |n| p.step(:"s#{n}") { work.call } } }
-# What the machine can do: as many bare children at a time as there are processors.
+# The best that the machine can do: as many bare children at a time as there are processors.
 children = lambda do
   Schedulers.in_threads(Etc.nprocessors, Array.new(8) { |n| n }) do
     Process.wait(fork do

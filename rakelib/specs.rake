@@ -8,7 +8,7 @@ require "json"
 module SpecParts
   # Seconds that each file took, from an earlier run: `rake spec:weights` writes them.
   WEIGHTS = "spec/weights.json"
-  # Where each part leaves its output and its results.
+  # The directory for the output and the results of each part.
   OUT = "tmp/specs"
   COUNT = 8
   # Examples that stress the garbage collector.
@@ -24,7 +24,7 @@ module SpecParts
       system(environment, "rspec", *formats, *seed, *arguments, %i[out err] => file("txt")).tap { |passed| puts summary(passed) }
     end
 
-    # @return [Hash] what rspec writes as JSON
+    # @return [Hash] the JSON that rspec writes
     def results
       @results ||= File.exist?(file("json")) ? JSON.parse(File.read(file("json"))) : {}
     end

@@ -2,7 +2,7 @@
 
 desc <<~TEXT.lines.map(&:chomp).join(" ")
   Torture the store: TORTURE=steps,kills,errors,pauses,forks,reading,storms,clocks,starts (all), COUNT=tries of each kind
-  (every call), DRIVER=part of the name of what is struck, SEED, LIMIT=seconds of a child (20), JOBS=processes (processors)
+  (every call), DRIVER=part of a driver's name, SEED, LIMIT=seconds of a child (20), JOBS=processes (processors)
 TEXT
 task torture: :compile do
   require_relative "../spec/torture/launch"

@@ -2,7 +2,7 @@
 
 require "tsort"
 
-# Names and what they depend on, as TSort's documentation has it: what one would order steps by without Flowline.
+# Names and their dependencies, as in TSort's documentation: the way to order steps without Flowline.
 class Dependencies < Hash
   include TSort
 

@@ -50,7 +50,7 @@ module Graphs
     end
   end
 
-  # Calls the same blocks in a loop that keeps the outputs: the floor of any runner.
+  # Calls the same blocks in a loop that stores the outputs: the floor of any runner.
   # @return [Hash{Symbol => Object}] the outputs
   def call_by_hand(graph)
     outputs = {}

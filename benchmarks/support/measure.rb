@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# Measures things against each other. Machines are noisy, so what is compared takes turns: every round measures each
-# once, after a garbage collection that is not measured. A time is the median of the rounds; a ratio is the median of
-# the rounds' ratios, which what slows a whole round down does not change.
+# Compares the times of blocks. Machines are noisy, so the blocks take turns: every round measures each once, after a
+# garbage collection that is not measured. A time is the median of the rounds. A ratio is the median of the rounds'
+# ratios, because something that slows a whole round down does not change its ratio.
 module Measure
   # The seconds it took, round by round.
   class Times
@@ -20,14 +20,14 @@ module Measure
       Measure.median(@seconds.fetch(name).zip(@seconds.fetch(other)).map { |one, two| one / two })
     end
 
-    # @return [Float] the same, after what the floor takes is taken from both
+    # @return [Float] the same ratio, after the time of the floor is subtracted from both
     def ratio_above(floor, name, other)
       rounds = @seconds.values_at(name, other, floor).transpose
       Measure.median(rounds.map { |one, two, bare| (one - bare) / (two - bare) })
     end
   end
 
-  # What a figure or a ratio must be.
+  # A limit for a figure or a ratio.
   Goal = Struct.new(:sign, :limit, :unit) do
     def met?(value)
       sign == "≤" ? value <= limit : value >= limit
@@ -43,9 +43,9 @@ module Measure
 
   module_function
 
-  # @param blocks [Hash{Symbol => #call}] what to measure
+  # @param blocks [Hash{Symbol => #call}] the blocks to measure
   # @param per [Integer] how many units of work a call does
-  # @param before [#call] what goes before each call, unmeasured
+  # @param before [#call] called before each measured call
   # @param gc [Boolean] whether garbage is collected meanwhile
   # @return [Times] for a unit of work
   def times(blocks, per: 1, rounds: 11, before: -> {}, gc: true)
@@ -81,7 +81,7 @@ module Measure
     puts "", text
   end
 
-  # Prints one line: the work, its figure, what it is measured against, the ratio, and whether it is as it should be.
+  # Prints one line: the work, its figure, the floor or peer, the ratio, and whether the goals are met.
   # @param than [Array(String, Float)] the floor or peer, and its figure
   # @param goals [Hash{Symbol => Float}] +:most+ of the figure, +:most_times+ and +:least_times+ of the ratio
   def row(work, figure, unit, than: nil, ratio: nil, **goals)

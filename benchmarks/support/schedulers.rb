@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# How others run a graph in threads: what Flowline's order is measured against. Each gets the graph as in {Graphs}.
+# Other ways to run a graph in threads, with which Flowline's order is compared. Each gets the graph as in {Graphs}.
 module Schedulers
   module_function
 
@@ -15,7 +15,7 @@ module Schedulers
     outputs
   end
 
-  # A step starts when its last dependency has ended; what became ready first is called first.
+  # A step starts when its last dependency has ended; the step that became ready first is called first.
   def fifo(graph, threads)
     open = graph.transform_values { |_, on| on.size }
     dependents = graph.each_with_object(Hash.new { |all, name| all[name] = [] }) { |(name, (_, on)), all| on.each { |before| all[before] << name } }
@@ -39,7 +39,7 @@ module Schedulers
     outputs
   end
 
-  # Work that is known beforehand, taken from a queue.
+  # Runs a fixed list of work from a queue.
   def in_threads(threads, work)
     queue = Queue.new
     work.each { |item| queue << item }

@@ -1,13 +1,13 @@
 # frozen_string_literal: true
 
 # Writes a Makefile around `cargo build`, with nothing but Ruby: the gem depends on no other, not even to be built. It
-# serves two callers, told apart by the directory they run it in: RubyGems (here: build for release, leave nothing
-# behind) and rake-compiler (in tmp/: share the workspace's target/).
+# serves two callers, which run it in different directories: RubyGems in this one (build for release, remove every
+# intermediate file), rake-compiler in tmp/ (share the workspace's target/).
 config = RbConfig::CONFIG
 root = File.expand_path("../..", __dir__)
 installing = File.identical?(".", __dir__)
 
-# Said before cargo stumbles over files it is too old for.
+# Checks the version first, because an old cargo fails with an obscure error in files that it cannot read.
 rust = `cargo -V 2>&1 && rustc -vV 2>&1`
 found = rust[/^release: ([\d.]+)/, 1]
 needed = File.read("#{root}/Cargo.toml")[/^rust-version = "(.+)"/, 1]
@@ -15,18 +15,19 @@ Gem::Version.new(found.to_s) >= Gem::Version.new(needed) or
   abort "Flowline needs Rust #{needed} or later to be built, and found #{found || "no cargo"}: see https://rustup.rs"
 
 profile = ENV["FLOWLINE_PROFILE"] || (installing ? "release" : "dev")
-# musl links all statically unless told: such a library could not be loaded, nor could bindgen load libclang.
+# On musl, Rust links statically by default: such a library could not be loaded, nor could bindgen load libclang.
 flags = 'RUSTFLAGS="$$RUSTFLAGS -C target-feature=-crt-static"' if rust[/^host: .*musl/]
 
 missing = "Flowline was not built. If libclang was not found: install libclang-dev (Debian, Ubuntu), clang-devel (Fedora), " \
           "clang-dev (Alpine) or the Xcode tools; or set LIBCLANG_PATH to its directory."
 
-# RubyGems calls `make clean`, `make` and `make install` (and `make clean` once more from 3.4 on), with DESTDIR and, from
-# 3.4 on, sitearchdir; rake-compiler calls it with target_prefix. Cargo alone decides what is stale. The copy is new in
-# any case, since rake-compiler compares its time with the sources'; `mv` spares a Ruby that has the old one loaded.
+# RubyGems calls `make clean`, `make` and `make install` (and `make clean` again from 3.4 on), with DESTDIR and, from
+# 3.4 on, sitearchdir; rake-compiler calls it with target_prefix. Cargo alone decides what is stale. The library is copied
+# every time, because rake-compiler compares its time with the sources'; `mv` does not disturb a Ruby that has the old
+# library loaded.
 #
 # bindgen reads Ruby's headers through libclang, and looks for it in many places: only bindgen knows whether it is there.
-# What it says of it stands among much else, so the last word is ours.
+# Its message is hard to find in the output of cargo, so the Makefile prints a hint as the last line.
 File.write("Makefile", <<~MAKEFILE)
   target = #{installing ? "#{__dir__}/target" : File.expand_path(ENV["CARGO_TARGET_DIR"] || "target", root)}
   library = flowline.#{config["DLEXT"]}

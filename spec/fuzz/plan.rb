@@ -3,11 +3,11 @@
 require "tmpdir"
 require_relative "scenario"
 
-# Scenarios at random, each replayed from what is printed of it.
+# Random scenarios. Each can be replayed from the code that is printed for it.
 module Fuzz
-  # Compares plans with the runs that follow them, and outputs with what they were made of.
+  # Compares plans with the runs that follow them, and outputs with the inputs from which they were made.
   class Plan
-    # How a step may end that has a plan. What fails or waits for something that failed comes on top.
+    # The outcomes that a planned action allows. A step may also be cancelled or skipped because another one failed.
     ENDS = { run: %i[succeeded failed], restore: %i[restored], reuse: %i[cached], skip: %i[skipped] }.freeze
     # Options of a step that are not those of {Scenario}.
     PLAIN = %i[skip_cache checkpoint optional run_if each].freeze
@@ -18,7 +18,7 @@ module Fuzz
       # @param seed [Integer]
       # @param first [Integer] the number of the first scenario
       # @yieldparam number [Integer] after each one
-      # @return [Array(Array<Array>, Hash)] by number and scenario, what differs; how often steps ended how
+      # @return [Array(Array<Array>, Hash)] numbers, scenarios and their differences; the number of steps by outcome
       def run(count, seed, first: 0)
         tally = Hash.new(0)
         found = (first...(first + count)).filter_map do |number|
@@ -31,12 +31,12 @@ module Fuzz
       end
 
       # @param scenario [Hash]
-      # @return [Array<String>] the differences of its first run that has some
+      # @return [Array<String>] the differences of the first run that has any
       def check(scenario, tally = Hash.new(0))
         within_store { new(scenario, tally).differences }
       end
 
-      # @return [String] what differs, as a comment, and the scenario as code that replays it
+      # @return [String] the differences as a comment, and the scenario as code that replays it
       def show(number, scenario, differences)
         [*differences.map { |text| "# #{number}: #{text}" }, "puts Fuzz::Plan.check(#{scenario})"].join("\n")
       end
@@ -96,7 +96,7 @@ module Fuzz
       end
     end
 
-    # The block sees no more of the world than its name and the edition of its code.
+    # The block captures only its name and the edition of its code.
     def block(name, step)
       edition = @editions[name]
       @edit[name] = ->(number) { edition = number }
@@ -143,7 +143,7 @@ module Fuzz
       found
     end
 
-    # A step that the run before had completed is not called again for the same. After a failure, clean-up is due again.
+    # A step that the earlier run completed is not called again for the same inputs. After a failure, clean-up runs again.
     def needless(result, ended)
       step = @steps[ended.name]
       before = @last[ended.name]
@@ -166,7 +166,8 @@ module Fuzz
       error.message unless error.is_a?(World::Broken)
     end
 
-    # Only what is asked for the key of a cache can show that an output is missing.
+    # Compares the error of a plan with that of its run. They may differ if a step has a key:, because only the computation of
+    # a key finds that an output is missing.
     def refusals(plan, result)
       @tally[:refused] += 1
       return [] if plan.class == result.class && plan.step_names == result.step_names
@@ -187,7 +188,7 @@ module Fuzz
       ended unless ENDS[planned.action].include?(step.status) || (planned.action != :restore && failure_before?(result, step))
     end
 
-    # Whether it ended as it did because something failed.
+    # Whether its outcome is due to a failure.
     def failure_before?(result, step)
       return result.failed? if step.status == :cancelled
 
@@ -196,8 +197,8 @@ module Fuzz
       end
     end
 
-    # Whether what becomes of it depends on what is not there before the run: a condition, what a key is made of, the
-    # output of a step that is cached when it has run, or whether a step fails that may.
+    # Whether its outcome depends on something that is unknown before the run: a condition, the inputs of a key, the output
+    # of a step that is cached once it has run, or whether an optional step fails.
     def uncertain?(plan, name, options)
       step = @steps[name]
       cached = step[:cache] && !step[:each] && !step[:skip_cache] && options[:cache] != false && !options[:skip_cache]
@@ -210,14 +211,15 @@ module Fuzz
       end
     end
 
-    # A step that is kept as it was is made of what was there then; so is what a key: finds.
+    # Compares an output with the edition, day and inputs that it was made of. Skips steps with a key: and steps outside the
+    # selection, because their outputs may be made of earlier inputs.
     def made(result, ended, options)
       name = ended.name
       step = @steps[name]
       return if keyed?(step) || !@selection.wanted?(@pipeline.dag.index[name])
 
       made = productions(step, ended.output)
-      missed = step[:deps].select { |input| result[input].status == :cancelled } # The run ended before it came to them.
+      missed = step[:deps].select { |input| result[input].status == :cancelled } # The run ended before these steps.
       given = step[:blind] ? {} : (step[:deps] - [step[:each]] - missed).to_h { |input| [input, World.id(result[input].output)] }
       day = options[:day] if step[:day]
       wrong = made.find { |_, edition, with, _, of| edition != @editions[name] || with != day || !same?(result, of.to_h.except(*missed), given) }
@@ -226,7 +228,7 @@ module Fuzz
       "#{name} is #{ended.status} of other items" if step[:each] && result[step[:each]].output? && made.map(&:last) != result[step[:each]].output.to_a.map { |item| World.id(item) }
     end
 
-    # Returns the parts of an output that say of what it was made.
+    # Returns the parts of an output that contain its inputs.
     def productions(step, output)
       return output if step[:each]
 

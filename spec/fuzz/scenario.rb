@@ -7,7 +7,7 @@ module Fuzz
   #
   # - +name+: of the pipeline, or +nil+; +unique+: whether no two productions of an output are equal
   # - +steps+, by name: +deps+, and what {Definition#step} takes; +day+: whether it takes the param; +list+, or
-  #   +:lazy+, which is never recorded in a store; +blind+: whether it takes nothing of its dependencies
+  #   +:lazy+, which is never recorded in a store; +blind+: whether it ignores the outputs of its dependencies
   # - +runs+: +options+ of the run; +edits+ of steps' code, +rewire+ of dependencies, +broken+ steps, +flips+ of
   #   conditions, +clear+: whether the caches are cleared before
   class Scenario
@@ -78,7 +78,7 @@ module Fuzz
       run
     end
 
-    # Rather the last ones, so that there is something to restore.
+    # Prefers the last steps, so that there is something to restore.
     def broken(names)
       (some(names, 5) | some(names.last(2), 40)).map { |name| @steps[name][:each] && chance(80) ? [name, pick(0, 1)] : name }
     end

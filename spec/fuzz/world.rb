@@ -3,8 +3,8 @@
 require "flowline"
 
 module Fuzz
-  # The work of a scenario's steps: an output says of which others it was made. Blocks reach it by this constant, so that
-  # a change of its state is no change of their code.
+  # The work of a scenario's steps. An output contains the names of the outputs from which it was made. Blocks refer to
+  # this constant, so a change of its state is no change of their code.
   module World
     # Raised by steps that are broken.
     Broken = Class.new(StandardError)
@@ -16,12 +16,12 @@ module Fuzz
       # @return [Hash{Symbol => Flowline::Cache}] the caches of the scenario
       attr_accessor :caches
 
-      # @return [String, nil] what tells outputs apart
+      # @return [String, nil] the digest of an output
       def id(output)
         output.nil? ? nil : Flowline::Identity::Digest.try(output)
       end
 
-      # @return [Array] an output: who made it, and of what
+      # @return [Array] an output: the step that made it, and the inputs
       def make(name, edition, day, given)
         raise Broken, name.name if state[:broken].include?(name)
 
@@ -46,7 +46,7 @@ module Fuzz
         [*make(name, edition, nil, given), id(item)]
       end
 
-      # @return [Boolean] what a condition says
+      # @return [Boolean] the value of a condition
       def ask(kind, name, context, given)
         case kind
         when :yes then true

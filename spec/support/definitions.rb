@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# Words for examples that define pipelines.
+# Methods for examples that define pipelines.
 module Definitions
-  # @return [Flowline::Error] what the block raises; the example fails if it raises nothing of ours
+  # @return [Flowline::Error] what the block raises; the example fails if it raises no error of Flowline
   def error_of
     yield
   rescue Flowline::Error => e

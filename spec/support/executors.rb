@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 # The suite passes under every executor: FLOWLINE_EXECUTOR sets the default, and `rake spec:executors` tries each.
-# Examples that need a certain one have a tag:
+# Examples that need a certain executor have a tag:
 #
-# - `executor: :sequential`: they are about the caller's thread, or about order.
-# - `executor: :in_process`: their steps share memory with them, which forked children cannot.
+# - `executor: :sequential`: the example is about the caller's thread, or about order.
+# - `executor: :in_process`: the steps share memory with the example, which forked children cannot.
 module Executors
   # Sets the default for the block, and for processes that it starts.
   def self.default(name)

@@ -2,9 +2,9 @@
 
 require_relative "../torture/shim"
 
-# Rubies whose system calls fail; see the shim of the torture program.
+# Runs Ruby with failing system calls; see the shim of the torture tests.
 module Faults
-  # Defined in such a Ruby: from there on every call of these kinds below a directory goes wrong.
+  # Defined in such a Ruby. Makes every later call of these kinds below a directory fail.
   STRIKE = <<~RUBY.freeze
     require #{File.expand_path("../torture/shim.rb", __dir__).dump}
     strike = lambda do |action, kinds, directory, errno: 0, call: 0|
@@ -19,7 +19,7 @@ module Faults
     @shim
   end
 
-  # Like {Processes#ruby}, with a lambda +strike+ that lets system calls go wrong.
+  # Like {Processes#ruby}, with a lambda +strike+ that makes system calls fail.
   def faulty_ruby(script, *arguments, **env)
     skip "needs a C compiler on Linux" unless Faults.shim
     ruby(STRIKE + script, *arguments, LD_PRELOAD: Faults.shim, **env)

@@ -17,7 +17,7 @@ class Gate
     value
   end
 
-  # Releases so many steps, +most+ at a time, which must be as many as arrive at a time.
+  # Releases this many steps, +most+ at a time. As many steps must arrive at a time.
   def let_through(count, most:)
     while count.positive?
       wait([count, most].min)
@@ -28,12 +28,12 @@ class Gate
     end
   end
 
-  # Waits until so many have arrived.
+  # Waits until this many steps have arrived.
   def wait(count = 1)
     count.times { @came.wait_readable(10) ? @came.sysread(1) : raise("nobody came") }
   end
 
-  # Releases so many.
+  # Releases this many steps.
   def release(count = 1)
     @go.syswrite("x" * count)
   end

@@ -25,7 +25,7 @@ module Processes
       writer.close
     end
 
-    # @return [Object] what the block returned; raises what it raised
+    # @return [Object] the block's value; raises the exception that it raised
     def value(limit = LIMIT)
       @answers.wait_readable(limit) || raise("process #{@pid} has not ended within #{limit} seconds")
       answer = @answers.read(4) or raise("process #{@pid} died: #{wait}")
@@ -90,7 +90,7 @@ module Processes
   end
 
   # Runs a script in a Ruby of its own, with Flowline loaded.
-  # @return [Array(String, Process::Status)] what it wrote, standard error included
+  # @return [Array(String, Process::Status)] its output, standard error included
   def ruby(script, *arguments, with: [], **env)
     command = [*with, RbConfig.ruby, "-I#{LIB}", "-rflowline", "-e", script, *arguments.map(&:to_s)]
     reader, writer = IO.pipe
@@ -119,12 +119,12 @@ module Processes
   end
 
   # The command line in another process.
-  # @return [Array(Integer, String, String)] its exit status, and what it wrote
+  # @return [Array(Integer, String, String)] its exit status, and its output
   def flowline(*arguments)
     elsewhere { Processes.flowline(*arguments) }
   end
 
-  # The same in this process.
+  # The command line in this process.
   def self.flowline(*arguments)
     require "flowline/cli"
     out, err = StringIO.new, StringIO.new
@@ -160,7 +160,7 @@ module Processes
     until (value = yield)
       raise "it does not come true" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > give_up
 
-      sleep(0.001) # Spinning would take a processor from what is waited for.
+      sleep(0.001) # Spinning would take a processor from the other process.
     end
     value
   end
@@ -172,7 +172,7 @@ module Processes
     false
   end
 
-  # Ends a process after the example that is no child of ours, such as a daemon.
+  # Ends a process after the example that is not a child of this one, such as a daemon.
   def adopt(pid)
     adopted << pid
     pid

@@ -4,7 +4,7 @@ require "tempfile"
 
 # For output to the descriptor itself, as when Ruby crashes.
 module Silence
-  # @return [Object] what the block returns
+  # @return [Object] the block's value
   def without_stderr
     Tempfile.create("stderr") do |file|
       saved = $stderr.dup

@@ -9,9 +9,9 @@ module Torture
       called "Cache::File"
 
       LARGE = "cached".ljust(Work::LARGE, "cached")
-      # What is there before the fault.
+      # The entries before the fault.
       ENTRIES = { "a/small" => [1, 2], "a/large" => LARGE, "b/small" => "old", "b/twin" => LARGE, "b/gone" => "gone" }.freeze
-      # What is done under the fault: sets a value, or deletes for nil.
+      # The changes that the fault strikes: each sets a value, or deletes the entry if the value is nil.
       CHANGES = { "b/small" => "new", "b/twin" => nil, "b/gone" => nil, "c/large" => LARGE.reverse, "c/small" => { c: 1 } }.freeze
 
       def prepare
@@ -46,7 +46,7 @@ module Torture
       def change(key)
         unless CHANGES.key?(key)
           found = cache.get(key)
-          return found.nil? || found == ENTRIES[key] # A fault may hide it; whether it is still there is seen later.
+          return found.nil? || found == ENTRIES[key] # A fault may hide the entry; a later check shows whether it is still there.
         end
         CHANGES[key].nil? ? cache.delete(key) : cache.set(key, CHANGES[key])
         Work.write("done #{key}")
@@ -62,14 +62,14 @@ module Torture
         end
       end
 
-      # An entry as it was before or after a change; only after it, if that has returned.
+      # An entry is as before or after a change. If the change has returned, it is as after it.
       def allowed(key)
         return [ENTRIES[key]] unless CHANGES.key?(key)
 
         Work.lines.include?("done #{key}") ? [CHANGES[key]] : [ENTRIES[key], CHANGES[key]]
       end
 
-      # The locks of keys are free, and what was not there is computed.
+      # Checks that the locks of keys are free, and that missing values are computed.
       def fetched
         found = %w[a/large b/twin c/large].map { |key| cache.fetch(key) { "computed" } }
         found.zip([LARGE, nil, CHANGES["c/large"]]).all? { |value, expected| ["computed", LARGE, expected].include?(value) } ? [] : [[:wrong, "fetch"]]

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 module Torture
-  # A forked child with a time limit, and what became of it. It answers through a pipe that nobody reads to its end,
-  # because processes that the child forks keep it open; so answers have to be small.
+  # A forked child with a time limit, and its result. It answers through a pipe that is not read to its end, because
+  # processes that the child forks hold it open. So answers have to be small.
   class Child
-    # How long a child may take. Nothing here needs a second on an idle machine.
+    # The time limit of a child in seconds. On an idle machine no child needs a second.
     LIMIT = Float(ENV.fetch("LIMIT", 20))
     # The size of a pipe's buffer on Linux: a child must not wait for a reader.
     MOST = 60_000
@@ -20,10 +20,10 @@ module Torture
     class << self
       # @return [Boolean] whether this process is such a child
       attr_accessor :nested
-      # @return [Hash{Integer => Child}] those that were not waited for, by process id
+      # @return [Hash{Integer => Child}] the children that were not waited for, by process id
       attr_reader :living
 
-      # Ends them, with the processes that they forked.
+      # Ends these children, with the processes that they forked.
       # @return [void]
       def end_all
         living.each_value(&:end_group)
@@ -67,7 +67,7 @@ module Torture
       @reader.close
     end
 
-    # @return [Boolean] whether it is still there
+    # @return [Boolean] whether it is still alive
     def alive?
       @waiter.alive?
     end
@@ -90,7 +90,7 @@ module Torture
       !stuck? && @waiter.value.termsig == Signal.list["KILL"]
     end
 
-    # @return [Array<Array(Symbol, String)>] what is wrong with how it ended: it is stuck, died or raised
+    # @return [Array<Array(Symbol, String)>] findings about its end: it is stuck, died or raised
     def findings(label)
       return [[:stuck, "#{label}#{" #{@where}" if @where}"]] if stuck?
       return [[:wrong, "#{label} raised #{error}"]] if error

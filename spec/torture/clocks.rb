@@ -79,8 +79,8 @@ module Torture
       findings
     end
 
-    # A value that was written in the future is as stale as one whose time is over: nobody knows how old it is. One
-    # without a limit that was written in the past stays, and one of this time is found.
+    # A value that was written in the future counts as expired, because its age is unknown. A value without a limit that
+    # was written in the past stays, and a value that was written now is found.
     def entries
       writer, reader = SHIFTS.sample(2, random: @random)
       at(writer, "the writer") { write && nil } + at(reader, "the reader") { read(writer, reader) } +

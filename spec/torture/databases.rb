@@ -4,7 +4,7 @@ require "sqlite3"
 require_relative "child"
 
 module Torture
-  # Asks another SQLite than that of the store, in a process of its own, whether databases are sound.
+  # Checks the integrity of databases with another SQLite than the store's, in a process of its own.
   module Databases
     # @param folder [String]
     # @return [Array<Array(Symbol, String)>] findings

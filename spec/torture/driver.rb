@@ -4,13 +4,13 @@ require "fileutils"
 require_relative "work"
 
 module Torture
-  # Something that uses a store: what is done before a fault, what the fault strikes, and what must hold afterwards.
-  # A store has a bystander, a failed run of another pipeline, which must lose nothing whatever happens to others.
+  # A use of a store: preparations before a fault, the calls that the fault strikes, and checks afterwards. Every store has
+  # a bystander, a failed run of another pipeline, whose records must survive every fault.
   class Driver
-    # The pipeline that is struck, and the other one.
+    # The pipeline that the fault strikes, and the bystander.
     NAME = "struck"
     OTHER = "bystander"
-    # What may be raised when a file cannot be read or written.
+    # Errors that may be raised when a file cannot be read or written.
     EXPECTED_ERRORS = [Flowline::StoreError, Flowline::CacheError].freeze
 
     class << self
@@ -53,13 +53,13 @@ module Torture
       nil
     end
 
-    # Does what comes before the fault.
+    # Prepares the store before the fault.
     # @return [void]
     def prepare
       fail_run(OTHER)
     end
 
-    # Does what the fault strikes.
+    # Makes the calls that the fault strikes.
     # @return [String] "right", "refused: " and the error that says that the store or cache cannot be used, or what is wrong
     def act
       attempt
@@ -67,7 +67,7 @@ module Torture
       "refused: #{e.class} #{e.message}"
     end
 
-    # Looks for what is lost or wrong, in a process without a fault.
+    # Looks for lost and wrong records, in a process without a fault.
     # @return [Array<Array(Symbol, String)>]
     def check
       ran = Work.started(NAME)
@@ -77,7 +77,7 @@ module Torture
 
     private
 
-    # Whatever a step that started depends on is acknowledged.
+    # Every dependency of a step that has started is acknowledged.
     def acknowledged(started)
       dag = Work.pipeline(nil, label: NAME).dag
       started.flat_map { |step| dag[step].depends_on }.uniq

@@ -4,8 +4,8 @@ require_relative "driver"
 
 module Torture
   module Drivers
-    # The first run ever: it makes the store, and clears its outputs when it succeeds. What it records survives the loss
-    # of power, which takes more calls.
+    # The first run ever: it makes the store, and clears its outputs when it succeeds. Its records survive the loss of
+    # power, which takes more system calls.
     class First < Driver
       called "first run"
 
@@ -39,7 +39,7 @@ module Torture
         "right"
       end
 
-      # What has returned is in the history.
+      # Checks that a run that returned is in the history.
       def resumed(name, started)
         returned = name == NAME && Work.lines.include?("returned failed")
         lost = returned && status_of(name) != "failed" ? [[:lost, "the end of the run"]] : []
@@ -67,8 +67,8 @@ module Torture
       end
     end
 
-    # A run from the beginning that replaces a failed one, and clears everything when it succeeds. What it clears
-    # is in part what the bystander needs.
+    # A run from the beginning that replaces a failed one, and clears everything when it succeeds. The bystander
+    # needs some of the same files.
     class Replacing < Driver
       called "new run"
 
@@ -104,8 +104,8 @@ module Torture
       # Resuming after a deletion starts from the beginning.
       def resumed(name, started)
         deleted = name == NAME && Work.lines.include?("deleted")
-        kept = deleted && Flowline::Checkpoint.latest(NAME) ? [[:wrong, "the checkpoint is still there"]] : []
-        kept + super
+        found = deleted && Flowline::Checkpoint.latest(NAME) ? [[:wrong, "the checkpoint is still there"]] : []
+        found + super
       end
     end
 

@@ -7,7 +7,7 @@ require "stringio"
 
 module Torture
   # A pipeline of a dozen steps, fanned out and in, with outputs small and large (beyond 256 KB they are files), and a
-  # step that fails at first. Each writes its name to a log before anything else. Also a program that runs it.
+  # step that fails at first. Each step first writes its name to a log. As a program, this file runs the pipeline.
   module FanOut
     NAME = "tortured"
     LARGE = 300_000
@@ -32,7 +32,7 @@ module Torture
         pipeline(File::NULL).dag.steps.map(&:name)
       end
 
-      # @return [Hash{Symbol => Object}] what an undisturbed run gives
+      # @return [Hash{Symbol => Object}] the outputs of an undisturbed run
       def outputs
         pipeline(File::NULL, name: nil).run!.outputs
       end

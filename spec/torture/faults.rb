@@ -14,15 +14,16 @@ module Torture
   class Faults
     WRITING = %i[create write truncate sync rename mkdir].freeze
     CALLS = (Shim::KINDS.keys - [:stat]).freeze
-    # How many processes try at the same time.
+    # The number of processes that try at the same time.
     JOBS = Integer(ENV.fetch("JOBS", Etc.nprocessors))
 
-    # A kill before a call, and one after it: they differ by what a step did in between.
+    # A kill before a call and one after it. They differ by the work of a step in between.
     KILLS = [Fault.new("kill -9 before a call", :kill_before, 0, CALLS, false),
              Fault.new("kill -9 after a call", :kill_after, 0, CALLS, false)].freeze
 
-    # Each error strikes the calls that can fail so. SQLite takes any failure to lock for a lock of somebody else, and
-    # waits for a minute; so locks fail once only. So does EINTR: at every call it would keep any program from going on.
+    # Each error strikes the calls that can fail with it. SQLite treats every failure to lock as a lock of another process,
+    # and waits for a minute; so locks fail only once. EINTR fails once, too: no program could continue if every call
+    # returned it.
     ERRORS = {
       "EIO" => [:fail, Errno::EIO::Errno, Shim::KINDS.keys - %i[lock release]], "ENOSPC" => [:fail, Errno::ENOSPC::Errno, WRITING],
       "EMFILE" => [:fail, Errno::EMFILE::Errno, %i[open create]], "ENOMEM" => [:fail, Errno::ENOMEM::Errno, %i[open create mmap stat]],
@@ -111,7 +112,7 @@ module Torture
       end
     end
 
-    # Evenly, so that every driver has its share.
+    # Chooses calls evenly, so that every driver has its share.
     def chosen(tries)
       return tries if @count.nil? || @count >= tries.size
 
@@ -139,7 +140,7 @@ module Torture
       conclude(driver, judge(child))
     end
 
-    # Checks, in other processes, what the fault has left.
+    # Checks the store after the fault, in other processes.
     def conclude(driver, findings)
       check = Child.call { driver.enter || driver.check }
       findings += check.answer.to_a + check.findings("the check") + Databases.check(driver.store)

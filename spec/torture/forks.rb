@@ -6,8 +6,8 @@ require_relative "tally"
 require_relative "work"
 
 module Torture
-  # A process whose threads record runs in a loop, while it makes processes in every way there is; another process asks
-  # for the status all the time. In the end everything that was acknowledged must be there.
+  # A process whose threads record runs in a loop while it starts processes in every possible way. Meanwhile another
+  # process asks for the status all the time. At the end every acknowledged record must be in the store.
   class Forks
     # How a process is made.
     WAYS = { plain: "fork, exit!", exit: "fork, exit", run: "fork, run in the child", resume: "fork, resume in the child",
@@ -52,7 +52,7 @@ module Torture
       Work.broken = true
     end
 
-    # In the process that forks.
+    # Runs in the process that forks.
     def own(way)
       over = false
       recorders = Array.new(RECORDERS) do |n|
@@ -67,7 +67,7 @@ module Torture
       recorders.each(&:join)
     end
 
-    # A run that succeeds, and one that leaves a checkpoint.
+    # Runs a pipeline that succeeds, and one that fails and leaves a checkpoint.
     def record(who, round)
       acknowledge(who)
       name = "#{who}-#{round % 5}"
@@ -148,7 +148,7 @@ module Torture
       [[:wrong, "the run: #{e.class}: #{e.message}"]]
     end
 
-    # `flowline status` in other processes, as long as the owner is there.
+    # Runs `flowline status` in other processes as long as the owner is alive.
     def watch(owner)
       deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + Child::LIMIT + @count
       findings = []
@@ -170,7 +170,7 @@ module Torture
       child.answer.to_a + child.findings("the check") + Databases.check(@folder)
     end
 
-    # What was acknowledged and is not there.
+    # Returns the acknowledged records that are missing.
     def missing
       Work.broken = false
       out = StringIO.new
@@ -178,8 +178,8 @@ module Torture
       statuses = JSON.parse(out.string).to_h { |run| run.values_at("run_id", "status") }
       lines = Work.lines
       ended = lines.grep(/\Asucceeded /).map { |line| line.split.drop(1) }.group_by(&:first)
-      kept = ended.each_value.flat_map { |runs| runs.last(80).map(&:last) } # A hundred runs of a pipeline are kept.
-      lost = kept.reject { |id| statuses[id] == "succeeded" }.map { |id| [:lost, "the end of a run: #{statuses[id].inspect}"] }
+      expected = ended.each_value.flat_map { |runs| runs.last(80).map(&:last) } # History has the last hundred runs of a pipeline.
+      lost = expected.reject { |id| statuses[id] == "succeeded" }.map { |id| [:lost, "the end of a run: #{statuses[id].inspect}"] }
       last = lines.grep(/\A(begun|failed) /).to_h { |line| line.split.reverse } # A run that has begun replaces the one before.
       lost + last.select { |_, word| word == "failed" }.keys.flat_map { |name| unrestored(name) }
     end

@@ -8,7 +8,7 @@ require_relative "fan_out"
 require_relative "tally"
 
 module Torture
-  # Kills runs in processes of their own, resumes them, and counts what should not be.
+  # Kills runs in processes of their own, resumes them, and counts the errors.
   class Kills
     # @param count [Integer] kills at random
     # @param processes [Integer] that share one store
@@ -76,7 +76,7 @@ module Torture
       Array.new(@runs) { FanOut.pipeline(File::NULL).run!.outputs == @expected ? [] : [[:wrong, "other outputs"]] }
     end
 
-    # A hundred runs of a pipeline are kept.
+    # Checks that history has the last hundred runs of the pipeline.
     def history
       statuses = Flowline::Checkpoint.list(FanOut::NAME).map(&:status)
       runs = FanOut.history.map { |run| run["status"] }

@@ -10,7 +10,7 @@ module Torture
   # Runs main.rb in a process of its own, with the shim preloaded where it can be built.
   module Launch
     MAIN = File.join(__dir__, "main.rb")
-    # Everything a run of Flowline reads from the environment.
+    # The environment variables that a run of Flowline reads.
     NEUTRAL = %w[FLOWLINE_ROOT FLOWLINE_STORE FLOWLINE_EXECUTOR COVERAGE].to_h { |name| [name, nil] }.freeze
     private_constant :MAIN, :NEUTRAL
 
@@ -19,7 +19,7 @@ module Torture
     # @param err [IO, String] where its standard error goes
     # @yieldparam tally [Tally]
     # @return [void]
-    # @raise [RuntimeError] the program did not end well
+    # @raise [RuntimeError] the program failed
     def self.call(names, env = {}, err: $stderr)
       Dir.mktmpdir("torture") do |folder|
         shim = Shim.build(folder)

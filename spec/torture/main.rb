@@ -1,8 +1,8 @@
 # frozen_string_literal: true
 
-# The program that tortures, run by {Torture::Launch} with the shim preloaded. Every try is in forked children, because
-# that takes milliseconds where a new Ruby takes a tenth of a second; so this process itself uses no store. It prints a
-# line of JSON for each tally.
+# The program of the torture tests. {Torture::Launch} runs it with the shim preloaded. Every try is in forked children,
+# because a fork takes milliseconds and a new Ruby takes a tenth of a second. Therefore this process itself uses no store.
+# It prints a line of JSON for each tally.
 #
 #   steps     kill -9 before and after each step, and at random times; many processes on one store
 #   kills     kill -9 before and after each system call that touches the store
@@ -10,12 +10,12 @@
 #   pauses    a process stops before each call, while another one, whose clock is days ahead, deletes
 #   forks     forks, daemons and isolated steps while threads record
 #   reading   a step reads every file of the store while its run is alive
-#   storms    threads are killed while they take and give back locks
+#   storms    threads are killed while they acquire and release locks
 #   clocks    processes whose clocks are days apart
 #   starts    16 processes or threads start at the same time
 #
-# What must hold: a step whose dependent has started is recorded, and never runs again on resume; another run's records
-# stay; outputs are right; a process ends in time; nothing but a StoreError or a CacheError is raised.
+# Every try checks that a step whose dependent has started is recorded and never runs again on resume, that another run's
+# records stay, that outputs are right, that a process ends in time, and that only a StoreError or a CacheError is raised.
 
 require "json"
 require_relative "clocks"
@@ -27,7 +27,7 @@ require_relative "starts"
 require_relative "storms"
 
 module Torture
-  # What can be tortured, by name.
+  # The torture tests, by name.
   class Program
     NAMES = %w[steps kills errors pauses forks reading storms clocks starts].freeze
     # These need the shim.
@@ -84,7 +84,7 @@ module Torture
     torture = Program.new(count: ENV["COUNT"]&.then { |count| Integer(count) }, drivers: drivers, random: Random.new(Integer(ENV.fetch("SEED"))))
     ENV.fetch("TORTURE").split(",").each { |name| torture.call(name) { |tally| puts JSON.generate(tally.to_h) } }
   ensure
-    Child.end_all # Nothing is left behind by Ctrl-C either.
+    Child.end_all # Ctrl-C leaves no process behind either.
   end
   program.call if $PROGRAM_NAME == __FILE__
 end

@@ -3,13 +3,13 @@
 require_relative "faults"
 
 module Torture
-  # Stops a process before each call that touches its store. Meanwhile another process, whose clock is days ahead, does
-  # what deletes: a run that succeeds, Checkpoint#delete, clearing a cache. Then the first one continues.
+  # Stops a process before each call that touches its store. Meanwhile another process, whose clock is days ahead, deletes
+  # files: a run that succeeds, Checkpoint#delete, clearing a cache. Then the first one continues.
   class Pauses < Faults
     FAULTS = [Fault.new("others delete during a pause", :pause, 0, CALLS, false)].freeze
-    # How long the others may be kept waiting by a process that stopped while it had a lock.
+    # The longest time that the others may wait for a process that stopped while it held a lock.
     PAUSE = 0.5
-    # Beyond any limit for files that are left behind.
+    # Longer than any age at which a leftover file is removed.
     AHEAD = 3 * 86_400
     private_constant :PAUSE, :AHEAD
 
@@ -31,7 +31,7 @@ module Torture
       conclude(driver, findings)
     end
 
-    # Nothing has failed, so nothing may be refused.
+    # No call has failed, so no error may be raised.
     def judge(child)
       child.answer&.start_with?("refused:") ? [[:wrong, child.answer]] : super
     end
@@ -42,7 +42,7 @@ module Torture
       false # It is gone.
     end
 
-    # It shares what is stored of its large outputs with the paused process.
+    # Its large outputs have the same files as those of the paused process.
     def delete(folder)
       Shim.shift_clock(AHEAD)
       Work.log = "#{folder}/log of others"

@@ -9,11 +9,11 @@ require_relative "work"
 
 module Torture
   # A step that opens, reads and closes every file below the working directory, as a backup or a search does; the store
-  # is among them. Closing a file drops the locks of fcntl that the process has on it. Meanwhile another process asks
+  # is among them. Closing a file releases the POSIX record locks that the process has on it. Meanwhile another process asks
   # for the status and tries to resume: the run must be seen to be alive, and its end must be recorded.
   class Reading
     NAME = "reader"
-    # How a step reads.
+    # The ways in which a step reads.
     WAYS = {
       "File.read" => ->(file) { File.read(file) }, "File.open" => ->(file) { File.open(file, "r+b") { |io| io.read(100) } },
       "cp" => ->(file) { system("cp", file, File::NULL) }, "FileUtils.cp" => ->(file) { FileUtils.cp(file, File::NULL) }
@@ -69,7 +69,7 @@ module Torture
       result.outputs.values_at(:size, :rest) == [Work::LARGE, Work::LARGE] ? "right" : "other outputs"
     end
 
-    # Looks while the run is alive: it runs, and cannot be resumed.
+    # Checks that the run counts as running, and cannot be resumed, while it is alive.
     def looked
       findings = in_child { status == "running" ? [] : [[:wrong, "the status is #{status} while it runs"]] }
       findings + in_child do

@@ -1,21 +1,21 @@
 /*
  * A library that is preloaded (LD_PRELOAD) into a process that uses a store. It counts the calls of libc that touch
- * what lies below one directory, and lets one of them, or all from that one on, go wrong:
+ * files below one directory, and makes one of them, or all from that one on, fail:
  *
  *   kill before or after the call       the process ends as by `kill -9`
  *   fail with an errno                  as a bad disk, a full disk or a limit would
  *   write half                          a short write, which POSIX allows at any time
- *   pause before the call               the process gets SIGSTOP; whoever tests it sends SIGCONT later
+ *   pause before the call               the process gets SIGSTOP; the test sends SIGCONT later
  *
  * It can also shift the wall clock: TORTURE_CLOCK=seconds, or the command `clock`.
  *
- * A process gives it commands by opening a file that is not there:
+ * A process gives it commands by opening a file that does not exist:
  *
  *   /torture.shim:arm ACTION ERRNO KINDS CALL REPEAT NOTES DIRECTORY
  *   /torture.shim:ready                 does nothing
  *   /torture.shim:clock SECONDS
  *
- * CALL is the number of the call that goes wrong, from 0. Only calls of KINDS (bits, see below) are counted. NOTES is a
+ * CALL is the number of the call that fails, from 0. Only calls of KINDS (bits, see below) are counted. NOTES is a
  * file that gets the name of that call, so that a failure can be understood. With -1 all calls are only counted, and
  * NOTES gets a line with the number of each kind when the process ends.
  *
@@ -42,7 +42,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* RELEASE: what does not fail in practice, giving a lock back and closedir. */
+/* RELEASE: the calls that do not fail in practice, the release of a lock and closedir. */
 enum kind {
   OPEN = 1, CREATE = 2, READ = 4, WRITE = 8, TRUNCATE = 16, SYNC = 32, RENAME = 64, UNLINK = 128,
   MKDIR = 256, MMAP = 512, CLOSE = 1024, LOCK = 2048, CHMOD = 4096, STAT = 8192, RELEASE = 16384
@@ -101,7 +101,8 @@ static int held(int descriptor) {
   return descriptor >= 0 && descriptor < DESCRIPTORS && inside[descriptor];
 }
 
-/* With an empty path a call is about the descriptor itself; Rust's std asks with none whether the kernel has statx. */
+/* With an empty path a call is about the descriptor itself; Rust's std passes no path to find out whether the kernel has
+   statx. */
 static int known(int folder, const char *path) {
   return path && (path[0] ? below(folder, path) : held(folder));
 }
@@ -131,7 +132,7 @@ static void note_call(const char *name, const char *path, int descriptor, long c
   note(line, snprintf(line, sizeof line, "%s %.200s (call %ld)\n", name, path ? path : "", call));
 }
 
-/* A store is closed when its process ends, which is after the last line of Ruby: so the numbers are written even later. */
+/* A store is closed when its process ends, after the last line of Ruby. So the numbers are written even later. */
 __attribute__((destructor)) static void end(void) {
   char line[64];
   if (armed.call >= 0 || armed.process != getpid()) return;
@@ -143,7 +144,7 @@ static void die(void) {
   for (;;) pause();
 }
 
-/* What becomes of a call. */
+/* Decides the fate of a call: whether it is carried out, fails, or stops or ends the process. */
 static enum action strike(enum kind kind, const char *name, const char *path, int descriptor) {
   int saved = errno;
   if (!(armed.kinds & kind) || armed.process != getpid()) return PASS;
@@ -157,7 +158,7 @@ static enum action strike(enum kind kind, const char *name, const char *path, in
   return armed.action;
 }
 
-/* Carries out `call` unless it is to fail; `close` is carried out in any case, as Linux does. */
+/* Carries out `call` unless it is to fail. `close` is always carried out, as Linux does. */
 #define STRUCK(ours, kind, path, descriptor, anyway, failed, call) \
   enum action action = (ours) ? strike(kind, __func__, path, descriptor) : PASS; \
   __typeof__(call) answer = failed; \

@@ -4,9 +4,9 @@ require "open3"
 require "rbconfig"
 
 module Torture
-  # The library in shim.c: builds it, and gives it commands from within a process into which it is preloaded.
+  # Builds the library in shim.c, and sends it commands from a process into which it is preloaded.
   module Shim
-    # Where it listens.
+    # The prefix of the paths that are commands.
     COMMAND = "/torture.shim:"
     SOURCE = File.join(__dir__, "shim.c")
     # The bits of the kinds of calls.
@@ -16,8 +16,8 @@ module Torture
 
     class << self
       # @param folder [String] where the library goes
-      # @return [String, nil] its path; nil if this machine has no cc, or not the libc it is written for
-      # @raise [RuntimeError] it should be possible, but is not
+      # @return [String, nil] its path; nil if this machine has no cc, or another libc than the one it is written for
+      # @raise [RuntimeError] it cannot be built although this machine has both
       def build(folder)
         return if !RUBY_PLATFORM.end_with?("linux", "linux-gnu") || system("cc", "--version", out: File::NULL, err: File::NULL).nil?
 
@@ -28,14 +28,14 @@ module Torture
         library
       end
 
-      # @return [Boolean] whether this process has it
+      # @return [Boolean] whether the library is preloaded into this process
       def loaded?
         File.read("#{COMMAND}ready").empty?
       rescue SystemCallError
         false
       end
 
-      # Starts to count the calls below a directory, and chooses the one that goes wrong.
+      # Starts counting the calls below a directory, and chooses the one that fails.
       # @param fault [Fault]
       # @param call [Integer] its number; -1: none, but the file gets the number of calls of each kind
       # @param directory [String]
@@ -58,7 +58,7 @@ module Torture
     end
   end
 
-  # What goes wrong: an action of the shim, the errno of a failure, the kinds of calls that can fail so, and whether all
+  # A fault to inject: an action of the shim, the errno of a failure, the kinds of calls that can fail so, and whether all
   # calls from the chosen one on fail.
   Fault = Struct.new(:name, :action, :errno, :kinds, :repeat)
 end

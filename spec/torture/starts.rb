@@ -7,10 +7,10 @@ require_relative "tally"
 require_relative "work"
 
 module Torture
-  # Many processes, or threads, that start the same thing at the same time on a store that is not there yet.
+  # Many processes or threads that start the same task at the same time, on a store that does not exist yet.
   class Starts
     MANY = 16
-    # What they do, and whether others may find it locked.
+    # The tasks, and whether a task may find the store locked by another process.
     TASKS = { resume: ["run(resume: true)", true], run: ["run", false], file: ["Cache::File#fetch", false],
               memory: ["Cache::Memory#fetch", false] }.freeze
 
@@ -88,7 +88,7 @@ module Torture
       result.success? && result[:sum].output == Work::LARGE + 5 ? [] : [[:wrong, "#{result.status}: #{result.error&.message}"]]
     end
 
-    # It writes down when it starts and ends, so that two at the same time are seen.
+    # Logs its start and its end, so that two at the same time are found.
     def pipeline
       Flowline.define(name: "start", executor: :sequential) do |p|
         p.step(:a) { Work.write("start") && 5 }

@@ -8,20 +8,20 @@ require_relative "tally"
 require_relative "work"
 
 module Torture
-  # Threads that are killed, or struck by a time limit, at a random time while they take and give back locks. After each,
-  # another thread gets the lock at once, and now and then another process as well.
+  # Threads that are killed, or interrupted by a time limit, at a random time while they acquire and release locks. After
+  # each, another thread must get the lock immediately, and from time to time another process as well.
   class Storms
     SUBJECTS = { run: "run(resume: true)", memory: "Cache::Memory#fetch", file: "Cache::File#fetch" }.freeze
     BLOWS = { kill: "Thread#kill", timeout: "Timeout" }.freeze
-    # How long a free lock may take.
+    # The longest time for acquiring a free lock.
     AT_ONCE = 10
-    # After so many blows another process tries.
+    # The number of interruptions after which another process tries.
     OTHER_PROCESS = 10
-    # What a thread may end with that was struck.
+    # Errors that may end an interrupted thread.
     ENDS = [Timeout::Error, Flowline::CancelledError, Flowline::TimeoutError].freeze
     private_constant :AT_ONCE, :OTHER_PROCESS, :ENDS
 
-    # @param count [Integer] blows of each kind
+    # @param count [Integer] interruptions of each kind
     def initialize(count: 100, random: Random.new)
       @count = count
       @random = random

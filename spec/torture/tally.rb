@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Torture
-  # What became of the tries of one fault: how many there were, how many were cut short by the fault, in how many an
+  # The results of the tries of one fault: how many there were, how many were cut short by the fault, in how many an
   # acknowledged record was lost, something was wrong, or a process did not end in time.
   Tally = Struct.new(:fault, :tries, :cut, :lost, :wrong, :stuck, :notes) do
     # @param fault [String]

@@ -6,11 +6,11 @@ require "json"
 require "stringio"
 
 module Torture
-  # The pipeline that most tries run: outputs that are small, and larger than what a database row holds; one of the
-  # large ones is the same in every pipeline, so that they share what is stored of it. Its step `join` fails as long as
+  # The pipeline that most tries run. Some outputs are small, and some are larger than a database row may be. One of the
+  # large outputs is the same in every pipeline, so that the pipelines share its file. Its step `join` fails as long as
   # the work is broken.
   #
-  # Steps refer to this module and not to variables, because what a step captures is part of its identity.
+  # Steps refer to this module and not to variables, because the variables that a step captures are part of its identity.
   module Work
     LARGE = 300_000
     STEPS = %i[rows large own items join last].freeze
@@ -49,7 +49,7 @@ module Torture
       end
 
       # @param name [String]
-      # @return [Hash{Symbol => Object}] what a run of that pipeline gives
+      # @return [Hash{Symbol => Object}] the outputs of a run of that pipeline
       def outputs(name)
         (@outputs ||= {})[name] ||= pipeline(nil, label: name).run!.outputs
       end

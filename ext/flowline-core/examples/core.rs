@@ -43,7 +43,7 @@ fn clock() -> f64 {
     })
 }
 
-/// The bytes that the process has in memory, where the system tells.
+/// The bytes that the process has in memory, if the system reports them.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     status.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).map_or(0, |pages: u64| pages * 4096)
@@ -71,7 +71,7 @@ fn measure_graph(steps: u32, edges: &[Edge]) -> f64 {
     took
 }
 
-/// The same from names, as the binding gives them.
+/// From names to a graph, as the extension does it.
 fn measure_builder(steps: u32, edges: &[Edge]) -> f64 {
     let mut depends_on = vec![Vec::new(); steps as usize];
     for &(dependency, dependent) in edges {

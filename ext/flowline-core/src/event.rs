@@ -149,7 +149,7 @@ pub enum State {
     Ended(Outcome),
 }
 
-/// What to do now.
+/// The caller's next action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// Start this step, then report on it.

@@ -128,7 +128,7 @@ impl Graph {
         self.rules.get(step.index()).copied().unwrap_or_default()
     }
 
-    /// The steps that depend on this one directly, in definition order; one that names it twice is there twice.
+    /// Returns the steps that depend on this one directly, in definition order. A step that names it twice is repeated.
     pub fn dependents(&self, step: StepId) -> &[StepId] {
         self.dependents.of(step)
     }
@@ -153,12 +153,12 @@ impl Graph {
         levels
     }
 
-    /// Everything the given steps need, themselves included, in definition order.
+    /// Returns all steps that the given ones need, including these, in definition order.
     pub fn upstream(&self, steps: &[StepId]) -> Vec<StepId> {
         self.dependencies.reachable(steps)
     }
 
-    /// Everything that needs one of the given steps, themselves included, in definition order.
+    /// Returns all steps that need one of the given ones, including these, in definition order.
     pub fn downstream(&self, steps: &[StepId]) -> Vec<StepId> {
         self.dependents.reachable(steps)
     }
@@ -199,8 +199,8 @@ impl Graph {
 /// Kahn's algorithm (1962), the smallest number first. Steps on a cycle, or behind one, are left out. Returns the
 /// dependents of each step, too, in the order of the steps, so that they are read in sequence from then on.
 ///
-/// Nearly all of its time it waits for memory, since a step can be anywhere. So what is needed of a step stands
-/// together, and the dependents of a step that is soon to come are read ahead.
+/// Nearly all of its time is spent waiting for memory, because steps are visited in random order. So the data of a step
+/// is stored together, and the dependents of a step that comes soon are prefetched.
 fn topological_order(dependencies: &Edges, dependents: &Edges) -> (Vec<StepId>, Edges) {
     /// How many dependencies of a step are still to come, and where its dependents are.
     struct Node {

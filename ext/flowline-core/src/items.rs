@@ -21,7 +21,7 @@
 //!  any ── offer: all items have ended ──> Last ── started for the report ──> (closing)
 //! ```
 //!
-//! What must never happen:
+//! It must never happen that:
 //! - an item is handed out twice at the same time, or after its step was closed;
 //! - more than `most` items are in flight;
 //! - the step is Out while an item can start: nothing would start it.
@@ -50,13 +50,13 @@ pub(crate) struct Items {
     /// How many may be in flight.
     most: u32,
     in_flight: u32,
-    /// How many were supplied and never started.
+    /// The number of items that were supplied and never started.
     supplied: u64,
-    /// The position of the first of those.
+    /// The position of the first of these items.
     fresh: Position,
-    /// No more are to come.
+    /// Whether the source has ended.
     exhausted: bool,
-    /// One failed for good: no other is retried.
+    /// Whether an item failed for good, so that no other is retried.
     failed: bool,
     retries: BinaryHeap<Reverse<(Nanos, Position)>>,
     due: VecDeque<Position>,
@@ -107,7 +107,7 @@ impl Items {
         !self.retries.is_empty()
     }
 
-    /// Whether items are left that nothing was started for, or may be to come.
+    /// Whether items are left for which no start was made, or more may be supplied.
     fn has_left(&self) -> bool {
         !self.exhausted || self.supplied > 0 || !self.retries.is_empty() || !self.due.is_empty()
     }
@@ -124,24 +124,24 @@ impl Items {
         true
     }
 
-    /// The step's turn has come, but none of its items can start.
+    /// Ends the step's turn, because none of its items can start.
     pub(crate) fn leave_queue(&mut self) {
         self.turn = Turn::Out;
     }
 
-    /// The step's turn has come, but its rate allows no start until that time.
+    /// Delays the step's turn, because its rate allows no start until that time.
     pub(crate) fn delay(&mut self, until: Nanos) {
         self.turn = Turn::Delayed(until);
     }
 
-    /// A start led to no call, so that the rate may allow another one.
+    /// Ends a delay, because a start led to no call and the rate may allow another one.
     pub(crate) fn expect_no_call(&mut self) {
         if matches!(self.turn, Turn::Delayed(_)) {
             self.turn = Turn::Out;
         }
     }
 
-    /// Retries whose time has come are due, and a delay that is over ends.
+    /// Makes retries due whose time has come, and ends a delay that is over.
     pub(crate) fn wake(&mut self, now: Nanos) {
         if matches!(self.turn, Turn::Delayed(until) if until <= now) {
             self.turn = Turn::Out;
@@ -155,13 +155,13 @@ impl Items {
         }
     }
 
-    /// Whether the first thing to wait for comes at that time: the end of a delay, or a retry.
+    /// Whether the step's next wait ends at that time: a delay by its rate, or the wait for a retry.
     pub(crate) fn waits_until(&self, time: Nanos) -> bool {
         let delayed = self.turn == Turn::Delayed(time) && self.has_next();
         delayed || self.retries.peek().is_some_and(|&Reverse((first, _))| first == time)
     }
 
-    /// An item starts: one that is due, or the next that was never started.
+    /// Starts an item: one that is due, or the next that was never started.
     pub(crate) fn start(&mut self) {
         self.turn = Turn::Out;
         self.in_flight += 1;
@@ -177,17 +177,17 @@ impl Items {
         self.handed.push_back(position);
     }
 
-    /// The step starts to be reported on.
+    /// Starts the step for its report.
     pub(crate) fn start_closing(&mut self) {
         self.closing = true;
     }
 
-    /// The item that the next [`take`](Self::take) returns.
+    /// Returns the item that the next [`take`](Self::take) returns.
     pub(crate) fn next_to_take(&self) -> Option<Position> {
         self.handed.front().copied()
     }
 
-    /// The item that a start was for.
+    /// Returns the item for which a start was made.
     pub(crate) fn take(&mut self) -> Option<Position> {
         self.handed.pop_front()
     }
@@ -221,14 +221,14 @@ impl Items {
         }
     }
 
-    /// The run was stopped. True if that ends the step: nothing is in flight, but items are left.
+    /// Handles the stop of the run. Returns whether it ends the step: no item is in flight, but items are left.
     pub(crate) fn cut(&mut self) -> bool {
         self.cut |= self.has_left();
         self.close();
         self.cut && self.is_idle()
     }
 
-    /// No item starts any more.
+    /// Starts no more items.
     fn close(&mut self) {
         self.exhaust();
         self.supplied = 0;

@@ -13,12 +13,12 @@
 //! ```
 //!
 //! - `graph` is the [digest](Graph::digest) of the graph: a journal is replayed with that graph only.
-//! - A frame is what was taken at once. Each seal covers all that came before it, so a frame that is missing, there
-//!   twice, or out of order is found like one that is damaged.
+//! - A frame has the events that were taken together. Each seal covers all bytes before it, so a frame that is missing,
+//!   repeated or out of order is found like a damaged one.
 //! - Numbers are varints (LEB128). A time is the difference to the time before it, so it takes two or three bytes.
-//! - Another version of the format, or of what a run decides, is another version number.
+//! - The version changes with the format, and with the decisions of a run.
 //!
-//! Reading damaged bytes is an ordinary error, whatever they are.
+//! Reading damaged bytes returns an error, and never panics.
 
 mod codec;
 
@@ -36,7 +36,7 @@ type Seal = [u8; SEAL];
 /// A journal that cannot be replayed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
-    /// The bytes are something else.
+    /// The bytes are not a journal.
     #[error("these bytes are no journal of a run")]
     NotAJournal,
     /// Another version of Flowline wrote it.
@@ -82,7 +82,7 @@ impl Writer {
         codec::put(&mut Bytes::new(&mut self.events, &mut self.last), event);
     }
 
-    /// The bytes since this was last called: of one frame, after the header if that was not taken yet.
+    /// Returns the bytes since the last call: one frame, after the header if that was not taken yet.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         let mut taken = std::mem::take(&mut self.header);
         if !self.events.is_empty() {
@@ -95,7 +95,7 @@ impl Writer {
         taken
     }
 
-    /// The time of the last event.
+    /// Returns the time of the last event.
     pub(crate) fn last(&self) -> Nanos {
         self.last
     }
@@ -154,17 +154,17 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The digest of the graph that it belongs to.
+    /// Returns the digest of the graph that it belongs to.
     pub fn graph(&self) -> &Digest {
         &self.graph
     }
 
-    /// How a failure affects the rest of the run.
+    /// Returns how a failure affects the rest of the run.
     pub fn on_error(&self) -> OnError {
         self.on_error
     }
 
-    /// A writer that continues the journal after its last event.
+    /// Returns a writer that continues the journal after its last event.
     pub(crate) fn into_writer(self) -> Writer {
         Writer { header: Vec::new(), events: Vec::new(), seal: self.seal, last: self.last }
     }
@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
 impl Iterator for Reader<'_> {
     type Item = Result<Event, JournalError>;
 
-    /// The next event. Nothing follows an error.
+    /// Returns the next event. No event follows an error.
     fn next(&mut self) -> Option<Self::Item> {
         if self.broken {
             return None;
@@ -207,7 +207,7 @@ impl Iterator for Reader<'_> {
     }
 }
 
-/// So many bytes from there, and the seal behind them.
+/// Returns a number of bytes from a position, and the seal behind them.
 fn part(bytes: &[u8], start: usize, length: usize) -> Option<(&[u8], Seal)> {
     let end = start.checked_add(length)?;
     let sealed = bytes.get(end..end.checked_add(SEAL)?)?;

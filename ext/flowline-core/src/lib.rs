@@ -2,7 +2,7 @@
 //! diagrams.
 //!
 //! It knows no Ruby, and reads no clock, environment or random source: these are arguments,
-//! so every schedule can be tested without sleeping. It is asked and never calls.
+//! so every schedule can be tested without sleeping. Its caller asks it; it never calls back.
 #![forbid(unsafe_code)]
 
 pub mod builder;

@@ -1,10 +1,10 @@
-//! What the steps of a run share, and how often they may start: pools and rates.
+//! Limits that the steps of a run share: pools (how much at a time) and rates (how often).
 //!
 //! A step that finds too little room in a pool is parked at that pool. Room that becomes free wakes one parked step,
 //! the first in rank. If that starts and leaves room, or cannot start for another reason, it wakes the next.
 //!
-//! - No deadlock: nothing holds one pool while it waits for another.
-//! - No starvation: nothing of a lower rank overtakes a parked step, so a step that needs one pool gets it.
+//! - No deadlock: no step holds one pool while it waits for another.
+//! - No starvation: no step of a lower rank overtakes a parked step, so a step that needs one pool gets it.
 //! - A step that needs several pools waits for one at a time and leaves the others to steps that can use them.
 //!
 //! A rate counts calls, not starts: a start is *expected* to lead to a call until the call begins, or until it is
@@ -16,12 +16,12 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use crate::event::{Nanos, Obstacle};
 use crate::ids::{PoolId, Rank, StepId};
 
-/// What each start of a step takes.
+/// The resources that each start of a step takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// How much of which pools, until it ends.
+    /// The amounts that it takes of pools until it ends.
     pub pools: Vec<(PoolId, u32)>,
-    /// How often it may start within how long.
+    /// The rate: how many starts are allowed in how much time.
     pub rate: Option<(u32, Nanos)>,
 }
 
@@ -45,16 +45,16 @@ struct Pool {
     free: u32,
     /// Ranks of the steps that wait for it.
     parked: BinaryHeap<Reverse<Rank>>,
-    /// Whether one of those may have become able to start.
+    /// Whether one of these steps may have become able to start.
     check: bool,
 }
 
 /// How often a step with a rate was called.
 #[derive(Debug, Default)]
 struct Calls {
-    /// When the last ones began, the latest last.
+    /// The times at which the last calls began, the latest last.
     begun: VecDeque<Nanos>,
-    /// How many starts may still lead to one.
+    /// The number of starts that may still lead to a call.
     expected: u32,
 }
 
@@ -63,9 +63,9 @@ struct Calls {
 pub(crate) struct Resources {
     pools: Vec<Pool>,
     needs: HashMap<StepId, Needs>,
-    /// Of the steps with a rate.
+    /// The calls of the steps with a rate.
     calls: HashMap<StepId, Calls>,
-    /// How many starts of a step hold what they took.
+    /// How many starts of a step hold resources.
     held: HashMap<StepId, u32>,
     /// By rank, the steps that were woken and have not been considered since, and the pools they were parked at.
     woken: HashMap<Rank, PoolId>,
@@ -78,7 +78,7 @@ impl Resources {
         Self { pools, needs, ..Self::default() }
     }
 
-    /// Why a step cannot start now, if it cannot.
+    /// Returns why a step cannot start now, if it cannot.
     pub(crate) fn obstacle(&self, step: StepId, rank: Rank, now: Nanos) -> Option<Obstacle> {
         if let Some(until) = self.rate_allows_at(step, now) {
             return Some(Obstacle::Rate(until)); // First, so that a step that its rate holds back parks nowhere.
@@ -92,7 +92,7 @@ impl Resources {
         Some(Obstacle::Pool(*pool))
     }
 
-    /// When the step's rate lets it start, if that is not now. Expected calls begin now at the earliest.
+    /// Returns when the step's rate lets it start, if that is not now. Expected calls begin now at the earliest.
     pub(crate) fn rate_allows_at(&self, step: StepId, now: Nanos) -> Option<Nanos> {
         let (most, period) = self.needs.get(&step)?.rate?;
         let calls = self.calls.get(&step)?;
@@ -104,7 +104,7 @@ impl Resources {
         (again > now).then_some(again)
     }
 
-    /// The step starts, and takes what it needs.
+    /// Takes the resources that a step needs when it starts.
     pub(crate) fn acquire(&mut self, step: StepId) {
         let Some(needs) = self.needs.get(&step) else { return };
         if needs.rate.is_some() {
@@ -121,7 +121,7 @@ impl Resources {
         }
     }
 
-    /// A start of the step leads to a call.
+    /// Records that a start of the step leads to a call.
     pub(crate) fn begin(&mut self, step: StepId, now: Nanos) {
         let Some((most, _)) = self.needs.get(&step).and_then(|needs| needs.rate) else { return };
         let calls = self.calls.entry(step).or_default();
@@ -132,14 +132,14 @@ impl Resources {
         }
     }
 
-    /// A start of the step leads to no call.
+    /// Records that a start of the step leads to no call.
     pub(crate) fn expect_no_call(&mut self, step: StepId) {
         if let Some(calls) = self.calls.get_mut(&step) {
             calls.expected = calls.expected.saturating_sub(1);
         }
     }
 
-    /// One start of the step has ended, and gives back what it took.
+    /// Releases the resources of one start of the step, which has ended.
     pub(crate) fn release(&mut self, step: StepId) {
         let Some(held) = self.held.get_mut(&step).filter(|held| **held > 0) else { return };
         *held -= 1;
@@ -152,14 +152,14 @@ impl Resources {
         }
     }
 
-    /// Every start of the step has ended.
+    /// Releases the resources of every start of the step, which have all ended.
     pub(crate) fn release_all(&mut self, step: StepId) {
         while self.held.get(&step).is_some_and(|&held| held > 0) {
             self.release(step);
         }
     }
 
-    /// The step needs nothing any more: steps that wait behind it may start.
+    /// Marks the pools of a step that needs them no longer, because steps that wait behind it may start.
     pub(crate) fn check_pools_of(&mut self, step: StepId) {
         let Some(needs) = self.needs.get(&step) else { return };
         for &(pool, _) in &needs.pools {
@@ -169,7 +169,7 @@ impl Resources {
         }
     }
 
-    /// The step of that rank waits for that pool.
+    /// Parks the step of that rank at a pool.
     pub(crate) fn park(&mut self, rank: Rank, at: PoolId) {
         self.considered(rank, Some(at));
         if let Some(pool) = self.pools.get_mut(at.index()) {
@@ -177,8 +177,8 @@ impl Resources {
         }
     }
 
-    /// A step that may have been woken has been considered. Steps that were parked behind it may start, too, unless
-    /// it goes `back` there.
+    /// Records that a step that may have been woken has been considered. Steps that were parked behind it may start,
+    /// too, unless it goes `back` there.
     pub(crate) fn considered(&mut self, rank: Rank, back: Option<PoolId>) {
         let from = self.woken.remove(&rank).filter(|&from| Some(from) != back);
         if let Some(pool) = from.and_then(|from| self.pools.get_mut(from.index())) {
@@ -186,8 +186,8 @@ impl Resources {
         }
     }
 
-    /// Takes out the rank of a parked step that may be able to start. Asking again and again ends, because a step
-    /// that goes back to its pool wakes no other.
+    /// Removes and returns the rank of a parked step that may be able to start. Repeated calls end, because a step that
+    /// goes back to its pool wakes no other.
     pub(crate) fn wake(&mut self) -> Option<Rank> {
         for (id, pool) in (0..).map(PoolId::new).zip(&mut self.pools) {
             if pool.check && pool.free > 0 {
@@ -201,12 +201,12 @@ impl Resources {
         None
     }
 
-    /// Whether [`wake`](Self::wake) has one.
+    /// Whether [`wake`](Self::wake) would return a rank.
     pub(crate) fn can_wake(&self) -> bool {
         self.pools.iter().any(|pool| pool.check && pool.free > 0 && !pool.parked.is_empty())
     }
 
-    /// Takes out the ranks of all parked steps.
+    /// Removes and returns the ranks of all parked steps.
     pub(crate) fn unpark(&mut self) -> Vec<Rank> {
         self.pools
             .iter_mut()

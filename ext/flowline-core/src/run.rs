@@ -47,14 +47,15 @@
 //! Stopped means: nothing starts any more, except steps that run always, or not even those (`entirely`). A run that
 //! is stopped entirely stays so; the first reason stands.
 //!
-//! # What must never happen
+//! # Invariants
 //!
-//! - A step ends twice, or never. It ends in exactly one outcome, whatever is reported, and however late.
-//! - A step starts before all of its dependencies have ended, or again while it is in flight.
-//! - A step that could start is in no queue: nothing would wake it.
-//! - A decision depends on something that is no event: a replay would decide differently.
-//! - A decision depends on the order of a hash table, a clock or chance.
-//! - A call that is refused changes anything.
+//! It must never happen that:
+//! - a step ends twice, or never: it ends in exactly one outcome, whatever is reported, and however late;
+//! - a step starts before all of its dependencies have ended, or again while it is in flight;
+//! - a step that could start is in no queue: nothing would wake it;
+//! - a decision depends on something that is no event: a replay would decide differently;
+//! - a decision depends on the order of a hash table, a clock or chance;
+//! - a call that is refused changes anything.
 
 mod ending;
 mod mapping;
@@ -84,7 +85,7 @@ enum Phase {
     Ended(Outcome),
 }
 
-/// How the dependencies of a step ended, of those that have.
+/// How the dependencies of a step ended, as far as they have.
 #[derive(Debug, Clone, Copy, Default)]
 struct Upstream {
     some_output: bool,
@@ -108,15 +109,15 @@ struct StepState {
 pub struct Run {
     graph: Arc<Graph>,
     on_error: OnError,
-    /// By expected times; without them the graph's ranking counts.
+    /// The ranking by expected times. Without them the graph's ranking counts.
     ranking: Option<Ranking>,
     resources: Resources,
-    /// Of the steps that were opened and have not ended.
+    /// The items of the steps that were opened and have not ended.
     items: HashMap<StepId, Items>,
     steps: Vec<StepState>,
-    /// Ranks of ready steps. A step that was cancelled since is passed over when its turn comes.
+    /// Ranks of ready steps. A step that was cancelled since is skipped when its turn comes.
     ready: BinaryHeap<Reverse<Rank>>,
-    /// Steps that wait for a time. An entry that is out of date is passed over when its time comes.
+    /// Steps that wait for a time. A stale entry is skipped when its time comes.
     waiting: BinaryHeap<Reverse<(Nanos, StepId)>>,
     unfinished: usize,
     /// Whether it was asked what to start.
@@ -131,7 +132,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run of that graph, nothing started.
+    /// Returns a run of a graph, with no step started.
     pub fn new(graph: Arc<Graph>, on_error: OnError) -> Self {
         let unfinished = graph.len();
         let state = |step| {
@@ -221,19 +222,19 @@ impl Run {
     /// Ends a started step that was not called, because the run was stopped.
     ///
     /// # Errors
-    /// The step is not running, or may go on.
+    /// The step is not running, or it may still start.
     pub fn withdraw(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
         let stop = self.stop_of(step).ok_or(RunError::NotReady(step))?;
         self.report(step, Report::Ended(Outcome::Cancelled(stop.reason())), now)
     }
 
-    /// Returns the steps that ended without a report on them since this was last called: while not in flight, or
-    /// with the last of their items in flight when the run was stopped. A replayed run returns all of them.
+    /// Returns the steps that ended without a report on them since the last call: while not in flight, or with the last
+    /// of their items in flight when the run was stopped. A replayed run returns all of them.
     pub fn drain_ended(&mut self) -> Vec<StepId> {
         std::mem::take(&mut self.ended_unreported)
     }
 
-    /// Why the step may not start any more, if it may not.
+    /// Returns why the step may not start any more, if it may not.
     fn stop_of(&self, step: StepId) -> Option<Stop> {
         self.stopped.filter(|_| self.entirely || self.graph.rule(step).run_if != RunIf::Always)
     }

@@ -1,4 +1,4 @@
-//! What the diagrams look like, and that no drawing shows an edge which is not there.
+//! Checks how the diagrams look, and that no drawing shows an edge that the graph does not have.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use flowline_core::diagram::{Diagram, Edge, Group, Node};
@@ -430,7 +430,7 @@ fn what_does_not_exist_is_not_drawn() {
     assert_eq!(diagram.ascii().unwrap(), "┌───┐  ┌───┐\n│ a │  │ b │\n└───┘  └───┘\n");
 }
 
-/// What a reader sees: the drawing alone, without the graph.
+/// The drawing alone, without the graph, as a reader sees it.
 struct Picture {
     rows: Vec<Vec<char>>,
 }

@@ -156,7 +156,7 @@ fn check_acyclic(
     assert_eq!((graph.upstream(&wanted), graph.downstream(&wanted)), (upstream, downstream));
 }
 
-/// What a step's callable will do when it is called.
+/// The behaviour of a step's callable when it is called.
 #[derive(Debug, Clone, Copy)]
 struct Behaviour {
     retries: u32,
@@ -475,7 +475,7 @@ fn check_replay(execution: &Execution, random: &mut Random) {
     let before = recorded[..cut].iter().cloned();
     let mut replayed = replay(execution.case.graph.clone(), execution.on_error, before).unwrap();
     for event in &recorded[cut..] {
-        // What was started then is what would be started now.
+        // The replayed run must start the same steps in the same order.
         match event {
             Event::Started { step, at } => assert_eq!(replayed.next(*at), Next::Start(*step)),
             Event::Waited { at } => assert!(matches!(replayed.next(*at), Next::Wait(_) | Next::Done)),

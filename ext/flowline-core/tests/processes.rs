@@ -74,7 +74,7 @@ mod many_writers {
     }
 }
 
-/// What a writer records as its nth output: sometimes large, sometimes what others record, too.
+/// Returns the nth output of a writer: sometimes a large one, sometimes the same as other writers record.
 fn value(writer: u64, n: u64) -> Vec<u8> {
     match n % 20 {
         0 => bytes(writer * 1000 + n, INLINE + 3),

@@ -1,4 +1,4 @@
-//! What a store records and gives back: runs, steps, records with their outputs, and a cache.
+//! Checks that a store returns everything that it recorded: runs, steps, records with their outputs, and a cache.
 #![allow(
     clippy::type_complexity,
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! What a store makes of rows that were damaged: a seal finds every flipped bit, and a column of another type is no
-//! reason to fail.
+//! Checks how a store reads damaged rows: a seal finds every flipped bit, and a column of another type is no reason
+//! to fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;

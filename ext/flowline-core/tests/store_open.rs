@@ -1,4 +1,4 @@
-//! What a store does with what it finds in its directory, and on a disk that is full or read-only.
+//! Checks how a store opens a directory with unexpected content, and a disk that is full or read-only.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod common;
@@ -582,7 +582,7 @@ mod a_damaged_database {
         }
     }
 
-    /// What the store gives back is right or missing; or it does not open, or says that it is damaged.
+    /// Checks that the store returns right values or none; or that it does not open, or reports that it is damaged.
     #[track_caller]
     fn never_lies(directory: &TempDir, damage: &str) {
         let records = open(&directory.path).and_then(|store| {

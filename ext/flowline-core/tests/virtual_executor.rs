@@ -1,7 +1,7 @@
 //! Workers that take their next step themselves, in virtual time and random order: random graphs, pools,
 //! rates, items that come bit by bit, retries, failures, presets, stops and deadlines against a naive reading of the
-//! contract. Beside some of the runs goes a twin, which is rebuilt from the journal of the run at random points, and
-//! must decide as the run does from there on.
+//! contract. Some of the runs have a twin, which is rebuilt from the journal of the run at random points, and must
+//! decide as the run does from there on.
 //!
 //! A failure prints its seed; `FLOWLINE_SEED=<seed> cargo test --test virtual_executor` repeats that case alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -24,7 +24,7 @@ use flowline_core::ranking::Ranking;
 use flowline_core::resources::Needs;
 use flowline_core::run::Run;
 
-/// What the items of a step will do when they are called.
+/// The behaviour of a step's items when they are called.
 struct Map {
     retries: Vec<u32>,
     failing: Option<Position>,
@@ -194,12 +194,12 @@ impl Case {
     }
 }
 
-/// What a step makes of the outputs of its dependencies.
+/// Returns the value that a step computes from the outputs of its dependencies.
 fn input(step: &Step, output: impl Fn(usize) -> Option<u64>) -> u64 {
     step.dependencies.iter().fold(1, |all, &dependency| mix(all, output(dependency).unwrap_or(0)))
 }
 
-/// What there is to know of a step without asking the run.
+/// The state of a step as the test observes it, without asking the run.
 #[derive(Default)]
 struct Live {
     /// It was started and not reported on.
@@ -230,9 +230,9 @@ struct Live {
     left_over: bool,
     /// Items to be tried again, until they are taken.
     retries: Vec<(Nanos, Position)>,
-    /// Those are not tried again after all, except where a start was made for them.
+    /// The items in `retries` are not tried again after all, except where a start was made for them.
     given_up: bool,
-    /// What those starts were for that nothing was taken for.
+    /// The purposes of starts for which no item was taken yet.
     handed: VecDeque<Handed>,
     item_starts: Vec<u32>,
     item_failed: Vec<u32>,
@@ -284,7 +284,7 @@ impl Live {
     }
 }
 
-/// What a start of an open step is for.
+/// The purpose of a start of an open step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Handed {
     /// An item to be tried again.
@@ -320,7 +320,7 @@ enum Worker {
 #[derive(Debug, Clone, Copy)]
 enum Actor {
     Worker(usize),
-    /// What supplies the items of that step.
+    /// The actor that supplies the items of that step.
     Feeder(usize),
 }
 
@@ -329,7 +329,7 @@ struct Watched {
     run: Run,
     journal: Vec<u8>,
     twin: Option<Run>,
-    /// What `drain_ended` has returned so far.
+    /// The steps that `drain_ended` has returned so far.
     drained: Vec<StepId>,
     steps: usize,
 }
@@ -701,7 +701,7 @@ impl<'a> Execution<'a> {
             && self.case.steps[step].needs.pools.iter().any(|&(needed, _)| needed == pool)
     }
 
-    /// Those that come before the step in rank and wait for pools only, and for which.
+    /// Returns the steps that come before this one in rank and wait for pools only, each with these pools.
     fn before(&self, step: usize, due: &[usize]) -> Vec<(usize, Vec<PoolId>)> {
         let first = due.iter().copied().take_while(|&other| other != step);
         first.filter(|&other| self.delayed(other).is_none()).map(|other| (other, self.short(other))).collect()
@@ -755,7 +755,7 @@ impl<'a> Execution<'a> {
         assert!(self.all_before_have_ended(step), "{step} starts while something runs that comes before it");
         for (other, short) in self.before(step, &due) {
             assert!(!self.may_start(other, &due), "{other} comes before {step}");
-            // What waits for one pool only waits there, whatever it waited for before.
+            // A step that waits for one pool only waits there, even if it waited for something else before.
             let overtaken = matches!(short[..], [pool] if self.uses(step, pool) && !self.may_be_behind(other, pool, &due));
             assert!(!overtaken, "{step} overtakes {other}");
         }
@@ -1008,7 +1008,7 @@ impl<'a> Execution<'a> {
         }
     }
 
-    /// What holds of every execution, whatever stopped it.
+    /// Checks what every execution guarantees, even one that was stopped.
     fn check(&self) {
         for (step, live) in self.live.iter().enumerate() {
             let outcome = self.run.outcome(nth(step as u32)).expect("every step ends");
@@ -1049,7 +1049,7 @@ impl<'a> Execution<'a> {
         assert_eq!(self.run.failures(), self.failures);
     }
 
-    /// What holds if nothing stopped it: it is as if one step had run after the other.
+    /// Checks an execution that nothing stopped: its result is as if one step had run after the other.
     fn check_sequential(&self) {
         assert!(self.stopped.is_none());
         for (step, (outcome, output)) in self.case.sequential().into_iter().enumerate() {

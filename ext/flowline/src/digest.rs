@@ -1,9 +1,9 @@
 //! `Flowline::Native.digest`: a digest of any Ruby value, by BLAKE3.
 //!
-//! A tree of digests (Merkle 1987): that of a container is over those of what is in it, so an object shared by
-//! several is walked once. What is small is written down as it is, which depends on nothing but its content. What
-//! is under way is on a stack of ours, so depth does not matter. Objects are only held in Ruby's own arrays and
-//! hashes, which keep up when the garbage collector moves them.
+//! A tree of digests (Merkle 1987): the digest of a container covers the digests of its content, so an object that
+//! several containers share is walked once. A small value is written as it is, because its bytes depend on nothing
+//! but its content. Containers whose digest is not complete are on an explicit stack, so nesting may have any depth.
+//! Objects are only held in Ruby's own arrays and hashes, which are updated when the garbage collector moves objects.
 use magnus::encoding::{EncodingCapable, RbEncoding};
 use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
@@ -24,15 +24,14 @@ static DEFAULT_PROC: LazyId = LazyId::new("default_proc");
 static BY_IDENTITY: LazyId = LazyId::new("compare_by_identity?");
 static NAME: LazyId = LazyId::new("name");
 
-/// Containers nested no deeper than this, in no more bytes than this, are written down as they are.
+/// Containers nested no deeper than this, in no more bytes than this, are written as they are.
 const INLINE: (usize, usize) = (4, 1024);
-/// Strings longer than this are not hashed again when they are met again.
+/// The digest of a String longer than this is reused when the same object is found again.
 const LONG: usize = 4096;
-/// How often what refers to something around it may be walked again, as what is around differs.
+/// How often a container that refers to one around it may be walked again within different containers.
 const AGAIN: u32 = 100_000;
 
-/// A container under way: where its bytes begin, which item is next, and how far up the walk something in it
-/// refers to.
+/// An open container: where its bytes begin, which item is next, and how far up the stack its content refers.
 struct Open {
     start: usize,
     next: usize,
@@ -48,11 +47,11 @@ struct Walk<'a> {
     /// For each open container an Array of itself and its items.
     items: RArray,
     /// By identity: of an open container its depth, of a finished one its digest.
-    /// `false` if it has to be walked again. That of what refers to itself is longer by a byte: it does not hold
-    /// where something within is walked again.
+    /// `false` if it has to be walked again. The digest of a container that refers to itself is longer by a byte: it is
+    /// not valid while a container within it is walked again.
     known: RHash,
     again: u32,
-    /// How many of the open ones are walked again.
+    /// How many of the open containers are walked again.
     within: u32,
     module: RModule,
 }
@@ -82,7 +81,7 @@ fn digest(ruby: &Ruby, value: Value) -> Result<String, Error> {
 }
 
 impl Walk<'_> {
-    /// Writes a value down, or opens it.
+    /// Writes a value, or opens it if it is a container.
     fn enter(&mut self, value: Value) -> Result<(), Error> {
         let (start, most) = (self.bytes.len(), self.bytes.len() + INLINE.1);
         if self.scalar(value)? || self.inline(value, INLINE.0, most)? {
@@ -119,7 +118,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Writes down a small container of nothing but Ruby's own. If it is none, there may be bytes too many.
+    /// Writes a small container of Ruby's own classes. If it is not one, it may leave bytes that have to be removed.
     fn inline(&mut self, value: Value, depth: usize, most: usize) -> Result<bool, Error> {
         if depth == 0 {
             return Ok(false);
@@ -197,7 +196,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Lists what is in a container; the rest is taken apart in Ruby.
+    /// Lists the items of a container. Objects of other classes are taken apart in Ruby.
     fn list(&self, value: Value, items: RArray) -> Result<u8, Error> {
         if of(value, self.ruby.class_array()) {
             items.concat(RArray::try_convert(value)?)?;
@@ -217,7 +216,7 @@ impl Walk<'_> {
         Ok(b'o')
     }
 
-    /// Closes the innermost container: its digest takes the place of its bytes.
+    /// Closes the innermost container: its digest replaces its bytes.
     fn leave(&mut self, items: RArray) -> Result<(), Error> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         self.within -= u32::from(open.again);
@@ -228,7 +227,7 @@ impl Walk<'_> {
         self.bytes.extend_from_slice(digest.as_bytes());
         let owner: Value = items.entry(0)?;
         if open.lowest < self.open.len() {
-            // What it refers to is above: elsewhere it may be another thing.
+            // It refers to a container above it: elsewhere the same reference may mean another container.
             self.known.aset(owner, false)?;
             if let Some(above) = self.open.last_mut() {
                 above.lowest = above.lowest.min(open.lowest);
@@ -270,7 +269,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// A tag, a length, and as many bytes.
+    /// Writes a tag, a length, and the bytes.
     fn put(&mut self, tag: u8, bytes: &[u8]) {
         self.bytes.push(tag);
         self.bytes.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
@@ -278,12 +277,12 @@ impl Walk<'_> {
     }
 }
 
-/// Whether it is an instance of just that class, without methods and variables of its own.
+/// Whether an object is an instance of exactly that class, without methods and variables of its own.
 fn of(value: Value, class: RClass) -> bool {
     raw::class_of(value) == class.as_raw() && !raw::has_variables(value)
 }
 
-/// Whether the two are one object; asked without calling any method of theirs.
+/// Whether both are the same object. Calls no method of theirs.
 fn same(one: impl AsRawValue, other: impl AsRawValue) -> bool {
     one.as_raw() == other.as_raw()
 }

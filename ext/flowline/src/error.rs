@@ -9,7 +9,7 @@ use flowline_core::journal::JournalError;
 use flowline_core::store::StoreError;
 use magnus::{Class, Error, ExceptionClass, Module, Ruby};
 
-/// What kind of error it is.
+/// The kind of an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An argument that means nothing to the core.

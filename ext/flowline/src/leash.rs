@@ -1,5 +1,5 @@
-//! What ends a forked child when its parent is gone, whatever Ruby is doing there: also in native code that
-//! keeps Ruby's global lock.
+//! Ends a forked child when its parent is gone. A native thread does it, because Ruby's threads may be blocked by
+//! native code that holds Ruby's global lock.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};

@@ -2,7 +2,7 @@
 //!
 //! No Ruby value is stored here, and no Ruby code is called, so there is nothing to mark for the garbage
 //! collector and no borrow can be held across a call into Ruby.
-#![allow(missing_docs)] // What `magnus::init` generates has none; nothing else here is public.
+#![allow(missing_docs)] // The code that `magnus::init` generates has none; nothing else here is public.
 
 use flowline_core::retry::Schedule;
 use magnus::{Error, Module, Object, RArray, Ruby, Symbol, function};

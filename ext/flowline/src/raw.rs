@@ -1,6 +1,5 @@
-//! What cannot be done in safe Rust: working while other Ruby threads run, being called at a fork, and looking at
-//! a String's bytes and at what every object begins with.
-//! The only file with `unsafe`.
+//! The only file with `unsafe`. It contains the operations that safe Rust cannot express: working while other Ruby
+//! threads run, being called at a fork, and reading a String's bytes and the header that every object begins with.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,8 +12,8 @@ use magnus::value::ReprValue;
 use magnus::{Error, RString, Ruby, Value};
 use rb_sys::{RBasic, VALUE, rb_ivar_count, rb_nogvl};
 
-/// `RB_NOGVL_INTR_FAIL`: not even begun if an interrupt is pending. `RB_NOGVL_UBF_ASYNC_SAFE`: `cancel` may be called
-/// in a signal handler; otherwise Ruby would start a thread for it each time. (ruby/thread.h)
+/// `RB_NOGVL_INTR_FAIL`: the call does not begin if an interrupt is pending. `RB_NOGVL_UBF_ASYNC_SAFE`: `cancel` may be
+/// called in a signal handler; otherwise Ruby would start a thread for it each time. (ruby/thread.h)
 const FLAGS: i32 = 1 | 2;
 
 struct Job<F, T> {
@@ -22,9 +21,9 @@ struct Job<F, T> {
     answer: Option<std::thread::Result<Option<T>>>,
 }
 
-/// Calls `work` without Ruby's global lock, so it must not touch anything of Ruby's. When a signal, a
-/// `Timeout` or `Thread#kill` wants this thread, `cancelled` becomes true; `work` then answers `None`, for "not
-/// done". It is called again unless Ruby has something to raise, which is the error.
+/// Calls `work` without Ruby's global lock, so it must not touch anything of Ruby's. When a signal, a `Timeout` or
+/// `Thread#kill` interrupts this thread, `cancelled` becomes true; `work` then returns `None` for "not done". It is
+/// called again unless Ruby raises an exception, which is the error.
 pub fn without_gvl<T, F: FnMut() -> Option<T>>(
     ruby: &Ruby,
     cancelled: &AtomicBool,
@@ -66,11 +65,11 @@ unsafe extern "C" fn cancel(cancelled: *mut c_void) {
     unsafe { &*cancelled.cast::<AtomicBool>() }.store(true, Ordering::Relaxed);
 }
 
-/// From now on stores are at rest at every fork of this process, and closed in the child.
+/// Makes every later fork of this process wait until stores are at rest, and closes them in the child.
 pub fn watch_forks() {
     static REGISTERED: Once = Once::new();
     // SAFETY: the handlers are functions of this library, which Ruby never unloads, and no panic leaves them. It
-    // fails for want of memory alone; stores still open then, but are not safe in a child.
+    // fails only if no memory is left; stores still open then, but are not safe in a child.
     REGISTERED.call_once(|| unsafe {
         nix::libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
     });
@@ -88,27 +87,27 @@ unsafe extern "C" fn after_fork_in_child() {
     let _ = catch_unwind(fork::child);
 }
 
-/// The bytes of a String that nothing changes as long as they are looked at: it is frozen.
+/// Returns the bytes of a frozen String, which nothing changes as long as they are read.
 pub fn frozen_bytes(string: &RString) -> &[u8] {
     string.freeze();
     // SAFETY: frozen, so its buffer neither changes nor moves; and alive, since the caller has it on the stack.
     unsafe { string.as_slice() }
 }
 
-/// Looks at a String's bytes, which must not call Ruby.
+/// Reads a String's bytes. The reader must not call Ruby.
 pub fn with_bytes<T>(string: RString, look: impl FnOnce(&[u8]) -> T) -> T {
     // SAFETY: as long as Ruby is not called, nothing changes, moves or frees it.
     look(unsafe { string.as_slice() })
 }
 
-/// An object's class, which is one of its own if it has methods of its own. Not for immediate values.
+/// Returns an object's class, which is a singleton class if it has methods of its own. Not for immediate values.
 pub fn class_of(value: Value) -> VALUE {
-    // SAFETY: every object that is no immediate value begins so.
+    // SAFETY: every object that is no immediate value begins with this header.
     unsafe { (*(value.as_raw() as *const RBasic)).klass }
 }
 
 /// Whether it has instance variables.
 pub fn has_variables(value: Value) -> bool {
-    // SAFETY: it is alive, and nothing is called.
+    // SAFETY: the object is alive, and no method is called.
     unsafe { rb_ivar_count(value.as_raw()) != 0 }
 }

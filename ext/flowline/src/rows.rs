@@ -1,5 +1,5 @@
-//! Rows of a store as Ruby's Arrays and back: an element each, in the order of the members of
-//! `Flowline::Store`'s structs, which have the names.
+//! Converts rows of a store to Ruby's Arrays and back. The elements have the order of the members of the structs in
+//! `Flowline::Store`, which have the names.
 
 use flowline_core::store::{Completion, End, Entry, Items, Key, Record, Run, Start, Step};
 use magnus::encoding::EncodingCapable;
@@ -65,7 +65,7 @@ pub fn run(row: Value) -> Result<Run, Error> {
     })
 }
 
-/// The same of a run that was read.
+/// Converts a run that was read to the same Array.
 pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
     let row = ruby.ary_new_capa(14);
     row.push(run.id)?;
@@ -85,7 +85,7 @@ pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
     Ok(row)
 }
 
-/// A run, whether it resumes one, and what of that is outdated.
+/// Converts the start of a run: the run, whether it resumes one, and the outdated records of that one.
 pub fn start(run_row: Value, resumes: bool, outdated_rows: RArray) -> Result<Start, Error> {
     Ok(Start { run: run(run_row)?, resumes, outdated: outdated(outdated_rows)? })
 }
@@ -116,7 +116,7 @@ fn step(row: Value) -> Result<Step, Error> {
     })
 }
 
-/// The same of a step that was read.
+/// Converts a step that was read to the same Array.
 pub fn from_step(ruby: &Ruby, step: Step) -> Result<RArray, Error> {
     let row = ruby.ary_new_capa(9);
     row.push(step.run)?;
@@ -146,7 +146,8 @@ fn record(row: Value) -> Result<Record, Error> {
     })
 }
 
-/// The same of records that were read. There may be many: rows that follow each other share the frozen Strings that are alike.
+/// Converts records that were read to the same Arrays. There may be many, so consecutive rows share frozen Strings that
+/// are equal.
 pub fn from_records(ruby: &Ruby, records: Vec<Record>) -> Result<RArray, Error> {
     let rows = ruby.ary_new_capa(records.len());
     let (mut outcome, mut made_of) = (Shared::new(ruby), Shared::new(ruby));
@@ -165,7 +166,7 @@ pub fn from_records(ruby: &Ruby, records: Vec<Record>) -> Result<RArray, Error> 
     Ok(rows)
 }
 
-/// A String that is used again for the next equal text. It must stay on the stack, where the garbage collector finds it.
+/// A String that is reused for the next equal text. It must stay on the stack, where the garbage collector finds it.
 struct Shared {
     text: String,
     string: RString,
@@ -190,7 +191,7 @@ impl Shared {
     }
 }
 
-/// `[[step or nil, record or nil, whether its items are of no more use], …]`
+/// `[[step or nil, record or nil, whether the records of its items are no longer needed], …]`
 pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
     list.into_iter()
         .map(|pair| {
@@ -234,7 +235,7 @@ pub fn end(row: Value) -> Result<End, Error> {
     })
 }
 
-/// The name of a cached value: text, unless its bytes make none.
+/// Converts the key of a cached value: text, unless its bytes are not valid text.
 pub fn key(ruby: &Ruby, key: RString) -> Result<Key, Error> {
     if key.enc_get() == ruby.ascii8bit_encindex() {
         return Ok(Key::Bytes(raw::with_bytes(key, <[u8]>::to_vec)));

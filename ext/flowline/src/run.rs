@@ -52,7 +52,7 @@ impl Run {
         Self::of(Core::new(Arc::clone(&graph.0), on_error), 0)
     }
 
-    /// A run whose time is that now.
+    /// Returns a run whose time is `offset` now.
     fn of(core: Core, offset: Nanos) -> Self {
         Self { core: RefCell::new(core), offset, made: Instant::now() }
     }
@@ -79,7 +79,7 @@ fn seconds(nanos: Nanos) -> f64 {
     nanos as f64 / 1e9
 }
 
-/// As many as there are: Infinity is the last there is.
+/// Converts seconds to nanoseconds. Infinity becomes the largest number.
 fn nanos(seconds: f64) -> Nanos {
     (seconds * 1e9) as Nanos
 }

@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, lock: Lock, durable, patience) -> Array`:
-    /// the run with its number and its checkpoint. The lock has the checkpoint then.
+    /// the run with its number and its checkpoint, whose lock is held by `lock` then.
     #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn begin(
         ruby: &Ruby,
@@ -102,8 +102,8 @@ impl Store {
         rows::from_run(ruby, run)
     }
 
-    /// `claim(run: Array, lock: Lock, patience) -> true, nil or Array`: `true`: the lock has its checkpoint; `nil`: it is
-    /// no longer the latest run; or the run that is alive and has it.
+    /// `claim(run: Array, lock: Lock, patience) -> true, nil or Array`: `true` if `lock` holds its checkpoint
+    /// now, `nil` if it is no longer the latest run, or the run that is alive and holds it.
     fn claim(
         ruby: &Ruby,
         rb_self: &Self,
@@ -123,8 +123,8 @@ impl Store {
         }
     }
 
-    /// `record(completions: Array<[Array or nil, Array or nil, true or false]>, output: String, durable, patience)`: the output is that of
-    /// the last one; it is frozen.
+    /// `record(completions: Array<[Array or nil, Array or nil, true or false]>, output: String, durable, patience)`: the
+    /// frozen output belongs to the last completion.
     fn record(
         ruby: &Ruby,
         rb_self: &Self,
@@ -151,7 +151,7 @@ impl Store {
         rb_self.ask(ruby, patience, |store, wait| store.forget(checkpoint, &outdated, durable, wait))
     }
 
-    /// `finish(end: Array, completions, uncalled: Array<Array>, lock: Lock, durable, patience)`: the lock is given back.
+    /// `finish(end: Array, completions, uncalled: Array<Array>, lock: Lock, durable, patience)`: the lock is released.
     #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn finish(
         ruby: &Ruby,
@@ -238,7 +238,7 @@ impl Store {
         Ok(ruby.hash_from_iter(sizes))
     }
 
-    /// `clear(checkpoint: Integer, patience) -> nil or Array`: the run that is alive and needs it.
+    /// `clear(checkpoint: Integer, patience) -> nil or Array`: the run that is alive and needs it, if there is one.
     fn clear(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<Option<RArray>, Error> {
         match rb_self.ask(ruby, patience, |store, wait| store.clear(checkpoint, wait))? {
             Claim::Held(run) => rows::from_run(ruby, *run).map(Some),
@@ -317,7 +317,7 @@ impl Store {
     }
 }
 
-/// Without the global lock, until it is done, patience is at its end, or Ruby wants the thread for something else.
+/// Calls `work` without the global lock until it is done, its patience has run out, or Ruby interrupts the thread.
 fn patiently<T>(
     ruby: &Ruby,
     root: &Path,

@@ -67,7 +67,7 @@ const DECIDED: [(OutcomeName, Outcome); 4] = [
     (("cancelled", Some("run_timed_out")), Outcome::Cancelled(CancelReason::RunTimedOut)),
 ];
 
-/// What the symbol means. `kind` is the word for it in the error: "retry strategy".
+/// Returns the meaning of a symbol. `kind` is the word for it in the error: "retry strategy".
 ///
 /// # Errors
 /// An `ArgumentError`: it is not in the table.

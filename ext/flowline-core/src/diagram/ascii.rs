@@ -16,7 +16,7 @@ const LEFT: u8 = 4;
 const RIGHT: u8 = 8;
 const ARROW: u8 = 16;
 
-/// What the sums look like.
+/// The character of each sum of directions.
 const CHARS: &str = " ╵╷│╴┘┐┤╶└┌├─┴┬┼▼";
 
 /// The diagram is too large to be drawn as text.
@@ -87,7 +87,7 @@ impl Diagram {
         Ok(canvas.text())
     }
 
-    /// What is written in each box: the step, and what it hands on if the author said so.
+    /// Returns the lines in each box: the step's name, and the labels of its outgoing edges if it has any.
     fn captions(&self) -> Table<Vec<String>> {
         let mut captions: Table<_> = self.nodes.iter().map(|node| vec![node.name.clone()]).collect();
         for edge in &self.edges {

@@ -87,7 +87,7 @@ impl Layered {
         level
     }
 
-    /// Cuts edges that pass layers. Those of one step share the way.
+    /// Cuts edges that pass layers. All edges of one step share the way.
     fn split_edges(&mut self, level: &Table<usize>) -> Result<(), TooLarge> {
         self.up.rows.iter_mut().for_each(Vec::clear);
         for from in 0..level.rows.len() {
@@ -123,7 +123,8 @@ impl Layered {
         nets.into_iter().filter(|(downs, _)| !downs.is_empty()).map(|(downs, ups)| (ups, downs)).collect()
     }
 
-    /// Each net enters a step in a column of its own, beside columns that lines from elsewhere come down.
+    /// Widens steps so that each net enters in a column of its own, next to columns where lines from other steps come
+    /// down.
     fn make_room(&mut self) {
         let mut entries: Table<usize> = Table::new(self.up.rows.len());
         for (ups, downs) in (0..self.layers.rows.len()).flat_map(|layer| self.nets(layer)) {

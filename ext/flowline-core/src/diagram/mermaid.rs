@@ -4,7 +4,7 @@ use super::{Diagram, Outline, Table};
 use std::collections::HashSet;
 use std::fmt::Write;
 
-/// Words Mermaid's lexer takes for itself where an id may stand, in lower case.
+/// Words that Mermaid's lexer reserves where an id may stand, in lower case.
 const RESERVED: &str = "_blank _parent _self _top accdescr acctitle br bt call class classdef click default \
     direction end flowchart graph href interpolate linkstyle lr rl style subgraph tb td";
 

@@ -14,7 +14,7 @@ mod table;
 pub use ascii::TooLarge;
 use table::Table;
 
-/// What a diagram shows: steps in definition order, the edges between them, and groups around them.
+/// The content of a diagram: steps in definition order, the edges between them, and groups around them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagram {
     /// The steps, in definition order. Everything else refers to them by position.
@@ -30,7 +30,7 @@ pub struct Diagram {
 pub struct Node {
     /// The step's whole name, unique in the diagram: `clean.validate`.
     pub name: String,
-    /// What is written on it: the name within its group, `validate`.
+    /// The text in its box: the name within its group, `validate`.
     pub label: String,
     /// The innermost group around it, as a position in [`Diagram::groups`].
     pub group: Option<usize>,
@@ -43,21 +43,21 @@ pub struct Edge {
     pub from: usize,
     /// The dependent, as a position in [`Diagram::nodes`].
     pub to: usize,
-    /// What flows along it, if the pipeline's author said so: `Array`.
+    /// The kind of output that flows along it, if the pipeline's author named one: `Array`.
     pub label: Option<String>,
 }
 
 /// A nested pipeline: a frame around some steps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Group {
-    /// What is written on its frame.
+    /// The text on its frame.
     pub label: String,
     /// The group around this one, as a position in [`Diagram::groups`].
     pub parent: Option<usize>,
 }
 
 impl Diagram {
-    /// What to write on a step: its label where a frame shows the rest of its name, else its name.
+    /// Returns the text in a step's box: its label if a frame shows the rest of its name, otherwise its name.
     fn text<'a>(&self, node: &'a Node) -> &'a str {
         if self.group_of(node).is_some() { &node.label } else { &node.name }
     }

@@ -6,8 +6,8 @@ use super::layers::Layered;
 /// The centre of each item, from the left.
 pub(super) fn columns(graph: &Layered) -> Table<usize> {
     let mut x: Table<i64> = Table::new(graph.up.rows.len());
-    // Free at first, so that everything finds its place; then each item minds both sides, so that chains
-    // become straight, and most the side which the pass comes from.
+    // In the first pass only the items above count. Later passes weigh both sides, so that chains become straight; the
+    // side from which the pass comes counts most.
     for round in 0..5 {
         let count = graph.layers.rows.len();
         for step in 0..count {
@@ -23,10 +23,10 @@ pub(super) fn columns(graph: &Layered) -> Table<usize> {
     x.rows.iter().map(|column| (column - first) as usize).collect()
 }
 
-/// Puts each item of a layer in the median of its neighbours. Where several want the same place they share
+/// Puts each item of a layer in the median of its neighbours. Items that want the same column share
 /// it: this is isotonic regression by pooling adjacent violators (Ayer et al., 1955).
 fn arrange(graph: &Layered, x: &mut Table<i64>, layer: usize, (above, below): (i64, i64)) {
-    // Places that were wanted, each with its weight; and the place they share.
+    // The wanted columns, each with its weight, and the column that they share.
     let mut pools: Vec<(Vec<_>, i64)> = Vec::new();
     let mut offsets = Vec::new();
     let (mut right, mut before) = (0, 0);

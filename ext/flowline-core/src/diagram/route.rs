@@ -80,8 +80,8 @@ fn split(graph: &Layered, x: &Table<usize>, layer: usize) -> Table<Wire> {
 }
 
 /// Gives each net its own column above each item that it enters, in none where another net comes down.
-/// Those that come down are at least two columns apart, so where one is in the way the next column is free:
-/// `Layered::make_room` and `place` keep it so.
+/// Nets that come down are at least two columns apart, so where one is in the way the next column is free:
+/// `Layered::make_room` and `place` guarantee this.
 fn enter(graph: &Layered, x: &mut Table<usize>, wires: &mut Table<Wire>) {
     let exits: BTreeMap<usize, usize> =
         wires.rows.iter().flat_map(|wire| &wire.ups).map(|&(item, column)| (column, item)).collect();

@@ -7,13 +7,13 @@ use crate::ids::StepId;
 /// For each step the steps at the other end of its edges.
 #[derive(Debug)]
 pub(super) struct Edges {
-    /// Where the list of each step starts in `others`, and where the last one ends.
+    /// The start of each step's list in `others`, and the end of the last list.
     starts: Vec<u32>,
     others: Vec<StepId>,
 }
 
 impl Edges {
-    /// None, with room for some.
+    /// Returns an empty list of edges with some capacity.
     pub(super) fn with_capacity(steps: usize, edges: usize) -> Self {
         let mut starts = Vec::with_capacity(steps + 1);
         starts.push(0);
@@ -101,7 +101,7 @@ impl Edges {
         StepId::first(self.steps()).flat_map(|step| self.of(step).iter().map(move |&other| (step, other)))
     }
 
-    /// Everything that can be reached from the given steps, themselves included, in definition order.
+    /// Returns all steps that can be reached from the given ones, including these, in definition order.
     pub(super) fn reachable(&self, from: &[StepId]) -> Vec<StepId> {
         let mut seen = vec![false; self.steps()];
         let mut stack = from.to_vec();

@@ -30,13 +30,13 @@ impl LowestFirst {
             let was_empty = *word == 0;
             *word |= 1 << (bit % 64);
             if !was_empty {
-                return; // The levels above know.
+                return; // The bits in the levels above are set already.
             }
             bit /= 64;
         }
     }
 
-    /// Takes the smallest number out.
+    /// Removes and returns the smallest number.
     pub(super) fn pop(&mut self) -> Option<u32> {
         let word = self.lowest_word()?;
         let mut bit = word * 64 + self.levels.first()?.get(word)?.trailing_zeros() as usize;

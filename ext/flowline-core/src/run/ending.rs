@@ -15,7 +15,7 @@ impl Run {
     /// clean-up step comes after everything before it that still runs. The first reason stands.
     pub fn stop(&mut self, stop: Stop, entirely: bool, now: Nanos) {
         if self.unfinished == 0 || (self.stopped.is_some() && !entirely) {
-            return; // Nothing is left that this could cancel.
+            return; // No step is left that could be cancelled.
         }
         self.recording.note(|| Event::Stopped { stop, entirely, at: now });
         (self.entirely, self.stopped_at) = (entirely, now);
@@ -94,7 +94,7 @@ impl Run {
         state.open == 0 && state.phase == Phase::Pending
     }
 
-    /// How a step ends whose dependencies all have ended; `None` if it is to run.
+    /// Returns how a step ends whose dependencies all have ended; `None` if it is to run.
     fn decide(&self, step: StepId) -> Option<Outcome> {
         if let Some(stop) = self.stop_of(step) {
             return Some(Outcome::Cancelled(stop.reason()));

@@ -8,8 +8,8 @@ use crate::ids::{Position, StepId};
 use crate::items::Items;
 
 impl Run {
-    /// The step is from now on started for each of its items, once they are [supplied](Self::supply), that many at a
-    /// time. Its own start gives back what it took. If the run was stopped since, this ends the step.
+    /// Opens a step: from now on it is started for each of its items, once they are [supplied](Self::supply), that many
+    /// at a time. Its own start releases the resources that it took. If the run was stopped since, this ends the step.
     ///
     /// # Errors
     /// The step is not running, or is open.
@@ -29,7 +29,7 @@ impl Run {
         Ok(())
     }
 
-    /// An open step gets that many further items. It does nothing for other steps.
+    /// Adds that many items to an open step. It does nothing for other steps.
     pub fn supply(&mut self, step: StepId, count: u64) {
         if let Some(items) = self.items.get_mut(&step) {
             self.recording.note(|| Event::Supplied { step, count });
@@ -38,8 +38,8 @@ impl Run {
         }
     }
 
-    /// An open step gets no more items. When all have ended, the step starts a last time, to be reported on. It does
-    /// nothing for other steps.
+    /// Records that an open step gets no more items. When all have ended, the step starts a last time, to be reported
+    /// on. It does nothing for other steps.
     pub fn exhaust(&mut self, step: StepId) {
         if let Some(items) = self.items.get_mut(&step) {
             self.recording.note(|| Event::Exhausted { step });
@@ -48,8 +48,8 @@ impl Run {
         }
     }
 
-    /// For a start of an open step: the position of the item that was started. `None`: the step itself is to be
-    /// reported on.
+    /// Returns the position of the item for which an open step was started; `None` if the step itself is to be reported
+    /// on.
     pub fn take(&mut self, step: StepId) -> Option<Position> {
         let position = self.items.get_mut(&step)?.take()?;
         self.recording.note(|| Event::Taken { step, position });
@@ -91,7 +91,7 @@ impl Run {
         Ok(())
     }
 
-    /// Takes an item that was recorded.
+    /// Takes a recorded item.
     pub(super) fn take_again(&mut self, step: StepId, position: Position) -> Result<(), RunError> {
         let next = self.items.get(&step).and_then(Items::next_to_take);
         if next != Some(position) {
@@ -101,7 +101,7 @@ impl Run {
         Ok(())
     }
 
-    /// A step starts. If it is open, that is for an item, which takes what it shares, or to be reported on.
+    /// Starts a step. An open step starts for an item, which takes the step's resources, or to be reported on.
     pub(super) fn start_item(&mut self, step: StepId) {
         match self.items.get_mut(&step) {
             Some(items) if items.is_over() => return items.start_closing(),
@@ -119,7 +119,7 @@ impl Run {
         self.offer(step);
     }
 
-    /// The step's turn has come, but none of its items can start.
+    /// Removes the turn of a step, because none of its items can start.
     pub(super) fn leave_queue(&mut self, step: StepId) {
         if let Some(items) = self.items.get_mut(&step) {
             items.leave_queue();
@@ -131,7 +131,7 @@ impl Run {
         self.items.get(&step).is_some_and(Items::is_over)
     }
 
-    /// No other item of the step starts, which ends the step unless one is in flight.
+    /// Starts no other item of the step, which ends the step unless one is in flight.
     pub(super) fn close(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
         if self.items.get_mut(&step).is_some_and(Items::cut) {
             self.ended_unreported.push(step);

@@ -8,20 +8,20 @@ use crate::graph::Graph;
 use crate::ids::StepId;
 use crate::journal::{JournalError, Reader, Writer};
 
-/// Where events go.
+/// The destination of events.
 #[derive(Debug, Default)]
 pub(super) enum Recording {
-    /// Nowhere. There was none so far.
+    /// None. No event has happened so far.
     #[default]
     Untouched,
-    /// Nowhere. Some were lost, so that it is too late for a journal.
+    /// None. Events were lost, so it is too late for a journal.
     Off,
-    /// Into a journal.
+    /// A journal.
     On(Box<Writer>),
 }
 
 impl Recording {
-    /// Records the event, which is made only if it goes anywhere.
+    /// Records the event, which is created only if there is a journal.
     #[inline]
     pub(super) fn note(&mut self, event: impl FnOnce() -> Event) {
         if !matches!(self, Self::Off) {
@@ -49,7 +49,7 @@ impl Run {
     /// Records events from now on. Without a journal they cost nothing.
     ///
     /// # Errors
-    /// There were events before: part of a journal is of no use.
+    /// There were events before: a part of a journal cannot be replayed.
     pub fn keep_journal(&mut self) -> Result<(), RunError> {
         match self.recording {
             Recording::On(_) => Ok(()),
@@ -70,7 +70,7 @@ impl Run {
         }
     }
 
-    /// When the last recorded event was.
+    /// Returns the time of the last recorded event.
     pub fn last_event_at(&self) -> Nanos {
         match &self.recording {
             Recording::On(writer) => writer.last(),
@@ -78,8 +78,8 @@ impl Run {
         }
     }
 
-    /// The run of which that is the journal, up to its last event. It decides as the original does from there on, and
-    /// continues the journal.
+    /// Rebuilds the run to which a journal belongs, up to its last event. It decides as the original does from there
+    /// on, and continues the journal.
     ///
     /// # Errors
     /// The bytes are no whole journal, or it belongs to another graph.
@@ -96,7 +96,7 @@ impl Run {
         Ok(run)
     }
 
-    /// Goes through one recorded event: makes the call again of which it is the record, and checks the decision.
+    /// Replays one event: makes the recorded call again, and checks the decision.
     ///
     /// # Errors
     /// The event does not fit the state of the run. No step starts or ends then.

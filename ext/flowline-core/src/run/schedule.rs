@@ -7,7 +7,7 @@ use crate::event::{Event, Nanos, Next, Obstacle, Stop};
 use crate::ids::{Rank, StepId};
 
 impl Run {
-    /// What to do at this time. A step that is to start counts as running from now on.
+    /// Returns the action for this time. A step that is to start counts as running from now on.
     pub fn next(&mut self, now: Nanos) -> Next {
         let changes = self.would_change(now);
         if let Some(step) = self.select(now) {
@@ -31,7 +31,7 @@ impl Run {
         self.ranking.as_ref().map_or_else(|| self.graph.of_rank(rank), |ranking| ranking.step(rank))
     }
 
-    /// Takes the step that is to start now out of the queue. Those before it that cannot start wait elsewhere.
+    /// Removes the step that is to start now from the queue. Steps before it that cannot start wait elsewhere.
     pub(super) fn select(&mut self, now: Nanos) -> Option<StepId> {
         self.begun = true;
         if self.deadline.is_some_and(|deadline| deadline <= now) {
@@ -58,7 +58,7 @@ impl Run {
         None
     }
 
-    /// The selected step does not start after all.
+    /// Returns the selected step to the queue, because it does not start after all.
     pub(super) fn put_back(&mut self, step: StepId) {
         self.ready.push(Reverse(self.rank(step)));
     }
@@ -73,7 +73,7 @@ impl Run {
         }
     }
 
-    /// Whether asking now changes anything but time, if nothing starts. Not worth knowing without a journal.
+    /// Whether the call of `next` changes anything but time if no step starts. Only a journal needs to know.
     pub(super) fn would_change(&self, now: Nanos) -> bool {
         let is_due = || self.waiting.peek().is_some_and(|&Reverse((until, _))| until <= now);
         let is_late = || self.deadline.is_some_and(|deadline| deadline <= now);
@@ -114,7 +114,7 @@ impl Run {
         }
     }
 
-    /// The first step in the queue, after parked steps that may be able to start were put there.
+    /// Returns the first step in the queue, after adding parked steps that may be able to start.
     fn first_ready(&mut self) -> Option<(Rank, StepId)> {
         while let Some(rank) = self.resources.wake() {
             self.ready.push(Reverse(rank));
@@ -137,7 +137,7 @@ impl Run {
         }
     }
 
-    /// When to ask again, unless something is reported before.
+    /// Returns when to ask again, unless a report comes first.
     fn next_time(&mut self) -> Option<Nanos> {
         while let Some(&Reverse((until, step))) = self.waiting.peek() {
             let of_items = self.items.get(&step).is_some_and(|items| items.waits_until(until));

@@ -12,13 +12,13 @@ use crate::ranking::Ranking;
 use crate::resources::{Needs, Resources};
 
 impl Run {
-    /// From that time on the run is [stopped](Run::stop), because its time limit is reached. It may be set at any time.
+    /// Sets the time limit, which [stops](Run::stop) the run when it is reached. It may be set at any time.
     pub fn limit(&mut self, deadline: Nanos) {
         self.recording.note(|| Event::Limited { deadline });
         self.deadline = Some(deadline);
     }
 
-    /// Sets what its steps share: pools of those sizes, and what each step needs of them.
+    /// Sets the resources that steps share: pools of those sizes, and the needs of each step.
     ///
     /// # Errors
     /// The run has begun, or there is no such step or pool.
@@ -55,8 +55,8 @@ impl Run {
         Ok(())
     }
 
-    /// Ends steps that are restored, or were not selected. It may be any set of steps: how they ended does not decide
-    /// another step of the set, however they depend on each other.
+    /// Ends steps that are restored, or were not selected. The set may contain any steps: the outcome of one does not
+    /// affect another step of the set, even if they depend on each other.
     ///
     /// # Errors
     /// The run has begun.
@@ -86,7 +86,7 @@ impl Run {
         }
         self.recording.note(|| Event::Preset { outcomes: outcomes.clone(), at: now });
         for (step, outcome) in outcomes {
-            // A failure in the set may have stopped the run, and have ended others of it.
+            // A failure in the set may have stopped the run, and have ended other steps of the set.
             if !matches!(self.phase(step), Some(Phase::Ended(_))) {
                 self.end(step, outcome, now);
             }

@@ -6,7 +6,7 @@ use crate::ids::{Position, StepId};
 use crate::items::Items;
 
 impl Run {
-    /// The state of the run as a whole.
+    /// Returns the state of the run as a whole.
     pub fn status(&self) -> Status {
         match self.stopped {
             _ if self.unfinished > 0 => Status::Running,
@@ -26,7 +26,7 @@ impl Run {
         self.stopped.is_some()
     }
 
-    /// How the step ended, if it has.
+    /// Returns how the step ended, if it has.
     pub fn outcome(&self, step: StepId) -> Option<Outcome> {
         match self.phase(step)? {
             Phase::Ended(outcome) => Some(outcome),
@@ -34,46 +34,46 @@ impl Run {
         }
     }
 
-    /// When the step first started and when it ended; `None` if it never started, or has not ended.
+    /// Returns when the step first started and when it ended; `None` if it never started, or has not ended.
     pub fn timing(&self, step: StepId) -> Option<(Nanos, Nanos)> {
         self.outcome(step)?;
         let state = self.steps.get(step.index())?;
         Some((state.started?, state.ended))
     }
 
-    /// When the step first started, if it has.
+    /// Returns when the step first started, if it has.
     pub fn started(&self, step: StepId) -> Option<Nanos> {
         self.steps.get(step.index())?.started
     }
 
-    /// How many attempts of the step have ended; for a step with items, of the item with the most.
+    /// Returns how many attempts of the step have ended; for a step with items, of the item with the most.
     pub fn attempts(&self, step: StepId) -> u32 {
         let of_items = self.items.get(&step).map_or(0, Items::most_attempts);
         self.steps.get(step.index()).map_or(0, |state| state.attempts + of_items)
     }
 
-    /// How many attempts of an item of an open step failed and were retried.
+    /// Returns how many attempts of an item of an open step failed and were retried.
     pub fn item_attempts(&self, step: StepId, position: Position) -> u32 {
         self.items.get(&step).map_or(0, |items| items.attempts(position))
     }
 
-    /// The steps whose failure fails the run, in the order in which they failed.
+    /// Returns the steps whose failure fails the run, in the order in which they failed.
     pub fn failures(&self) -> &[StepId] {
         &self.failures
     }
 
-    /// The steps in flight, in definition order.
+    /// Returns the steps in flight, in definition order.
     pub fn running(&self) -> Vec<StepId> {
         let running = |&(_, state): &(StepId, &StepState)| state.phase == Phase::Running;
         self.graph.steps().zip(&self.steps).filter(running).map(|(step, _)| step).collect()
     }
 
-    /// How many steps have ended.
+    /// Returns how many steps have ended.
     pub fn ended(&self) -> usize {
         self.steps.len() - self.unfinished
     }
 
-    /// The state of the step as it is shown.
+    /// Returns the state of the step as it is shown.
     pub fn state(&self, step: StepId, now: Nanos) -> Option<State> {
         let obstacle = self.resources.obstacle(step, self.rank(step), now).map(State::Resource);
         Some(match self.phase(step)? {

@@ -1,9 +1,26 @@
-//! Values too large for the database: files named by the BLAKE3 digest of what is in them.
+//! Values that are too large for the database: files named by the BLAKE3 digest of their content.
 //!
-//! A file is written as `<number>.part` first, whose [lock](Lock::Part) its writer holds. Within the transaction
-//! that refers to it, it becomes `<digest>.blob`. Files that nothing refers to any more are removed after the
-//! transaction that dropped the last reference, while the store is still held; those of processes that ended in
-//! between by a [sweep](Blobs::sweep). Other names are never touched.
+//! The life of a file:
+//!
+//! 1. A writer acquires a [lock](super::Lock::Part) with a number, and writes the value to `<number>.part`. It does
+//!    not hold the store meanwhile, so other threads and processes can use the store.
+//! 2. Within the transaction whose row refers to the value, the file is renamed to `<digest>.blob`. If the record has
+//!    to survive a loss of power, the file and its directories are synced before the commit.
+//! 3. A transaction that deletes the last row of a value removes the file after its commit, while it still holds the
+//!    store. A process that ends before that leaves the file to a [sweep](super::link::Link::sweep).
+//!
+//! A reader opens the file under the store's lock, or while it holds the checkpoint that the file belongs to, and reads
+//! it afterwards. The file may be removed in between: an open descriptor can still be read. Two writers of the same
+//! value rename to the same name, and it does not matter which of them is first, because the content is the same.
+//!
+//! A file may be damaged, replaced or cut at any time, so its size and its digest are checked when it is read. A file
+//! that is larger than its row says is not read to the end.
+//!
+//! It must never happen that:
+//! - a row refers to a file that is not complete;
+//! - a file is removed although a row refers to it, or a `.part` although its writer is alive;
+//! - a value is returned whose digest differs from that of its row;
+//! - a file with any other name is touched, or a file behind a symbolic link in place of the directory.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
@@ -17,7 +34,7 @@ use super::payload::Payload;
 use super::rows::{DIGEST, Digest};
 use super::{INLINE, StoreError, directory};
 
-/// The directory within a store's.
+/// The directory of the files, within the directory of the store.
 pub const FOLDER: &str = "flowline.blobs";
 const BLOB: &str = ".blob";
 const PART: &str = ".part";
@@ -33,12 +50,12 @@ pub struct Blobs {
 pub struct Prepared {
     pub digest: Digest,
     pub size: i64,
-    /// Its file, if it has one.
+    /// Its file, if it has one that is not renamed yet.
     part: Option<PathBuf>,
     durable: bool,
 }
 
-/// What a file in the directory is.
+/// The kind of a file in the directory, by its name.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Name {
     Blob(Digest),
@@ -50,7 +67,7 @@ impl Blobs {
         Self { folder: root.join(FOLDER) }
     }
 
-    /// Makes the directory. A link in its place would lead to other files, and is refused.
+    /// Creates the directory. A link in its place would lead to other files, and is refused.
     pub fn make_folder(&self) -> Result<(), StoreError> {
         match DirBuilder::new().mode(0o700).create(&self.folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check_folder(),
@@ -58,7 +75,7 @@ impl Blobs {
         }
     }
 
-    /// Refuses a directory that others could have put something into.
+    /// Refuses a directory to which other users could have added files.
     pub fn check_folder(&self) -> Result<(), StoreError> {
         match fs::symlink_metadata(&self.folder) {
             Ok(data) if data.is_dir() => directory::check(&self.folder),
@@ -70,17 +87,17 @@ impl Blobs {
         }
     }
 
-    /// Where a value is written at first.
+    /// Returns the path to which a value is written first.
     pub fn part(&self, number: u64) -> PathBuf {
         self.folder.join(format!("{number:016x}{PART}"))
     }
 
-    /// The file of a value.
+    /// Returns the path of a value's file.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         self.folder.join(format!("{}{BLOB}", blake3::Hash::from_bytes(*digest).to_hex()))
     }
 
-    /// Opens the file of a value; `None`: it is not there.
+    /// Opens the file of a value. Returns `None` if there is none.
     pub fn open(&self, digest: &Digest) -> Result<Option<File>, StoreError> {
         match File::open(self.path(digest)) {
             Ok(file) => Ok(Some(file)),
@@ -89,12 +106,12 @@ impl Blobs {
         }
     }
 
-    /// Removes the file of a value to which nothing refers.
+    /// Removes the file of a value that no row refers to.
     pub fn remove(&self, digest: &Digest) {
-        let _ = fs::remove_file(self.path(digest)); // If it fails, the next sweep will do it.
+        let _ = fs::remove_file(self.path(digest)); // If it fails, the next sweep removes the file.
     }
 
-    /// What is in the directory.
+    /// Returns the files in the directory. Files of other kinds are left out.
     pub fn names(&self) -> Vec<Name> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return vec![] };
         entries.flatten().filter_map(|entry| Name::of(entry.file_name().to_str()?)).collect()
@@ -113,13 +130,13 @@ impl Name {
 }
 
 impl Prepared {
-    /// Digests a value that goes into the database.
+    /// Computes the digest of a value that the database will contain.
     pub fn inline(bytes: &[u8]) -> Self {
         let digest = *blake3::hash(bytes).as_bytes();
         Self { digest, size: bytes.len() as i64, part: None, durable: false }
     }
 
-    /// Writes a large value to that file, and digests it meanwhile.
+    /// Writes a large value to a file, and computes its digest in a thread meanwhile.
     pub fn write(part: PathBuf, bytes: &[u8], durable: bool) -> Result<Self, StoreError> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
         let mut prepared = Self { digest: [0; DIGEST], size: bytes.len() as i64, part: Some(part), durable };
@@ -140,11 +157,11 @@ impl Prepared {
         self.part.is_some()
     }
 
-    /// Gives its file the name by which it is found.
+    /// Renames its file to the digest, by which readers find it.
     pub fn keep(&mut self, blobs: &Blobs) -> Result<(), StoreError> {
         if let Some(part) = &self.part {
             fs::rename(part, blobs.path(&self.digest))?;
-            // Its directory, and that one's, which may be new.
+            // Both the new name and the directory, which may be new, have to survive a loss of power.
             for folder in part.ancestors().skip(1).take(if self.durable { 2 } else { 0 }) {
                 File::open(folder)?.sync_all()?;
             }
@@ -162,17 +179,17 @@ impl Drop for Prepared {
     }
 }
 
-/// Where a value that is read back is.
+/// The location of a value that is to be read.
 #[derive(Debug)]
 pub enum Source {
-    /// It was in the database.
+    /// The bytes, read from the database.
     Inline(Vec<u8>),
-    /// It is in a file; `None`: that is gone.
+    /// The open file; `None` if the file is gone.
     File(Option<File>),
 }
 
 impl Source {
-    /// The value, if it is the one that was stored.
+    /// Returns the value, or `None` if it is gone or damaged.
     pub fn read(self, payload: &Payload) -> Result<Option<Vec<u8>>, StoreError> {
         let bytes = match self {
             Self::Inline(bytes) => bytes,
@@ -186,7 +203,7 @@ impl Source {
     }
 }
 
-/// Reads a file of that size; one of another size is damaged, and is not read to its end.
+/// Reads a file of a known size. A larger file is damaged, and is read only one byte further.
 fn read(file: File, size: i64) -> std::io::Result<Vec<u8>> {
     let size = u64::try_from(size).unwrap_or_default();
     let mut bytes = Vec::new();

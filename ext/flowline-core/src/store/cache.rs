@@ -1,7 +1,7 @@
-//! What a store keeps as a cache: values by key, until they expire, as many bytes as there is room for.
+//! The cache of a store: values by key, until they expire, up to a number of bytes.
 //!
-//! How many bytes there are is a number in the database, and what was used longest ago is found by an index, so
-//! that a write takes as long with a million entries as with none.
+//! The database has the total size as a number, and an index finds the least recently used entry, so a write takes as
+//! long with a million entries as with none.
 
 use rusqlite::params;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -15,8 +15,8 @@ use super::{Store, StoreError, Wait};
 const COLUMNS: &str = "key, expires, written, used, digest, size, seal, bytes";
 
 impl Store {
-    /// The entry of a key. It has no value if that is gone or damaged. One that has expired is no entry; nor is one
-    /// that was written in the future, when some clock was ahead: its age is unknown.
+    /// Returns the entry of a key. It has no value if that is gone or damaged. An expired entry is left out; so is an
+    /// entry that was written in the future, when some clock was ahead, because its age is unknown.
     ///
     /// # Errors
     /// It cannot be read.
@@ -41,17 +41,17 @@ impl Store {
         }
     }
 
-    /// Notes that an entry was used.
+    /// Records that an entry was used.
     ///
     /// # Errors
-    /// As for every change: it failed, and changed nothing; or it was cancelled while it waited.
+    /// As for every write: it failed, and changed nothing; or it was cancelled while it waited.
     pub fn touch(&self, key: &Key, now: f64, wait: Wait) -> Result<(), StoreError> {
         self.write(wait, false, |session| {
             session.execute("UPDATE cache SET used = ?2 WHERE key = ?1", params![key, now]).map(|_| ())
         })
     }
 
-    /// Stores a value, then drops what was used longest ago until no more than `most` bytes are left.
+    /// Stores a value, then drops the least recently used entries until at most `most` bytes are left.
     ///
     /// # Errors
     /// As for [`touch`](Self::touch).
@@ -80,7 +80,8 @@ impl Store {
         })
     }
 
-    /// Drops an entry; or, if the key is only how they begin, all those; or all. How many.
+    /// Drops an entry, or all entries whose keys begin with `key` if it is a prefix, or all entries if it is `None`.
+    /// Returns how many were dropped.
     ///
     /// # Errors
     /// As for [`touch`](Self::touch).
@@ -93,7 +94,7 @@ impl Store {
                     dropped
                 }
                 Some(key) if prefix => {
-                    // As bytes: the length of a text ends at its first NUL.
+                    // Compares bytes, because SQLite ends the length of a text at its first NUL.
                     let begins = "typeof(key) = typeof(?1) AND (octet_length(?1) = 0 OR \
                                   substr(CAST(key AS BLOB), 1, octet_length(?1)) = CAST(?1 AS BLOB))";
                     drop_where(session, begins, params![key])?
@@ -105,7 +106,7 @@ impl Store {
         })
     }
 
-    /// All entries by their keys, without values.
+    /// Returns all entries by their keys, without values.
     ///
     /// # Errors
     /// They cannot be read.
@@ -117,7 +118,7 @@ impl Store {
     }
 }
 
-/// The entry of a row; `None`: it is damaged.
+/// Returns the entry of a row, or `None` if it is damaged.
 fn read(row: &rusqlite::Row) -> Result<Option<Found<Entry>>, StoreError> {
     Ok(read_sound(&mut Columns::of(row)).ok().flatten())
 }
@@ -137,14 +138,14 @@ fn read_sound(columns: &mut Columns) -> Result<Option<Found<Entry>>, StoreError>
     Ok(sound.then_some(Found { row: entry, payload, source }))
 }
 
-/// Drops what has expired, then what was used longest ago. A use in the future was none.
+/// Drops expired entries, then the least recently used ones. A use in the future counts as none.
 fn make_room(session: &mut Session, now: f64, most: i64) -> Result<(), StoreError> {
     drop_where(session, "expires <= ?1", [now])?;
     let known =
         session.first("SELECT cached FROM totals", [], |row| Ok(row.get::<_, i64>(0).ok()))?.flatten();
     let mut total = match known.filter(|total| *total >= 0) {
         Some(total) => total,
-        None => recount(session)?, // It was damaged, or the size of an entry.
+        None => recount(session)?, // The total, or the size of an entry, was damaged.
     };
     if total <= most {
         return Ok(());
@@ -163,12 +164,12 @@ fn make_room(session: &mut Session, now: f64, most: i64) -> Result<(), StoreErro
         drop_where(session, "rowid = ?1", [entry])?;
     }
     if total > most {
-        recount(session)?; // Nothing is left, so it was damaged.
+        recount(session)?; // No entry is left, so the total was damaged.
     }
     Ok(())
 }
 
-/// Counts the bytes again, entry by entry.
+/// Computes the total again from all entries.
 fn recount(session: &Session) -> Result<i64, StoreError> {
     session.execute("DELETE FROM totals", [])?;
     session.execute("INSERT INTO totals SELECT CAST(total(size) AS INTEGER) FROM cache", [])?;

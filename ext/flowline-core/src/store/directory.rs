@@ -1,5 +1,23 @@
-//! The directory of a store and the files in it, for their owner alone: what is in them is loaded as `Marshal`
-//! data, so anyone who can write there can run code. Only files that the store made are ever touched.
+//! The directory of a store, and the files in it: creates them, checks who may write to them, and identifies them.
+//!
+//! Outputs are loaded as `Marshal` data, so a user who can write to a store can run code in the processes that read it.
+//! Therefore the store creates its directory with mode 0700 and its files with mode 0600. It refuses a directory that
+//! a user other than root owns, or that other users can write to, and a symbolic link in place of a file. A
+//! `.gitignore` in a new directory excludes it from version control.
+//!
+//! Files are identified by device and inode ([`FileId`]), because another program may remove, move or replace them
+//! while they are open; writes would then go to a file that no reader finds. To look at each file for each transaction
+//! would be slow. So a [`Stamp`] of the directory, with the time of its last change, shows whether an entry was made,
+//! removed or renamed since the last check.
+//!
+//! Several processes may create the same directory or file at the same time. An entry that exists already is no error,
+//! and only the process that created the directory writes the `.gitignore`. A check says nothing about the next moment,
+//! so a write is checked after its commit as well.
+//!
+//! It must never happen that:
+//! - a value is loaded from a directory to which other users can write;
+//! - a link leads the store to a file outside its directory;
+//! - the store changes or removes a file that it did not make, or the mode of a directory that was there before.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -14,7 +32,7 @@ use nix::unistd::Uid;
 
 use super::StoreError;
 
-/// Which file this is, whatever it is called.
+/// The identity of a file, which does not depend on its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileId(u64, u64);
 
@@ -23,13 +41,13 @@ impl FileId {
         Self(data.dev(), data.ino())
     }
 
-    /// The file at a path, if there is one.
+    /// Returns the identity of the file at a path, if there is one.
     pub fn at(path: &Path) -> Result<Option<Self>, StoreError> {
         Ok(metadata(path)?.map(|data| Self::of(&data)))
     }
 }
 
-/// A directory, and when an entry of it was last made, removed or renamed.
+/// The identity of a directory, and the time at which an entry was last made, removed or renamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     folder: FileId,
@@ -37,7 +55,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The directory at a path, if there is one.
+    /// Returns the stamp of the directory at a path, if there is one.
     pub fn at(path: &Path) -> Result<Option<Self>, StoreError> {
         let Some(data) = metadata(path)? else { return Ok(None) };
         let whole = |number: i64| u64::try_from(number).unwrap_or_default();
@@ -46,14 +64,14 @@ impl Stamp {
         Ok(Some(Self { folder: FileId::of(&data), changed }))
     }
 
-    /// So long after a change, every later one has another time. File systems count in ticks of the kernel, and some
-    /// in seconds.
+    /// Returns how long after a change every later change has another time. File systems count in ticks of the kernel,
+    /// and some in seconds.
     pub fn tick(&self) -> Duration {
         Duration::from_millis(if self.changed.subsec_nanos() == 0 { 3000 } else { 100 })
     }
 }
 
-/// What is known of a file, if there is one.
+/// Returns the metadata of a file, if there is one.
 pub fn metadata(path: &Path) -> Result<Option<Metadata>, StoreError> {
     match fs::metadata(path) {
         Ok(data) => Ok(Some(data)),
@@ -67,8 +85,8 @@ pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
-/// Makes a directory that only its owner may look into, and that version control leaves alone. One that is
-/// there stays as it is.
+/// Creates a directory that only its owner can read, and that version control ignores. An existing directory is not
+/// changed.
 pub fn make_private(folder: &Path) -> Result<(), StoreError> {
     if let Some(above) = folder.parent() {
         fs::create_dir_all(above)?;
@@ -84,7 +102,7 @@ pub fn make_private(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses a directory that others own or may write into.
+/// Refuses a directory that another user owns or can write to.
 pub fn check(folder: &Path) -> Result<(), StoreError> {
     let Some(data) = metadata(folder)? else { return Ok(()) };
     if !data.is_dir() {
@@ -102,8 +120,9 @@ pub fn check(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens a file for reading and writing, made if need be for its owner alone. Where nothing can be written it is
-/// opened for reading; `None`: it is not there. A link would lead to another file, and is refused.
+/// Opens a file for reading and writing, or only for reading if it cannot be written. If `create` is set, a missing
+/// file is created with access for its owner only. Returns `None` if there is no file, and none can or should be
+/// created. A link would lead to another file, and is refused.
 pub fn open_private(path: &Path, create: bool) -> Result<Option<File>, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits());
@@ -127,7 +146,7 @@ pub fn is_writable(file: &File) -> bool {
     fcntl(file, F_GETFL).is_ok_and(|flags| OFlag::from_bits_truncate(flags).contains(OFlag::O_RDWR))
 }
 
-/// Whether nothing can be written in the directory of this file.
+/// Whether the directory of this file is read-only.
 fn is_read_only(path: &Path) -> bool {
     path.parent().is_some_and(|folder| {
         nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK)
@@ -140,7 +159,7 @@ pub fn is_refused(error: &io::Error) -> bool {
     matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EROFS | Errno::EACCES | Errno::EPERM))
 }
 
-/// Takes from others what they may do with a file, if there is one.
+/// Removes the access of other users to a file, if there is one.
 pub fn make_own(path: &Path) -> Result<(), StoreError> {
     let Some(data) = metadata(path)? else { return Ok(()) };
     if data.is_file() && data.mode() & 0o077 != 0 {

@@ -1,4 +1,4 @@
-//! What can go wrong with a store, in words for a person.
+//! Errors of a store, with messages for users.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use rusqlite::ErrorCode;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_IOERR_NOMEM, SQLITE_IOERR_SHMSIZE};
 
-/// Why a store could not do what it was asked. Nothing of it was done.
+/// The reason why a call of a store failed. The call changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A newer version of Flowline wrote it.
@@ -25,10 +25,10 @@ pub enum StoreError {
     /// It is the database of another program.
     #[error("is a database of another program; choose another directory")]
     Foreign,
-    /// Others could have put something into it.
+    /// Other users could have changed it.
     #[error("{0}")]
     Unsafe(String),
-    /// Its bytes make no sense.
+    /// Its content is damaged.
     #[error(
         "is damaged ({0}); move it away, and a new one is made: what it recorded is lost, pipelines run from the beginning"
     )]
@@ -53,7 +53,7 @@ pub enum StoreError {
     Memory(String),
     /// The file system has no locks.
     #[error(
-        "is on a file system without record locks ({0}), so that two runs could not be kept apart; choose a directory on a local disk"
+        "is on a file system without record locks ({0}), so two runs cannot lock each other out; choose a directory on a local disk"
     )]
     NoLocks(String),
     /// Another process was writing all the time.
@@ -68,10 +68,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Another process has what is needed; to be tried again.
+    /// Another process holds a lock that the call needs. The caller tries again.
     pub(crate) const TAKEN: Self = Self::Busy(0.0);
 
-    /// What kind of error it is, in a word that programs can compare.
+    /// Returns the kind of the error, in a word that programs can compare.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Newer { .. } | Self::Older | Self::Foreign => "format",
@@ -89,7 +89,7 @@ impl StoreError {
         }
     }
 
-    /// The same, of a lock that the system refused.
+    /// Returns the error of a lock that the system refused.
     pub(crate) fn of_lock(errno: Errno) -> Self {
         match errno {
             Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL => {

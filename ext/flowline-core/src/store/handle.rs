@@ -1,4 +1,4 @@
-//! What is behind a store: its files, opened when they are needed, and one transaction at a time in them.
+//! The implementation of a store: its files, opened when they are needed, and one transaction at a time in them.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,12 +11,12 @@ use super::locks::{self, Access, Lock, Locks};
 use super::session::Session;
 use super::{FILE, StoreError, fork};
 
-/// What is behind a store.
+/// The files of a store, and their state. All threads of the process share it.
 #[derive(Debug)]
 pub struct Handle {
     pub root: PathBuf,
     pub blobs: Blobs,
-    /// Which files these are, once they have been opened.
+    /// The identities of the files, once they have been opened.
     pub files: OnceLock<(FileId, Option<FileId>)>,
     open: AtomicBool,
     used: AtomicU64,
@@ -27,14 +27,14 @@ pub struct Handle {
 pub struct Parts {
     pub locks: Locks,
     link: Option<Link>,
-    /// Whether this process has looked for files that others left behind.
+    /// Whether this process has removed files that other processes did not remove.
     swept: bool,
     parts: u64,
 }
 
 impl Drop for Handle {
-    /// Closes the files behind the gate: a fork in the midst of that would leave the child with a lock of SQLite's
-    /// that no thread releases, and with a copy of the parent's locks that is never dropped.
+    /// Closes the files behind the gate: a fork meanwhile would leave the child with a lock of SQLite's that no thread
+    /// releases, and with a copy of the parent's locks that is never closed.
     fn drop(&mut self) {
         let _pass = fork::enter();
         let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +59,7 @@ impl Handle {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tries once, and answers [`Busy`](StoreError::Busy) if another process has the store.
+    /// Tries a transaction once. Returns [`Busy`](StoreError::Busy) if another process holds the store.
     pub fn attempt<T>(
         &self,
         access: Access,
@@ -70,7 +70,7 @@ impl Handle {
         self.used.store(fork::next_use(), Ordering::Relaxed);
         let mut parts = self.parts();
         self.open_locks(&mut parts.locks)?;
-        // Opening the database may make SQLite's files again, which no other process may use then.
+        // Opening the database may create SQLite's files again, which no other process may use meanwhile.
         let first = if parts.link.is_none() { parts.locks.access_to_open() } else { access };
         parts.locks.hold(first)?;
         let answer = self.transact(&mut parts, access, durable, work);
@@ -92,7 +92,7 @@ impl Handle {
         let is_current = match &mut parts.link {
             None => self.check_files().map(|()| true)?,
             Some(link) if access == Access::Read => self.has_files(link)? && link.has_index(),
-            Some(link) => link.has_index(), // What writes is checked afterwards.
+            Some(link) => link.has_index(), // A write is checked after its commit.
         };
         if !is_current {
             // SQLite shares the index among the connections of a process: all of them have to be closed.
@@ -114,11 +114,11 @@ impl Handle {
         session.commit()?;
         if access == Access::Write {
             if !self.has_files(link)? {
-                return Err(StoreError::Gone); // What went into a file that has been removed is not acknowledged.
+                return Err(StoreError::Gone); // Changes to a file that has been removed are not acknowledged.
             }
             if !parts.swept {
                 parts.swept = true;
-                let _ = link.sweep(&mut parts.locks, &self.blobs); // It is a matter of space alone.
+                let _ = link.sweep(&mut parts.locks, &self.blobs); // An error only costs disk space.
             }
         }
         Ok(answer)
@@ -173,8 +173,8 @@ impl Handle {
         work(&mut parts.locks)
     }
 
-    /// Takes the lock of a file of a value. Numbers start again in each process: one that another process has is
-    /// passed over.
+    /// Acquires the lock of a file for a new value, and returns the file's number. Numbers start again in each process,
+    /// so a number that another process has is skipped.
     pub fn reserve_part(&self) -> Result<u64, StoreError> {
         let _pass = fork::enter();
         let mut parts = self.parts();
@@ -188,8 +188,8 @@ impl Handle {
         }
     }
 
-    /// Whether the log is the one that was opened, like the other files. As long as the directory has the same entries,
-    /// none of them is looked at.
+    /// Whether the log and the other files are those that were opened. As long as the directory has the same entries,
+    /// the files are not looked at.
     fn has_files(&self, link: &mut Link) -> Result<bool, StoreError> {
         let folder = Stamp::at(&self.root)?;
         if link.knows(folder.as_ref()) {
@@ -203,7 +203,7 @@ impl Handle {
         Ok(complete)
     }
 
-    /// Checks that the files are those that were opened. Before that, any will do.
+    /// Checks that the files are those that were opened. Before they are opened, any files are right.
     pub fn check_files(&self) -> Result<(), StoreError> {
         let Some(known) = self.files.get() else { return Ok(()) };
         let found = (FileId::at(&self.root.join(FILE))?, FileId::at(&self.root.join(locks::FILE))?);
@@ -211,7 +211,7 @@ impl Handle {
         if same { Ok(()) } else { Err(StoreError::Gone) }
     }
 
-    /// Closes what a forked child has inherited.
+    /// Closes the files that a forked child has inherited.
     pub fn forget(&self) {
         let mut parts = self.parts();
         parts.link = None;

@@ -1,4 +1,4 @@
-//! The history of a store: which runs there were, and how their steps ended.
+//! The history of a store: past runs, and how their steps ended.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use super::rows::{CRASHED, DAMAGED, RUNNING, Run, Step};
 use super::session::Session;
 use super::{Lock, Store, StoreError, Wait, owner};
 
-/// History has so many runs of a pipeline at least.
+/// The least number of runs of a pipeline that history has.
 const HISTORY: i64 = 100;
-/// Expected times are averages of so many runs.
+/// The number of runs over which expected times are averaged.
 const TIMED: i64 = 10;
 
 impl Store {
-    /// The latest run of a pipeline, with that identity or any.
+    /// Returns the latest run of a pipeline, with the given identity or any.
     ///
     /// # Errors
     /// It cannot be read.
@@ -28,7 +28,7 @@ impl Store {
         self.read(wait, |session| latest(session, pipeline, identity))
     }
 
-    /// Runs of a pipeline or of all, the latest first.
+    /// Returns the runs of a pipeline or of all pipelines, the latest first.
     ///
     /// # Errors
     /// They cannot be read.
@@ -37,7 +37,7 @@ impl Store {
         self.read(wait, |session| select(session, rest, params![pipeline, most]))
     }
 
-    /// The latest run of every pipeline.
+    /// Returns the latest run of every pipeline.
     ///
     /// # Errors
     /// They cannot be read.
@@ -46,7 +46,7 @@ impl Store {
         self.read(wait, |session| select(session, rest, []))
     }
 
-    /// The steps of a run that have ended.
+    /// Returns the steps of a run that have ended.
     ///
     /// # Errors
     /// They cannot be read.
@@ -55,7 +55,7 @@ impl Store {
         self.read(wait, |session| Ok(session.rows(&sql, [run], Step::read)?.into_iter().flatten().collect()))
     }
 
-    /// The seconds that steps of a pipeline took on average in its latest runs.
+    /// Returns the seconds that steps of a pipeline took on average in its latest runs.
     ///
     /// # Errors
     /// They cannot be read.
@@ -63,7 +63,7 @@ impl Store {
         let sql = "SELECT name, avg(duration) FROM steps WHERE status = 'succeeded' AND run IN \
                    (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT ?2) GROUP BY name \
                    HAVING avg(duration) IS NOT NULL";
-        // A name that is damaged is passed over.
+        // A damaged name is skipped.
         let read = |row: &rusqlite::Row| Ok(row.get(0).ok().zip(row.get(1).ok()));
         let found = self.read(wait, |session| session.rows(sql, params![pipeline, TIMED], read))?;
         Ok(found.into_iter().flatten().collect())
@@ -90,22 +90,22 @@ pub fn find(
     Ok(select(session, &format!("{rest} LIMIT 1"), parameters)?.pop())
 }
 
-/// A damaged run has no identity that could be trusted: it is passed over.
+/// Returns the latest run. A damaged run is left out if an identity is wanted, because its own cannot be trusted.
 pub fn latest(session: &Session, pipeline: &str, identity: Option<&str>) -> Result<Option<Run>, StoreError> {
     let rest = "pipeline = ?1 AND identity = coalesce(?2, identity) ORDER BY id DESC";
     let run = find(session, rest, params![pipeline, identity])?;
     Ok(run.filter(|run| run.status != DAMAGED || identity.is_none()))
 }
 
-/// Writes how a run stands.
+/// Updates the status, duration and error of a run.
 pub fn update(session: &Session, run: &Run) -> Result<(), StoreError> {
     let sql = "UPDATE runs SET status = ?2, duration = ?3, error = ?4, seal = ?5 WHERE id = ?1";
     session.execute(sql, params![run.id, run.status, run.duration, run.error, run.seal()])?;
     Ok(())
 }
 
-/// Runs of the same pipeline have crashed whose process is gone; and, if its checkpoint was just taken over, the
-/// one that had it.
+/// Marks runs of the same pipeline as crashed whose process is gone. If the run has just claimed the checkpoint of an
+/// earlier run, that one has crashed, too.
 pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<(), StoreError> {
     for mut other in select(session, "pipeline = ?1 AND status = 'running'", [&run.pipeline])? {
         let had_it = took_over && other.checkpoint == run.checkpoint;
@@ -117,7 +117,7 @@ pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<(),
     Ok(())
 }
 
-/// History has the latest runs of a pipeline, and those that have not ended.
+/// Deletes old runs of a pipeline. The latest ones stay, and the ones that have not ended.
 pub fn prune(session: &mut Session, pipeline: &str) -> Result<(), StoreError> {
     let sql = "DELETE FROM runs WHERE pipeline = ?1 AND status <> 'running' AND id <= \
                (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) RETURNING checkpoint";

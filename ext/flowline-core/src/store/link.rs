@@ -11,11 +11,11 @@ use super::blobs::{Blobs, Name};
 use super::directory::{self, FileId, Stamp};
 use super::locks::{Lock, Locks};
 use super::rows::Digest;
-use super::{FILE, StoreError, beside, schema};
+use super::{FILE, StoreError, schema, sqlite_file};
 
 /// Statements that stay compiled.
 const STATEMENTS: usize = 64;
-/// A log that has become longer is cut.
+/// A log that is longer is cut after a checkpoint.
 const LOG: i64 = 16 << 20;
 
 /// An open database.
@@ -28,9 +28,9 @@ pub struct Link {
     pub durable: bool,
 }
 
-/// How the directory was when all files of the store were found in their places; and whether that was found again so much
-/// later that every change since would show. The clock of the file system, which may be another machine's, has no part
-/// in that.
+/// The stamp of the directory from when all files of the store were last checked, and whether a later check was so much
+/// later that every change since would have changed the stamp. Time is measured by this process, because the clock of
+/// the file system may be another machine's.
 #[derive(Debug)]
 struct Seen {
     folder: Stamp,
@@ -38,7 +38,7 @@ struct Seen {
     settled: bool,
 }
 
-/// Which file it was, and how large, when it was last seen.
+/// The identity and the size of a file when it was last checked.
 #[derive(Debug)]
 struct Version {
     path: PathBuf,
@@ -61,13 +61,13 @@ impl Link {
             schema::make_own(&path)?;
             locks.file().map_or(Ok(()), |_| directory::make_own(&root.join(super::locks::FILE)))?;
         }
-        let log = Version::of(beside(&path, "-wal"))?;
-        let index = Version::of(beside(&path, "-shm"))?;
+        let log = Version::of(sqlite_file(&path, "-wal"))?;
+        let index = Version::of(sqlite_file(&path, "-shm"))?;
         Ok(Self { connection, log, index, seen: None, durable: false })
     }
 
-    /// Whether the index of the log is still the one that is open. Another program may have replaced it; writing into an
-    /// index that was cut would end this process.
+    /// Whether the index of the log is still the one that is open. Another program may have replaced it. Writing into
+    /// an index that was cut would kill this process with `SIGBUS`.
     pub fn has_index(&mut self) -> bool {
         self.index.is_current(true)
     }
@@ -77,12 +77,12 @@ impl Link {
         self.log.is_current(false)
     }
 
-    /// Whether the directory certainly has the same entries as when all files were found in their places.
+    /// Whether the directory certainly has the same entries as at the last check of all files.
     pub fn knows(&self, folder: Option<&Stamp>) -> bool {
         self.seen.as_ref().is_some_and(|seen| seen.settled && Some(&seen.folder) == folder)
     }
 
-    /// Notes how the directory was right before all files were found in their places.
+    /// Records the stamp of the directory from right before a successful check of all files.
     pub fn note(&mut self, folder: Option<Stamp>) {
         match (&mut self.seen, folder) {
             (Some(seen), Some(folder)) if seen.folder == folder => {
@@ -94,8 +94,8 @@ impl Link {
         }
     }
 
-    /// Removes files of values to which nothing refers, and those that no process is writing any more. The store is
-    /// held for writing.
+    /// Removes files of values that no row refers to, and files that no process is writing any more. The caller holds
+    /// the store for writing.
     pub fn sweep(&self, locks: &mut Locks, blobs: &Blobs) -> Result<(), StoreError> {
         let names = blobs.names();
         if names.is_empty() {
@@ -108,7 +108,7 @@ impl Link {
             match name {
                 Name::Blob(digest) if !needed.contains(&digest) => blobs.remove(&digest),
                 Name::Part(number) if locks.acquire(Lock::Part(number))? => {
-                    let _ = std::fs::remove_file(blobs.part(number)); // The next time, then.
+                    let _ = std::fs::remove_file(blobs.part(number)); // If it fails, the next sweep removes the file.
                     locks.release(Lock::Part(number))?;
                 }
                 Name::Blob(_) | Name::Part(_) => {}
@@ -121,8 +121,8 @@ impl Link {
 fn connect(path: &Path, writable: bool) -> Result<Connection, StoreError> {
     let access = if writable { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if !writable && directory::metadata(&beside(path, "-wal"))?.is_none() {
-        // Nothing is in a log, and none can be made.
+    let connection = if !writable && directory::metadata(&sqlite_file(path, "-wal"))?.is_none() {
+        // There is no log, and none can be created.
         let name = format!("file:{}?immutable=1", escape(path));
         Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)
     } else {
@@ -141,13 +141,15 @@ fn prepare(connection: &Connection, root: &Path, writable: bool) -> Result<(), S
     connection.pragma_update(None, "journal_size_limit", LOG)?;
     schema::migrate(connection, root, writable)?;
     if writable {
-        connection.pragma_update(None, "journal_mode", "WAL")?; // Not before it is known to be ours.
+        connection.pragma_update(None, "journal_mode", "WAL")?; // Only a database of Flowline gets here.
     }
-    connection.query_row("SELECT count(*) FROM totals", [], |_| Ok(()))?; // Makes what SQLite needs.
+    // The first query makes SQLite open the log and its index.
+    connection.query_row("SELECT count(*) FROM totals", [], |_| Ok(()))?;
     Ok(())
 }
 
-/// SQLite does not say why it cannot open a file: there may be no descriptor for each of its three.
+/// Finds out why SQLite could not open a file, because its error does not say. The process may lack descriptors for its
+/// three files.
 fn explain(root: &Path, error: StoreError) -> StoreError {
     let StoreError::Denied(_) = error else { return error };
     match (0..3).map(|_| std::fs::File::open(root)).collect::<Result<Vec<_>, _>>().map_err(StoreError::from) {
@@ -156,7 +158,7 @@ fn explain(root: &Path, error: StoreError) -> StoreError {
     }
 }
 
-/// A path as part of a URI.
+/// Escapes a path for a URI.
 fn escape(path: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
@@ -166,7 +168,7 @@ fn escape(path: &Path) -> String {
         .collect()
 }
 
-/// Why a database cannot be opened: SQLite says just that it can't.
+/// Finds out why a database cannot be opened, because the error of SQLite does not say.
 fn why(path: &Path, error: rusqlite::Error) -> StoreError {
     match std::fs::File::open(path) {
         Err(reason) if !directory::is_absent(&reason) => reason.into(),
@@ -181,7 +183,7 @@ impl Version {
         Ok(Self { path, file, size: data.map_or(0, |data| data.len()) })
     }
 
-    /// Whether it is still that file, and, if it is one that only grows, no smaller.
+    /// Whether it is still the same file, and no smaller if it only ever grows.
     fn is_current(&mut self, grows: bool) -> bool {
         let Ok(found) = directory::metadata(&self.path) else { return false };
         let size = found.as_ref().map_or(0, |data| data.len());

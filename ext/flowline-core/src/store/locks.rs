@@ -1,12 +1,24 @@
-//! Locks that the kernel drops when their process ends, however it ends.
+//! Locks that the kernel releases when their process ends, even by `SIGKILL`.
 //!
-//! They belong to an open file description of a file of our own: a byte of it for each. So closing some other
-//! descriptor of the file does not drop them (as it would POSIX record locks), nor does a thread's death. A
-//! forked child shares the description, and closes its copy at once (see [`fork`](super::fork)). Locks of one
-//! description never exclude each other, hence what this process holds is remembered here.
+//! A lock is a byte of a file that has no other use, [`FILE`]. Byte 0 is the lock of the store as a whole: shared while
+//! a process reads, exclusive while it writes. Every other byte belongs to a [`Lock`]: a checkpoint, a key of a cache,
+//! or the file of a value that is being written. Systems without locks by byte have a file for each lock instead
+//! (see `files.rs`).
 //!
-//! Byte 0 is the store's own: shared around what reads, exclusive around what writes. The others are numbered
-//! by [`Lock`].
+//! The locks belong to an open file description, not to a process or a thread. So they stay when some code of the
+//! process closes another descriptor of the file, which would release POSIX record locks, and when a thread is killed.
+//! A forked child shares its parent's description, and closes its copy immediately (see [`fork`](super::fork)). Until
+//! then a lock may outlive a parent that was killed.
+//!
+//! The kernel does not make locks of one description exclude each other, so [`Locks`] remembers which it holds. Its
+//! handle's mutex admits one thread at a time. A second handle of the same directory has its own description, so the
+//! kernel excludes it like another process. No call here waits for a lock that is not free. The caller tries again
+//! later ([`Wait`](super::Wait)), and does not hold the store in between.
+//!
+//! It must never happen that:
+//! - two runs hold the lock of one checkpoint, or two writers hold the store;
+//! - a forked child releases a lock of its parent: the child may close its copy, but not unlock a byte;
+//! - a lock is still held after its run has ended, because the run could then not be resumed.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -27,19 +39,19 @@ use kernel::Kernel;
 /// The file that is locked.
 pub const FILE: &str = "flowline.lock";
 
-/// What can be locked, apart from the store as a whole.
+/// The locks of a store, apart from that of the store as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lock {
-    /// A checkpoint, while a run that records into it is alive.
+    /// The lock of a checkpoint, held as long as a run that records into it is alive.
     Checkpoint(i64),
-    /// A key of a cache, while its value is computed; by a digest of 40 bits.
+    /// The lock of a cache key, held while its value is computed. The number is the first part of the key's digest.
     Key(u64),
-    /// A file of a value that is being written.
+    /// The lock of a value's file, held while the file is written.
     Part(u64),
 }
 
 impl Lock {
-    /// Its byte.
+    /// Returns its byte in the file.
     fn offset(self) -> i64 {
         const SPACE: i64 = 1 << 60;
         const NUMBER: u64 = (1 << 59) - 1;
@@ -62,14 +74,14 @@ pub enum Access {
 #[derive(Debug, Default)]
 pub struct Locks {
     kernel: Option<Kernel>,
-    /// Whether the file can be written. Otherwise it can only be locked to read.
+    /// Whether the file can be written. Otherwise only shared locks are possible.
     writable: bool,
     held: HashSet<Lock>,
 }
 
 impl Locks {
-    /// Opens the file of the store in that directory, unless it is open. `false`: it can't be written, nor
-    /// anything else there.
+    /// Opens the file of the store in that directory, unless it is open. Returns `false` if there is no such file and
+    /// none can be created, because the directory is read-only.
     pub fn open(&mut self, root: &Path, create: bool) -> Result<bool, StoreError> {
         if self.kernel.is_none() {
             let file = directory::open_private(&root.join(FILE), create)?;
@@ -79,13 +91,13 @@ impl Locks {
         Ok(self.kernel.is_some())
     }
 
-    /// The file.
+    /// Returns the file, if it is open.
     pub fn file(&self) -> Option<&File> {
         self.kernel.as_ref().map(Kernel::file)
     }
 
-    /// Takes the store as a whole, or changes how it is held. Answers [`Busy`](StoreError::Busy) if another
-    /// process has it.
+    /// Acquires the lock of the store as a whole, or changes it from shared to exclusive or back. Returns
+    /// [`Busy`](StoreError::Busy) if another process holds it.
     pub fn hold(&mut self, access: Access) -> Result<(), StoreError> {
         if access == Access::Write && !self.writable {
             return Err(read_only());
@@ -94,19 +106,20 @@ impl Locks {
         if kernel.take(0, access)? { Ok(()) } else { Err(StoreError::TAKEN) }
     }
 
-    /// How the store is held while its database is opened: where nothing can be written, nothing is made.
+    /// Returns the access that opening the database needs. A store that cannot be written needs no exclusive lock,
+    /// because no file is created there.
     pub fn access_to_open(&self) -> Access {
         if self.writable { Access::Write } else { Access::Read }
     }
 
-    /// Gives the store as a whole back.
+    /// Releases the lock of the store as a whole.
     pub fn leave(&mut self) {
         if let Some(kernel) = &mut self.kernel {
-            let _ = kernel.give_back(0); // It cannot fail; closing the file would do it as well.
+            let _ = kernel.give_back(0); // It cannot fail; and closing the file releases the lock, too.
         }
     }
 
-    /// Takes a lock if it is free.
+    /// Acquires a lock if it is free.
     pub fn acquire(&mut self, lock: Lock) -> Result<bool, StoreError> {
         let Some(kernel) = self.kernel.as_mut().filter(|_| self.writable) else { return Err(read_only()) };
         if self.held.contains(&lock) || !kernel.take(lock.offset(), Access::Write)? {
@@ -115,13 +128,13 @@ impl Locks {
         Ok(self.held.insert(lock))
     }
 
-    /// Whether any process has a lock, this one included.
+    /// Whether any process holds a lock, this one included.
     pub fn is_taken(&self, lock: Lock) -> Result<bool, StoreError> {
         let Some(kernel) = &self.kernel else { return Ok(false) };
         Ok(self.held.contains(&lock) || kernel.is_taken(lock.offset())?)
     }
 
-    /// Gives a lock back that this process has.
+    /// Releases a lock, if it is held here.
     pub fn release(&mut self, lock: Lock) -> Result<(), StoreError> {
         match &mut self.kernel {
             Some(kernel) if self.held.remove(&lock) => kernel.give_back(lock.offset()),
@@ -129,7 +142,7 @@ impl Locks {
         }
     }
 
-    /// Gives all locks back that this process has. Closing the file is not enough: a child that was just forked may
+    /// Releases all locks that are held here. Closing the file is not enough, because a child that was just forked may
     /// have a copy of it for a moment.
     pub fn release_all(&mut self) {
         for lock in std::mem::take(&mut self.held) {
@@ -139,25 +152,25 @@ impl Locks {
         }
     }
 
-    /// Whether the file is open for no lock.
+    /// Whether the file is open although no lock is held.
     pub fn is_idle(&self) -> bool {
         self.kernel.is_some() && self.held.is_empty()
     }
 
-    /// Closes the file unless it would drop a lock.
+    /// Closes the file unless this would release a lock.
     pub fn close_if_idle(&mut self) {
         if self.is_idle() {
             self.kernel = None;
         }
     }
 
-    /// Drops a copy of another process's locks; that process keeps them.
+    /// Closes a forked child's copy of its parent's locks. The parent still holds them.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
 }
 
-/// What is said where a store can only be read.
+/// Returns the error of a change to a store that can only be read.
 pub fn read_only() -> StoreError {
     StoreError::Denied("Read-only".to_owned())
 }

@@ -1,17 +1,17 @@
-//! Where runs, outcomes, outputs and cached values are recorded: a SQLite database in WAL mode, large values as
+//! The storage of runs, outcomes, outputs and cached values: a SQLite database in WAL mode, large values as
 //! content-addressed files in a directory of their own, and a file of kernel locks.
 //!
-//! Every question and every change is one transaction, which is there as a whole or not at all. Around each the
-//! store's own [lock](locks) is held: shared to read, exclusive to write. SQLite's own locks are only a second
-//! line, because any code of the process that closes some descriptor of the database drops them. For the same
+//! Every read and every write is one transaction, which succeeds as a whole or changes nothing. The store's own
+//! [lock](locks) is held during each: shared to read, exclusive to write. SQLite's own locks are only a second line of
+//! defence, because they are released when any code of the process closes some descriptor of the database. For the same
 //! reason a database is opened under the exclusive lock, and closing one neither moves the log into it nor
 //! removes the log.
 //!
 //! A [`Store`] is a handle for all threads of its process. It opens files when it needs them, closes them when
-//! others need descriptors, and opens them again in a forked child. Before and after each transaction it checks
-//! that the files are still those that it opened: what has been removed, moved or replaced acknowledges nothing.
+//! other stores need descriptors, and opens them again in a forked child. Before and after each transaction it checks
+//! that the files are still those that it opened. If one was removed, moved or replaced, no change is acknowledged.
 //!
-//! A caller that finds the store busy waits and tries again, and holds nothing in between.
+//! A caller that finds the store busy waits and tries again, and holds no lock in between.
 
 mod blobs;
 mod cache;
@@ -59,11 +59,11 @@ pub const INLINE: usize = 256 * 1024;
 pub struct Store(Arc<Handle>);
 
 impl Store {
-    /// Opens the store in that directory, made if need be with access for its owner only.
+    /// Opens the store in that directory. A missing directory is created with access for its owner only.
     ///
     /// # Errors
-    /// It cannot be read or written, is damaged, is no store, was written by a newer version, or others can write
-    /// into its directory.
+    /// It cannot be read or written, is damaged, is no store, was written by a newer version, or other users can
+    /// write to its directory.
     pub fn open(root: &Path, wait: Wait) -> Result<Self, StoreError> {
         directory::make_private(root)?;
         Self::attach(root, wait)
@@ -90,7 +90,7 @@ impl Store {
         Ok(store)
     }
 
-    /// The directory.
+    /// Returns the directory.
     pub fn root(&self) -> &Path {
         &self.0.root
     }
@@ -100,7 +100,7 @@ impl Store {
         self.0.check_files().is_ok()
     }
 
-    /// Takes a lock if it is free.
+    /// Acquires a lock if it is free.
     ///
     /// # Errors
     /// The store is gone or can only be read, or its file system has no locks.
@@ -108,13 +108,13 @@ impl Store {
         self.0.with_locks(|locks| locks.acquire(lock))
     }
 
-    /// Gives a lock back that this process has. In a forked child of that process it does nothing.
+    /// Releases a lock that this process holds. In a forked child of that process it does nothing.
     pub fn release(&self, lock: Lock) {
         let _pass = fork::enter();
-        let _ = self.0.parts().locks.release(lock); // Closing the file would do it as well.
+        let _ = self.0.parts().locks.release(lock); // Closing the file releases the lock, too.
     }
 
-    /// Whether any process has a lock, this one included.
+    /// Whether any process holds a lock, this one included.
     ///
     /// # Errors
     /// The store is gone, or its file system has no locks.
@@ -122,7 +122,7 @@ impl Store {
         self.0.with_locks(|locks| locks.is_taken(lock))
     }
 
-    /// Asks in a transaction.
+    /// Reads in a transaction.
     fn read<T>(
         &self,
         wait: Wait,
@@ -131,7 +131,7 @@ impl Store {
         wait.until_free(|| self.0.attempt(Access::Read, false, &mut work))
     }
 
-    /// Changes in a transaction.
+    /// Writes in a transaction.
     fn write<T>(
         &self,
         wait: Wait,
@@ -141,8 +141,8 @@ impl Store {
         wait.until_free(|| self.0.attempt(Access::Write, durable, &mut work))
     }
 
-    /// Makes a value ready to be stored. A large one is written to a file, under a lock of its own, which
-    /// `work` has to make known before it is dropped.
+    /// Prepares a value for a transaction in `work`. A large one is written to a file, under a lock of its own. The
+    /// file is removed afterwards unless `work` has renamed it.
     fn with_prepared<T>(
         &self,
         bytes: &[u8],
@@ -155,7 +155,7 @@ impl Store {
         self.0.check_files()?;
         let answer = self.with_part(bytes, durable, work);
         if answer.is_err() {
-            self.0.check_files()?; // Otherwise it would fail because there is no such directory.
+            self.0.check_files()?; // If the store was removed, that is the error to report, not the missing directory.
         }
         answer
     }
@@ -173,7 +173,7 @@ impl Store {
     }
 }
 
-/// A lock that is given back when it is dropped.
+/// Releases a lock when it is dropped.
 struct Held<'a> {
     store: &'a Store,
     lock: Lock,
@@ -185,8 +185,8 @@ impl Drop for Held<'_> {
     }
 }
 
-/// The name of a file that SQLite keeps for a database.
-fn beside(database: &Path, ending: &str) -> PathBuf {
+/// Returns the path of a file that SQLite has next to a database: its log, or the index of the log.
+fn sqlite_file(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(ending);
     name.into()

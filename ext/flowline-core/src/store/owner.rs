@@ -9,7 +9,7 @@ use nix::unistd::{Pid, gethostname};
 
 use super::Run;
 
-/// Where this process has its number: its machine, and there the namespace of process numbers.
+/// Returns the name of the machine and its namespace of process numbers, within which this process's number is unique.
 pub fn host() -> &'static str {
     static HOST: OnceLock<String> = OnceLock::new();
     HOST.get_or_init(|| {
@@ -19,8 +19,8 @@ pub fn host() -> &'static str {
     })
 }
 
-/// Whether the process is certainly gone. Its lock may outlive it by a moment, until a child that it has just forked
-/// closes its copy.
+/// Whether the process of a run is certainly gone. Its lock may outlive it by a moment, until a child that it has just
+/// forked closes its copy.
 pub fn is_gone(run: &Run) -> bool {
     let pid = i32::try_from(run.pid).ok().filter(|pid| *pid > 0 && run.host == host());
     pid.is_some_and(|pid| kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH))

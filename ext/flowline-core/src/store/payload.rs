@@ -1,17 +1,17 @@
-//! Values of rows: what a row knows of one, and where it is.
+//! Values of rows: their digests, their sizes, and the locations of their bytes.
 
 use super::StoreError;
 use super::blobs::{Blobs, Prepared, Source};
 use super::rows::Digest;
 
-/// What a row knows of a value.
+/// The columns that describe a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Payload {
     pub digest: Digest,
     pub size: i64,
 }
 
-/// A record, and where its output is.
+/// A row, and the location of its value.
 pub struct Found<T> {
     pub row: T,
     pub payload: Payload,
@@ -19,7 +19,7 @@ pub struct Found<T> {
 }
 
 impl<T> Found<T> {
-    /// Whether its value is not in the database.
+    /// Whether its value is in a file.
     pub fn is_in_file(&self) -> bool {
         matches!(self.source, Source::File(_))
     }
@@ -30,7 +30,7 @@ impl<T> Found<T> {
         Ok(Self { source, ..self })
     }
 
-    /// The row, and its value if that is the one that was stored.
+    /// Returns the row and its value, or no value if that is gone or damaged.
     pub fn read(self) -> Result<(T, Option<Vec<u8>>), StoreError> {
         let Self { row, payload, source } = self;
         Ok((row, source.read(&payload)?))
@@ -38,7 +38,7 @@ impl<T> Found<T> {
 }
 
 impl Payload {
-    /// What a row says of a value that is being stored.
+    /// Returns the description of a value that is being stored.
     pub fn of(prepared: &Prepared) -> Self {
         Self { digest: prepared.digest, size: prepared.size }
     }

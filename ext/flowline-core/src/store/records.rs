@@ -1,4 +1,4 @@
-//! What came of the steps of a run, and of their items: for history, and for a run that resumes it.
+//! Results of the steps of a run, and of their items: for history, and for a run that resumes it.
 
 use rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY;
 use rusqlite::{Statement, ToSql, params};
@@ -9,22 +9,22 @@ use super::rows::{Record, Step};
 use super::session::Session;
 use super::{Store, StoreError, Wait};
 
-/// From which item of a step to which; -1 is the step itself.
+/// A range of items of a step; -1 is the step itself.
 pub type Items = std::ops::RangeInclusive<i64>;
 
-/// What came of a step, or of an item of it.
+/// The result of a step, or of one of its items.
 #[derive(Debug, Clone)]
 pub struct Completion {
-    /// For history; an item has no part in that.
+    /// The row for history. An item has none.
     pub step: Option<Step>,
-    /// For a run that resumes this one.
+    /// The record for a run that resumes this one.
     pub record: Option<Record>,
-    /// Whether what was recorded of the step's items is of no more use.
+    /// Whether the records of the step's items are no longer needed.
     pub ends_items: bool,
 }
 
 impl Store {
-    /// Records what came of steps, with the output of the last of them. When this returns, it is there for good.
+    /// Records the results of steps, with the output of the last of them. They are committed when this returns.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
@@ -54,7 +54,7 @@ impl Store {
         })
     }
 
-    /// Removes what a checkpoint that is held has and is of no more use.
+    /// Removes records that are no longer needed from a checkpoint. The caller holds the checkpoint.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
@@ -68,11 +68,11 @@ impl Store {
         self.write(wait, durable, |session| forget(session, checkpoint, outdated))
     }
 
-    /// The records of a checkpoint, with its outputs. The caller holds the checkpoint, so its files stay.
+    /// Returns the records of a checkpoint, with its outputs. The caller holds the checkpoint, so its files stay.
     ///
     /// # Errors
-    /// It cannot be read. Damage is no error: a record that does not have its seal is not there, and an
-    /// output that is gone or damaged is `None`.
+    /// It cannot be read. Damage is no error: a record with a wrong seal is left out, and an output that is gone or
+    /// damaged is `None`.
     pub fn records(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Record>, StoreError> {
         let sql = format!("SELECT {} FROM records WHERE checkpoint = ?1", Record::COLUMNS);
         let found = self.read(wait, |session| session.rows(&sql, [checkpoint], Record::read))?;
@@ -86,7 +86,7 @@ impl Store {
         Ok(record)
     }
 
-    /// The output of a step in a checkpoint. `None`: there is none, or it is gone or damaged.
+    /// Returns the output of a step in a checkpoint; `None` if there is none, or if it is gone or damaged.
     ///
     /// # Errors
     /// It cannot be read.
@@ -102,7 +102,7 @@ impl Store {
         Ok(found.map(Found::read).transpose()?.and_then(|(_, output)| output))
     }
 
-    /// How each step of a checkpoint ended.
+    /// Returns how each step of a checkpoint ended.
     ///
     /// # Errors
     /// They cannot be read.
@@ -111,7 +111,7 @@ impl Store {
         Ok(records.into_iter().map(|found| (found.row.step, found.row.outcome)).collect())
     }
 
-    /// The steps of a checkpoint whose outputs it has, and how many bytes each takes.
+    /// Returns the steps of a checkpoint whose outputs it has, and the size of each output in bytes.
     ///
     /// # Errors
     /// They cannot be read.
@@ -120,7 +120,7 @@ impl Store {
         Ok(records.map(|found| (found.row.step, found.payload.size)).collect())
     }
 
-    /// The records of steps in a checkpoint, without their outputs.
+    /// Returns the records of steps in a checkpoint, without their outputs.
     fn heads(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Found<Record>>, StoreError> {
         let sql = format!("SELECT {} FROM records WHERE checkpoint = ?1 AND item = -1", Record::HEAD);
         let found = self.read(wait, |session| session.rows(&sql, [checkpoint], Record::read))?;
@@ -128,7 +128,7 @@ impl Store {
     }
 }
 
-/// What was recorded of these is of no more use.
+/// Removes the records of these items from a checkpoint.
 pub fn forget(
     session: &mut Session,
     checkpoint: i64,
@@ -137,12 +137,12 @@ pub fn forget(
     outdated.iter().try_for_each(|(step, items)| delete(session, checkpoint, step, items))
 }
 
-/// Removes what a checkpoint has of a step.
+/// Removes the records of a step, or of some of its items, from a checkpoint.
 fn delete(session: &mut Session, checkpoint: i64, step: &str, items: &Items) -> Result<(), StoreError> {
     let range = params![checkpoint, step, items.start(), items.end()];
     let sql = "SELECT 1 FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4";
     if session.first(sql, range, |_| Ok(()))?.is_none() {
-        return Ok(()); // Usually; to look is quicker than to delete.
+        return Ok(()); // This is usual, and a query is faster than a deletion.
     }
     let sql = "DELETE FROM records WHERE checkpoint = ?1 AND step = ?2 AND item >= ?3 AND item <= ?4 \
                RETURNING digest, bytes IS NULL";
@@ -154,7 +154,7 @@ pub fn clear(session: &mut Session, checkpoint: i64) -> Result<(), StoreError> {
     session.delete(sql, [checkpoint]).map(|_| ())
 }
 
-/// Writes what came of steps that have no output to be recorded.
+/// Records the results of steps that have no output to be recorded.
 pub fn complete(session: &mut Session, completions: &[Completion]) -> Result<(), StoreError> {
     if completions.is_empty() {
         return Ok(());
@@ -172,7 +172,7 @@ pub fn complete(session: &mut Session, completions: &[Completion]) -> Result<(),
     Ok(())
 }
 
-/// `OR REPLACE` would cost more, and there is hardly ever anything to be replaced.
+/// `OR REPLACE` would cost more, and there is rarely a row to replace.
 const STEP: &str = "INSERT INTO steps (run, position, name, status, reason, attempts, started, duration, error, seal) \
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const RECORD: &str = "INSERT INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \

@@ -8,16 +8,16 @@ use super::blobs::Source;
 use super::payload::{Found, Payload};
 use super::seal::{SEAL, seal};
 
-/// Bytes of a digest of a value.
+/// The size of a digest in bytes.
 pub const DIGEST: usize = 32;
 /// A BLAKE3 digest.
 pub type Digest = [u8; DIGEST];
 
-/// How a run stands whose row does not have its seal.
+/// The status of a run whose row has a wrong seal.
 pub const DAMAGED: &str = "damaged";
-/// How a run stands that has not ended.
+/// The status of a run that has not ended.
 pub const RUNNING: &str = "running";
-/// How a run stands whose process is gone.
+/// The status of a run whose process is gone.
 pub const CRASHED: &str = "crashed";
 
 /// A run of a pipeline. Times are seconds since 1970.
@@ -27,17 +27,17 @@ pub struct Run {
     pub id: i64,
     pub run_id: String,
     pub pipeline: String,
-    /// A digest of its params, input and context.
+    /// The digest of its params, input and context.
     pub identity: String,
-    /// Shared by the runs that resumed each other: the number of the first of them.
+    /// The number of the first of the runs that resumed each other, which they share.
     pub checkpoint: i64,
     /// The `run_id` of the run that it resumed.
     pub resumed: Option<String>,
-    /// Its params as bytes, if they can be had again.
+    /// Its params as bytes, if they can be restored.
     pub params: Option<Vec<u8>>,
     pub status: String,
     pub pid: i64,
-    /// The machine, or the container, in which it has that number.
+    /// The machine or container in which `pid` is its number.
     pub host: String,
     pub started: f64,
     pub duration: Option<f64>,
@@ -46,7 +46,7 @@ pub struct Run {
     pub alive: bool,
 }
 
-/// How a step of a run ended. It started so many seconds after the run.
+/// How a step of a run ended. `started` is in seconds after the start of the run.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct Step {
@@ -61,24 +61,24 @@ pub struct Step {
     pub error: Option<String>,
 }
 
-/// What a checkpoint has of a step, or of an item of it.
+/// The record of a step, or of one of its items, in a checkpoint.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
     /// The checkpoint.
     pub checkpoint: i64,
     /// The name of the step.
     pub step: String,
-    /// Where the item stands; `None`: it is the step itself.
+    /// The item index; `None` if this is the step itself.
     pub item: Option<i64>,
     /// How it ended.
     pub outcome: String,
-    /// What the step was: its code and what decides over it.
+    /// The digest of the step's code and of the options that affect its output.
     pub imprint: String,
-    /// What names this very output.
+    /// A token that identifies this output.
     pub token: String,
-    /// What it was made of.
+    /// The tokens of the inputs from which it was made.
     pub made_of: String,
-    /// Its output: no bytes if it has none; `None`, when read: it is gone or damaged.
+    /// Its output: no bytes if it has none. When read, `None` if it is gone or damaged.
     pub output: Option<Vec<u8>>,
 }
 
@@ -91,11 +91,11 @@ pub struct Entry {
     pub written: f64,
     pub used: f64,
     pub size: i64,
-    /// When read: `None` if it is gone or damaged.
+    /// The value. When read, `None` if it is gone or damaged.
     pub value: Option<Vec<u8>>,
 }
 
-/// The name of a cached value: text, or bytes that are none.
+/// The key of a cached value: text, or other bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Key {
@@ -120,7 +120,7 @@ impl<'a> Columns<'a> {
         Self { row, next: 0 }
     }
 
-    /// The next column; a column of another type is damage.
+    /// Reads the next column. A column of another type is an error.
     pub fn next<T: FromSql>(&mut self) -> Result<T, StoreError> {
         self.next += 1;
         Ok(self.row.get(self.next - 1)?)
@@ -132,7 +132,7 @@ impl Run {
     pub const COLUMNS: &'static str = "id, run_id, pipeline, identity, checkpoint, resumed, params, status, pid, host, started, duration, \
          error, seal";
 
-    /// The run of a row. A row that does not have its seal is [`DAMAGED`].
+    /// Returns the run of a row. A row with a wrong seal is [`DAMAGED`].
     pub fn read(row: &Row) -> Result<Self, StoreError> {
         let mut columns = Columns::of(row);
         let id = columns.next()?;
@@ -142,7 +142,7 @@ impl Run {
         Ok(if sound { run } else { Self { run_id: run.run_id, pipeline: run.pipeline, ..damaged() } })
     }
 
-    /// The run of a row, whatever its seal.
+    /// Returns the run of a row without checking its seal.
     pub fn unsealed(id: i64, columns: &mut Columns) -> Result<Self, StoreError> {
         Ok(Self {
             id,
@@ -187,7 +187,7 @@ impl Step {
     pub const COLUMNS: &'static str =
         "run, position, name, status, reason, attempts, started, duration, error, seal";
 
-    /// The step of a row; `None`: it does not have its seal.
+    /// Returns the step of a row, or `None` if its seal is wrong.
     pub fn read(row: &Row) -> Result<Option<Self>, StoreError> {
         let mut columns = Columns::of(row);
         let Ok(step) = Self::unsealed(&mut columns) else { return Ok(None) };
@@ -195,7 +195,7 @@ impl Step {
         Ok(sound.then_some(step))
     }
 
-    /// The step of a row, whatever its seal.
+    /// Returns the step of a row without checking its seal.
     pub fn unsealed(columns: &mut Columns) -> Result<Self, StoreError> {
         Ok(Self {
             run: columns.next()?,
@@ -227,7 +227,7 @@ impl Step {
 }
 
 impl Record {
-    /// Its columns, in the order in which they are read, and its output.
+    /// Its columns in the order in which they are read, with its output.
     pub const COLUMNS: &'static str =
         "checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes";
 
@@ -235,7 +235,7 @@ impl Record {
     pub const HEAD: &'static str =
         "checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, NULL";
 
-    /// The record of a row; `None`: it is damaged. The output is still to be read.
+    /// Returns the record of a row, or `None` if it is damaged. The output is read later.
     pub fn read(row: &Row) -> Result<Option<Found<Self>>, StoreError> {
         let mut columns = Columns::of(row);
         let Ok((record, payload)) = Self::unsealed(&mut columns) else { return Ok(None) };

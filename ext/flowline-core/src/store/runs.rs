@@ -11,11 +11,11 @@ use super::{Lock, Store, StoreError, Wait};
 /// How a run begins.
 #[derive(Debug, Clone, Default)]
 pub struct Start {
-    /// What is known of it. Its number, and its checkpoint if it has none to resume, are made now.
+    /// Its row. Its number, and its checkpoint if it resumes none, are assigned when it begins.
     pub run: Run,
     /// Whether it resumes the checkpoint that it has claimed.
     pub resumes: bool,
-    /// What that checkpoint has and is of no more use: of a step, these items.
+    /// Records in that checkpoint that are no longer needed: a step's name and a range of items each.
     pub outdated: Vec<(String, Items)>,
 }
 
@@ -30,27 +30,27 @@ pub struct End {
     pub duration: f64,
     /// Why it did not succeed.
     pub error: Option<String>,
-    /// Whether its checkpoint is of no more use.
+    /// Whether its checkpoint is no longer needed.
     pub clear: bool,
 }
 
-/// What came of the wish to resume a run.
+/// The answer to a claim of a run's checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
     /// Its checkpoint is locked now.
     Claimed,
-    /// Another process has it: for this run, or, if this has ended, for one that has not begun yet.
+    /// Another process holds it: for this run, or, if this run has ended, for one that has not begun yet.
     Held(Box<Run>),
-    /// Another run has come in between.
+    /// The run is no longer the latest of its identity.
     Changed,
 }
 
 impl Store {
-    /// Begins a run: it is there, alone with its checkpoint's lock, or not at all. Other runs of the pipeline whose
-    /// process is gone have crashed; unless it resumes one, older checkpoints of the same identity are cleared.
+    /// Begins a run, and acquires the lock of its checkpoint. Other runs of the pipeline whose process is gone are
+    /// marked as crashed. Unless the run resumes one, older checkpoints of the same identity are cleared.
     ///
     /// # Errors
-    /// As for every change: it failed, and changed nothing; or it was cancelled while it waited.
+    /// As for every write: it failed, and changed nothing; or it was cancelled while it waited.
     pub fn begin(&self, start: &Start, durable: bool, wait: Wait) -> Result<Run, StoreError> {
         self.write(wait, durable, |session| {
             let mut run = start.run.clone();
@@ -76,7 +76,7 @@ impl Store {
         })
     }
 
-    /// Ends a run, with what came of the steps that are not recorded yet. Its checkpoint's lock is given back.
+    /// Ends a run, with the results of steps that are not recorded yet. The lock of its checkpoint is released.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
@@ -103,8 +103,8 @@ impl Store {
         })
     }
 
-    /// Takes the checkpoint of a run that is to be resumed, if it is still the latest of its identity. A process
-    /// that had it is gone, so its run has crashed.
+    /// Claims the checkpoint of a run that is to be resumed, if it is still the latest of its identity. If the lock is
+    /// free although the run has not ended, its process is gone, so the run is marked as crashed.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
@@ -131,7 +131,7 @@ impl Store {
         })
     }
 
-    /// Removes what a checkpoint has, unless a run that is alive needs it.
+    /// Removes the records of a checkpoint, unless a run that is alive needs it.
     ///
     /// # Errors
     /// As for [`begin`](Self::begin).
@@ -175,7 +175,7 @@ fn insert(session: &Session, run: &Run) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Clears what earlier runs of the same identity have left, unless they are alive.
+/// Clears the checkpoints of earlier runs of the same identity, unless they are alive.
 fn clear_older(session: &mut Session, run: &Run) -> Result<(), StoreError> {
     let sql = "SELECT DISTINCT checkpoint FROM runs WHERE pipeline = ?1 AND identity = ?2 \
                AND EXISTS (SELECT 1 FROM records WHERE records.checkpoint = runs.checkpoint)";

@@ -1,4 +1,4 @@
-//! The format of the database, and how an older one becomes this one.
+//! The format of the database, and the migrations from older formats.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -12,10 +12,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use super::rows::{Columns, Run, Step};
 use super::{StoreError, directory};
 
-/// "Flow" in ASCII: what SQLite's header calls the application.
+/// "Flow" in ASCII: the application ID in SQLite's header.
 const APPLICATION: i64 = 0x466c_6f77;
 
-/// From one format of the store to the next. Published formats never change.
+/// The migrations from each format of the store to the next. Published formats never change.
 const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL,
@@ -33,8 +33,8 @@ const MIGRATIONS: [&str; 3] = [
     "CREATE TABLE cache (
         key TEXT NOT NULL UNIQUE, expires REAL, used REAL NOT NULL,
         bytes BLOB, sum TEXT NOT NULL, size INTEGER NOT NULL);",
-    // Outputs were recorded without what they were made of, so none of them could be restored; and what was
-    // cached had other keys. A checkpoint was a random number.
+    // Older formats recorded outputs without their inputs, so none of them can be restored; and cached values had
+    // other keys. A checkpoint was a random number.
     "DROP TABLE outputs;
     DROP TABLE cache;
     ALTER TABLE runs ADD COLUMN host TEXT NOT NULL DEFAULT '';
@@ -59,7 +59,7 @@ const MIGRATIONS: [&str; 3] = [
     INSERT INTO totals VALUES (0);",
 ];
 
-/// Brings a database to this format. One that was empty gets it.
+/// Migrates a database to this format. An empty database gets its tables.
 ///
 /// # Errors
 /// It is another program's, was written by a newer version, or is in use by an older one.
@@ -100,13 +100,13 @@ pub fn migrate(connection: &Connection, root: &Path, writable: bool) -> Result<(
     Ok(())
 }
 
-/// What the database says of itself: whose it is, and its format.
+/// Returns the application ID and the format from the database's header.
 fn header(connection: &Connection) -> Result<(i64, i64), StoreError> {
     let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     Ok((read("application_id")?, read("user_version")?))
 }
 
-/// Whether a process holds a lock as format 2 had them: POSIX record locks in a file of another name.
+/// Whether a process holds a lock of format 2, which had POSIX record locks in a file of another name.
 fn is_in_use(root: &Path) -> Result<bool, StoreError> {
     let Ok(file) = File::open(root.join("lock")) else { return Ok(false) };
     let mut found = flock {
@@ -120,7 +120,7 @@ fn is_in_use(root: &Path) -> Result<bool, StoreError> {
     Ok(found.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-/// The names of the files of values that older formats had.
+/// Returns the names of the files in which older formats stored values.
 fn old_files(connection: &Connection, format: i64) -> Result<HashSet<String>, StoreError> {
     let sql = match format {
         1 => "SELECT sum FROM outputs WHERE bytes IS NULL",
@@ -132,7 +132,7 @@ fn old_files(connection: &Connection, format: i64) -> Result<HashSet<String>, St
     Ok(names.collect::<Result<_, _>>()?)
 }
 
-/// Removes just what older formats made, by name.
+/// Removes the files of older formats, and only those, by name.
 fn remove_old_files(root: &Path, files: &HashSet<String>) {
     let folder = root.join("blobs");
     if !fs::symlink_metadata(&folder).is_ok_and(|data| data.is_dir()) {
@@ -172,10 +172,10 @@ fn seal_all(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The files that SQLite keeps for a database.
+/// Removes the access of other users to a database, its log and the index of the log.
 pub fn make_own(database: &Path) -> Result<(), StoreError> {
     for ending in ["", "-wal", "-shm"] {
-        directory::make_own(&super::beside(database, ending))?;
+        directory::make_own(&super::sqlite_file(database, ending))?;
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
-//! The seal of a row: a digest of its columns, the digest of its value among them. Otherwise a flipped bit could
-//! make a run resume with another's params.
+//! The seal of a row: a digest of its columns, including the digest of its value. Without it, a flipped bit could make
+//! a run resume with the params of another.
 
 use super::rows::{Digest, Key};
 
-/// Bytes of a row's seal.
+/// The size of a seal in bytes.
 pub const SEAL: usize = 16;
 
-/// Part of what is sealed. Each is written so that no two lists of parts are written alike.
+/// A part of the sealed data. The encoding is unambiguous: no two lists of parts have the same bytes.
 pub trait Part {
     fn put(&self, bytes: &mut Vec<u8>);
 }
@@ -71,7 +71,7 @@ impl Part for Key {
     }
 }
 
-/// The seal of a list of parts.
+/// Returns the seal of a list of parts.
 pub fn seal(parts: &[&dyn Part]) -> [u8; SEAL] {
     let mut bytes = Vec::with_capacity(512);
     parts.iter().for_each(|part| part.put(&mut bytes));

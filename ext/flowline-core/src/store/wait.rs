@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::StoreError;
 
-/// The pauses between two tries grow up to this one, so that a caller who is cancelled notices soon.
+/// The longest pause between two tries. Pauses grow up to it, so a cancelled caller returns soon.
 const LONGEST: Duration = Duration::from_millis(4);
 
-/// A caller's patience.
+/// How long a caller waits, and the flag that cancels the wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait<'a> {
     cancelled: &'a AtomicBool,
@@ -18,12 +18,12 @@ pub struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    /// Waits at most that long from now, and no longer than `cancelled` is false.
+    /// Waits at most `patience` from now, and until `cancelled` is true.
     pub fn new(patience: Duration, cancelled: &'a AtomicBool) -> Self {
         Self { cancelled, started: Instant::now(), patience }
     }
 
-    /// Calls `attempt` until it does not answer [`Busy`](StoreError::Busy). Between two tries nothing is held.
+    /// Calls `attempt` until it does not return [`Busy`](StoreError::Busy). No lock is held between two tries.
     pub(crate) fn until_free<T>(
         &self,
         mut attempt: impl FnMut() -> Result<T, StoreError>,

@@ -1,4 +1,4 @@
-//! What the tests share: graphs written as text, and a random source that can be repeated.
+//! Shared by the tests: graphs written as text, and a random source that can be repeated.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod process;
@@ -69,7 +69,7 @@ pub fn define(text: &str) -> (Vec<&str>, Builder) {
                 "any" => rule.run_if = RunIf::Any,
                 "always" => rule.run_if = RunIf::Always,
                 "optional" => rule.optional = true,
-                _ if flag.contains('=') => {} // What it shares: see the scripts.
+                _ if flag.contains('=') => {} // The resources that it shares: see the scripts.
                 _ => panic!("no such flag: {flag}"),
             }
         }
@@ -143,8 +143,8 @@ impl Random {
 
 /// Runs a property on many seeds, or on the one asked for.
 pub fn for_each_seed(cases: u64, mut property: impl FnMut(&mut Random)) {
-    struct Told(u64);
-    impl Drop for Told {
+    struct PrintSeed(u64);
+    impl Drop for PrintSeed {
         fn drop(&mut self) {
             if std::thread::panicking() {
                 eprintln!("to repeat this case alone: FLOWLINE_SEED={}", self.0);
@@ -153,7 +153,7 @@ pub fn for_each_seed(cases: u64, mut property: impl FnMut(&mut Random)) {
     }
     let wanted = std::env::var("FLOWLINE_SEED").ok().map(|seed| seed.parse().expect("a seed is a number"));
     for seed in wanted.map_or(0..cases, |seed: u64| seed..seed + 1) {
-        let _told = Told(seed);
+        let _print = PrintSeed(seed);
         property(&mut Random(seed));
     }
 }

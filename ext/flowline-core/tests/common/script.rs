@@ -255,7 +255,7 @@ impl Script<'_> {
         }
     }
 
-    /// What to do now, which must be what a replay would do.
+    /// Returns the run's next action, which must be the same as in a replay.
     fn ask(&mut self) -> Next {
         let replayed = self.replayed().next(self.now);
         let next = self.run.next(self.now);

@@ -118,7 +118,7 @@ pub fn describe_value(value: Option<&[u8]>) -> String {
     value.map_or_else(|| "damaged".to_owned(), describe)
 }
 
-/// What begins a run.
+/// Returns the start of a run.
 pub fn start(run_id: &str, pipeline: &str, identity: &str) -> Start {
     Start {
         run: Run {
@@ -134,7 +134,7 @@ pub fn start(run_id: &str, pipeline: &str, identity: &str) -> Start {
     }
 }
 
-/// What resumes a run whose checkpoint has been claimed.
+/// Returns the start of a run that resumes an earlier one, whose checkpoint has been claimed.
 pub fn resumption(run_id: &str, earlier: &Run) -> Start {
     let mut start = start(run_id, &earlier.pipeline, &earlier.identity);
     start.run.checkpoint = earlier.checkpoint;
@@ -181,7 +181,7 @@ pub fn completion(run: &Run, position: i64, name: &str) -> Completion {
     }
 }
 
-/// What ends a run.
+/// Returns the end of a run.
 pub fn end(run: &Run, status: &str) -> End {
     End { run: run.id, status: status.to_owned(), duration: 1.5, error: None, clear: false }
 }
@@ -378,7 +378,7 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// What is in a directory and below: the content of each file by its path.
+/// Returns the content of each file in a directory and below, by its path.
 pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for name in names(folder) {

@@ -1,4 +1,4 @@
-//! What a run is given before it begins.
+//! Settings of a run, made before it begins.
 
 use std::collections::HashMap;
 

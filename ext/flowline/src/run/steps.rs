@@ -1,4 +1,4 @@
-//! What starts, and how it ends.
+//! Methods of a run that start steps, and report how they end.
 
 use flowline_core::event::{Nanos, Next, Outcome, Report};
 use flowline_core::ids::StepId;

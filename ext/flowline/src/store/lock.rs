@@ -6,14 +6,14 @@ use magnus::{Class, Error, Module, RModule, Ruby, TypedData, method};
 
 use crate::error;
 
-/// At most one lock of a store. It is given back when the object is collected: a thread that is killed
-/// between two of its calls leaves nothing locked for good.
+/// At most one lock of a store. It is released when the object is collected, so a thread that is killed between two of
+/// its calls leaves nothing locked for good.
 #[derive(TypedData)]
 #[magnus(class = "Flowline::Native::Lock", free_immediately)]
 pub struct Lock {
     store: Core,
     held: Cell<Option<Id>>,
-    /// The process that has it: a forked child has a copy of this, and no lock.
+    /// The process that holds the lock. A forked child has a copy of this object, but not the lock.
     pid: Cell<u32>,
 }
 
@@ -35,12 +35,12 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
 }
 
 impl Lock {
-    /// A lock of that store, which holds none yet.
+    /// Returns an object for a lock of that store, which holds none yet.
     pub fn of(store: Core) -> Self {
         Self { store, held: Cell::new(None), pid: Cell::new(0) }
     }
 
-    /// Has that lock from now on.
+    /// Holds this lock from now on.
     pub fn set(&self, lock: Id) {
         if self.held.get() != Some(lock) {
             self.release();
@@ -49,13 +49,13 @@ impl Lock {
         self.held.set(Some(lock));
     }
 
-    /// Has none from now on: the store has given it back.
+    /// Holds no lock from now on, because the store has released it.
     pub fn clear(&self) {
         self.held.set(None);
     }
 
-    /// `acquire(digest: String) -> true or false`: takes the lock of a cache key, given by hexadecimal digits, if nobody
-    /// has it.
+    /// `acquire(digest: String) -> true or false`: takes the lock of a cache key, given by hexadecimal digits, if it
+    /// is free.
     fn acquire(ruby: &Ruby, rb_self: &Self, digest: String) -> Result<bool, Error> {
         let digits = digest.get(..15).unwrap_or(&digest);
         let number = u64::from_str_radix(digits, 16)
@@ -69,7 +69,7 @@ impl Lock {
         Ok(acquired)
     }
 
-    /// `release()`: gives it back, if it has one.
+    /// `release()`: releases the lock, if it holds one.
     fn release(&self) {
         if let Some(lock) = self.held.take() {
             if self.pid.get() == std::process::id() {

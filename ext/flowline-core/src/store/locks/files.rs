@@ -1,9 +1,9 @@
-//! The same where the system has no locks of open file descriptions by byte: a file for each lock, locked as a whole
-//! (`flock(2)`). Such locks belong to an open file description, too. Lock 0 is that of the main file.
+//! Locks for systems that cannot lock single bytes of an open file description: a file for each lock, locked as a whole
+//! (`flock(2)`). Such locks belong to an open file description, too. Lock 0 is the lock of the main file.
 //!
-//! A file goes when its lock is given back. A process that locks one makes sure that it is still in its place, because its
-//! last owner may have removed it in between.
-#![cfg_attr(any(target_os = "linux", target_os = "android"), allow(dead_code))] // Only tested there.
+//! A file is removed when its lock is released. After locking a file, a process checks that the path still leads to
+//! it, because its last owner may have removed it in between.
+#![cfg_attr(any(target_os = "linux", target_os = "android"), allow(dead_code))] // On Linux only the tests use it.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
@@ -18,10 +18,10 @@ use nix::fcntl::FlockArg;
 use super::{Access, StoreError};
 use crate::store::directory::{self, FileId};
 
-/// Where the files are.
+/// The directory of the files.
 const FOLDER: &str = "flowline.locks";
 
-/// The locks of a store, in files.
+/// The locks of a store, a file each.
 #[derive(Debug)]
 pub struct Kernel {
     main: File,
@@ -34,12 +34,12 @@ impl Kernel {
         Self { main, folder: root.join(FOLDER), files: HashMap::new() }
     }
 
-    /// The main file.
+    /// Returns the main file.
     pub fn file(&self) -> &File {
         &self.main
     }
 
-    /// Takes a lock, or changes how it is held. `false`: another process has it.
+    /// Acquires a lock, or changes it from shared to exclusive or back. Returns `false` if another process holds it.
     pub fn take(&mut self, offset: i64, access: Access) -> Result<bool, StoreError> {
         if offset == 0 {
             return lock(&self.main, access);
@@ -61,7 +61,7 @@ impl Kernel {
         }
     }
 
-    /// Gives a lock back.
+    /// Releases a lock.
     pub fn give_back(&mut self, offset: i64) -> Result<(), StoreError> {
         if offset == 0 {
             return flock(&self.main, FlockArg::Unlock).map_err(StoreError::of_lock);
@@ -73,7 +73,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Whether another process has a lock for itself.
+    /// Whether another process holds a lock exclusively.
     pub fn is_taken(&self, offset: i64) -> Result<bool, StoreError> {
         match File::open(self.path(offset)) {
             Ok(file) => lock(&file, Access::Read).map(|free| !free),
@@ -99,7 +99,7 @@ fn lock(file: &File, access: Access) -> Result<bool, StoreError> {
     }
 }
 
-/// The wrapper that is not deprecated would unlock when a forked child drops its copy.
+/// Calls `flock(2)`. The newer wrapper of `nix` would unlock the file when a forked child drops its copy.
 #[allow(deprecated)]
 fn flock(file: &File, how: FlockArg) -> nix::Result<()> {
     nix::fcntl::flock(file.as_raw_fd(), how)

@@ -1,4 +1,4 @@
-//! Locks of an open file description, a byte each (`fcntl(2)`, "Open file description locks").
+//! Locks that belong to an open file description, a byte each (`fcntl(2)`, "Open file description locks").
 
 use std::fs::File;
 use std::path::Path;
@@ -21,12 +21,12 @@ impl Kernel {
         Self { file }
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Takes a lock, or changes how it is held. `false`: another process has it.
+    /// Acquires a lock, or changes it from shared to exclusive or back. Returns `false` if another process holds it.
     pub fn take(&mut self, offset: i64, access: Access) -> Result<bool, StoreError> {
         let kind = match access {
             Access::Read => F_RDLCK,
@@ -39,12 +39,12 @@ impl Kernel {
         }
     }
 
-    /// Gives a lock back.
+    /// Releases a lock.
     pub fn give_back(&mut self, offset: i64) -> Result<(), StoreError> {
         fcntl(&self.file, F_OFD_SETLK(&byte(offset, F_UNLCK))).map(|_| ()).map_err(StoreError::of_lock)
     }
 
-    /// Whether another process has a lock for itself.
+    /// Whether another process holds a lock exclusively.
     pub fn is_taken(&self, offset: i64) -> Result<bool, StoreError> {
         let mut found = byte(offset, F_RDLCK);
         fcntl(&self.file, F_OFD_GETLK(&mut found)).map_err(StoreError::of_lock)?;
