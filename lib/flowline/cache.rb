@@ -1,20 +1,20 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What every cache can do. A cache keeps bytes; this module makes values of them, so that what comes out is a
-  # copy each time, and changing it never changes the cache.
+  # The methods that all caches share. A cache stores bytes; this module dumps and loads the values. Each read returns
+  # a new copy, so that changing it never changes the cache.
   #
-  # A class that includes it says where the bytes are, and nothing else:
+  # A class that includes the module defines only how the bytes are stored:
   #
-  # - +read(key)+ returns the bytes, or +nil+ if there are none or their time is over. Whatever it raises but a
+  # - +read(key)+ returns the bytes, or +nil+ if there are none or they have expired. Any exception but a
   #   {CacheError} means that this entry is damaged.
-  # - +write(key, bytes, ttl)+ keeps them; +ttl+ is a Float of seconds or +nil+.
-  # - +delete(key)+ and +clear+ forget one or all.
-  # - +lock(key) { }+, if other processes share the cache, keeps them out while the block runs; never wait for one
-  #   key because of another.
-  # - +identity+, if several objects are the same cache, is what they have in common.
+  # - +write(key, bytes, ttl)+ stores the bytes; +ttl+ is a Float of seconds or +nil+.
+  # - +delete(key)+ and +clear+ remove one entry or all.
+  # - +lock(key) { }+, if other processes share the cache, excludes them while the block runs. The lock of one key
+  #   must not block other keys.
+  # - +identity+, if several objects are the same cache, returns an object that is equal for all of them.
   #
-  # Keys are Strings; anything else is taken by its +to_s+.
+  # Keys are Strings; any other key is converted with +to_s+.
   #
   # @example
   #   cache = Flowline::Cache::Memory.new
@@ -27,11 +27,11 @@ module Flowline
     autoload :Adapter, "#{__dir__}/cache/adapter"
     autoload :Memory, "#{__dir__}/cache/memory"
 
-    # What +read+ raises for bytes that are not those that were written.
+    # Raised by +read+ for bytes that differ from the bytes that were written.
     # @api private
     Damaged = Class.new(StandardError)
 
-    # What +Marshal+ may raise, and what it calls: classes of the user's, which may have to be loaded.
+    # Exceptions that +Marshal+ may raise. It calls methods of the user's classes, which may have to be loaded first.
     # @api private
     TROUBLE = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
     # The right to compute a key: valid only while its thread is inside the block of {#once}. Ruby unlocks the mutex

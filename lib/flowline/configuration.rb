@@ -3,7 +3,7 @@
 module Flowline
   # Settings for the whole process; see {Flowline.configure}.
   class Configuration
-    # What switches something off in the environment.
+    # Values of environment variables that switch a feature off.
     OFF = %w[off no false 0].freeze
     private_constant :OFF
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What every error of Flowline is. Each is built from facts, has readers for them, and composes a
+  # The base class of all errors of Flowline. Each error has readers for its details, and composes a
   # message that says what happened, where, and what to do.
   class Error < StandardError
     # @return [Result, nil] how the run ended, partial results included, where +run!+ raised the error
@@ -41,7 +41,7 @@ module Flowline
       raise error
     end
 
-    # What an exception says. Its message may be in any encoding, may not even be a String, or may raise.
+    # Returns the message of any exception. The message may be in any encoding, may not be a String, or may raise.
     # @return [String] in UTF-8, so that it can be shown everywhere
     # @api private
     def self.words(exception)

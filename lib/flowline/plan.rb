@@ -9,9 +9,9 @@ module Flowline
   #   plan[:fetch].action # => :restore
   #   puts plan
   class Plan
-    # What will happen to a step, as long as nothing fails: +action+ is +:run+, +:restore+ (from the checkpoint; from the
-    # cache after a step that does not run), +:reuse+ (from the cache), +:skip+ or +:unknown+ (only the run can show it);
-    # +reason+ is a sentence or nil; +expected+ are the seconds it took on average so far, or nil.
+    # The plan for a step, as long as nothing fails. +action+ is +:run+, +:restore+ (from the checkpoint; from the cache
+    # after a step that does not run), +:reuse+ (from the cache), +:skip+ or +:unknown+ (only the run can show it).
+    # +reason+ is a sentence or nil. +expected+ is its average duration so far in seconds, or nil.
     Step = Struct.new(:name, :action, :reason, :expected)
 
     # @param pipeline [Pipeline]

@@ -213,7 +213,7 @@ module Flowline
       @items = memory[:items].dup
     end
 
-    # The same params, input and context have the same.
+    # Returns the identity of the run: equal params, input and context have the same one.
     def identity
       @identity ||= begin
         given = [known.sort, @request.input? && [@request.input], @request.values.sort_by { |key, _| key.to_s }]
@@ -221,14 +221,14 @@ module Flowline
       end
     end
 
-    # What cannot be digested may have another content. In a context such things are often loggers or clients, and
-    # count by their class.
+    # Digests the values one by one. A value that cannot be digested may differ from the earlier one, so it is never equal.
+    # In a context such values are often loggers or clients, so that only their class counts.
     def digest(params, input, context)
       strict = [params.flatten(1), input || []].map { |values| values.map { |value| Identity::Digest.try(value) || unlike(value) } }
       Native.digest([*strict, context.flatten(1).map { |value| Identity::Digest.try(value) || TypeHints.kind(value) }])
     end
 
-    # What only the same object has.
+    # Returns a value that is equal for the same object only.
     def unlike(object)
       object.__id__
     end

@@ -54,9 +54,10 @@ module Flowline
       @failure ? raise(@failure) : @coordinator.result
     end
 
-    # Starts nothing more, steps that run always excepted. What runs is finished, and recorded; then the run ends as
-    # +:cancelled+. It returns at once. A run that has ended stays as it is.
-    # @param now [Boolean] whether to stop what runs, too, in the middle: but steps that run always only if asked again
+    # Cancels the run and returns at once. No more steps start, except those with +run_if: :always+. Running steps
+    # finish and are recorded; then the run ends as +:cancelled+. A run that has ended does not change.
+    # @param now [Boolean] whether to stop running steps, too. Steps with +run_if: :always+ are stopped only by a second
+    #   call
     # @return [self]
     def cancel(now: false)
       now ? @coordinator.cancel_now : @coordinator.cancel

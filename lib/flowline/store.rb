@@ -10,7 +10,7 @@ module Flowline
   #   process. It raises a {StoreError}, and has changed nothing then.
   # - A run holds the lock of its checkpoint from {SQLite#begin_run} or {SQLite#claim} to {SQLite#finish_run}, in
   #   a lock object of its own. The lock is free the moment its process is gone.
-  # - What is read back is what was written, or is not there: damage is an ordinary result.
+  # - A read returns the bytes that were written, or nothing: damage is an ordinary result, not an error.
   # @api private
   module Store
     # A run of a pipeline. +identity+ is a digest of its params, input and context; +params+ are bytes, or nil;
@@ -42,9 +42,9 @@ module Flowline
     # How a step of a run ended; +started+ is in seconds since the run's start.
     Step = Struct.new(:run, :position, :name, :status, :reason, :attempts, :started, :duration, :error, keyword_init: true)
 
-    # What a checkpoint has of a step; or, with a number in +item+, of one of its items. +imprint+ says what the step
-    # was; +token+ names this very output, and +made_of+ what it was made of. +output+ are bytes, none if there is no
-    # output; nil, when read, if it is gone or damaged.
+    # The record of a step in a checkpoint or, with a number in +item+, of one of its items. +imprint+ is the digest of
+    # the step's declaration; +token+ names this very output, and +made_of+ the outputs that it was made of. +output+ is
+    # bytes, empty if there is no output. When read, it is nil if it is missing or damaged.
     Record = Struct.new(:checkpoint, :step, :item, :outcome, :imprint, :token, :made_of, :output, keyword_init: true)
 
     # An entry of a cache, of so many bytes. Times are seconds since 1970; +value+ is nil if it is gone or damaged.

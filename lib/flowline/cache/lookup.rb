@@ -2,7 +2,7 @@
 
 module Flowline
   module Cache
-    # What a run does with caches: which steps it caches, where, and by which keys.
+    # The use of caches by a run: which steps are cached, in which cache, and by which keys.
     # @api private
     class Lookup
       NONE = {}.freeze

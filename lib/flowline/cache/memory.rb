@@ -27,7 +27,7 @@ module Flowline
           bytes, deadline = @entries[key]
           next drop(key) if deadline && deadline <= now
 
-          # What was used last stands last.
+          # Move the entry to the end, because entries are in the order of their last use.
           @entries[key] = @entries.delete(key) if bytes
           bytes
         end

@@ -133,8 +133,8 @@ module Flowline
     # @return [Array<Symbol>] the steps that ran then
     attr_reader :running
 
-    # What to do about it.
-    ADVICE = "; run with resume: true to go on"
+    # The last part of the message: how to resume.
+    ADVICE = "; resume with: run(resume: true)"
 
     # @param reason [Symbol]
     # @param cause [Exception, nil]
@@ -163,7 +163,7 @@ module Flowline
       @hook = hook
       @original = original
       super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; " \
-            "mend the hook, or take it out")
+            "fix or remove the hook")
       set_backtrace(original.backtrace) if original.backtrace
     end
 

@@ -22,7 +22,7 @@ module Flowline
       # @return [Boolean, nil]
       # @api private
       attr_accessor :announced
-      # What the callable returned, for middleware, once it has called the block.
+      # The output of the callable, for middleware that has called its block.
       # @return [Object, nil]
       attr_accessor :output
 

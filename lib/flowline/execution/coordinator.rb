@@ -193,7 +193,7 @@ module Flowline
         settle(outcome) if outcome
       end
 
-      # What raises before the first attempt is the step's failure.
+      # Fails the step when an exception is raised before its first attempt.
       def fail_start(id, error)
         raise error if StoreError === error || @state.ended?(id) || @in_flight.step?(id)
 

@@ -56,7 +56,7 @@ module Flowline
       def call(&block)
         folder = Dir.mktmpdir("flowline")
         value = Thread.handle_interrupt(Executor::Section::NEVER) { run(folder, block) }
-        left = Dir.children(folder).any? # On purpose: others may be told of it.
+        left = Dir.children(folder).any? # Left on purpose: the output may contain the path of a file.
         value
       ensure
         FileUtils.rm_rf(folder) if folder && !left
@@ -101,7 +101,7 @@ module Flowline
         child.work(block)
       end
 
-      # What was written to the descriptors themselves and waits: a child would write it again.
+      # Flushes the buffers of the original streams; otherwise the child would write the buffered text a second time.
       def flush
         [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream
       rescue IOError, SystemCallError
@@ -134,7 +134,7 @@ module Flowline
         [:error, Error::Remote.new("the step's answer cannot be read: #{e.message}").tap { |error| error.set_backtrace([]) }]
       end
 
-      # What the child has started may hold its end of the pipe for long: what is there when the child is gone is all.
+      # Reads from the child. A grandchild may keep the pipe open, so reading stops once the child has exited.
       # @return [String, nil] so many bytes; nil: there will be no more
       def receive(reader, pid, buffer, size)
         while buffer.bytesize < size

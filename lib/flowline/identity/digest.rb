@@ -20,9 +20,9 @@ module Flowline
 
       KERNEL = %i[class instance_variables instance_variable_get singleton_methods to_s].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
       NAME = ::Module.instance_method(:name)
-      # What may go wrong where code of the object's is called.
+      # Exceptions that methods of the object may raise.
       TROUBLE = [StandardError, SystemStackError, NotImplementedError].freeze
-      # What a NameError knows of the code around it.
+      # Readers of a NameError about the code around it: they are no part of its content.
       WHERE_RAISED = %i[local_variables].freeze
       # By class of exceptions, the readers that are written in C.
       READERS = ObjectSpace::WeakMap.new
@@ -36,7 +36,7 @@ module Flowline
           nil
         end
 
-        # What an object is made of.
+        # Returns the class and the parts of an object.
         # @param object [Object]
         # @param plain [Boolean] whether all that it is made of is in its instance variables
         # @return [Array] the name of its class, and its parts

@@ -2,8 +2,8 @@
 
 module Flowline
   module Identity
-    # What a callable is: its code, as normalised bytecode, and what its block has captured. Code that it calls is not
-    # followed.
+    # The identity of a callable: its code, as normalised bytecode, and the variables that its block has captured. Code
+    # that it calls is not followed.
     # @api private
     class Fingerprint
       autoload :Origin, "#{__dir__}/fingerprint/origin"

@@ -2,7 +2,7 @@
 
 module Flowline
   module Planning
-    # What a run is asked to do: the keywords of +run+, checked and coerced.
+    # The options of a run: the keywords of +run+, checked and coerced.
     # @api private
     class RunOptions
       # @return [Hash{Symbol => Object}] the params, coerced

@@ -4,8 +4,8 @@ require_relative "rows"
 
 module Flowline
   class Recording
-    # What is recorded of a run in a store: outputs as +Marshal+ data before any dependent starts, and the history,
-    # for which it reads the run's events.
+    # The record of a run in a store. It has the outputs, as +Marshal+ data that is written before any dependent starts,
+    # and the history, which is built from the run's events.
     class Stored < Recording
       include Rows
 
@@ -251,7 +251,7 @@ module Flowline
         store.records(run.checkpoint, patience: patience).each { |row| take(row) }
       end
 
-      # What the checkpoint has of a step or an item.
+      # Reads a row of the checkpoint: a step or an item.
       def take(row)
         _, step, item, outcome, imprint, token, made_of, bytes = row
         made_of = made_of.empty? ? NOTHING : made_of.split

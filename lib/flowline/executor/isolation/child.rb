@@ -8,7 +8,7 @@ module Flowline
       # The forked child: calls the block, sends what is written and what comes of it, and is gone.
       # @api private
       class Child
-        # What +$stdout+ and +$stderr+ are in the child: what is written goes to the parent, in order.
+        # The +$stdout+ and +$stderr+ of the child: they send the text to the parent, in order.
         class Stream < StringIO
           # @param name [Symbol]
           # @param send [#call]
@@ -25,13 +25,13 @@ module Flowline
             text.bytesize
           end
 
-          # What other processes get in its place.
+          # Returns the descriptor that other processes inherit instead of this object.
           # @return [IO]
           def to_io
             @name == :out ? STDOUT : STDERR # rubocop:disable Style/GlobalStdStream
           end
 
-          # What was written before comes first.
+          # Makes the parent flush the text that it has received, so that the order is preserved.
           def flush
             @send.call(:flush)
             self
@@ -90,7 +90,7 @@ module Flowline
           @own = ::Process.pid
           @turn = Mutex.new
           Native.leash(@alive.fileno, @folder)
-          Thread.new { loop { sleep(3600) } } # Else Ruby takes a step that waits for good for a deadlock.
+          Thread.new { loop { sleep(3600) } } # Without it, Ruby reports a deadlock when a step waits forever.
           $stdout = Stream.new(:out, method(:tell))
           $stderr = Stream.new(:err, method(:tell))
         end
@@ -151,7 +151,7 @@ module Flowline
           []
         end
 
-        # What was written to files that the child opened, and did not close. What it inherited is its parent's.
+        # Flushes the files that the child has opened and not closed. Inherited files belong to the parent.
         def flush_opened(quietly: false)
           opened = descriptors - @inherited
           ObjectSpace.each_object(IO) { |io| io.flush if opened.include?(descriptor(io)) } if opened.any?
@@ -159,7 +159,7 @@ module Flowline
           raise unless quietly # The step has failed already.
         end
 
-        # Those that go with their process. What `Tempfile.create` and `Dir.mktmpdir` made stays.
+        # Removes the Tempfiles, which are deleted with their process. Files of `Tempfile.create` and `Dir.mktmpdir` stay.
         def remove_tempfiles
           return if !defined?(::Tempfile) || Dir.empty?(@folder)
 
