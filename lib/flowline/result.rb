@@ -39,7 +39,7 @@ module Flowline
     def marshal_dump
       unsent = []
       record = Snapshot.new(@record, unsent)
-      warnings = self.warnings + unsent.map { |name| "the output of step #{Name.show(name)} cannot be marshalled, and stayed behind" }
+      warnings = self.warnings + unsent.map { |name| "the output of step #{Name.show(name)} is left out, because it cannot be marshalled" }
       [record, status, error, duration, warnings]
     end
 

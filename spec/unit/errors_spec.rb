@@ -15,7 +15,7 @@ RSpec.describe "Flowline's errors" do
   # Each error made from its facts: what its readers say, and what its message says.
   {
     Flowline::DefinitionError.new("bad", place: "a.rb:1") => [{ place: "a.rb:1" }, "bad (a.rb:1)"],
-    Flowline::CycleError.new(%i[a b a]) => [{ path: %i[a b a] }, "steps depend on each other in a cycle: a → b → a; take one of these dependencies out"],
+    Flowline::CycleError.new(%i[a b a]) => [{ path: %i[a b a] }, "steps depend on each other in a cycle: a → b → a; remove one of these dependencies"],
     Flowline::MissingDependencyError.new(:a, :bb, suggestion: :b) => [
       { step_name: :a, dependency: :bb, suggestion: :b }, "step a depends on bb, which doesn't exist; did you mean b?"
     ],

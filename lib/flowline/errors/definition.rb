@@ -61,7 +61,7 @@ module Flowline
       @path = path
       names = path.map { |name| Name.show(name) }
       names = [*names.first(NAMED / 2), "… (#{path.size - 1} steps)", *names.last(NAMED / 2)] if names.size > NAMED + 1
-      super("steps depend on each other in a cycle: #{names.join(" → ")}; take one of these dependencies out", place: place)
+      super("steps depend on each other in a cycle: #{names.join(" → ")}; remove one of these dependencies", place: place)
     end
   end
 

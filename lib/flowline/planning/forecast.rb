@@ -13,7 +13,7 @@ module Flowline
     # or from the cache, if a step that takes part needs it.
     # @api private
     class Forecast
-      KEY = "its cache key will tell"
+      KEY = "depends on its cache key"
       private_constant :KEY
 
       # @return [Hash{Integer => Outlook}] by step, each after those it depends on
@@ -72,7 +72,7 @@ module Flowline
         @open[id] = entry
         @veiled[id] = tellers.any? { |before| @veiled[before] }
         partly(id) # In case it is called.
-        unknown(id, "whether it is restored shows when #{names(tellers)} ran", entry.token)
+        unknown(id, "whether it is restored depends on #{names(tellers)}", entry.token)
       end
 
       def restore(id, entry, reason)
@@ -94,7 +94,7 @@ module Flowline
 
         tellers = @caching.inputs(id).reject { |before| @outlooks[before].known? }
         veiled = veiled?(id, tellers)
-        return unknown(id, "whether it is cached shows when #{names(tellers)} ran") unless tellers.empty?
+        return unknown(id, "whether it is cached depends on #{names(tellers)}") unless tellers.empty?
         return unknown(id, KEY) if veiled
         return unless find(id)
 

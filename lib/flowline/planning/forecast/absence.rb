@@ -10,9 +10,9 @@ module Flowline
       # @return [String, nil]
       def doubt(id)
         conditions = %i[when unless].select { |word| @dag.steps[id].options[word] }
-        return "#{conditions.join(" and ")}: will tell" unless conditions.empty?
+        return "depends on #{conditions.join(": and ")}:" unless conditions.empty?
 
-        "whether it runs shows when #{names(absent(id, :maybe))} ran" if absence(id) == :maybe
+        "whether it runs depends on #{names(absent(id, :maybe))}" if absence(id) == :maybe
       end
 
       # Whether it is skipped because dependencies are.
