@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A run in a thread of its own: what {Pipeline#start} returns.
+  # A run in a thread of its own, as {Pipeline#start} returns it.
   #
   #   run = pipeline.start(date: Date.today, executor: :parallel)
   #   run.steps  # => { fetch: :succeeded, load: :running }
@@ -44,7 +44,7 @@ module Flowline
       states.select { |_, (state, _)| state == :waiting }.transform_values { |_, what| what.is_a?(Integer) ? "pool #{@pools[what]}" : what.to_s }
     end
 
-    # Waits for its end.
+    # Waits until the run has ended.
     # @param seconds [Numeric, nil] how long at most
     # @return [Result, nil] +nil+ if it has not ended by then
     # @raise [Exception] what {Pipeline#run} would have raised
@@ -71,7 +71,8 @@ module Flowline
 
     private
 
-    # A SystemExit would end the main thread. An interruption of a hook by {#cancel} has ended the run.
+    # Runs the coordinator. A SystemExit must not reach the main thread. If {#cancel} has interrupted a hook, the run has
+    # ended already.
     def work(executor)
       @coordinator.call(executor)
     rescue Executor::Section::Stopped
