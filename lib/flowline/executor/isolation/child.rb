@@ -5,7 +5,7 @@ require "stringio"
 module Flowline
   module Executor
     class Isolation
-      # The forked child: calls the block, sends what is written and what comes of it, and is gone.
+      # The forked child. It calls the block, sends its output and its result to the parent, and exits.
       # @api private
       class Child
         # The +$stdout+ and +$stderr+ of the child: they send the text to the parent, in order.
@@ -53,7 +53,7 @@ module Flowline
           end
         end
 
-        # A signal that somebody sent to it.
+        # A signal that was sent to the child.
         class Killed < SignalException
         end
         private_constant :Killed
@@ -61,7 +61,7 @@ module Flowline
         # @param folder [String] where its temporary files go
         # @param writer [IO] where it answers
         # @param alive [IO] a pipe that ends with its parent
-        # @param contain [Boolean] whether what would end a whole process ends just the child
+        # @param contain [Boolean] whether an exception that would end a whole process ends only the child
         def initialize(folder, writer, alive, contain)
           @folder = folder
           @writer = writer
@@ -69,7 +69,7 @@ module Flowline
           @contain = contain
         end
 
-        # Does not return.
+        # Calls the block and exits; never returns.
         # @param block [#call]
         def work(block)
           settle_in
@@ -84,7 +84,7 @@ module Flowline
         def settle_in
           ::Process.setpgid(0, 0)
           %w[INT TERM].each { |signal| trap(signal) { raise Killed, signal } }
-          %w[TTIN TTOU].each { |signal| trap(signal, "IGNORE") } # The terminal is its parent's: who asks it is refused, not stopped.
+          %w[TTIN TTOU].each { |signal| trap(signal, "IGNORE") } # The terminal is the parent's: reads fail and do not stop the child.
           ENV["TMPDIR"] = @folder
           @inherited = descriptors
           @own = ::Process.pid
@@ -95,7 +95,7 @@ module Flowline
           $stderr = Stream.new(:err, method(:tell))
         end
 
-        # One that cannot be dumped must not have been sent in part.
+        # Sends a frame. The frame is dumped first, so that none is sent in part if it cannot be dumped.
         def tell(*frame)
           bytes = Marshal.dump(frame)
           @turn.synchronize { @writer.write([bytes.bytesize].pack("Q"), bytes) && @writer.flush }
