@@ -1,20 +1,20 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What every cache can do. A cache keeps bytes; this module makes values of them, so that what comes out is a
-  # copy each time, and changing it never changes the cache.
+  # The methods that all caches share. A cache stores bytes; this module dumps and loads the values. Each read returns
+  # a new copy, so that changing it never changes the cache.
   #
-  # A class that includes it says where the bytes are, and nothing else:
+  # A class that includes the module defines only how the bytes are stored:
   #
-  # - +read(key)+ returns the bytes, or +nil+ if there are none or their time is over. Whatever it raises but a
+  # - +read(key)+ returns the bytes, or +nil+ if there are none or they have expired. Any exception but a
   #   {CacheError} means that this entry is damaged.
-  # - +write(key, bytes, ttl)+ keeps them; +ttl+ is a Float of seconds or +nil+.
-  # - +delete(key)+ and +clear+ forget one or all.
-  # - +lock(key) { }+, if other processes share the cache, keeps them out while the block runs; never wait for one
-  #   key because of another.
-  # - +identity+, if several objects are the same cache, is what they have in common.
+  # - +write(key, bytes, ttl)+ stores the bytes; +ttl+ is a Float of seconds or +nil+.
+  # - +delete(key)+ and +clear+ remove one entry or all.
+  # - +lock(key) { }+, if other processes share the cache, excludes them while the block runs. The lock of one key
+  #   must not block other keys.
+  # - +identity+, if several objects are the same cache, returns an object that is equal for all of them.
   #
-  # Keys are Strings; anything else is taken by its +to_s+.
+  # Keys are Strings; any other key is converted with +to_s+.
   #
   # @example
   #   cache = Flowline::Cache::Memory.new
@@ -27,15 +27,15 @@ module Flowline
     autoload :Adapter, "#{__dir__}/cache/adapter"
     autoload :Memory, "#{__dir__}/cache/memory"
 
-    # What +read+ raises for bytes that are not those that were written.
+    # Raised by +read+ for bytes that differ from the bytes that were written.
     # @api private
     Damaged = Class.new(StandardError)
 
-    # What +Marshal+ may raise, and what it calls: classes of the user's, which may have to be loaded.
+    # Exceptions that +Marshal+ may raise. It calls methods of the user's classes, which may have to be loaded first.
     # @api private
     TROUBLE = [StandardError, ScriptError, SystemStackError, NoMemoryError].freeze
-    # The right to compute a key: valid only while its thread is inside the block of {#once}. Ruby unlocks the mutex
-    # however the thread leaves, even if it is killed, so that no turn outlives its block.
+    # The right to compute a key, which is valid only while its thread is inside the block of {#once}. Ruby unlocks the
+    # mutex when the thread leaves the block, even if it is killed, so that no turn outlives its block.
     class Turn
       # @return [Thread]
       attr_reader :thread
@@ -57,7 +57,7 @@ module Flowline
       end
     end
 
-    # By cache and key: whose turn it is.
+    # The current turns, by cache and key.
     # rubocop:disable Style/MutableConstant
     TURNS = {}
     # rubocop:enable Style/MutableConstant
@@ -65,9 +65,9 @@ module Flowline
     FREED = ConditionVariable.new
     # Seconds after which a waiting thread looks again, in case it was not notified.
     AGAIN = 0.1
-    # Made beforehand: an interrupt may come while Ruby makes a Hash.
+    # Built in advance, because an interrupt may arrive while Ruby builds a Hash.
     MASK = { Object => :never }.freeze
-    # The thread variable with the lock that the thread may have of a cache that processes share.
+    # The thread variable for the lock that the thread holds in a cache that processes share.
     LOCK = :flowline_cache_lock
     private_constant :Turn, :TURNS, :GUARD, :FREED, :AGAIN, :MASK
 
@@ -76,7 +76,7 @@ module Flowline
       GUARD.synchronize { @default ||= Memory.new }
     end
 
-    # Makes a cache of what can be one.
+    # Converts an object to a cache.
     # @param object [Object] a cache, a store of ActiveSupport's, or anything with +get+, +set+ and +exists?+
     # @return [Cache, nil] +nil+ if it can't
     # @example
@@ -85,7 +85,7 @@ module Flowline
       return object if self === object
       return Adapter.new(object) if %i[get set exists?].all? { |name| object.respond_to?(name) }
 
-      # By its name, so that nothing of ActiveSupport is loaded.
+      # Compare names, so that nothing of ActiveSupport is loaded.
       ActiveSupport.new(object) if object.class.ancestors.map(&:to_s).include?("ActiveSupport::Cache::Store")
     end
 
@@ -113,8 +113,8 @@ module Flowline
       lookup(key).first
     end
 
-    # The value, or else what the block returns, which is then stored. The block is called once for a key, however
-    # many threads ask at the same time.
+    # Returns the cached value. If there is none, calls the block, and stores and returns its value. The block is called only
+    # once for a key, even if many threads ask at the same time.
     # @param key [String]
     # @param ttl [Numeric, nil] seconds
     # @yieldreturn [Object] the value
@@ -133,7 +133,8 @@ module Flowline
       end
     end
 
-    # Like {#get}, but tells +nil+ from nothing. An entry that cannot be read is deleted, and is no entry.
+    # Reads a value like {#get}, but distinguishes +nil+ from a missing entry. An unreadable entry is deleted and counts as
+    # missing.
     # @param key [String]
     # @yieldparam problem [String] why an entry cannot be read; without a block it is a warning
     # @return [Array(Boolean, Object)] whether there is a value, and a copy of it
@@ -153,7 +154,7 @@ module Flowline
       [false, nil]
     end
 
-    # Like {#lookup}, but changes nothing, not even what was used last. An entry that cannot be read is no entry.
+    # Reads a value like {#lookup}, but changes nothing, not even the time of last use. An unreadable entry counts as missing.
     # @param key [String]
     # @return [Array(Boolean, Object)]
     # @api private
@@ -164,13 +165,13 @@ module Flowline
       [false, nil]
     end
 
-    # Like +read+, without a trace.
+    # Reads bytes like +read+, without recording the use.
     # @api private
     def look(key)
       read(key)
     end
 
-    # Like {#set}, but may look at the bytes first.
+    # Stores a value like {#set}. A block can inspect the bytes first.
     # @param key [String]
     # @param value [Object]
     # @param ttl [Numeric, nil] seconds
@@ -188,8 +189,8 @@ module Flowline
       write(key.to_s, bytes, ttl && Float(ttl)) if !block_given? || yield(bytes)
     end
 
-    # Calls the block while no other thread is in such a block for this key. A thread that is in one for any key never
-    # waits for another key: two threads that want each other's would wait forever.
+    # Calls the block while no other thread runs a block for the same key. A thread inside a block never waits for a second
+    # key, because two threads that wait for each other's keys would wait forever.
     #
     # Interrupts may arrive anywhere. A turn is registered in one expression, and is valid only inside its block, so
     # there is nothing to undo. Removing it keeps the table small and notifies the waiting threads at once.
@@ -213,7 +214,7 @@ module Flowline
       Thread.handle_interrupt(MASK) { Cache.remove(id, turn) } if turn
     end
 
-    # Removes a turn that has ended, unless the key is another's by now.
+    # Removes a turn that has ended, unless another turn has replaced it.
     # @api private
     def self.remove(id, turn)
       GUARD.synchronize do
@@ -222,7 +223,7 @@ module Flowline
       end
     end
 
-    # Lets other threads compute what an abandoned thread is computing.
+    # Removes the turns of an abandoned thread, so that other threads can compute its keys.
     # @api private
     def self.give_up(thread)
       GUARD.synchronize do
@@ -232,13 +233,13 @@ module Flowline
       end
     end
 
-    # Excludes other processes while the block runs; here there are none.
+    # Excludes other processes while the block runs. A cache that no process shares has none to exclude.
     # @api private
     def lock(_key)
       yield
     end
 
-    # @return [Object] what objects that are the same cache have in common
+    # @return [Object] a value that is equal for all objects that are the same cache
     # @api private
     def identity
       object_id

@@ -66,7 +66,7 @@ module Flowline
       problem ? raise(CheckpointError.new([name.to_sym], pipeline_name: pipeline_name)) : output
     end
 
-    # Forgets the outputs. The history of the run stays.
+    # Deletes the outputs. The history of the run stays.
     # @return [void]
     # @raise [LockedError] the run is alive
     def delete

@@ -3,21 +3,21 @@
 module Flowline
   # Settings for the whole process; see {Flowline.configure}.
   class Configuration
-    # What switches something off in the environment.
+    # Values of environment variables that switch a feature off.
     OFF = %w[off no false 0].freeze
     private_constant :OFF
 
     # @return [Boolean] whether runs of pipelines with a name are recorded: unless +FLOWLINE_STORE=off+
     attr_accessor :store
-    # @return [Execution::Middleware] what is called around each attempt of every run
+    # @return [Execution::Middleware] the entries that are called around each attempt of every run
     # @example
     #   config.middleware.use(Timing.new)
     attr_reader :middleware
-    # @return [Object, nil] where steps are cached that don't say it themselves; +nil+: in memory
+    # @return [Object, nil] the default cache of steps; +nil+: a cache in memory
     attr_accessor :cache
-    # @return [Symbol, #execute] what executes runs that don't say it: +FLOWLINE_EXECUTOR+, else +:sequential+
+    # @return [Symbol, #execute] the executor of runs without +executor:+; default: +FLOWLINE_EXECUTOR+, or +:sequential+
     attr_writer :executor
-    # @return [String] the directory of the store: +FLOWLINE_ROOT+, else +.flowline+ in the working directory
+    # @return [String] the directory of the store; default: +FLOWLINE_ROOT+, or +.flowline+ in the working directory
     attr_writer :root
 
     def initialize
@@ -31,15 +31,16 @@ module Flowline
       @executor || (ENV["FLOWLINE_EXECUTOR"] unless ENV["FLOWLINE_EXECUTOR"] == "") || :sequential
     end
 
-    # Called before a child is forked for a step, in the thread that does it.
-    # @yield without anything
+    # Registers a block that is called before a child is forked for a step, in the thread that forks.
+    # @yield without arguments
     # @return [void]
     def before_fork(&block)
       @forks[:before] << block
     end
 
-    # Called in a child that was forked for a step, before the step: for connections that cannot be inherited.
-    # @yield without anything
+    # Registers a block that is called in a child that was forked for a step, before the step runs. Use it to close
+    # connections that cannot be inherited.
+    # @yield without arguments
     # @return [void]
     # @example
     #   config.after_fork { REDIS.close }

@@ -103,7 +103,7 @@ module Flowline
       @hidden ? @hidden.mask(text) : text
     end
 
-    # Dumps what other processes may know: the params that are not secret, and which run it is.
+    # Dumps the context for other processes: the params that are not secret, and the identity of the run.
     # @return [Array] what {#marshal_load} takes
     # @api private
     def marshal_dump

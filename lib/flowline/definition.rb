@@ -4,7 +4,7 @@ require_relative "definition/dsl"
 require_relative "definition/composition"
 
 module Flowline
-  # The declarations of a pipeline, as inert data: what the words of {Dsl} write, and what {Pipeline} is built from.
+  # The declarations of a pipeline as inert data. The words of {Dsl} write them; {Pipeline} is built from them.
   class Definition
     autoload :Group, "#{__dir__}/definition/group"
     autoload :Type, "#{__dir__}/definition/type"
@@ -63,7 +63,7 @@ module Flowline
 
     private
 
-    # Binds what was written in the bare form to the +self+ around it.
+    # Binds a block of the bare form to the +self+ around the definition.
     def bind(callable)
       @bare ? @bare.bind(callable) : callable
     end

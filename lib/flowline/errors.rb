@@ -1,14 +1,14 @@
 # frozen_string_literal: true
 
 module Flowline
-  # What every error of Flowline is. Each is built from facts, has readers for them, and composes a
+  # The base class of all errors of Flowline. Each error has readers for its details, and composes a
   # message that says what happened, where, and what to do.
   class Error < StandardError
     # @return [Result, nil] how the run ended, partial results included, where +run!+ raised the error
     attr_accessor :result
 
-    # Dumps the error as data: what it holds, as far as that can be marshalled, and exceptions as {Portable} ones. The
-    # {#result} stays behind. (Ruby 3.1 does not find +marshal_load+ of exceptions.)
+    # Dumps the error as data: its instance variables that can be marshalled, with exceptions as {Portable} ones. The
+    # {#result} is left out. (Ruby 3.1 does not call +marshal_load+ of exceptions.)
     # @return [String] what {._load} takes
     # @api private
     def _dump(_level)
@@ -33,7 +33,7 @@ module Flowline
       ::Exception.instance_method(:cause).bind_call(error)
     end
 
-    # Raises the error as if the user's own line had raised it: our frames are left out.
+    # Raises the error with a backtrace that starts at the user's own line, without our frames.
     # @api private
     def self.raise_at_caller(error)
       own = File.expand_path(__dir__)
@@ -41,7 +41,7 @@ module Flowline
       raise error
     end
 
-    # What an exception says. Its message may be in any encoding, may not even be a String, or may raise.
+    # Returns the message of any exception. The message may be in any encoding, may not be a String, or may raise.
     # @return [String] in UTF-8, so that it can be shown everywhere
     # @api private
     def self.words(exception)
@@ -50,13 +50,13 @@ module Flowline
       "(a message that cannot be read: #{TypeHints.kind(e)})"
     end
 
-    # Marks exceptions of ours whose class is of no interest to anybody.
+    # Marks exceptions of ours whose class name is left out of messages.
     # @api private
     module Plain
     end
 
     # @param words [String] its message, if not as it is
-    # @return [String] its class and what it says
+    # @return [String] its class and its message
     # @api private
     def self.account(exception, words = self.words(exception))
       return words if Plain === exception
@@ -64,7 +64,7 @@ module Flowline
       words.empty? ? TypeHints.kind(exception) : "#{TypeHints.kind(exception)}: #{words}"
     end
 
-    # @return [String] what an object says of itself, in UTF-8
+    # @return [String] the object as text in UTF-8
     # @api private
     def self.text(object)
       text = object.to_s
@@ -81,7 +81,7 @@ module Flowline
       set_backtrace(backtrace) if backtrace
     end
 
-    # Ruby sets the cause only of what is raised.
+    # Sets the cause, which Ruby does only for a raised exception.
     def caused_by(error)
       raise self, cause: error
     rescue Error => e

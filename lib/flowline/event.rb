@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Something that happened in a run. Hooks and reporters read the same stream: +run_started+, then
-  # +step_started+, +step_retried+ for each attempt that is made again, and +step_finished+ for each step (a step
-  # that is not called only finishes), then +run_finished+.
+  # An event of a run. Hooks and reporters receive the same stream: +run_started+, then
+  # +step_started+, +step_retried+ for each retry, and +step_finished+ for each step (a step
+  # that is not called has only +step_finished+), then +run_finished+.
   class Event
-    # An attempt that failed and is made again: its error, which attempt it was, the seconds until the next, and the
-    # position of the item it was for, if any.
+    # A failed attempt that will be retried: its error, its number, the seconds until the next attempt, and the index of
+    # its item, if any.
     Retry = Struct.new(:error, :attempt, :wait, :item)
 
     # @return [Symbol]
@@ -33,7 +33,7 @@ module Flowline
       freeze
     end
 
-    # An event that was marshalled has its steps without their callables.
+    # Dumps the event as data, with its steps without their callables.
     # @return [Array] what {#marshal_load} takes
     # @api private
     def marshal_dump

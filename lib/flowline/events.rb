@@ -3,7 +3,7 @@
 require_relative "events/notifier"
 
 module Flowline
-  # How observers learn what happens in a run.
+  # The events of a run, and the delivery of them to observers.
   # @api private
   module Events
     autoload :Hooks, "#{__dir__}/events/hooks"

@@ -20,7 +20,7 @@ require_relative "execution/announcer"
 require_relative "execution/short_path"
 
 module Flowline
-  # How a run is made: the coordinator, what it hands to a pool, and what comes back.
+  # The execution of a run: the coordinator, the attempts that it submits to a pool, and their outcomes.
   module Execution
     autoload :Items, "#{__dir__}/execution/items"
     autoload :MappedStep, "#{__dir__}/execution/mapped_step"

@@ -3,8 +3,8 @@
 require_relative "executor/sequential"
 
 module Flowline
-  # Where the callables of a run are called; what starts next is never an executor's decision. An executor is an object
-  # whose +open_pool(inbox, section)+ makes the {Pool} of a run.
+  # Executors decide where the callables of a run are called; they never decide what starts next. An executor is an object
+  # whose +open_pool(inbox, section)+ builds the {Pool} of a run.
   module Executor
     autoload :Isolate, "#{__dir__}/executor/isolate"
     autoload :Isolation, "#{__dir__}/executor/isolation"
@@ -20,7 +20,7 @@ module Flowline
     @known = {}
 
     class << self
-      # Makes an executor known by a name.
+      # Registers an executor under a name.
       # @param name [Symbol]
       # @param executor [Class, #open_pool, nil] a class whose objects are executors, or an executor; or give a block
       # @yield [options] makes an executor for a run

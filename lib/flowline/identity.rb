@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # How values, code and secrets are recognized.
+  # The identity of values and code, and the recognition of secrets.
   # @api private
   module Identity
     autoload :Digest, "#{__dir__}/identity/digest"

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Support for other libraries, where they are loaded.
+  # Support for other libraries, active if they are loaded.
   # @api private
   module Integrations
     autoload :ActiveRecordConnections, "#{__dir__}/integrations/active_record_connections"

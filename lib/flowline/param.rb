@@ -11,7 +11,7 @@ module Flowline
     attr_reader :default
     # @return [#include?, nil] the allowed values
     attr_reader :in
-    # @return [String, nil] what it is for
+    # @return [String, nil] its purpose
     attr_reader :description
     # @return [String, nil] its source location as +file:line+
     attr_reader :place
@@ -100,7 +100,8 @@ module Flowline
       raise Definition::Type::Mismatch, e.message[/\A[^,]+/], cause: nil
     end
 
-    # Range#include? raises for endless and beginless ranges. For Strings it differs from cover?, and is what users expect.
+    # Returns whether +in:+ allows the value. Range#include? raises for endless and beginless ranges, so they use cover?. For
+    # ranges of Strings the two differ, and users expect include?.
     def allowed?(value)
       range = self.in
       return range.include?(value) unless range.is_a?(Range) && !(range.begin.is_a?(String) && range.end.is_a?(String))

@@ -3,8 +3,8 @@
 require_relative "definition/class_body"
 
 module Flowline
-  # A graph with params, pools, hooks and options: what {Flowline.define} returns. It is frozen and a run never changes
-  # it, so that several threads may run it at once.
+  # A graph with params, pools, hooks and options, as {Flowline.define} returns it. A pipeline is frozen and a run never
+  # changes it, so that several threads can run it at the same time.
   #
   # A subclass is a pipeline, too. It is declared with the same words and named after the class:
   #
@@ -18,7 +18,7 @@ module Flowline
 
     extend Definition::ClassBody
 
-    # Options of steps that need more than a call.
+    # Options of steps that need more than one plain call.
     CARE = %i[cache each timeout isolate retries run_if].freeze
     private_constant :CARE
 
@@ -45,7 +45,7 @@ module Flowline
     # @return [Hash{Integer => true}] the steps with +cache:+
     # @api private
     attr_reader :cached
-    # @return [Hash{Symbol => Object}] for a pipeline without a name, what its last run recorded to be resumed
+    # @return [Hash{Symbol => Object}] for a pipeline without a name, the record of its last run
     # @api private
     attr_reader :memory
     # @return [String] the prefix of its cache keys; unique if it has no name
@@ -266,7 +266,7 @@ module Flowline
       @cached.each_key { |id| fingerprint(steps[id].name) }
     end
 
-    # The mistakes that no including pipeline can correct.
+    # Returns the mistakes that no including pipeline can correct.
     def final_problems
       dag.problems.grep(DuplicateStepError) + calls.final_problems
     end

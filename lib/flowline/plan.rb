@@ -3,15 +3,15 @@
 require "set"
 
 module Flowline
-  # For one run: what will happen to each step, and why. Nothing is executed or written to make it.
+  # The plan of one run: what will happen to each step, and why. Planning executes and writes nothing.
   #
   #   plan = pipeline.run(dry_run: true, resume: true)
   #   plan[:fetch].action # => :restore
   #   puts plan
   class Plan
-    # What will happen to a step, as long as nothing fails: +action+ is +:run+, +:restore+ (from the checkpoint; from the
-    # cache after a step that does not run), +:reuse+ (from the cache), +:skip+ or +:unknown+ (only the run can show it);
-    # +reason+ is a sentence or nil; +expected+ are the seconds it took on average so far, or nil.
+    # The plan for a step, as long as nothing fails. +action+ is +:run+, +:restore+ (from the checkpoint; from the cache
+    # after a step that does not run), +:reuse+ (from the cache), +:skip+ or +:unknown+ (only the run can show it).
+    # +reason+ is a sentence or nil. +expected+ is its average duration so far in seconds, or nil.
     Step = Struct.new(:name, :action, :reason, :expected)
 
     # @param pipeline [Pipeline]
@@ -47,7 +47,7 @@ module Flowline
       steps.find { |step| step.name == name }
     end
 
-    # @return [Array<Symbol>] the steps that make the run as long as it will be: by the times expected, else by their number
+    # @return [Array<Symbol>] the critical path: the longest by expected time or, without expected times, by number of steps
     def critical_path
       path = []
       id = lengths.max_by(&:last)&.first
@@ -58,7 +58,7 @@ module Flowline
       path
     end
 
-    # @return [Float, nil] the seconds the run will take, as far as is known; nil where nothing is
+    # @return [Float, nil] the expected seconds of the run, from the steps whose times are known; nil if none is known
     def expected
       return if timings.empty? || (steps.none?(&:expected) && @outlooks.each_value.any?(&:calls?))
 
@@ -66,7 +66,7 @@ module Flowline
       [lengths.values.max&.first || 0.0, work / @workers].max
     end
 
-    # @return [String] without values: they may be anything, and secret
+    # @return [String] without values, because they may be of any type, and secret
     def inspect
       "#<#{self.class} #{@pipeline.name || "unnamed"} #{@outlooks.size} steps>"
     end
@@ -88,7 +88,7 @@ module Flowline
       "Plan: #{@pipeline.name || "unnamed"}\n#{rows.join}#{total}"
     end
 
-    # @return [Presets] what the run takes over
+    # @return [Presets] the part of the plan that the run uses
     # @api private
     def presets
       Planning::Presets.new(@dag, @recording, @forecast)
@@ -100,7 +100,7 @@ module Flowline
       @timings ||= @recording.timings
     end
 
-    # For each step, the longest path that ends with it: its seconds, and how many of its steps run.
+    # Computes, for each step, the longest path that ends with it: its seconds, and how many of its steps run.
     def lengths
       @lengths ||= steps.each_with_object({}) do |step, lengths|
         id = @dag.index[step.name]

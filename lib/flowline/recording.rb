@@ -1,18 +1,18 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The record of a run, from which another resumes: here the outputs themselves, as long as the pipeline
-  # lives. That is enough for pipelines without a name; see {Stored} for those with one.
+  # The record of a run, from which a later run resumes. This class stores the outputs in memory, as long as the pipeline
+  # object exists, for pipelines without a name. {Stored} is for pipelines with a name.
   # @api private
   class Recording
     autoload :Items, "#{__dir__}/recording/items"
     autoload :Provenance, "#{__dir__}/recording/provenance"
 
-    # A step that ended well: its imprint then, its output, and why that cannot be had, if so; the token of its output, and
-    # the tokens it was made of (see {Provenance}).
+    # The record of a completed step: its imprint at that time, its output or the reason why there is none, the token of its
+    # output, and the tokens it was made of (see {Provenance}).
     Entry = Struct.new(:imprint, :output, :problem, :token, :made_of) do
       # @param bytes [String, nil] a recorded output
-      # @return [Entry] with the output, or why it cannot be had
+      # @return [Entry] with the output, or the reason why there is none
       def self.recorded(imprint, token, made_of, bytes)
         return new(imprint, nil, "its recorded output is gone or damaged", token, made_of) unless bytes
         return new(imprint, nil, NO_OUTPUT, token, made_of) if bytes.empty?
@@ -30,7 +30,7 @@ module Flowline
     attr_reader :entries
     # @return [String, nil] the run to resume
     attr_reader :resumed
-    # @return [Hash{Symbol => String}] how the steps of that run ended; those it left out, in the run that it resumed
+    # @return [Hash{Symbol => String}] how the steps of that run ended, or those of the run that it resumed if it left them out
     attr_reader :outcomes
 
     # @param pipeline [Pipeline]
@@ -41,7 +41,7 @@ module Flowline
     end
 
     # @param bytes [String, nil] a recorded output
-    # @return [Array(Object, String)] the output, and why it cannot be had, if so
+    # @return [Array(Object, String)] the output, or the reason why there is none
     def self.restore(bytes)
       entry = Entry.recorded(nil, nil, nil, bytes)
       [entry.output, entry.problem]
@@ -53,18 +53,18 @@ module Flowline
     end
 
     # @param earlier [Hash{Symbol => String}] how the steps of a run ended
-    # @param later [Hash{Symbol => String}] and those of a run that resumed it
-    # @return [Hash{Symbol => String}] how they stand after it
+    # @param later [Hash{Symbol => String}] how the steps of a run that resumed it ended
+    # @return [Hash{Symbol => String}] the outcomes of both runs together
     def self.outcomes(earlier, later)
       earlier.merge(later) { |_, before, now| now == LEFT_OUT ? before : now }
     end
 
-    # @return [Boolean] whether a step that ended so had no output, and was no failure
+    # @return [Boolean] whether this outcome of the step means that it has no output and did not fail the run
     def self.skipped?(step, outcome)
       outcome == "skipped" || (step.optional? && %w[failed timed_out].include?(outcome))
     end
 
-    # @return [Boolean] whether a run has succeeded, and those steps as well that it left out
+    # @return [Boolean] whether a run has succeeded, including the steps that it left out
     def self.over?(pipeline, status, outcomes)
       status.to_s == "succeeded" && pipeline.steps.all? do |step|
         outcome = outcomes[step.name]
@@ -78,13 +78,13 @@ module Flowline
       @entries = {}
       @outcomes = {}
       @imprints = []
-      @called = {} # By step, the items that were called for in this run.
+      @called = {} # By step, the indexes of the items that were called for in this run.
       @turn = Mutex.new
       recall if request.continues?
     end
 
     # @param id [Integer]
-    # @return [String] what the step is in this run (see {Pipeline#imprint}), as it was when first asked for
+    # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
     def imprint(id)
       @imprints[id] ||= @pipeline.imprint(@pipeline.steps[id])
     end
@@ -99,7 +99,7 @@ module Flowline
       {}
     end
 
-    # The run begins, and may change what it was given.
+    # Begins the run. After this, steps may change the params, the input and the context.
     # @param _context [Context]
     # @param _warnings [Array<String>]
     # @param provenance [Provenance] asked when something is recorded
@@ -109,9 +109,9 @@ module Flowline
       identity unless @request.params.empty? && @request.values.empty? && !@request.input?
     end
 
-    # Removes records that are of no more use, before the steps run again.
-    # @param outputs [Array<Symbol>] the steps whose outputs are
-    # @param mapped [Array<Symbol>] the steps whose items are
+    # Removes stale records, before the steps run again.
+    # @param outputs [Array<Symbol>] the steps whose outputs are stale
+    # @param mapped [Array<Symbol>] the steps whose items are stale
     # @return [void]
     def forget(outputs, mapped)
       @turn.synchronize do
@@ -120,7 +120,7 @@ module Flowline
       end
     end
 
-    # @return [Hash{Symbol => Items}] by step, what is there of steps that have not ended
+    # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
     def items
       @items ||= {}
     end
@@ -144,7 +144,7 @@ module Flowline
       end
     end
 
-    # The run has ended.
+    # Records the end of the run.
     # @param result [Result]
     # @return [void]
     def finish(result)
@@ -160,7 +160,7 @@ module Flowline
                      entries: entries, outcomes: outcomes, items: items)
     end
 
-    # Nothing more will be recorded.
+    # Ends the recording. Nothing is recorded after this.
     def close; end
 
     # @return [String] without values, some of which are secret
@@ -170,7 +170,7 @@ module Flowline
 
     private
 
-    # Items that stay in memory by reference may have been changed by their calls in this run.
+    # Records the digests of items that their calls have changed, because the items stay in memory by reference.
     def recognise_changed(result)
       @called.each do |name, positions|
         step = @pipeline.dag[name]
@@ -184,17 +184,17 @@ module Flowline
       items[step.name] ||= Items.new(@pipeline.imprint(step), @provenance.items_made_of(id))
     end
 
-    # Whether nothing is left that another run could resume.
+    # Returns whether the run leaves nothing to resume.
     def done?(result)
       result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected })
     end
 
-    # Whether the step did not run, and would not run again: nothing it depends on did.
+    # Returns whether the step was skipped for another reason than the selection. A resumed run need not run it either.
     def passed_over?(result)
       result.skipped? && result.reason != :not_selected
     end
 
-    # Returns the record of a step. One that did not end well keeps its former one, unless that was removed.
+    # Returns the record of a step. A step that did not complete has its earlier record, unless that was removed.
     def entry(id, result)
       known = @entries[result.name]
       return known if (known && result.status == :restored) || !(result.output? || passed_over?(result))
@@ -213,7 +213,7 @@ module Flowline
       @items = memory[:items].dup
     end
 
-    # The same params, input and context have the same.
+    # Returns the identity of the run: equal params, input and context have the same one.
     def identity
       @identity ||= begin
         given = [known.sort, @request.input? && [@request.input], @request.values.sort_by { |key, _| key.to_s }]
@@ -221,14 +221,14 @@ module Flowline
       end
     end
 
-    # What cannot be digested may have another content. In a context such things are often loggers or clients, and
-    # count by their class.
+    # Digests the values one by one. A value that cannot be digested may differ from the earlier one, so it is never equal.
+    # In a context such values are often loggers or clients, so that only their class counts.
     def digest(params, input, context)
       strict = [params.flatten(1), input || []].map { |values| values.map { |value| Identity::Digest.try(value) || unlike(value) } }
       Native.digest([*strict, context.flatten(1).map { |value| Identity::Digest.try(value) || TypeHints.kind(value) }])
     end
 
-    # What only the same object has.
+    # Returns a value that is equal for the same object only.
     def unlike(object)
       object.__id__
     end
@@ -239,5 +239,5 @@ module Flowline
   end
 end
 
-# At once: two threads that load it, one of which forks, would load it twice.
+# This file is not autoloaded: if two threads load it and one of them forks, the child loads it again.
 require_relative "recording/stored"

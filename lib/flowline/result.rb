@@ -4,9 +4,9 @@ require_relative "step_result"
 require_relative "result/live"
 
 module Flowline
-  # How a run ended. Partial results always survive: steps that succeeded keep their outputs.
+  # The result of a run. Partial results are always available: steps that succeeded have their outputs.
   #
-  # It can be marshalled, and read in another process. Outputs that cannot be marshalled stay behind, with a warning.
+  # A result can be marshalled, and read in another process. Outputs that cannot be marshalled are left out, with a warning.
   class Result
     autoload :Snapshot, "#{__dir__}/result/snapshot"
 
@@ -29,7 +29,7 @@ module Flowline
       @duration = record.elapsed
     end
 
-    # @return [Array<String>] what went wrong without failing anything
+    # @return [Array<String>] problems that did not fail the run
     def warnings
       @warnings.map { |warning| @record.context.mask(warning) }
     end
@@ -39,7 +39,7 @@ module Flowline
     def marshal_dump
       unsent = []
       record = Snapshot.new(@record, unsent)
-      warnings = self.warnings + unsent.map { |name| "the output of step #{Name.show(name)} cannot be marshalled, and stayed behind" }
+      warnings = self.warnings + unsent.map { |name| "the output of step #{Name.show(name)} is left out, because it cannot be marshalled" }
       [record, status, error, duration, warnings]
     end
 
@@ -107,7 +107,7 @@ module Flowline
       @record.outputs
     end
 
-    # @return [Hash{Symbol => Object}] what there is to tell, without outputs
+    # @return [Hash{Symbol => Object}] the result as a Hash, without outputs
     def to_h
       { pipeline: @record.context.pipeline_name, run_id: run_id, status: status, started_at: @record.context.started_at, duration: duration,
         error: StepResult.describe(error, @record.context), warnings: warnings, steps: steps.map(&:to_h) }
@@ -131,7 +131,7 @@ module Flowline
 
     private
 
-    # Every step ended well before the error came.
+    # Returns the status of a run whose steps all succeeded, but which an error ended afterwards.
     def settled(status, error)
       return status unless status == :succeeded
 

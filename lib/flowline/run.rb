@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A run in a thread of its own: what {Pipeline#start} returns.
+  # A run in a thread of its own, as {Pipeline#start} returns it.
   #
   #   run = pipeline.start(date: Date.today, executor: :parallel)
   #   run.steps  # => { fetch: :succeeded, load: :running }
@@ -44,7 +44,7 @@ module Flowline
       states.select { |_, (state, _)| state == :waiting }.transform_values { |_, what| what.is_a?(Integer) ? "pool #{@pools[what]}" : what.to_s }
     end
 
-    # Waits for its end.
+    # Waits until the run has ended.
     # @param seconds [Numeric, nil] how long at most
     # @return [Result, nil] +nil+ if it has not ended by then
     # @raise [Exception] what {Pipeline#run} would have raised
@@ -54,9 +54,10 @@ module Flowline
       @failure ? raise(@failure) : @coordinator.result
     end
 
-    # Starts nothing more, steps that run always excepted. What runs is finished, and recorded; then the run ends as
-    # +:cancelled+. It returns at once. A run that has ended stays as it is.
-    # @param now [Boolean] whether to stop what runs, too, in the middle: but steps that run always only if asked again
+    # Cancels the run and returns at once. No more steps start, except those with +run_if: :always+. Running steps
+    # finish and are recorded; then the run ends as +:cancelled+. A run that has ended does not change.
+    # @param now [Boolean] whether to stop running steps, too. Steps with +run_if: :always+ are stopped only by a second
+    #   call
     # @return [self]
     def cancel(now: false)
       now ? @coordinator.cancel_now : @coordinator.cancel
@@ -70,7 +71,8 @@ module Flowline
 
     private
 
-    # A SystemExit would end the main thread. An interruption of a hook by {#cancel} has ended the run.
+    # Runs the coordinator. A SystemExit must not reach the main thread. If {#cancel} has interrupted a hook, the run has
+    # ended already.
     def work(executor)
       @coordinator.call(executor)
     rescue Executor::Section::Stopped

@@ -1,10 +1,10 @@
 # frozen_string_literal: true
 
 module Flowline
-  # A named unit of work: a callable, what it depends on, and its options.
+  # A named unit of work: a callable, its dependencies and its options.
   #
-  # A subclass with its own +call+ is a step as a class; it may declare options in its body, and
-  # every attempt calls a fresh instance:
+  # A subclass with its own +call+ is a step as a class. It may declare options in its body. Every
+  # attempt calls a new instance:
   #
   #   class FetchUsers < Flowline::Step
   #     options description: "Users of the last day", optional: true
@@ -131,13 +131,13 @@ module Flowline
         @labels = labels.empty? ? wiring : labels
         @depends_on = known.empty? ? wiring : known.map { |dependency| yield dependency }.freeze
         @group = @group ? yield(@group) : group
-        # Steps that depend on one of their own pipeline are skipped with that one.
+        # A step that depends on another step of its pipeline is skipped together with that step.
         @options = options.merge(conditions) { |_, own, given| [own, given].flatten(1) }.freeze if known.empty? || known == @depends_on
         freeze
       end
     end
 
-    # Dumps what other processes may know of it: everything but its callable, and options that are callables.
+    # Dumps the step for other processes, without its callable and without options that are callables.
     # @return [Array] what {#marshal_load} takes
     # @api private
     def marshal_dump
@@ -159,7 +159,7 @@ module Flowline
 
     private
 
-    # Most steps come without options or with +depends_on+ alone, so these share one empty Hash.
+    # Sets the attributes. Most steps have no options but +depends_on+, so these share one empty Hash.
     def assign(name, callable, block, options, location)
       @name = Name.of(name)
       @callable = block || callable || (self unless instance_of?(Step))
@@ -171,7 +171,8 @@ module Flowline
       @options = options.empty? ? NONE : options.freeze
     end
 
-    # A path is one String for all locations in a file, so that a step holds no String of its own.
+    # Stores the source location as path and line. All locations in a file share one path String, so a step needs no String
+    # of its own.
     def locate(location)
       return @path = location unless location.is_a?(Thread::Backtrace::Location)
 
@@ -185,7 +186,7 @@ module Flowline
       (each ? Name.list(given) | [Name.of(each)] : Name.list(given)).freeze
     end
 
-    # Is it a block with right options, as most steps are?
+    # Returns whether the step is a block with valid options, as most steps are.
     def plain?(positional, block, options)
       return false if (positional && block) || !called_as_is?
 
@@ -217,7 +218,7 @@ module Flowline
       "step #{Name.show(name)}"
     end
 
-    # Is it a Step that is called itself, or a class of steps, with no `call` but ours?
+    # Returns whether a Step that is called itself, or a class of steps, has no `call` but ours.
     def lacks_call?(entry)
       entry.owner == Step && (callable.is_a?(Class) || callable.equal?(self))
     end

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # How a step of a run ended.
+  # The result of a step of a run.
   class StepResult
     # The outcomes that have an output.
     WITH_OUTPUT = %i[succeeded cached restored].freeze
@@ -10,14 +10,14 @@ module Flowline
     attr_reader :name
     # @return [Symbol] +:succeeded :cached :restored :skipped :failed :timed_out :cancelled+
     attr_reader :status
-    # @return [Object, nil] what its callable returned
+    # @return [Object, nil] the output: the return value of its callable
     attr_reader :output
     # @return [StepError, nil] why it failed
     attr_reader :error
     # @return [Symbol, nil] why it was skipped or cancelled: +:condition :upstream_skipped :not_selected+,
     #   +:upstream_failed :run_failed :interrupted :run_timed_out+
     attr_reader :reason
-    # @return [Integer] how often its callable was called
+    # @return [Integer] the number of calls of its callable
     attr_reader :attempts
     # @return [Float, nil] seconds; +nil+ if it never started
     attr_reader :duration
@@ -28,7 +28,7 @@ module Flowline
       status == :skipped ? Skipped : self
     end
 
-    # The result of a nested pipeline: as bad as the worst of the steps that make its output.
+    # Returns the result of a nested pipeline: the worst result of the steps that produce its output.
     # @api private
     def self.of_group(name, leaves, output)
       worst = leaves.max_by { |leaf| [leaf.output? ? 0 : 1, leaf.status == :skipped ? 0 : 1, leaf.error ? 1 : 0] }
@@ -95,7 +95,7 @@ module Flowline
       %i[failed timed_out].include?(status)
     end
 
-    # @return [Hash{Symbol => Object}] what there is to tell, without the output
+    # @return [Hash{Symbol => Object}] the result as a Hash, without the output
     def to_h
       { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration,
         error: StepResult.describe(error, @context) }

@@ -1,29 +1,29 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Where runs, checkpoints and cached values are recorded.
+  # The store, in which runs, checkpoints and cached values are recorded.
   #
-  # This is a protocol of named methods and typed rows; {SQLite} implements it in a directory. Any other
-  # implementation passes the same contract suite:
+  # A store is a protocol of named methods and typed rows; {SQLite} implements it in a directory. Any other
+  # implementation has to pass the same contract suite:
   #
-  # - Each method is one transaction: it is there as a whole or not at all, and what it acknowledged survives the
-  #   process. It raises a {StoreError}, and has changed nothing then.
+  # - Each method is one transaction: it is applied as a whole or not at all. Acknowledged data survives the process. A
+  #   method that raises a {StoreError} has changed nothing.
   # - A run holds the lock of its checkpoint from {SQLite#begin_run} or {SQLite#claim} to {SQLite#finish_run}, in
-  #   a lock object of its own. The lock is free the moment its process is gone.
-  # - What is read back is what was written, or is not there: damage is an ordinary result.
+  #   a lock object of its own. The lock is released when its process ends.
+  # - A read returns the bytes that were written, or nothing: damage is an ordinary result, not an error.
   # @api private
   module Store
     # A run of a pipeline. +identity+ is a digest of its params, input and context; +params+ are bytes, or nil;
     # +checkpoint+ is a number that it shares with the runs that it resumes; +resumed+ is the +run_id+ of one;
-    # +alive+ says whether its process is there.
+    # +alive+ says whether its process still exists.
     Run = Struct.new(:id, :run_id, :pipeline, :identity, :checkpoint, :resumed, :params, :status, :pid, :host, :started, :duration, :error,
                      :alive, keyword_init: true) do
-      # @return [Boolean] whether its process has a number in another container, or on another machine
+      # @return [Boolean] whether its process belongs to another container or another machine
       def elsewhere?
         host != Store.host
       end
 
-      # @return [String] where it runs, for people
+      # @return [String] where it runs, for messages
       def place
         elsewhere? ? "elsewhere: process #{pid} of #{host[/\A[^ ]*/]}" : "process #{pid}"
       end
@@ -39,18 +39,18 @@ module Flowline
       end
     end
 
-    # How a step of a run ended; +started+ is in seconds since the run's start.
+    # The end of a step of a run; +started+ is in seconds since the start of the run.
     Step = Struct.new(:run, :position, :name, :status, :reason, :attempts, :started, :duration, :error, keyword_init: true)
 
-    # What a checkpoint has of a step; or, with a number in +item+, of one of its items. +imprint+ says what the step
-    # was; +token+ names this very output, and +made_of+ what it was made of. +output+ are bytes, none if there is no
-    # output; nil, when read, if it is gone or damaged.
+    # The record of a step in a checkpoint or, with a number in +item+, of one of its items. +imprint+ is the digest of
+    # the step's declaration; +token+ names this very output, and +made_of+ the outputs that it was made of. +output+ is
+    # bytes, empty if there is no output. When read, it is nil if it is missing or damaged.
     Record = Struct.new(:checkpoint, :step, :item, :outcome, :imprint, :token, :made_of, :output, keyword_init: true)
 
-    # An entry of a cache, of so many bytes. Times are seconds since 1970; +value+ is nil if it is gone or damaged.
+    # An entry of a cache; +bytes+ is its size. Times are seconds since 1970; +value+ is nil if it is missing or damaged.
     Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value)
 
-    # How a run ended; +clear+ says whether its checkpoint is of no more use.
+    # The end of a run; +clear+ says whether its checkpoint can be removed.
     End = Struct.new(:run, :status, :duration, :error, :clear, keyword_init: true)
 
     # Seconds that a caller waits for other processes.
@@ -79,7 +79,7 @@ module Flowline
         find(root) || SQLite.existing(root, patience)&.then { |store| add(store) }
       end
 
-      # Calls the block, in which caches of this thread wait no longer than that for other processes.
+      # Calls the block with a limit on how long caches wait for other processes in this thread.
       # @param seconds [Float, nil] nil: as long as usual
       # @return [Object] what the block returns
       def within(seconds)

@@ -46,7 +46,7 @@ RSpec.describe "What a run leaves, marshalled" do
     result = run { |p| p.step(:lambda) { -> {} } && p.step(:good) { 1 } }
     read = here(result)
     expect(read.outputs).to eq(lambda: nil, good: 1)
-    expect(read.warnings).to eq(["the output of step lambda cannot be marshalled, and stayed behind"])
+    expect(read.warnings).to eq(["the output of step lambda is left out, because it cannot be marshalled"])
     expect(here(read).to_h).to eq(read.to_h)
   end
 

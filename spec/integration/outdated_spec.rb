@@ -126,7 +126,7 @@ RSpec.describe "A resumed run reruns" do
       make = -> { cached(1, "outdated", key: -> { 7 }) }
       2.times { make.call.run }
       plan = make.call.run(resume: true, dry_run: true)
-      expect([plan[:a].reason, plan[:b].action, plan[:b].reason]).to eq(["its cache key will tell", :unknown, "whether it is restored shows when a ran"])
+      expect([plan[:a].reason, plan[:b].action, plan[:b].reason]).to eq(["depends on its cache key", :unknown, "whether it is restored depends on a"])
       state[:broken] = false
       expect(outcomes(make.call.run(resume: true))).to eq(a: :cached, b: :restored, last: :succeeded)
     end

@@ -45,8 +45,8 @@ RSpec.describe "A plan" do
     expect([log, listing]).to eq(before)
     expect(plans).to all(be_a(Flowline::Plan))
     expect(actions(plans[1])).to eq(a: :restore, keyed: :restore, held: :restore, last: :run)
-    expect(plans[0][:keyed].to_h).to include(action: :unknown, reason: "its cache key will tell")
-    expect(plans[0][:held].to_h).to include(action: :unknown, reason: "when: will tell")
+    expect(plans[0][:keyed].to_h).to include(action: :unknown, reason: "depends on its cache key")
+    expect(plans[0][:held].to_h).to include(action: :unknown, reason: "depends on when:")
     expect(pipeline.run(resume: true)).to be_success # Nothing was locked.
   end
 
@@ -87,7 +87,7 @@ RSpec.describe "A plan" do
     pipeline.run
     plan = pipeline.run(dry_run: true)
     expect(actions(plan)).to eq(a: :reuse, b: :reuse, free: :run, c: :unknown, d: :unknown)
-    expect([plan[:b].reason, plan[:c].reason, plan[:d].reason]).to eq(["cached", "whether it is cached shows when free ran", "whether it is cached shows when c ran"])
+    expect([plan[:b].reason, plan[:c].reason, plan[:d].reason]).to eq(["cached", "whether it is cached depends on free", "whether it is cached depends on c"])
     expect(actions(pipeline.run(dry_run: true, skip_cache: true)).values).not_to include(:reuse)
     expect(actions(pipeline.run(dry_run: true, cache: false)).values).to all(eq(:run))
   end

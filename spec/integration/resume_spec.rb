@@ -364,7 +364,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect([ran, File.exist?(root)]).to eq([[], false])
       expect(plan.to_h).to include(pipeline: "dry", resumes: nil, expected: nil)
       expect(plan.steps.map { |step| [step.name, step.action] }).to eq([%i[a unknown], %i[b unknown]])
-      expect(plan.to_s).to match(/Plan: dry\n  a  unknown .*when: will tell\n  b  unknown .*cached shows when a ran/)
+      expect(plan.to_s).to match(/Plan: dry\n  a  unknown .*depends on when:\n  b  unknown .*cached depends on a/)
     end
 
     it "expects the recorded time along the longest path" do

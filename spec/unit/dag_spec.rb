@@ -83,7 +83,7 @@ RSpec.describe Flowline::DAG do
         error = error_of { dag(edges).validate! }
 
         expect(error).to be_a(Flowline::CycleError).and have_attributes(path: path)
-        expect(error.message).to start_with("steps depend on each other in a cycle: #{path.join(" → ")}; take one of these dependencies out")
+        expect(error.message).to start_with("steps depend on each other in a cycle: #{path.join(" → ")}; remove one of these dependencies")
         expect(path.each_cons(2)).to all(satisfy { |from, to| edges[to].include?(from) })
       end
     end

@@ -15,7 +15,7 @@ RSpec.describe "Flowline's errors" do
   # Each error made from its facts: what its readers say, and what its message says.
   {
     Flowline::DefinitionError.new("bad", place: "a.rb:1") => [{ place: "a.rb:1" }, "bad (a.rb:1)"],
-    Flowline::CycleError.new(%i[a b a]) => [{ path: %i[a b a] }, "steps depend on each other in a cycle: a → b → a; take one of these dependencies out"],
+    Flowline::CycleError.new(%i[a b a]) => [{ path: %i[a b a] }, "steps depend on each other in a cycle: a → b → a; remove one of these dependencies"],
     Flowline::MissingDependencyError.new(:a, :bb, suggestion: :b) => [
       { step_name: :a, dependency: :bb, suggestion: :b }, "step a depends on bb, which doesn't exist; did you mean b?"
     ],
@@ -31,9 +31,9 @@ RSpec.describe "Flowline's errors" do
       { step_name: :a, limit: 5, scope: :run, attempts: 1 },
       "step a was stopped by the run's time limit of 5 s; make it faster, or raise timeout:"
     ],
-    Flowline::CancelledError.new(:interrupted) => [{ reason: :interrupted }, /\Athe run was cancelled \(interrupted\) .* run with resume: true to go on/],
+    Flowline::CancelledError.new(:interrupted) => [{ reason: :interrupted }, /\Athe run was cancelled \(interrupted\) .* resume with: run\(resume: true\)/],
     Flowline::HookError.new(:before_run, original) => [{ hook: :before_run, original: original, cause: original },
-                                                       /\Ahook before_run failed: ArgumentError: no; .*mend the hook/],
+                                                       /\Ahook before_run failed: ArgumentError: no; fix or remove the hook/],
     Flowline::CheckpointError.new(%i[a b], pipeline_name: "import") => [{ step_names: %i[a b] }, /\Ano recorded output of a, b of import; .*keep_checkpoint: true/],
     Flowline::LockedError.new(42, "import") => [{ pid: 42, step_names: [] },
                                                 "the latest run of import is alive in process 42; wait for it, or stop that process"],

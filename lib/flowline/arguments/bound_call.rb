@@ -10,7 +10,7 @@ module Flowline
     # instance variables, because Ruby embeds so many in the object.
     # @api private
     class BoundCall
-      # No keywords.
+      # An empty set of keywords.
       NONE = {}.freeze
       NOTHING = [].freeze
       private_constant :NOTHING
@@ -35,7 +35,7 @@ module Flowline
 
       # Calls the callable.
       #
-      # No keywords are not the same as empty ones: with those, Ruby 3.1 spreads some Arrays and some not.
+      # An empty Hash of keywords is not the same as no keywords: with it, Ruby 3.1 spreads some Arrays and others not.
       # @param outputs [Array<Object>] by step
       # @param context [Context]
       # @param item [Object] the item, if the step is called for each

@@ -46,7 +46,7 @@ module Flowline
 
       private
 
-      # Steps that cannot be called either way.
+      # Returns the steps that cannot be called with an input nor without one.
       def hopeless
         @problems[false].select { |id, _| @problems[true].key?(id) }
       end
@@ -73,7 +73,7 @@ module Flowline
         return compile(step, id, step.callable, signature, sources) unless step.depends_on.empty?
 
         call = compile(step, id, step.callable, signature, sources, modes: [false])
-        # Only a step that takes something by position is called differently when there is an input.
+        # Only a step with positional parameters is called differently when there is an input.
         if call.nil? || signature.parameters.any? { |kind, _| %i[req opt rest].include?(kind) }
           @with_input[id] = compile(step, id, step.callable, signature, sources, modes: [true])
         end

@@ -5,8 +5,8 @@ module Flowline
     # The parameters of a callable, and whether Ruby would spread a sole Array over them.
     # @api private
     class Signature
-      # Does Ruby spread a sole Array over a block of this shape? It depends on Ruby's version, so it is tried once with a
-      # block of each shape.
+      # Whether Ruby spreads a sole Array over a block of each shape. The answer depends on Ruby's version, so each shape is
+      # tried once.
       SPREADS = {
         opt: proc { |a = nil| a }.call([1]) == 1,
         req_rest: proc { |a, *_r| a }.call([1]) == 1,
@@ -38,8 +38,8 @@ module Flowline
         callable.instance_method(:call) if callable.is_a?(Class) && callable.method_defined?(:call)
       end
 
-      # A block reports all its positional parameters as optional. Its arity tells how many of them are required; required
-      # keywords add one to it.
+      # Returns the signature of a block. A block reports all its positional parameters as optional. Its arity gives the
+      # number of required ones; required keywords add one to it.
       def self.of_block(block)
         arity = block.arity
         return NOTHING if arity.zero? && block.parameters.empty?
@@ -58,7 +58,7 @@ module Flowline
         new(parameters, block: true)
       end
 
-      # If only some are required, the same block as the body of a method tells which ones.
+      # Returns the signature of a method with this block as its body, which shows which parameters are required.
       def self.of_body(block)
         new(Module.new { define_method(:call, &block) }.instance_method(:call).parameters, block: true)
       end

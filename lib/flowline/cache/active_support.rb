@@ -2,8 +2,8 @@
 
 module Flowline
   module Cache
-    # An +ActiveSupport::Cache::Store+ as a cache. Without a time to live the store's own +expires_in+ holds; {#clear}
-    # clears all of the store.
+    # An +ActiveSupport::Cache::Store+ as a cache. Without a time to live, the store's own +expires_in+ applies. {#clear}
+    # clears the whole store.
     class ActiveSupport < Adapter
       # @return [String, nil] bytes
       # @api private

@@ -2,8 +2,8 @@
 
 module Flowline
   module Cache
-    # Any object with +get+, +set+ and +exists?+ as a cache. It is given Strings of binary data, and must return them
-    # as they are; whatever it raises becomes a {CacheError}, with its exception as +cause+.
+    # Any object with +get+, +set+ and +exists?+ as a cache. The object receives binary Strings and must return them
+    # unchanged. Its exceptions are raised as a {CacheError} with the original as +cause+.
     class Adapter
       include Cache
 
@@ -12,7 +12,7 @@ module Flowline
         @object = object
       end
 
-      # An empty String is what {#delete} leaves.
+      # Reads bytes. An empty String counts as missing, because {#delete} stores one.
       # @return [String, nil] bytes
       # @api private
       def read(key)
@@ -23,7 +23,7 @@ module Flowline
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
-        ttl = nil if ttl&.infinite? # An object without times to live stores it just as well.
+        ttl = nil if ttl&.infinite? # An object without times to live can store it as well.
         raise CacheError.new(@object, "its `set` takes no ttl:; give it one") if ttl && !ttl?
 
         ask(:set, key, bytes, **{ ttl: ttl }.compact)
@@ -42,7 +42,7 @@ module Flowline
         ask(:clear)
       end
 
-      # All that wrap one object are one cache.
+      # Returns the same identity for all adapters of one object.
       # @return [Integer]
       # @api private
       def identity

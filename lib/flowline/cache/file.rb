@@ -2,12 +2,12 @@
 
 module Flowline
   module Cache
-    # A cache in a directory: it outlives the process, and processes share it. Values are checked when they are
-    # read; what was used longest ago goes when there is no more room.
+    # A cache in a directory. It outlives the process, and processes can share it. Values are verified when they are
+    # read. When the cache is full, the least recently used entries are evicted.
     class File
       include Cache
 
-      # How many seconds a use is not worth writing down again.
+      # The seconds within which a second use of an entry is not recorded.
       RECENT = 60
       private_constant :RECENT
 
@@ -23,7 +23,7 @@ module Flowline
       end
 
       # @return [String, nil] bytes
-      # @raise [Damaged] they are not those that were written
+      # @raise [Damaged] the bytes are missing, or differ from the ones that were written
       # @api private
       def read(key)
         time = now
@@ -62,7 +62,7 @@ module Flowline
         [name(prefix), prefix.b].each { |start| ask { |store| store.drop_entries(start, prefix: true) } }
       end
 
-      # @return [Array<Hash{Symbol => Object}>] what it holds: +key+, +size+ in bytes, +used_at+, +expires_at+
+      # @return [Array<Hash{Symbol => Object}>] its entries: +key+, +size+ in bytes, +used_at+, +expires_at+
       def entries
         ask { |store| store.entries(now) }.map do |entry|
           { key: entry.key, size: entry.bytes, used_at: Time.at(entry.used), expires_at: entry.expires && Time.at(entry.expires) }
@@ -72,7 +72,7 @@ module Flowline
       # @api private
       alias identity path
 
-      # Excludes other processes, where a lock can be had. Whatever interrupts that, the lock is given back.
+      # Excludes other processes, if a lock is available. The lock is released whatever interrupts the block.
       # @api private
       def lock(key)
         lock = begin
@@ -96,10 +96,10 @@ module Flowline
           pause = [pause * 2, 0.05].min
         end
       rescue StoreError
-        nil # Then it is computed twice.
+        nil # Without the lock, the value may be computed twice.
       end
 
-      # SQLite has text in UTF-8, and bytes.
+      # Returns the key as UTF-8 text or as bytes, because SQLite has no other Strings.
       def name(key)
         return key if key.encoding == Encoding::UTF_8 && key.valid_encoding?
 
@@ -117,7 +117,7 @@ module Flowline
         @database ||= Store.at(path, within: @root, patience: Store.patience)
       end
 
-      # A database that was removed, or that is damaged as a whole, is made again.
+      # Calls the block with the database. Creates the database again if it was removed or is damaged as a whole.
       def ask(&question)
         yield database
       rescue StoreError => e

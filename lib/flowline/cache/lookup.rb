@@ -2,7 +2,7 @@
 
 module Flowline
   module Cache
-    # What a run does with caches: which steps it caches, where, and by which keys.
+    # The use of caches by a run: which steps are cached, in which cache, and by which keys.
     # @api private
     class Lookup
       NONE = {}.freeze
@@ -19,7 +19,7 @@ module Flowline
         @warnings = warnings
         @cache = request.cache unless pipeline.cached.empty?
         @places = @cache ? pipeline.cached : {}
-        @caches = {} # By step, those that are not that of the run.
+        @caches = {} # By step, the caches that differ from the cache of the run.
         @unfit = {}
       end
 
@@ -33,7 +33,7 @@ module Flowline
         @places.key?(id)
       end
 
-      # Returns why the step cannot be cached, whatever its inputs are: an edit of code that cannot be seen would go unnoticed.
+      # Returns why the step can never be cached: an edit of code that cannot be seen would go unnoticed.
       # @return [String, nil]
       def unfit(id)
         @unfit.fetch(id) { @unfit[id] = unseen(id) }
@@ -44,32 +44,32 @@ module Flowline
         reads?(id) && @pipeline.steps[id].each.nil? && unfit(id).nil?
       end
 
-      # @return [Boolean] whether the user says what makes the step's key
+      # @return [Boolean] whether the user gives the step's key with +key:+
       def keyed?(id)
         @pipeline.calls.keys.key?(id)
       end
 
-      # @return [Array<Integer>] the steps whose outputs make its key
+      # @return [Array<Integer>] the steps whose outputs are part of its key
       def inputs(id)
         (@pipeline.calls.keys.dig(id, @request.input?) || @pipeline.calls.for(input: @request.input?)[id]).inputs
       end
 
-      # Looks for the step's output before the run. A dry run leaves the cache as it is.
+      # Looks for the step's output before the run. A dry run does not change the cache.
       # @param outputs [Hash{Integer => Object}]
-      # @return [Array(Boolean, Object)] whether it is there, and the output
+      # @return [Array(Boolean, Object)] whether there is an output, and the output
       def find(id, outputs, context)
         key = reads?(id) && key(id, outputs, context)
         return [false, nil] unless key
 
         @request.dry? ? in_time { cache(id).peek(key) } : read(id, key)
-      rescue StandardError # That of key: fails the step, when it is its turn.
+      rescue StandardError # An error of key: fails the step later, when it is ready.
         [false, nil]
       end
 
-      # Calls the block with what the cache has, while no other thread or process computes the same.
+      # Calls the block with the cached output, if any, while no other thread or process computes the same key.
       # @yieldparam found [Boolean]
       # @yieldparam output [Object, nil]
-      # @yieldparam keep [#call, nil] to be called with the output to put into the cache
+      # @yieldparam keep [#call, nil] stores the output that it is called with
       # @param item [Object] the item, if the step is called for each
       # @return [Object] what the block returns
       def with(id, outputs, context, item = nil)
@@ -108,8 +108,8 @@ module Flowline
         caches?(id) && !@request.skip_cache? && !@pipeline.steps[id].options[:skip_cache]
       end
 
-      # Pipeline, step, whether it is called for each item, its code and version, and what it gets: all of it, or what
-      # +key:+ makes of it.
+      # Builds the key from the pipeline, the step, whether it is called for each item, its code and version, and its inputs
+      # or the return value of +key:+.
       def key(id, outputs, context, item = nil)
         step = @pipeline.steps[id]
         fingerprint = @pipeline.fingerprint(step.name)
@@ -149,12 +149,12 @@ module Flowline
         [false, nil]
       end
 
-      # Another process may hold the cache: the run's time limit holds all the same.
+      # Calls the block with the time that is left, because another process may lock the cache for longer.
       def in_time(&block)
         Store.within(@limits.left, &block)
       end
 
-      # Attempts, and the second look at an entry, would repeat it.
+      # Adds a warning once, although attempts and the second lookup of an entry would repeat it.
       def tell(warning)
         @warnings << warning unless @warnings.include?(warning)
         nil

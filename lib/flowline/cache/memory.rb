@@ -2,16 +2,16 @@
 
 module Flowline
   module Cache
-    # A cache in this process, for all its threads. The entry that was used longest ago goes when there is no more room. A
+    # A cache in this process, for all its threads. When it is full, the least recently used entry is evicted. A
     # forked child has a copy of its own.
     #
-    # Another thread may hold the mutex when this one forks; Ruby frees it in the child. It may also have been in the
-    # middle of a change, and a thread may be interrupted in one: so what belongs together stands in one expression,
-    # without a call of a method written in Ruby, or a jump, which is where Ruby looks for interrupts.
+    # Another thread may hold the mutex when this one forks; Ruby unlocks it in the child. That thread may also have been in
+    # the middle of a change, and any thread may be interrupted in one. Therefore each change is one expression without
+    # calls of Ruby methods and without jumps, because Ruby checks for interrupts only there.
     class Memory
       include Cache
 
-      # @param max_entries [Integer] how many values it may hold
+      # @param max_entries [Integer] the maximum number of values
       # @param max_bytes [Integer] how much they may take, marshalled; a larger one isn't stored
       def initialize(max_entries: 10_000, max_bytes: 64 * 1024 * 1024)
         @max_entries = max_entries
@@ -27,7 +27,7 @@ module Flowline
           bytes, deadline = @entries[key]
           next drop(key) if deadline && deadline <= now
 
-          # What was used last stands last.
+          # Move the entry to the end, because entries are in the order of their last use.
           @entries[key] = @entries.delete(key) if bytes
           bytes
         end

@@ -4,7 +4,7 @@ require "optparse"
 
 module Flowline
   module CLI
-    # A command: its options, its help, and what it does. Each one in {Commands} has a +SUMMARY+ for the list of
+    # A command: its options, its help and its work. Each command in {Commands} has a +SUMMARY+ for the list of
     # commands, and an +EXAMPLE+ of a call.
     class Command
       # @return [String] the command's name
@@ -47,7 +47,7 @@ module Flowline
 
       private
 
-      # Does what the command is for.
+      # Runs the command.
       # @param arguments [Array<String>] other than options
       # @return [Integer] the exit status
       def work(arguments)
@@ -77,7 +77,8 @@ module Flowline
         raise Usage, "#{label}: #{problem(e, e.args.first.to_s[/\A[^=]+/])}"
       end
 
-      # OptionParser's own +require_exact+ refuses `--format=dot` on Ruby 3.1, too.
+      # Raises for abbreviated options. OptionParser's +require_exact+ cannot be used, because on Ruby 3.1 it also refuses
+      # `--format=dot`.
       def refuse_abbreviations(arguments)
         given = arguments.take_while { |argument| argument != "--" }.grep(/\A--/)
         unknown = given.find { |argument| !flags.include?(argument[/\A[^=]+/]) }
@@ -100,7 +101,7 @@ module Flowline
         end
       end
 
-      # @return [String] what kind of value an option takes
+      # @return [String] the kind of value that an option takes
       def expected(_flag)
         "a whole number from 1 up"
       end

@@ -14,7 +14,7 @@ module Flowline
       autoload :Version, "#{__dir__}/commands/version"
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
-      # In the order of the help.
+      # The names of the commands, in the order of the help.
       NAMES = %w[run plan validate visualize status history cache help version].freeze
 
       # @param name [String]

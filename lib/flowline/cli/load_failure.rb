@@ -4,10 +4,10 @@ require "rbconfig"
 
 module Flowline
   module CLI
-    # Says in a line why a pipeline file cannot be loaded: the user's line at fault, what happened there, and the line of the
-    # pipeline file that loaded it, if it is in another file.
+    # The reason why a pipeline file cannot be loaded, as one line: the user's line at fault, the problem, and the line of the
+    # pipeline file that loaded it, if the fault is in another file.
     class LoadFailure
-      # Code that is not the user's own.
+      # Folders whose code is not the user's own.
       FOREIGN = ["<internal:", File.expand_path("..", __dir__), RbConfig::CONFIG["rubylibprefix"], *(Gem.path if defined?(Gem))].freeze
       private_constant :FOREIGN
 
@@ -39,14 +39,14 @@ module Flowline
         local(at(error))
       end
 
-      # The innermost line of the user's.
+      # Returns the innermost line of the user's code.
       def at(error)
         frames = error.backtrace || []
         line = frames.find { |frame| !frame.start_with?(*FOREIGN) } || own(error) || frames.first || @full_path
         line[/\A.+?:\d+/] || line
       end
 
-      # The line of the pipeline file.
+      # Returns the innermost line of the pipeline file.
       def own(error)
         error.backtrace&.find { |frame| frame.start_with?("#{@full_path}:") }
       end
@@ -58,7 +58,7 @@ module Flowline
         "; loaded from #{local(line[/\A.+?:\d+/])}" if line
       end
 
-      # Ruby's parsers say it in one line or in many: the place, and what is wrong there.
+      # Returns the source location and the problem of a SyntaxError. Ruby's parsers write them in one line or in several.
       def syntax(error)
         first, *others = error.message.lines.map(&:chomp)
         detail = others.find { |line| line =~ /\^+ +\S/ }

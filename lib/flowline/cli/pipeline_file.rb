@@ -85,7 +85,7 @@ module Flowline
         end
       end
 
-      # The names of pipelines in new constants, modules within modules included.
+      # Finds the names of pipelines in new constants, including modules within modules.
       def constants_of(top, names)
         found = {}.compare_by_identity
         queue = names.map { |name| [top, name, name.to_s] }

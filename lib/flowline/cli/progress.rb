@@ -2,9 +2,9 @@
 
 module Flowline
   module CLI
-    # A reporter that knows how far a run came: what to say if its store fails.
+    # A reporter that tracks the progress of a run, for the message if its store fails.
     class Progress
-      # Store failures after which the records that were there before are still there.
+      # Store failures after which earlier records are still intact.
       INTACT = %i[full device descriptors memory busy other].freeze
       # Outcomes whose outputs are recorded.
       RECORDED = %i[succeeded cached restored].freeze

@@ -8,7 +8,7 @@ module Flowline
     class ResumeCommand
       # @param file [PipelineFile]
       # @param pipeline [Pipeline]
-      # @param options [Hash{Symbol => Object}] those of +flowline run+ that are not recorded
+      # @param options [Hash{Symbol => Object}] the options of +flowline run+ that are not recorded
       # @param params [Hash{String => String}] as they were given
       # @param root [String, nil] the store, if one was given: then the command works from any directory
       def initialize(file, pipeline, options:, params:, root: nil)
@@ -32,7 +32,7 @@ module Flowline
         given.map { |option, value| "--#{option.to_s.tr("_", "-")} #{Shellwords.escape(value.to_s)}" }
       end
 
-      # Secrets are not recorded, so they have to be given again.
+      # Returns the options for secret params, which are not recorded and have to be given again.
       def secrets
         @pipeline.params.values.select { |param| param.secret? && @params.key?(param.name.name) }.map { |param| "--param #{param.name}=…" }
       end

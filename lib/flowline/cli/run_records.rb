@@ -23,7 +23,7 @@ module Flowline
         "no run of pipeline #{Name.show(name)} in #{root}#{Name.suggest(name, known, known: "there are")}"
       end
 
-      # @return [Hash] what is shown of a run
+      # @return [Hash] the data that is shown of a run
       def row_of(run)
         { run_id: run.run_id, pipeline: run.pipeline, resumed: run.resumed, status: run.status, pid: run.pid,
           elsewhere: run.alive && run.elsewhere?, started_at: run.started_at, duration: run.duration, error: run.error }

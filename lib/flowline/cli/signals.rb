@@ -5,7 +5,7 @@ module Flowline
     # The signals that stop a run: on the first, running steps finish and nothing more starts; on the second, running steps
     # are stopped, too; on the third, so are steps that run always.
     module Signals
-      # By signal, how to send it again.
+      # Instructions to send a signal again, by signal.
       AGAIN = { "INT" => "press Ctrl-C again", "TERM" => "send it again" }.freeze
       private_constant :AGAIN
 

@@ -6,12 +6,12 @@ module Flowline
     class StoreCommand < Command
       private
 
-      # @return [Array<Hash>] what there is to show
+      # @return [Array<Hash>] the rows to show
       def rows
         raise NotImplementedError
       end
 
-      # Writes one of them as text.
+      # Writes one row as text.
       def show(row)
         raise NotImplementedError
       end
@@ -32,7 +32,7 @@ module Flowline
         0
       end
 
-      # Says that there is nothing to show. That is an error only if the options name something that does not exist.
+      # Prints that there is nothing to show. This is an error only if the options name something that does not exist.
       # @return [Integer] the exit status
       def nothing
         @err.puts("#{label}: #{absence}")
@@ -44,7 +44,7 @@ module Flowline
         @options.key?(:root) && store.nil?
       end
 
-      # @return [String] what is not there
+      # @return [String] the message that there is nothing to show
       def absence
         store ? "nothing in #{root}" : "there is no store at #{root}#{"; check --root" if @options[:root]}"
       end

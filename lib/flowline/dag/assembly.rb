@@ -59,7 +59,7 @@ module Flowline
         rules
       end
 
-      # Nested pipelines share the steps' names.
+      # Returns an error for each name that is used twice. Steps and nested pipelines share one set of names.
       def clashes
         firsts = @repeated + @groups.each_value.filter_map { |group| @steps[@index[group.name]] if @index.key?(group.name) }
         firsts.map { |first| DuplicateStepError.new(first.name, places: [first.place, @groups[first.name].place]) }

@@ -2,7 +2,7 @@
 
 module Flowline
   class DAG
-    # A graph as the core draws it: nodes, edges and frames, by position.
+    # The input of the core's drawing functions: nodes, edges and frames, by position.
     # @api private
     class Drawing
       # @param dag [DAG] without problems
@@ -31,7 +31,7 @@ module Flowline
 
       private
 
-      # The name of a member within its group.
+      # Returns the name of a member within its group.
       def label(member, group)
         group ? member.name.name.delete_prefix("#{group}.") : member.name
       end

@@ -8,7 +8,7 @@ module Flowline
     class BoundBlock
       # @return [Object] the +self+ around +define+
       attr_reader :receiver
-      # @return [Proc] what the user wrote
+      # @return [Proc] the user's block
       attr_reader :block
 
       def initialize(receiver, block)

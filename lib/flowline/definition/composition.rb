@@ -6,7 +6,7 @@ module Flowline
     # of the class that it inherits from.
     # @api private
     module Composition
-      # Takes over all of another pipeline: steps, params, pools and hooks.
+      # Copies all parts of another pipeline: steps, params, pools and hooks.
       def take(pipeline)
         adopt(pipeline, wiring: []) { |name| name }
         @adopted_pools.clear # They count as its own.
@@ -33,7 +33,7 @@ module Flowline
         steps.insert(at || -1, step)
       end
 
-      # Removes what was inherited under a name: a step, or a nested pipeline with everything in it.
+      # Removes an inherited step, or an inherited nested pipeline with all its steps.
       # @return [Integer, nil] the position of the step
       def replace(name)
         gone = groups.each_with_object([name]) { |group, names| names << group.name if names.include?(group.parent) }
@@ -58,7 +58,7 @@ module Flowline
         name
       end
 
-      # Takes over the steps, groups, params and pools of another pipeline under the names that the block returns.
+      # Copies the steps, groups, params and pools of another pipeline under the names that the block returns.
       # Names of dependencies that it does not have stay, because the including pipeline may have them.
       def adopt(pipeline, wiring:, group: nil, conditions: {})
         own = pipeline.dag
@@ -70,7 +70,7 @@ module Flowline
         pipeline.pools.each { |name, size| adopt_pool(name, size) }
       end
 
-      # A pool that the pipeline declares itself takes precedence.
+      # Adopts a pool, unless the pipeline declares a pool of this name itself.
       def adopt_pool(name, size)
         return if pools.key?(name) && !@adopted_pools.key?(name)
 

@@ -2,14 +2,14 @@
 
 module Flowline
   class Definition
-    # The words that declare hooks, in the order in which a run comes to them.
+    # The words that declare hooks, in the order in which a run calls them.
     HOOKS = %i[
       before_run before_step on_step_retry on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
     ].freeze
 
     # The words that a pipeline is defined with.
     module Dsl
-      # Options whose values may be blocks of the user's, or hold some.
+      # Options whose values may be blocks of the user, or contain some.
       CALLABLE = %i[when unless cache retry_if on_retry retry_delay].to_h { |option| [option, true] }.freeze
       private_constant :CALLABLE
 
@@ -145,7 +145,7 @@ module Flowline
         end
       end
 
-      # Adds what {#step} declares; in the bare form the caller is {BareDsl#step}.
+      # Adds the step that {#step} declares. In the bare form the caller is {BareDsl#step}.
       # @param location [Thread::Backtrace::Location, nil] of the user's line
       # @return [Symbol] the name
       # @api private
@@ -168,7 +168,8 @@ module Flowline
 
       private
 
-      # The class of a step may declare options, too: these come first. Options about items are for steps that have items.
+      # Returns the defaults of a step. Options that its class declares take precedence. Options about items apply only to
+      # steps with items.
       def defaults_for(callable, given)
         declared = Step.declared(callable)
         each = [given, declared, @defaults].any? { |options| options[:each] }

@@ -108,7 +108,7 @@ module Flowline
         "#{Name.show(name)}:#{Name.suggest(name, table.keys, known: "known are")}"
       end
 
-      # A value that should be a Hash may hold secrets.
+      # Returns the message for a wrong value. A wrong value for a Hash is not shown, because it may contain secrets.
       def self.refusal(option, value)
         "must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"
       end

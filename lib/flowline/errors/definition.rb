@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Raised for a pipeline that cannot run as it is written. One error has all mistakes: see {#problems}.
+  # Raised for a pipeline that cannot run as it is written. One error lists all mistakes: see {#problems}.
   class DefinitionError < Error
-    # How many problems a message lists; {#problems} has them all.
+    # The maximum number of problems in a message; {#problems} has all of them.
     SHOWN = 20
 
     # @return [String, nil] the source location in the user's code, as +file:line+
@@ -61,7 +61,7 @@ module Flowline
       @path = path
       names = path.map { |name| Name.show(name) }
       names = [*names.first(NAMED / 2), "… (#{path.size - 1} steps)", *names.last(NAMED / 2)] if names.size > NAMED + 1
-      super("steps depend on each other in a cycle: #{names.join(" → ")}; take one of these dependencies out", place: place)
+      super("steps depend on each other in a cycle: #{names.join(" → ")}; remove one of these dependencies", place: place)
     end
   end
 

@@ -2,14 +2,14 @@
 
 module Flowline
   class Error
-    # An exception that came from another process and could not be brought over as it is.
+    # A substitute for an exception of another process that could not be marshalled.
     # @api private
     class Remote < StandardError
       include Error::Plain
     end
 
-    # An exception as data that can always be marshalled: the exception itself if it can be dumped, at least without what it
-    # holds, otherwise what it says.
+    # An exception as data that can always be marshalled: the exception itself if it can be dumped, at least without some
+    # instance variables; otherwise its message.
     # @api private
     class Portable
       # @param error [Exception]
@@ -43,7 +43,7 @@ module Flowline
         nil
       end
 
-      # Ruby sets the cause only of what is raised.
+      # Sets the cause, which Ruby does only for a raised exception.
       def with_cause(error, cause)
         backtrace = error.backtrace
         begin
@@ -68,10 +68,10 @@ module Flowline
         Marshal.dump(pared) if pared
       end
 
-      # Removes what cannot be dumped. (The cause is dumped with an exception.)
-      # @return [Exception, nil] the same, if it still says the same
+      # Removes the instance variables that cannot be dumped. (The cause is dumped with an exception.)
+      # @return [Exception, nil] the copy, if its message is still the same
       def pare(error)
-        pared = error.dup # Without what it was extended with.
+        pared = error.dup # Without the modules that it was extended with.
         pared.instance_variables.each { |name| pared.remove_instance_variable(name) unless Portable.dumps?(pared.instance_variable_get(name)) }
         return if Error.words(pared) != Error.words(error)
 

@@ -3,9 +3,10 @@
 require "rbconfig"
 
 module Flowline
-  # Run options and params that are missing, unknown or of the wrong type: all of them, before anything runs.
+  # Raised for run options and params that are missing, unknown or of the wrong type. One error lists all of them, before
+  # anything runs.
   class ParamError < Error
-    # @return [Array<String>] what is wrong, a sentence each
+    # @return [Array<String>] the problems, a sentence each
     attr_reader :problems
 
     # @param problems [Array<String>]
@@ -17,7 +18,7 @@ module Flowline
 
   # A step that failed. Its +cause+ is the exception that the step raised.
   class StepError < Error
-    # Where code lies that is not the user's own.
+    # Folders whose code is not the user's own.
     LIBRARIES = [RbConfig::CONFIG["rubylibprefix"], *(Gem.path if defined?(Gem))].freeze
     private_constant :LIBRARIES
 
@@ -27,7 +28,7 @@ module Flowline
     attr_reader :original
     # @return [Integer] how often it was called
     attr_reader :attempts
-    # @return [Hash{Symbol => String}] what kind of value each dependency gave it, never the value itself
+    # @return [Hash{Symbol => String}] the kind of value that each dependency gave it, never the value itself
     attr_reader :inputs
 
     # @param step_name [Symbol]
@@ -72,9 +73,9 @@ module Flowline
     end
   end
 
-  # An item that failed, of a step that is called for each.
+  # A failed item of a step with +each:+.
   class ItemError < StepError
-    # @return [Integer] where it stands among the items, from 0
+    # @return [Integer] the index of the item, from 0
     attr_reader :position
     # @return [Object] the item
     attr_reader :item
@@ -97,11 +98,11 @@ module Flowline
     end
   end
 
-  # A step or a run that took longer than it may.
+  # A step or a run that exceeded its time limit.
   class TimeoutError < StepError
     # @return [Numeric] the limit in seconds
     attr_reader :limit
-    # @return [Symbol] +:step+ or +:run+: whose limit it was
+    # @return [Symbol] +:step+ or +:run+: the owner of the limit
     attr_reader :scope
 
     # @param step_name [Symbol, nil] +nil+ if the run's time was up between steps
@@ -127,14 +128,14 @@ module Flowline
     # @return [Symbol] +:interrupted+ or +:run_timed_out+
     attr_reader :reason
 
-    # @return [Exception, nil] what stopped it; +nil+ for a +throw+ or the death of a thread
+    # @return [Exception, nil] the exception that stopped it; +nil+ for a +throw+ or the death of a thread
     attr_reader :cause
 
-    # @return [Array<Symbol>] the steps that ran then
+    # @return [Array<Symbol>] the steps that were running
     attr_reader :running
 
-    # What to do about it.
-    ADVICE = "; run with resume: true to go on"
+    # The last part of the message: how to resume.
+    ADVICE = "; resume with: run(resume: true)"
 
     # @param reason [Symbol]
     # @param cause [Exception, nil]
@@ -149,7 +150,7 @@ module Flowline
     end
   end
 
-  # A +before_run+ or +before_step+ hook that raised. Its +cause+ is what the hook raised.
+  # A +before_run+ or +before_step+ hook that raised. Its +cause+ is the exception of the hook.
   class HookError < Error
     # @return [Symbol] the hook
     attr_reader :hook
@@ -163,17 +164,17 @@ module Flowline
       @hook = hook
       @original = original
       super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; " \
-            "mend the hook, or take it out")
+            "fix or remove the hook")
       set_backtrace(original.backtrace) if original.backtrace
     end
 
-    # @return [Exception] what the hook raised
+    # @return [Exception] the exception of the hook
     def cause
       original
     end
   end
 
-  # A checkpoint that does not hold what is needed.
+  # A checkpoint that lacks a needed output.
   class CheckpointError < Error
     # @return [Array<Symbol>] the steps whose outputs are not in it
     attr_reader :step_names
@@ -187,7 +188,7 @@ module Flowline
     end
   end
 
-  # A run that another process is working on.
+  # A run that is alive in another process.
   class LockedError < CheckpointError
     # @return [Integer] the process that holds it
     attr_reader :pid
@@ -211,9 +212,9 @@ module Flowline
   class StoreError < Error
     # @return [String] the directory
     attr_reader :path
-    # @return [Symbol] what kind of trouble it is: +:damaged+, +:gone+ (removed or replaced while in use), +:full+, +:denied+,
-    #   +:unsafe+ (others can write there), +:format+ (of another version or program), +:descriptors+ (too many open files),
-    #   +:device+, +:memory+, +:no_locks+ (the file system has none), +:busy+ (with another process) or +:other+
+    # @return [Symbol] the kind of problem: +:damaged+, +:gone+ (removed or replaced while in use), +:full+, +:denied+,
+    #   +:unsafe+ (other users can write there), +:format+ (of another version or program), +:descriptors+ (too many open files),
+    #   +:device+, +:memory+, +:no_locks+ (the file system has none), +:busy+ (locked by another process) or +:other+
     attr_reader :kind
     # @return [String] what is wrong and what to do
     # @api private

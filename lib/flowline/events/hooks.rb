@@ -2,13 +2,13 @@
 
 module Flowline
   module Events
-    # The hooks of one run: they get each event before the reporters.
+    # The hooks of one run. They are notified of each event before the reporters.
     # @api private
     class Hooks
-      # The words that declare hooks, in the order in which a run comes to them.
+      # The names of the hooks, in the order in which a run calls them.
       NAMES = Definition::HOOKS
 
-      # Calls a callable with as many of the facts as it takes.
+      # Calls a callable with as many of the arguments as it takes.
       # @api private
       def self.offer(callable, facts)
         kinds = Arguments::Signature.of(callable).parameters.map(&:first)
@@ -44,7 +44,7 @@ module Flowline
         @called[step] = true
       end
 
-      # A step that was stopped while it ran neither succeeded nor failed, and was not skipped either.
+      # Calls the hooks of a finished step. A step that was stopped while it ran has neither succeeded, failed nor been skipped.
       def step_finished(step, result)
         called = @called.delete(step) || %i[succeeded failed timed_out].include?(result.status)
         return after(:on_step_skip, step, result.reason || result.status) unless called

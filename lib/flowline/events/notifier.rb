@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  # How observers learn what happens in a run.
+  # The events of a run, and the delivery of them to observers.
   # @api private
   module Events
     # The observers of a run: recording, hooks and reporters. Each is notified of every event, in this order, in the thread
@@ -39,7 +39,7 @@ module Flowline
 
       private
 
-      # An observer that is interrupted keeps none of the others from being notified.
+      # Notifies all observers, even if one of them is interrupted.
       def notify_each(observers, event, refusals)
         observer, *others = observers
         @section ? @section.call(:user) { observer.call(event) } : observer.call(event)

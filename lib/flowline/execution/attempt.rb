@@ -18,11 +18,11 @@ module Flowline
       attr_reader :item
       # @return [Integer] 1 for the first attempt, 2 for the first retry
       attr_reader :number
-      # Whether the core knows already when it was called.
+      # Whether the core has been notified of the start of the call.
       # @return [Boolean, nil]
       # @api private
       attr_accessor :announced
-      # What the callable returned, for middleware, once it has called the block.
+      # The output of the callable, for middleware that has called its block.
       # @return [Object, nil]
       attr_accessor :output
 

@@ -2,7 +2,7 @@
 
 module Flowline
   module Execution
-    # What the attempts of a run are called with. Attempts read it in any thread; the coordinator alone changes the outputs.
+    # The data that the attempts of a run share. Attempts read it in any thread; only the coordinator changes the outputs.
     # @api private
     class Environment
       # @return [DAG]

@@ -2,10 +2,10 @@
 
 module Flowline
   module Execution
-    # What is called around each attempt, in the thread or process that calls it: the first entry is the outermost.
+    # The entries that are called around each attempt, in the attempt's thread or process. The first entry is the outermost.
     #
-    # An entry is an object with +call(attempt)+ that yields once; what it returns does not matter, because the step's output
-    # is what its callable returned. What it raises is a failure of the attempt. {Configuration#middleware} has the entries
+    # An entry is an object with +call(attempt)+ that yields once. Its return value is ignored, because the step's output
+    # is what its callable returned. An exception in an entry fails the attempt. {Configuration#middleware} has the entries
     # of the application:
     #
     #   class Timing

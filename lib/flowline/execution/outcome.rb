@@ -2,7 +2,7 @@
 
 module Flowline
   module Execution
-    # What an attempt came to: plain data, which can be marshalled and read in another process.
+    # The outcome of an attempt: plain data that can be marshalled and read in another process.
     #
     # +status+ is one of
     #

@@ -2,7 +2,7 @@
 
 module Flowline
   module Execution
-    # Whether and when an attempt that failed is made again.
+    # The decision whether and when a failed attempt is retried.
     # @api private
     module Retry
       class << self

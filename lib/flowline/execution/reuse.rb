@@ -2,8 +2,8 @@
 
 module Flowline
   module Execution
-    # What a run has from earlier runs and from caches, and decides to use when the step is its turn, because the plan left
-    # it open.
+    # The reuse of outputs from earlier runs and from caches. The plan leaves some steps open; for these, the run decides
+    # when the step is ready.
     # @api private
     class Reuse
       # @param environment [Environment]

@@ -2,7 +2,7 @@
 
 module Flowline
   module Execution
-    # What one run consists of, made from a pipeline and a request before anything runs.
+    # The parts of one run, built from a pipeline and a request before anything runs.
     # @api private
     class Setup
       # @return [Environment]

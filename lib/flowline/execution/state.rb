@@ -170,7 +170,7 @@ module Flowline
         notify_missing
       end
 
-      # Steps that were restored before the run began, of which nobody but the recording is notified.
+      # Marks the steps that were restored before the run began as notified, because only the recording needs them.
       # @return [void]
       def pass_over_ended
         @run.take_passed_over.each { |id| @notified[id] = true }

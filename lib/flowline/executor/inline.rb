@@ -19,7 +19,8 @@ module Flowline
         true
       end
 
-      # What ends the run unwinds through it, so that +throw+, +break+ and +return+ reach the caller of the run.
+      # Calls the attempt in this thread. Whatever ends the run unwinds through this frame, so that +throw+, +break+ and
+      # +return+ reach the caller of the run.
       # @param attempt [Execution::Attempt]
       # @return [Execution::Outcome]
       def submit(attempt)

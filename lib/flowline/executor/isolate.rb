@@ -6,8 +6,8 @@ module Flowline
     # Entries after it are called in the child.
     # @api private
     class Isolate
-      # @param all [Boolean] whether every attempt is called in a child. What would end a whole process then ends the run;
-      #   otherwise it ends just the child.
+      # @param all [Boolean] whether every attempt is called in a child. An exception that would end a whole process then
+      #   ends the run; otherwise it ends only the child.
       def initialize(all: false)
         @all = all
       end

@@ -14,7 +14,7 @@ module Flowline
       class Died < StandardError
         include Error::Plain
 
-        # @param status [Process::Status, nil] nil: somebody else has waited for it
+        # @param status [Process::Status, nil] nil: another thread has reaped the child
         # @api private
         def initialize(status)
           how = if status&.signaled?
@@ -29,16 +29,16 @@ module Flowline
 
       # Held while a child is forked.
       FORKING = Mutex.new
-      # The ends of pipes that children hang on. A child closes those of others.
+      # The parent's ends of the pipes that detect its death. A child closes the ends of other children.
       LEASHES = {}.compare_by_identity
-      # How often it looks whether a silent child is there at all.
+      # Seconds between two checks whether a silent child still exists.
       PAUSE = 0.05
-      # Made beforehand, because an interruption may come while Ruby makes a Hash.
+      # Built in advance, because an interrupt may arrive while Ruby builds a Hash.
       ANYTIME = { Object => :immediate }.freeze
       private_constant :ANYTIME, :FORKING, :LEASHES, :PAUSE
 
       # @param grace [Numeric] seconds from TERM to KILL
-      # @param contain [Boolean] whether what would end a whole process ends just the child
+      # @param contain [Boolean] whether an exception that would end a whole process ends only the child
       # @return [Object] what the block returns
       # @raise [Exception] what the block raises; {Died}; {Error} where there is no +fork+
       def self.call(grace: Executor::GRACE, contain: true, &block)
@@ -56,7 +56,7 @@ module Flowline
       def call(&block)
         folder = Dir.mktmpdir("flowline")
         value = Thread.handle_interrupt(Executor::Section::NEVER) { run(folder, block) }
-        left = Dir.children(folder).any? # On purpose: others may be told of it.
+        left = Dir.children(folder).any? # Left on purpose: the output may contain the path of a file.
         value
       ensure
         FileUtils.rm_rf(folder) if folder && !left
@@ -101,14 +101,14 @@ module Flowline
         child.work(block)
       end
 
-      # What was written to the descriptors themselves and waits: a child would write it again.
+      # Flushes the buffers of the original streams; otherwise the child would write the buffered text a second time.
       def flush
         [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream
       rescue IOError, SystemCallError
         nil
       end
 
-      # Here as well as in the child: whoever is first.
+      # Makes the child a process group. Parent and child both do this, because either may run first.
       def lead(pid)
         ::Process.setpgid(pid, pid)
       rescue SystemCallError
@@ -134,7 +134,7 @@ module Flowline
         [:error, Error::Remote.new("the step's answer cannot be read: #{e.message}").tap { |error| error.set_backtrace([]) }]
       end
 
-      # What the child has started may hold its end of the pipe for long: what is there when the child is gone is all.
+      # Reads from the child. A grandchild may keep the pipe open, so reading stops once the child has exited.
       # @return [String, nil] so many bytes; nil: there will be no more
       def receive(reader, pid, buffer, size)
         while buffer.bytesize < size
@@ -155,18 +155,18 @@ module Flowline
         ended = ::Process.wait2(pid, ::Process::WNOHANG)
         @status = ended&.last
         !ended.nil?
-      rescue Errno::ECHILD # Somebody else was quicker.
+      rescue Errno::ECHILD # Another thread has reaped it.
         true
       end
 
-      # @return [Process::Status, nil] nil: somebody else was quicker
+      # @return [Process::Status, nil] nil: another thread has reaped the child
       def reap(pid)
         Thread.handle_interrupt(ANYTIME) { ::Process.wait2(pid).last }
       rescue Errno::ECHILD
         nil
       end
 
-      # The child and what it started.
+      # Kills the child and its process group.
       def kill(pid)
         signal(:TERM, pid)
         deadline = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) + @grace
@@ -181,11 +181,11 @@ module Flowline
       def signal(name, pid)
         ::Process.kill(name, -pid)
       rescue SystemCallError
-        nil # There is nobody left.
+        nil # The process group has ended.
       end
     end
   end
 end
 
-# Before there are children, each of which would have to load them.
+# Loaded before any child is forked, so that the children need not load it.
 require_relative "isolation/child"

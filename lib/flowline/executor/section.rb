@@ -7,7 +7,7 @@ module Flowline
     # was started within +Thread.handle_interrupt(CLOSED)+, or a stronger mask.
     # @api private
     class Section
-      # What interrupts it. No +rescue => e+ catches it.
+      # The interrupt of a section. No +rescue => e+ catches it.
       class Stopped < Exception # rubocop:disable Lint/InheritException
       end
 

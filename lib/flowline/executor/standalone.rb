@@ -2,7 +2,7 @@
 
 module Flowline
   module Executor
-    # What executors have in common that are made with a graph to run.
+    # The methods of executors that are created with a graph to run.
     module Standalone
       # @param dag [DAG, nil] what {#run} runs
       def initialize(dag = nil, **)

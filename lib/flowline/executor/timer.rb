@@ -5,7 +5,7 @@ module Flowline
     # Time limits on the monotonic clock: one thread for all of them, started when it is first needed.
     # @api private
     module Timer
-      # What ends a block whose time is up. No +rescue => e+ catches it.
+      # The interrupt of a block whose time is up. No +rescue => e+ catches it.
       class Expired < Exception # rubocop:disable Lint/InheritException
         # @return [Object, nil] whose it is, if not a thread's
         attr_reader :mark
@@ -45,7 +45,7 @@ module Flowline
             rescue Expired => e
               raise unless e.equal?(entry.error)
             rescue StandardError
-              raise unless stop(entry) && !drain(entry) # What the block made of the interruption, or its own.
+              raise unless stop(entry) && !drain(entry) # The block turned the interrupt into this error, or raised its own.
             ensure
               Thread.handle_interrupt(CALM) { drain(entry) if stop(entry) }
             end
@@ -64,7 +64,7 @@ module Flowline
         rescue Expired => e
           e.mark.equal?(mark) ? [nil, :expired] : raise
         rescue StandardError
-          now < deadline ? raise : [nil, :expired] # What the block made of the interruption.
+          now < deadline ? raise : [nil, :expired] # The block turned the interrupt into this error.
         end
 
         def now
@@ -95,8 +95,8 @@ module Flowline
           entry.state != :stopped
         end
 
-        # An interruption that is still under way is taken now. Those of other limits stay under way.
-        # @return [Boolean] whether it was, so that the block has never seen it
+        # Receives the interrupt of this limit if it is still pending. Interrupts of other limits stay pending.
+        # @return [Boolean] whether it was pending, so that the block has never seen it
         def drain(entry)
           taken = false
           others = []

@@ -2,8 +2,8 @@
 
 module Flowline
   module Identity
-    # Digests of values: the same for the same class and content, in every process, whatever objects are shared. Ruby's
-    # own containers are walked natively; other objects are taken apart here.
+    # Digests of values. Values of the same class and content have the same digest in every process, whichever objects they
+    # share. The core digests Ruby's own containers; this module splits other objects into their parts.
     # @api private
     module Digest
       # A value that cannot be digested.
@@ -20,11 +20,11 @@ module Flowline
 
       KERNEL = %i[class instance_variables instance_variable_get singleton_methods to_s].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
       NAME = ::Module.instance_method(:name)
-      # What may go wrong where code of the object's is called.
+      # Exceptions that methods of the object may raise.
       TROUBLE = [StandardError, SystemStackError, NotImplementedError].freeze
-      # What a NameError knows of the code around it.
+      # Readers of a NameError about the code around it: they are no part of its content.
       WHERE_RAISED = %i[local_variables].freeze
-      # By class of exceptions, the readers that are written in C.
+      # The readers that are written in C, by exception class.
       READERS = ObjectSpace::WeakMap.new
       private_constant :KERNEL, :NAME, :TROUBLE, :WHERE_RAISED, :READERS
 
@@ -36,9 +36,9 @@ module Flowline
           nil
         end
 
-        # What an object is made of.
+        # Returns the class and the parts of an object.
         # @param object [Object]
-        # @param plain [Boolean] whether all that it is made of is in its instance variables
+        # @param plain [Boolean] whether its instance variables are all of its parts
         # @return [Array] the name of its class, and its parts
         # @raise [Impossible]
         def parts(object, plain)
@@ -62,7 +62,7 @@ module Flowline
           KERNEL.fetch(what).bind_call(object, *arguments)
         end
 
-        # Asked of the class that it is an instance of: it could call itself another, or its methods lie.
+        # Calls a method of the object's real class, because the object may override the method or claim another class.
         def given(object, type, method)
           type.instance_method(method).bind_call(object)
         end
@@ -73,7 +73,7 @@ module Flowline
 
         # @return [Array, nil]
         def content(object, type)
-          # ActiveSupport takes its times with a zone for Times.
+          # A TimeWithZone of ActiveSupport claims to be a Time.
           return [object.to_r, object.utc_offset, object.zone, object.utc?, *variables(object)] if type <= ::Time
 
           case object
@@ -88,7 +88,7 @@ module Flowline
           end
         end
 
-        # Of classes that may not be there.
+        # Returns the content of an object whose class may not be loaded.
         def other(object)
           if defined?(::Set) && ::Set === object
             [given(object, ::Set, :to_a), object.compare_by_identity?, *variables(object).reject { |name,| name == :@hash }]
@@ -99,13 +99,14 @@ module Flowline
           end
         end
 
-        # An exception of Ruby's own holds more than a message and instance variables, such as SystemExit#status.
+        # Returns the content of an exception. Ruby's own exceptions have data outside of instance variables, such as
+        # SystemExit#status.
         def exception(object, type)
           facts = facts(object, type)
           [message(object, facts), object.cause, facts, *variables(object)]
         end
 
-        # Returns what the readers return that are written in C. A reader raises where there is nothing, not even nil.
+        # Returns the values of the readers that are written in C. A reader raises if it has no value, not even nil.
         def facts(object, type)
           (READERS[type] ||= readers(type)).each_with_object({}) do |reader, facts|
             facts[reader.name] = reader.bind_call(object)
@@ -124,7 +125,7 @@ module Flowline
           method.source_location.nil? && method.arity.zero? && !::Exception.method_defined?(method.original_name)
         end
 
-        # Returns the message without the addresses of the objects that it shows: they differ from process to process.
+        # Returns the message without the addresses of objects, because they differ from process to process.
         def message(object, facts)
           facts.values.inject(object.message) do |text, fact|
             address = ask(fact, :to_s)[/0x\h+/]
@@ -138,7 +139,7 @@ module Flowline
           [given(hash, ::Hash, :default), hash.compare_by_identity?, *given(hash, ::Hash, :to_a).flatten(1)]
         end
 
-        # Unchanged records of ActiveRecord's know a key of their own, which tells versions apart if they have one.
+        # Returns whether the object is an unchanged record of ActiveRecord whose own cache key includes a version.
         def record?(object, type)
           type.method_defined?(:cache_key_with_version) && object.persisted? && !object.changed? &&
             !(type.method_defined?(:cache_version) && object.cache_version.nil?)

@@ -2,8 +2,8 @@
 
 module Flowline
   module Identity
-    # What a callable is: its code, as normalised bytecode, and what its block has captured. Code that it calls is not
-    # followed.
+    # The identity of a callable: its code, as normalised bytecode, and the variables that its block has captured. Code
+    # that it calls is not followed.
     # @api private
     class Fingerprint
       autoload :Origin, "#{__dir__}/fingerprint/origin"
@@ -11,14 +11,14 @@ module Flowline
       # The entries of +RubyVM::InstructionSequence#to_a+ that say where code is, not what it does: version, sizes,
       # names, paths, first line.
       HEADER = 9
-      # A line of +disasm+ that reads or sets a local. Instructions have but its place in a table, which changes with
-      # the code around the block; here is its name. Blocks within the block stand in its catch table, after bars.
+      # A line of +disasm+ that reads or sets a local. Instructions have only its index in a table, which changes with
+      # the code around the block; +disasm+ has its name. Lines of blocks within the block start with bars.
       LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+(?:, (\d+))?/
-      # Code that has no part in the locals around it.
+      # Kinds of code that cannot use the locals around it.
       APART = %i[method class].freeze
-      # By bytecode: its digest, the outer locals that it reads and does not set, and the digest of a callable that has nothing else.
+      # By bytecode: its digest, the outer locals that it reads and never sets, and the digest of a callable without captures.
       SEEN = ObjectSpace::WeakMap.new
-      # Ruby's own way to show a Proc. It names the Symbol of +&:symbol+, which has no bytecode.
+      # Ruby's own +Proc#inspect+. It shows the Symbol of +&:symbol+, which has no bytecode.
       SHOWN = Proc.instance_method(:inspect)
       SYMBOL = /\(&:(.+)\)/
       NONE = [].freeze
@@ -32,7 +32,7 @@ module Flowline
       attr_reader :unseen
 
       # @param callable [Object] see {Step#callable}
-      # @param version [Object] what the user says is the version of what it calls
+      # @param version [Object] the version that the user gives to the code that it calls
       def initialize(callable, version: nil)
         @content = NONE
         look_at(callable)
@@ -43,7 +43,7 @@ module Flowline
         value
       end
 
-      # @return [String, nil] why it cannot be compared: its code cannot be seen, or it captures what cannot be digested
+      # @return [String, nil] why it cannot be compared: its code cannot be seen, or a captured value cannot be digested
       def problem
         value
         known_problem
@@ -54,8 +54,8 @@ module Flowline
         (unseen && "is something whose code cannot be seen (#{unseen})") || @problem || @unlike
       end
 
-      # The code and what is captured. A variable that was bound to another object is digested again; a change of the
-      # object itself is not seen.
+      # Returns the digest of the code and the captured values. A variable that refers to another object by now is digested
+      # again; a change of the object itself is not seen.
       # @return [String]
       def value
         @captures.each do |name, known|
@@ -70,8 +70,8 @@ module Flowline
 
       class << self
         # @param bytecode [RubyVM::InstructionSequence]
-        # @return [Array(String, Array<Symbol>, String)] a digest without what changes when lines move; the outer locals that it
-        #   reads and does not set; and the digest of a callable that has nothing else
+        # @return [Array(String, Array<Symbol>, String)] a digest without line numbers; the outer locals that it reads and never
+        #   sets; and the digest of a callable without captures
         def read(bytecode)
           SEEN[bytecode] ||= begin
             locals = bytecode.disasm.scan(LOCAL).map { |use| use.first(4) }
@@ -89,7 +89,8 @@ module Flowline
 
         private
 
-        # A use counts its levels from where it stands; code within the block has those of the block between.
+        # Lists the uses of outer locals. An instruction counts its levels from its own block, so the depth of nested blocks is
+        # subtracted.
         def outer(bytecode, depth)
           own = bytecode.disasm[/.+?(?=^== disasm|\z)/m].scan(/^\d.*/).filter_map do |line|
             verb, _, how, name, level = line.match(LOCAL)&.captures
@@ -112,7 +113,7 @@ module Flowline
           return list.map { |part| normalise(part) } unless list.first == "YARVInstructionSequence/SimpleDataFormat"
 
           *rest, instructions = list.drop(HEADER)
-          # Numbers between them are lines, and some Symbols are events.
+          # Remove line numbers and events.
           instructions = instructions.grep_v(Integer).reject { |entry| entry.is_a?(Symbol) && entry.start_with?("RUBY_EVENT") }
           instructions = instructions.map { |entry| Array === entry && entry.first.match?(/local|blockp/) ? [entry[0], *entry.drop(2)] : entry }
           normalise([*rest, *instructions])
@@ -121,7 +122,7 @@ module Flowline
 
       private
 
-      # Digests the code and what is captured.
+      # Digests the code and the captured values.
       def digest_all
         return code if @captures.empty?
 
@@ -133,7 +134,7 @@ module Flowline
         Native.digest([code, digests])
       end
 
-      # Finds the bytecode, and what else makes a callable: names, and the content of objects.
+      # Finds the parts of a callable: its bytecode, names, and the content of objects.
       def look_at(callable)
         case callable
         when Definition::BoundBlock then look_at(callable.block)
@@ -165,8 +166,8 @@ module Flowline
         look_at_entry(method)
       end
 
-      # A method is defined by +def+, by a block, or is built into Ruby. One that is built in is known by its name and
-      # what it is called on.
+      # Finds the parts of a method, which is defined by +def+, by a block, or built into Ruby. A built-in method is
+      # identified by its name and receiver.
       def look_at_entry(method)
         block = Origin.block_of(method)
         return look_at_block(block) if block

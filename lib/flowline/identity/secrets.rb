@@ -5,7 +5,7 @@ module Flowline
     # The values of secret params and everything in them, in the forms in which messages and records could contain them.
     # @api private
     class Secrets
-      # The number of objects that are searched. A value that contains more is treated as if it were everywhere.
+      # The number of objects that are searched. If a value contains more, all +Marshal+ data counts as containing it.
       MOST = 1000
       # Texts up to this length are redacted only as whole words.
       SHORT = 2
@@ -38,7 +38,7 @@ module Flowline
 
       private
 
-      # Text of an object can appear in messages. Its parts may appear in +Marshal+ data only.
+      # Adds a value and its parts. The text of an object can appear in messages; some parts appear only in +Marshal+ data.
       def add(value, shown: true)
         return if @seen[value] || (@unknown ||= @seen.size > MOST)
 
@@ -63,7 +63,7 @@ module Flowline
         @stored.concat([plain.b, text.b].map { |bytes| plain.size > SHORT ? bytes : Marshal.dump(bytes)[2..] })
       end
 
-      # +Marshal+ has its own formats of numbers.
+      # Adds a number as text and in the format of +Marshal+.
       def add_number(number, shown)
         text = number.to_s
         @texts << text if shown

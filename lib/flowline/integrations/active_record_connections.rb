@@ -2,7 +2,7 @@
 
 module Flowline
   module Integrations
-    # The middleware that returns the database connections of a worker thread to their pool, where others may need them.
+    # The middleware that returns the database connections of a worker thread to their pool, so that other threads can use them.
     # @api private
     module ActiveRecordConnections
       # @return [Boolean] whether Active Record is loaded

@@ -2,7 +2,7 @@
 
 module Flowline
   module Integrations
-    # The middleware that calls attempts within Rails' executor, as Rails wants it in threads that are not its own.
+    # The middleware that calls attempts within Rails' executor, which Rails requires in threads that it has not started.
     # @see https://guides.rubyonrails.org/threading_and_code_execution.html
     # @api private
     module RailsExecutor

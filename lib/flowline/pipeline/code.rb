@@ -2,7 +2,7 @@
 
 module Flowline
   class Pipeline
-    # The code of a pipeline's steps and conditions: fingerprints and digests, made when they are first needed.
+    # The code of a pipeline's steps and conditions: fingerprints and digests, computed lazily.
     # @api private
     class Code
       # @param dag [DAG]
@@ -20,7 +20,7 @@ module Flowline
         @fingerprints[name] ||= @dag[name].then { |step| Identity::Fingerprint.new(step.callable, version: step.options[:version]) }
       end
 
-      # Returns a digest of the step: its fingerprint, its inputs, and what decides whether it runs.
+      # Returns a digest of the step: its fingerprint, its inputs, its conditions and its +run_if:+.
       # @param step [Step]
       # @return [String]
       def digest(step)

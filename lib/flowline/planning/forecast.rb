@@ -5,22 +5,22 @@ require_relative "objections"
 
 module Flowline
   module Planning
-    # Works out how each step may end, each after those it depends on.
+    # The forecast of how each step may end. Each step is decided after the steps it depends on.
     #
-    # A step that takes part is restored if nothing speaks against it, else reused from its cache, else called. If that
-    # depends on something that only the run will show, it is left open: the runner decides when the step is ready, by
-    # the same rules. A step that does not take part is never called. Its output comes from the checkpoint in any case,
-    # or from the cache, if a step that takes part needs it.
+    # A selected step is restored if there is no objection, otherwise reused from its cache, otherwise called. If the
+    # decision depends on the run, it is left open; the run then decides by the same rules when the step is ready. A step
+    # that is not selected is never called. Its output is restored from the checkpoint despite objections, or comes from the
+    # cache if a selected step needs it.
     # @api private
     class Forecast
-      KEY = "its cache key will tell"
+      KEY = "depends on its cache key"
       private_constant :KEY
 
-      # @return [Hash{Integer => Outlook}] by step, each after those it depends on
+      # @return [Hash{Integer => Outlook}] by step, each after the steps it depends on
       attr_reader :outlooks
       # @return [Hash{Integer => Object}] the outputs that are there before the run
       attr_reader :outputs
-      # @return [Hash{Integer => Recording::Entry}] what is restored if the run shows that nothing speaks against it
+      # @return [Hash{Integer => Recording::Entry}] the records that are restored unless the run finds an objection
       attr_reader :open
       # @return [Hash{Integer => Recording::Items}] recorded items of steps that are called
       attr_reader :items
@@ -72,7 +72,7 @@ module Flowline
         @open[id] = entry
         @veiled[id] = tellers.any? { |before| @veiled[before] }
         partly(id) # In case it is called.
-        unknown(id, "whether it is restored shows when #{names(tellers)} ran", entry.token)
+        unknown(id, "whether it is restored depends on #{names(tellers)}", entry.token)
       end
 
       def restore(id, entry, reason)
@@ -84,7 +84,8 @@ module Flowline
         @recorded ||= "recorded in run #{@recording.resumed}"
       end
 
-      # Spares a call: the step is skipped for sure, or its cache has the output or may have it.
+      # Returns the outlook of a step that need not be called: it is certainly skipped, or its cache has the output or may
+      # have it.
       # @return [Outlook, nil]
       def spare(id)
         if absence(id) == :surely
@@ -94,7 +95,7 @@ module Flowline
 
         tellers = @caching.inputs(id).reject { |before| @outlooks[before].known? }
         veiled = veiled?(id, tellers)
-        return unknown(id, "whether it is cached shows when #{names(tellers)} ran") unless tellers.empty?
+        return unknown(id, "whether it is cached depends on #{names(tellers)}") unless tellers.empty?
         return unknown(id, KEY) if veiled
         return unless find(id)
 
@@ -111,12 +112,12 @@ module Flowline
         Outlook.new(:unknown, reason, [*tokens, *productions(id), *nothing].uniq, nothing ? :maybe : :never)
       end
 
-      # The tokens that a step may have once it was called.
+      # Returns the tokens that a step may have after it was called.
       def productions(id)
         [@caching.caches?(id) ? :any : :new, *(Recording::Provenance::NOTHING if @dag.steps[id].optional?)]
       end
 
-      # Uses the recorded items of a step, unless something speaks against that.
+      # Uses the recorded items of a step, unless there is an objection.
       # @return [String, nil]
       def partly(id)
         items = @recording.items[@dag.steps[id].name]
@@ -128,7 +129,8 @@ module Flowline
         "#{items.size} #{items.size == 1 ? "item is" : "items are"} recorded"
       end
 
-      # The core would skip a step after one that is left out: its output is put in its place before the run begins.
+      # Reuses an output from the cache. The core would skip a step after one that is not selected, so such an output is set
+      # before the run begins.
       def reuse(id)
         early = @dag.inputs(id).any? { |before| selected?(id) ? missing?(before) : !@outlooks[before].there? }
         Outlook.new(early ? :restore : :reuse, "cached", content(id), :never)
@@ -144,7 +146,8 @@ module Flowline
         found
       end
 
-      # A dry run does not call what makes a key: where the run looks into the cache before it begins, it cannot.
+      # Returns whether a dry run cannot predict the cache lookup of a step, because it does not call the block that makes the
+      # key.
       def veiled?(id, tellers)
         return false unless @request.dry? && (@caching.keyed?(id) || tellers.any? { |before| @veiled[before] })
 

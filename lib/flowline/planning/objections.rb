@@ -2,20 +2,20 @@
 
 module Flowline
   module Planning
-    # All reasons against restoring a step, and no other place knows any.
+    # The reasons against restoring a step. All of them are in this class.
     # @api private
     class Objections
       CODE = "its code, conditions, dependencies, captured values or version changed"
       private_constant :CODE
 
-      # @return [Array<String>] what no later run could restore either
+      # @return [Array<String>] warnings about outputs that no later run could restore either
       attr_reader :warnings
 
       # @param pipeline [Pipeline]
       # @param request [RunOptions]
       # @param recording [Recording]
       # @param selection [Selection]
-      # @param outlooks [Hash{Integer => Outlook}] those of the steps before, filled meanwhile
+      # @param outlooks [Hash{Integer => Outlook}] the outlooks of the earlier steps, filled step by step
       def initialize(pipeline, request, recording, selection, outlooks)
         @pipeline = pipeline
         @dag = pipeline.dag
@@ -27,9 +27,9 @@ module Flowline
         @warnings = []
       end
 
-      # @param id [Integer] a step that takes part
-      # @param entry [Recording::Entry, nil] what is recorded of it
-      # @param inputs [Array<Integer>, nil] the steps whose outputs it gets, if anything is recorded of it
+      # @param id [Integer] a selected step
+      # @param entry [Recording::Entry, nil] its record
+      # @param inputs [Array<Integer>, nil] the steps whose outputs it gets, if it has a record
       # @return [String, nil] why it runs again
       def to(id, entry, inputs)
         return "asked for" if @picks && asked_for?(id, entry)
@@ -38,7 +38,7 @@ module Flowline
       end
 
       # @param id [Integer]
-      # @return [String, nil] why nothing recorded of the step can be restored, whatever it is
+      # @return [String, nil] why no record of the step can be restored
       def unseen(id)
         why = @pipeline.unrestorable(step = @dag.steps[id]) or return
         warning = "step #{Name.show(step.name)} is not restored: #{why}"
@@ -46,16 +46,16 @@ module Flowline
         "not restored: #{why}"
       end
 
-      # @param id [Integer] a step that does not take part, and is restored in any case
+      # @param id [Integer] a step that is not selected and is restored despite objections
       # @param entry [Recording::Entry]
-      # @return [String, nil] why it would run again if it did
+      # @return [String, nil] why it would run again if it were selected
       def although(id, entry)
         @pipeline.unrestorable(@dag.steps[id]) || (changed?(id, entry) ? "its code changed since" : remade(entry.made_of, @dag.inputs(id)))
       end
 
       # @param made_of [Array<String>] the tokens that were recorded
-      # @param inputs [Array<Integer>] the steps that they were of
-      # @return [String, nil] which of them has another one now
+      # @param inputs [Array<Integer>] the steps whose tokens they were
+      # @return [String, nil] the first step that has another token now
       def remade(made_of, inputs)
         return "it was made of the outputs of other steps" if made_of.size != inputs.size
         return if inputs.empty?
@@ -73,14 +73,14 @@ module Flowline
 
       # @param id [Integer]
       # @param record [Recording::Entry, Recording::Items]
-      # @return [Boolean] whether the step is another than when it was recorded
+      # @return [Boolean] whether the step has changed since it was recorded
       def changed?(id, record)
         record.imprint != @recording.imprint(id)
       end
 
       private
 
-      # With +resume:+, +only:+ names the steps to complete.
+      # Returns whether the step is to run again. With +resume:+, +only:+ names the steps to complete.
       def asked_for?(id, entry)
         @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
       end

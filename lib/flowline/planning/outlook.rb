@@ -2,11 +2,11 @@
 
 module Flowline
   module Planning
-    # The ways a step may end in a run, as far as they can be known before it.
+    # The ways in which a step may end in a run, as far as they are known before the run.
     #
-    # +tokens+ are those that the step may end with (see {Recording::Provenance}): +:new+ stands for one that no recorded output
-    # was made of, +:any+ for one that is not known yet. +absence+ says whether the step ends without an output, other
-    # than by a failure: +:never+, +:maybe+ or +:surely+.
+    # +tokens+ are the tokens that the step may end with (see {Recording::Provenance}). +:new+ stands for a token that no
+    # recorded output was made of, +:any+ for a token that is not known yet. +absence+ says whether the step ends without an
+    # output for another reason than a failure: +:never+, +:maybe+ or +:surely+.
     # @api private
     Outlook = Struct.new(:action, :reason, :tokens, :absence) do
       # @return [Boolean] whether the step is called, or may be
@@ -14,12 +14,12 @@ module Flowline
         action == :run || action == :unknown
       end
 
-      # @return [Boolean] whether its output is there before the run
+      # @return [Boolean] whether its output is available before the run
       def there?
         action == :restore || action == :reuse
       end
 
-      # @return [Boolean] whether what dependents get of it is known
+      # @return [Boolean] whether the value that its dependents get is known
       def known?
         there? || absence == :surely
       end
@@ -30,9 +30,9 @@ module Flowline
         tokens.size == 1 && tokens.first == token
       end
 
-      # Whether it ends with that token.
+      # Returns whether the step ends with this token.
       # @param token [String]
-      # @return [Boolean, nil] nil: the run will tell
+      # @return [Boolean, nil] nil: not known before the run
       def ends_with?(token)
         return tokens.include?(:any) ? nil : false unless tokens.include?(token)
 

@@ -2,18 +2,18 @@
 
 module Flowline
   module Planning
-    # The part of a plan that its run takes over: outputs that are there before it begins, and records that it may use.
+    # The part of a plan that its run uses: outputs that are available before the run begins, and records that it may restore.
     # @api private
     class Presets
       # @return [Hash{Integer => Object}] the outputs of the steps that are restored before the run begins
       attr_reader :restored
-      # @return [Hash{Integer => Object}] what was found in caches: the run uses it, whatever becomes of them
+      # @return [Hash{Integer => Object}] the outputs that were found in caches; the run uses them even if the caches change
       attr_reader :found
-      # @return [Hash{Integer => Recording::Entry}] what is restored if it was made of what the run has
+      # @return [Hash{Integer => Recording::Entry}] the records that are restored if they were made of the outputs of this run
       attr_reader :open
       # @return [Hash{Integer => Recording::Items}] the items that a step need not be called for, under the same condition
       attr_reader :items
-      # @return [Array<Integer>] the steps that do not take part, and whose outputs are not there
+      # @return [Array<Integer>] the steps that are not selected and have no output
       attr_reader :unselected
       # @return [Hash{Integer => String}] the tokens that are known before the run
       attr_reader :tokens
@@ -40,13 +40,13 @@ module Flowline
         end
       end
 
-      # @return [Boolean] whether the step's output is used that was found, whatever its conditions say
+      # @return [Boolean] whether the output that was found is used, whatever the step's conditions return
       def reuses?(id)
         @outlooks[id].action == :reuse
       end
 
-      # @return [Array(Array<Symbol>, Array<Symbol>)] of which steps the recorded output, and of which the recorded items
-      #   are of no more use
+      # @return [Array(Array<Symbol>, Array<Symbol>)] the steps whose recorded output, and the steps whose recorded items
+      #   are stale
       def outdated
         outputs = changing(@recording.entries) { |id, outlook, entry| outlook.surely?(entry.token) || @open.key?(id) }
         [outputs, changing(@recording.items) { |id, _| @items.key?(id) }]

@@ -2,14 +2,14 @@
 
 module Flowline
   module Planning
-    # What a run is asked to do: the keywords of +run+, checked and coerced.
+    # The options of a run: the keywords of +run+, checked and coerced.
     # @api private
     class RunOptions
       # @return [Hash{Symbol => Object}] the params, coerced
       attr_reader :params
       # @return [Hash{Symbol => Object}] the values passed as +context:+
       attr_reader :values
-      # @return [Object] what executes it
+      # @return [Object] the executor
       attr_reader :executor
       # @return [Array<#call>] the reporters
       attr_reader :reporters
@@ -79,7 +79,7 @@ module Flowline
         @options[:from]
       end
 
-      # @return [Boolean] whether it is only asked what would happen
+      # @return [Boolean] whether it is a dry run
       def dry?
         @options[:dry_run] == true
       end
@@ -99,7 +99,7 @@ module Flowline
         @settings[:keep_checkpoint] == true
       end
 
-      # @return [Boolean] whether what is recorded survives the loss of power
+      # @return [Boolean] whether records survive a power failure
       def power?
         @settings[:durability] == :power
       end
@@ -149,7 +149,7 @@ module Flowline
         given
       end
 
-      # Of the run to resume, if no params were given. Secrets must be given again.
+      # Adds the params of the run to resume, if no other params were given. Secrets must be given again.
       def adopt(given)
         return given unless resume? && (given.keys - @declared.values.select(&:secret?).map(&:name)).empty?
 

@@ -2,14 +2,14 @@
 
 module Flowline
   module Planning
-    # Which steps a run is about: what +only:+ and +from:+ say, as the steps' positions.
+    # The steps that +only:+ and +from:+ select for a run, by position.
     # @api private
     class Selection
       # @param dag [DAG]
       # @param only [Symbol, String, Array, nil] +"name"+, +"+name"+ (and upstream), +"name+"+ (and downstream),
       #   +"tag:x"+, or several
       # @param from [Symbol, Array<Symbol>, nil] these and everything downstream
-      # @raise [ParamError] names that nothing has, or none at all
+      # @raise [ParamError] a name is unknown, or the list is empty
       def initialize(dag, only, from)
         @dag = dag
         @problems = []

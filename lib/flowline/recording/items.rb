@@ -2,9 +2,9 @@
 
 module Flowline
   class Recording
-    # The completed items of a step that has not ended: of each its output, and a digest to know it again.
+    # The completed items of a step that has not ended: for each item its output, and a digest to recognise it.
     class Items
-      # Bytes of a digest that are stored. One of all zeros is none.
+      # The number of bytes stored of each digest. All zeros mean that there is no digest.
       SIZE = 16
       NONE = ("\0" * SIZE).b.freeze
       private_constant :SIZE, :NONE
@@ -43,7 +43,7 @@ module Flowline
         0...(@digests.bytesize / SIZE)
       end
 
-      # Also recognises the item by what it is after its call.
+      # Records the digest that the item has after its call, so that the item is recognised by either digest.
       # @param position [Integer]
       # @param digest [String, nil]
       # @return [void]
@@ -51,14 +51,14 @@ module Flowline
         (@changed ||= {})[position] = digest if there?(position) && digest && digest != digest_at(position)
       end
 
-      # @return [Items] the same, recognised only by what the items were before their calls
+      # @return [Items] the same items, recognised only by their digests before their calls
       def as_recorded
         @changed ? dup.tap { |items| items.instance_variable_set(:@changed, nil) } : self
       end
 
       # @param position [Integer]
-      # @param digest [String, nil] of the item that is there now
-      # @return [Array(Object), nil] the output, if it is that of this item
+      # @param digest [String, nil] the digest of the current item
+      # @return [Array(Object), nil] the output, if the recorded item is the same
       def find(position, digest)
         [@outputs[position]] if digest && there?(position) && (digest_at(position) == digest || @changed&.[](position) == digest)
       end

@@ -4,18 +4,18 @@ module Flowline
   class Recording
     # The provenance of a run's outputs.
     #
-    # Each output has a token, which names the production that it comes from. An output is recorded with its token and
-    # with those that the step's dependencies had when it ran. It is restored only if they have the same ones again.
+    # Each output has a token, which identifies the call that produced it. An output is recorded with its token and with
+    # the tokens that the step's dependencies had when it ran. It is restored only if they have the same tokens again.
     #
-    # - A step that was called has a token that no other production has, in this run or any other.
-    # - A cached step has the digest of its output, so that the value a cache has now can be compared with that of then.
-    # - A step without an output, whose dependents get +nil+, has always the same one.
-    # - A restored step has the token that was recorded.
+    # - A step that was called has a unique token, which no other call has in this run or any other.
+    # - A cached step has the digest of its output, so that the value in the cache can be compared with the recorded one.
+    # - A step without an output, whose dependents get +nil+, always has the same token.
+    # - A restored step has its recorded token.
     #
-    # A token is worked out when it is first asked for, and nothing asks in a run that records nothing.
+    # Tokens are computed lazily, so a run that records nothing computes none.
     # @api private
     class Provenance
-      # The token of a step that was skipped, or failed as it may.
+      # The token of a step that was skipped, or of an optional step that failed.
       NOTHING = "-"
 
       # @param dag [DAG]
@@ -32,14 +32,14 @@ module Flowline
         @tokens = {}
       end
 
-      # Takes over tokens that were recorded, or found before the run.
+      # Adds tokens that were recorded, or are known before the run.
       # @param tokens [Hash{Integer => String}] by step
       # @return [void]
       def know(tokens)
         @tokens.merge!(tokens)
       end
 
-      # @param id [Integer] a step that has ended, or whose output is there
+      # @param id [Integer] a step that has ended, or whose output is available
       # @return [String] without spaces
       def token(id)
         @tokens[id] ||= make(id)

@@ -2,10 +2,10 @@
 
 module Flowline
   class Recording
-    # Makes rows for a store of what came of the steps of a run.
+    # Builds the rows of a store from the outcomes of the steps of a run.
     # @api private
     module Rows
-      # History is read by people: what an error says is cut at so many characters.
+      # The maximum number of characters of an error message in the history.
       TEXT = 2000
       private_constant :TEXT
 
@@ -37,7 +37,7 @@ module Flowline
         [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, @imprints[id], @provenance.token(id), @provenance.made_of(id).join(" ")]
       end
 
-      # Sorts the steps that are not recorded yet. Of those that were not called there may be many, which ended alike.
+      # Sorts the steps that are not recorded yet. Uncalled steps are grouped by outcome, because there may be many.
       # @return [Array(Array<Array>, Array<Array>)] completions, and groups of steps; see {Store::SQLite#finish_run}
       def unwritten(result)
         called = []
@@ -59,7 +59,7 @@ module Flowline
         group.map { |reason, (ids, names)| [status.name, reason&.name, ids, names] }
       end
 
-      # Steps that were left out are still to be done, unless an earlier run has done them.
+      # Returns records of the steps that were left out. They still have to run, unless an earlier run has completed them.
       def left_out(group)
         ids = group ? group.first : []
         ids.reject { |id| @outcomes.key?(@pipeline.steps[id].name) }.map { |id| [nil, record(id, LEFT_OUT)] }

@@ -4,16 +4,16 @@ require_relative "rows"
 
 module Flowline
   class Recording
-    # What is recorded of a run in a store: outputs as +Marshal+ data before any dependent starts, and the history,
-    # for which it reads the run's events.
+    # The record of a run in a store. It has the outputs, as +Marshal+ data that is written before any dependent starts,
+    # and the history, which is built from the run's events.
     class Stored < Recording
       include Rows
 
-      # How steps ended that need not run again.
+      # The outcomes of steps that need not run again.
       DONE = %w[succeeded cached skipped].freeze
-      # Seconds that are left to record the end of a run whose time is up.
+      # The minimum time in seconds to record the end of a run, even if its time is up.
       LAST = 1.0
-      # A step itself, and all of its items, as the store numbers them.
+      # The ranges of item numbers in the store: of a step itself, and of all of its items.
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
       NOTHING = [].freeze
@@ -60,7 +60,7 @@ module Flowline
         store&.timings(@pipeline.name, patience: patience).to_h.transform_keys(&:to_sym)
       end
 
-      # Begins the run: from here on others see it.
+      # Begins the run, which other processes can see from then on.
       # @param context [Context]
       # @param warnings [Array<String>]
       # @param provenance [Provenance]
@@ -71,19 +71,19 @@ module Flowline
         @warnings = warnings
         @provenance = provenance
         @pid = Process.pid
-        @pipeline.steps.each_index { |id| imprint(id) } # Before a step changes what its block has captured.
+        @pipeline.steps.each_index { |id| imprint(id) } # Before a step changes the captured values.
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
         @store ||= Store.at(@request.root, patience: patience)
         @lock ||= @store.lock
         @run = @store.begin_run(beginning, @lock, resumes: !@resumed.nil?, outdated: @outdated, **care)
-        @turn_to_resume&.release # From here on others find a run that is alive.
+        @turn_to_resume&.release # From here on other processes find a run that is alive.
       end
 
-      # Removes what is of no more use, before the steps run again: with the beginning of the run, or at once.
-      # @param outputs [Array<Symbol>] the steps whose outputs are
-      # @param mapped [Array<Symbol>] the steps whose items are
+      # Removes stale records, before the steps run again: together with the beginning of the run, or at once.
+      # @param outputs [Array<Symbol>] the steps whose outputs are stale
+      # @param mapped [Array<Symbol>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
         super
@@ -94,7 +94,7 @@ module Flowline
         @store.forget(@run, outdated, **care)
       end
 
-      # Records a step that succeeded: when this returns, it is there for good.
+      # Records a step that succeeded. The record is durable when this returns.
       # @param id [Integer]
       # @param step [Step]
       # @param facts [Array] attempts, started, duration
@@ -108,11 +108,11 @@ module Flowline
 
         bytes = step.options[:checkpoint] == false ? "" : dump(step, output)
         @repeated[id] = true if bytes.empty? || (!@repeated.empty? && @pipeline.dag.inputs(id).any? { |before| @repeated[before] })
-        ends_items = step.each && !@repeated[id] # Otherwise its items are still of use.
+        ends_items = step.each && !@repeated[id] # Otherwise its items are still needed.
         write([*passed, [row, record(id, SUCCEEDED), ends_items]], bytes)
       end
 
-      # Records an item that succeeded: when this returns, it is there for good.
+      # Records an item that succeeded. The record is durable when this returns.
       def complete_item(id, step, position, digest, output)
         bytes = dump(step, output)
         return if bytes.empty?
@@ -132,7 +132,7 @@ module Flowline
           @written[id] = true
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
         elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
-          # It need not run, as long as it stays what it is. A dependent could change the output of which the token is made.
+          # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
           cached = result.status == :cached && result.attempts.zero?
           @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
         end
@@ -161,7 +161,7 @@ module Flowline
                        params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f)
       end
 
-      # A process that a step forks has no part in the run.
+      # Raises in a process that a step has forked, because it must not record anything.
       def own_process
         return if Process.pid == @pid
 
@@ -173,7 +173,7 @@ module Flowline
         @store.record(completions, bytes, durable: @request.power?, patience: patience)
       end
 
-      # How sure a record is to be, and how long it may wait for other processes.
+      # Returns whether a record must be durable, and how long it may wait for other processes.
       def care
         { durable: @request.power?, patience: patience }
       end
@@ -186,7 +186,7 @@ module Flowline
         Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end
 
-      # Steps that need not run are recorded with the next one that does, which may depend on them.
+      # Returns the steps that need not run. They are recorded with the next step that runs, which may depend on them.
       def passed
         return NOTHING if @passed.empty?
 
@@ -196,7 +196,7 @@ module Flowline
         end
       end
 
-      # @return [Hash{Symbol => true}] the steps whose outputs others get
+      # @return [Hash{Symbol => true}] the steps whose outputs other steps get
       def depended_on
         @depended_on ||= @pipeline.steps.flat_map(&:depends_on).uniq.flat_map { |name| @pipeline.dag.ends(name) }.to_h { |name| [name, true] }
       end
@@ -205,7 +205,8 @@ module Flowline
         @store ||= Store.existing(@request.root, patience: patience)
       end
 
-      # To look for a run to resume and to begin one is one act for all who resume the same at a time.
+      # Waits for the lock under which a process looks for the run to resume and begins its own. Processes that resume the
+      # same run at the same time do so one after the other.
       def take_turn
         @store = Store.at(@request.root, patience: patience)
         @turn_to_resume = @store.lock
@@ -218,7 +219,7 @@ module Flowline
         end
       end
 
-      # Finds the run to resume and takes hold of it; a dry run looks only whether it could.
+      # Finds the run to resume and claims it. A dry run checks only whether it could.
       def recall
         while store
           run = store.latest(@pipeline.name, identity, patience: patience)
@@ -231,7 +232,8 @@ module Flowline
         end
       end
 
-      # Another process that has claimed a run tells in a moment which run it begins.
+      # Raises if another process holds the run. If that process has only claimed the run, waits a moment until its own run
+      # has begun.
       def refuse(held)
         @refused ||= now
         raise LockedError.new(held.pid, held.pipeline, place: held.place) if held.alive || now - @refused > LAST
@@ -251,7 +253,7 @@ module Flowline
         store.records(run.checkpoint, patience: patience).each { |row| take(row) }
       end
 
-      # What the checkpoint has of a step or an item.
+      # Reads a row of the checkpoint: a step or an item.
       def take(row)
         _, step, item, outcome, imprint, token, made_of, bytes = row
         made_of = made_of.empty? ? NOTHING : made_of.split
@@ -262,7 +264,7 @@ module Flowline
         @entries[step] = Entry.recorded(imprint, token, made_of, bytes) if DONE.include?(outcome)
       end
 
-      # An item of other code, or made of other inputs than the rest, is of no use.
+      # Reads the row of an item. An item is stale if its code has changed, or if it was made of other inputs than the rest.
       def take_item(row, made_of)
         _, name, number, _, imprint, digest, _, bytes = row
         step = @pipeline.dag[name.to_sym] or return
@@ -273,7 +275,7 @@ module Flowline
         known.put(number, digest, output) unless problem
       end
 
-      # No other process knows it.
+      # Returns random bytes, because no other process has the same object.
       def unlike(_object)
         Random.urandom(16)
       end

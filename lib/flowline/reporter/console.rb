@@ -23,7 +23,7 @@ module Flowline
       private_constant :COLOURS, :RULE, :WIDTHS, :OWN
 
       # @param out [IO] where to write
-      # @param title [String, nil] what to call the pipeline, if not by its own name
+      # @param title [String, nil] the title, if not the name of the pipeline
       # @param verbose [Boolean] whether to write params, and the backtrace through the user's code, as well
       # @param steps [Boolean] whether to write more than failures
       # @param resume [String, nil] the command that resumes a failed run; +nil+: there is none
@@ -147,7 +147,8 @@ module Flowline
         words.join(", ") unless words.empty?
       end
 
-      # Outputs may be any objects, even ones without methods, so only an Array or a Hash is counted.
+      # Returns the number of records of an output. Only an Array or a Hash is counted, because other objects may have no
+      # methods.
       def records(output)
         return unless ::Array === output || ::Hash === output
 

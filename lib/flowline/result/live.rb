@@ -2,7 +2,7 @@
 
 module Flowline
   class Result
-    # What a result says of the steps of a run of this process. Step results are made when they are read.
+    # The data of a result of a run in this process. Step results are built when they are read.
     # @api private
     class Live
       # @return [Context]

@@ -2,7 +2,7 @@
 
 module Flowline
   class Result
-    # What a result says of the steps of a run, as plain data: of one that came from another process.
+    # The data of a result that came from another process.
     # @api private
     class Snapshot
       # @return [Context] without secrets, and without the values of +context:+

@@ -2,8 +2,8 @@
 
 module Flowline
   module Store
-    # A store in a directory: a SQLite database, files of large values, and a file of locks. A handle is for all
-    # threads of a process, and for its forked children.
+    # A store in a directory: a SQLite database, files of large values, and a lock file. All threads of a process, and its
+    # forked children, can share one handle.
     # @api private
     class SQLite
       # The database within the directory.
@@ -31,7 +31,7 @@ module Flowline
         @path = native.path
       end
 
-      # @return [Boolean] whether its files are still those that were opened
+      # @return [Boolean] whether its files are still the ones that were opened
       def there?
         @native.there?
       end
@@ -41,38 +41,38 @@ module Flowline
         @native.lock
       end
 
-      # Begins a run: it is there, and the lock holds its checkpoint; or nothing has happened. Runs of its pipeline
-      # whose process is gone have crashed. Unless it resumes one, older checkpoints of its identity are cleared.
+      # Begins a run: records it and locks its checkpoint, or changes nothing. Marks runs of the same pipeline as crashed if
+      # their process has ended. Clears older checkpoints of the same identity, unless the run resumes one.
       # @param run [Run] without +id+ and, unless it resumes one, +checkpoint+
       # @param lock [Native::Lock] the one that has claimed the checkpoint, or an empty one
       # @param resumes [Boolean]
-      # @param outdated [Array<Array(String, Integer, Integer)>] what the checkpoint has and is of no more use: of a step, from
-      #   which item to which; -1 is the step itself
+      # @param outdated [Array<Array(String, Integer, Integer)>] the stale records of the checkpoint: a step, its first item
+      #   and its last item; -1 is the step itself
       # @return [Run]
       def begin_run(run, lock, resumes: false, outdated: [], durable: false, patience: PATIENCE)
         run_of(@native.begin(run, resumes, outdated, lock, durable, patience))
       end
 
-      # Takes the checkpoint of a run that is to be resumed.
-      # @param run [Run] which {#latest} gave
+      # Claims the checkpoint of a run that is to be resumed.
+      # @param run [Run] returned by {#latest}
       # @param lock [Native::Lock] an empty one
-      # @return [true, nil, Run] true: the lock has it; nil: there is a later run; a Run: another process has it,
-      #   for that run, or, if that is not alive, for one that has not begun yet
+      # @return [true, nil, Run] true: the lock holds it; nil: there is a later run; a Run: another process holds it,
+      #   for that run or, if that run is not alive, for a run that has not begun yet
       def claim(run, lock, patience: PATIENCE)
         answer = @native.claim(run, lock, patience)
         answer.is_a?(Array) ? run_of(answer) : answer
       end
 
-      # Records what came of steps, and of items: when this returns, it is there for good.
-      # @param completions [Array<Array(Step, Record, Boolean)>] either row may be nil, or its members in an Array; and whether
-      #   what was recorded of the step's items is of no more use
+      # Records the outcomes of steps and items. The records are durable when this returns.
+      # @param completions [Array<Array(Step, Record, Boolean)>] either row may be nil, or its members in an Array; the Boolean
+      #   says whether the recorded items of the step can be removed
       # @param output [String] bytes, of the last of them; frozen
       # @return [void]
       def record(completions, output = "", durable: false, patience: PATIENCE)
         @native.record(completions, output, durable, patience)
       end
 
-      # Removes what the checkpoint of a run has and is of no more use.
+      # Removes stale records from the checkpoint of a run.
       # @param run [Run]
       # @param outdated [Array<Array(String, Integer, Integer)>] as for {#begin_run}
       # @return [void]
@@ -80,12 +80,12 @@ module Flowline
         @native.forget(run.checkpoint, outdated, durable, patience)
       end
 
-      # Ends a run, and gives its lock back. Of each pipeline the last hundred runs stay, and those that are alive.
+      # Ends a run, and releases its lock. Of each pipeline the last hundred runs stay, and all runs that are alive.
       # @param ended [End]
-      # @param completions [Array<Array(Step, Record, Boolean)>] what is not recorded yet
+      # @param completions [Array<Array(Step, Record, Boolean)>] the steps that are not recorded yet
       # @param lock [Native::Lock]
       # @param uncalled [Array<Array(String, String, Array<Integer>, Array<String>)>] steps that were not called: a status, a
-      #   reason or nil, and the positions and names of the steps that ended so
+      #   reason or nil, and the positions and names of the steps with this outcome
       # @return [void]
       def finish_run(ended, completions, lock, uncalled: [], durable: false, patience: PATIENCE)
         @native.finish(ended, completions, uncalled, lock, durable, patience)
@@ -93,7 +93,7 @@ module Flowline
 
       # @param pipeline [String]
       # @param identity [String, nil] nil: any
-      # @return [Run, nil] its latest run. One whose record is damaged has no identity, and is passed over by it.
+      # @return [Run, nil] its latest run. A run whose record is damaged has no identity, so a search by identity skips it.
       def latest(pipeline, identity = nil, patience: PATIENCE)
         row = @native.latest(pipeline, identity, patience)
         row && run_of(row)
@@ -123,7 +123,7 @@ module Flowline
         @native.records(checkpoint, patience)
       end
 
-      # @return [String, nil] the bytes of a step's output; nil: there is none, or it is gone or damaged
+      # @return [String, nil] the bytes of a step's output; nil: there is none, or it is missing or damaged
       def output(checkpoint, step)
         @native.output(checkpoint, step, PATIENCE)
       end
@@ -138,8 +138,8 @@ module Flowline
         @native.sizes(checkpoint, PATIENCE)
       end
 
-      # Removes what a checkpoint has.
-      # @return [Run, nil] the run that is alive and needs it: nothing was removed
+      # Removes all records of a checkpoint.
+      # @return [Run, nil] the run that is alive and needs it; then nothing was removed
       def clear(checkpoint)
         row = @native.clear(checkpoint, PATIENCE)
         row && run_of(row)
@@ -158,13 +158,13 @@ module Flowline
         row && Entry.new(*row)
       end
 
-      # Notes that an entry was used.
+      # Records that an entry was used.
       # @return [void]
       def touch(key, now, patience: PATIENCE)
         @native.touch(key, now, patience)
       end
 
-      # Stores a value, then drops what was used longest ago until no more than so many bytes are left.
+      # Stores a value, then evicts the least recently used entries until at most +most+ bytes are left.
       # @param expires [Float, nil]
       # @param value [String] bytes; frozen
       # @param most [Integer] bytes

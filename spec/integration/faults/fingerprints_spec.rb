@@ -277,7 +277,7 @@ RSpec.describe "An edited callable" do
       define(word => condition) { 1 }.run
       plan = define(word => condition) { 1 }.run(resume: true, dry_run: true)
       result = resume(define(word => condition) { 1 })
-      expect([plan[:a].reason, result[:a].status]).to match([/\Anot restored: the code of its #{word}: cannot be seen \(.+\); give version:; #{word}: will tell\z/, :succeeded])
+      expect([plan[:a].reason, result[:a].status]).to match([/\Anot restored: the code of its #{word}: cannot be seen \(.+\); give version:; depends on #{word}:\z/, :succeeded])
       expect(result.warnings).to match([/\Astep a is not restored: the code of its #{word}: cannot be seen/])
       expect([[1, 1], [1, 2]].map { |versions| restored?(*versions.map { |version| define(word => condition, version: version) { 1 } }) }).to eq([true, false])
     end

@@ -24,7 +24,7 @@ RSpec.describe "A plan that its run keeps to", executor: :in_process do
     end
     expect(planned(p)).to eq(a: %i[unknown skipped], b: %i[unknown skipped], any: %i[unknown skipped], c: %i[run succeeded],
                              either: %i[run succeeded], always: %i[run succeeded])
-    expect(p.run(dry_run: true)[:b].reason).to eq("whether it runs shows when a ran")
+    expect(p.run(dry_run: true)[:b].reason).to eq("whether it runs depends on a")
     state[:on] = true
     expect(planned(p).values.map(&:last)).to all(eq(:succeeded))
   end
@@ -35,7 +35,7 @@ RSpec.describe "A plan that its run keeps to", executor: :in_process do
       d.step(:b, depends_on: :a) { |a| a }
     end
     p.run
-    expect([planned(p), p.run(dry_run: true)[:a].reason]).to eq([{ a: %i[unknown skipped], b: %i[unknown skipped] }, "when: will tell"])
+    expect([planned(p), p.run(dry_run: true)[:a].reason]).to eq([{ a: %i[unknown skipped], b: %i[unknown skipped] }, "depends on when:"])
   end
 
   it "says skip of steps after one that was skipped and is not selected" do

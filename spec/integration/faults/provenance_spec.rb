@@ -71,7 +71,7 @@ RSpec.describe "A resumed run", executor: :sequential do
         end
         p.run
         plan = p.run(resume: true, dry_run: true)
-        expect(plan[:made].to_h).to include(action: :unknown, reason: "whether it is restored shows when off, shaky ran")
+        expect(plan[:made].to_h).to include(action: :unknown, reason: "whether it is restored depends on off, shaky")
         expect(outcomes(p.run(resume: true))[:made]).to eq(:restored)
         expect(ran).to eq([:made])
         state[:down] = false

@@ -73,7 +73,8 @@ module Flowline
             named
           end
 
-          # Are all parameters positional and required, and none of them the context? A block calls all of its own optional.
+          # Returns whether all parameters are positional and required, and none is the context. A block reports all of its
+          # parameters as optional.
           def values?(parameters, block)
             required = block.arity == parameters.size
             parameters.all? { |kind, name| (kind == :req || (kind == :opt && required)) && name != :ctx && name != :context }

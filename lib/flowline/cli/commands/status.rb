@@ -3,7 +3,7 @@
 module Flowline
   module CLI
     module Commands
-      # +flowline status+: how the last run of every pipeline ended.
+      # +flowline status+: shows how the last run of every pipeline ended.
       class Status < StoreCommand
         include RunRecords
 
@@ -17,7 +17,7 @@ module Flowline
 
         private
 
-        # Fails if a run that it shows did: for scripts and monitors.
+        # Exits with 1 if a run that it shows has failed, for scripts and monitors.
         def work(arguments)
           status = super
           @failed ? 1 : status

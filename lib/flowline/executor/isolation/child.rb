@@ -5,10 +5,10 @@ require "stringio"
 module Flowline
   module Executor
     class Isolation
-      # The forked child: calls the block, sends what is written and what comes of it, and is gone.
+      # The forked child. It calls the block, sends its output and its result to the parent, and exits.
       # @api private
       class Child
-        # What +$stdout+ and +$stderr+ are in the child: what is written goes to the parent, in order.
+        # The +$stdout+ and +$stderr+ of the child: they send the text to the parent, in order.
         class Stream < StringIO
           # @param name [Symbol]
           # @param send [#call]
@@ -25,13 +25,13 @@ module Flowline
             text.bytesize
           end
 
-          # What other processes get in its place.
+          # Returns the descriptor that other processes inherit instead of this object.
           # @return [IO]
           def to_io
             @name == :out ? STDOUT : STDERR # rubocop:disable Style/GlobalStdStream
           end
 
-          # What was written before comes first.
+          # Makes the parent flush the text that it has received, so that the order is preserved.
           def flush
             @send.call(:flush)
             self
@@ -53,7 +53,7 @@ module Flowline
           end
         end
 
-        # A signal that somebody sent to it.
+        # A signal that was sent to the child.
         class Killed < SignalException
         end
         private_constant :Killed
@@ -61,7 +61,7 @@ module Flowline
         # @param folder [String] where its temporary files go
         # @param writer [IO] where it answers
         # @param alive [IO] a pipe that ends with its parent
-        # @param contain [Boolean] whether what would end a whole process ends just the child
+        # @param contain [Boolean] whether an exception that would end a whole process ends only the child
         def initialize(folder, writer, alive, contain)
           @folder = folder
           @writer = writer
@@ -69,7 +69,7 @@ module Flowline
           @contain = contain
         end
 
-        # Does not return.
+        # Calls the block and exits; never returns.
         # @param block [#call]
         def work(block)
           settle_in
@@ -84,18 +84,18 @@ module Flowline
         def settle_in
           ::Process.setpgid(0, 0)
           %w[INT TERM].each { |signal| trap(signal) { raise Killed, signal } }
-          %w[TTIN TTOU].each { |signal| trap(signal, "IGNORE") } # The terminal is its parent's: who asks it is refused, not stopped.
+          %w[TTIN TTOU].each { |signal| trap(signal, "IGNORE") } # The terminal is the parent's: reads fail and do not stop the child.
           ENV["TMPDIR"] = @folder
           @inherited = descriptors
           @own = ::Process.pid
           @turn = Mutex.new
           Native.leash(@alive.fileno, @folder)
-          Thread.new { loop { sleep(3600) } } # Else Ruby takes a step that waits for good for a deadlock.
+          Thread.new { loop { sleep(3600) } } # Without it, Ruby reports a deadlock when a step waits forever.
           $stdout = Stream.new(:out, method(:tell))
           $stderr = Stream.new(:err, method(:tell))
         end
 
-        # One that cannot be dumped must not have been sent in part.
+        # Sends a frame. The frame is dumped first, so that none is sent in part if it cannot be dumped.
         def tell(*frame)
           bytes = Marshal.dump(frame)
           @turn.synchronize { @writer.write([bytes.bytesize].pack("Q"), bytes) && @writer.flush }
@@ -151,7 +151,7 @@ module Flowline
           []
         end
 
-        # What was written to files that the child opened, and did not close. What it inherited is its parent's.
+        # Flushes the files that the child has opened and not closed. Inherited files belong to the parent.
         def flush_opened(quietly: false)
           opened = descriptors - @inherited
           ObjectSpace.each_object(IO) { |io| io.flush if opened.include?(descriptor(io)) } if opened.any?
@@ -159,7 +159,7 @@ module Flowline
           raise unless quietly # The step has failed already.
         end
 
-        # Those that go with their process. What `Tempfile.create` and `Dir.mktmpdir` made stays.
+        # Removes the Tempfiles, which are deleted with their process. Files of `Tempfile.create` and `Dir.mktmpdir` stay.
         def remove_tempfiles
           return if !defined?(::Tempfile) || Dir.empty?(@folder)
 

@@ -5,11 +5,11 @@ require "objspace"
 module Flowline
   module Identity
     class Fingerprint
-      # Finds what Ruby offers no method for: the Method behind a Proc made with +&method+, and the block behind a method
-      # made with +define_method+. Both are among the objects that the garbage collector reaches from there.
+      # Finds the Method behind a Proc made with +&method+, and the block behind a method made with +define_method+. Ruby has
+      # no methods for that. Both are among the objects that the garbage collector reaches from the Proc or the method.
       # @api private
       module Origin
-        # From a method to the block that defines it: the method's entry, and the original's entry if it is an alias.
+        # The steps from a method to the block that defines it: the method's entry and, for an alias, the original's entry.
         ENTRIES = 2
         private_constant :ENTRIES
 

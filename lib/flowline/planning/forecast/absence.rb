@@ -2,20 +2,20 @@
 
 module Flowline
   module Planning
-    # Which steps may end without an output: their conditions are asked only when they are ready.
+    # The part of the forecast about steps that may end without an output. Conditions are called only when a step is ready.
     class Forecast
       private
 
-      # Why a step may be skipped.
+      # Returns why a step may be skipped.
       # @return [String, nil]
       def doubt(id)
         conditions = %i[when unless].select { |word| @dag.steps[id].options[word] }
-        return "#{conditions.join(" and ")}: will tell" unless conditions.empty?
+        return "depends on #{conditions.join(": and ")}:" unless conditions.empty?
 
-        "whether it runs shows when #{names(absent(id, :maybe))} ran" if absence(id) == :maybe
+        "whether it runs depends on #{names(absent(id, :maybe))}" if absence(id) == :maybe
       end
 
-      # Whether it is skipped because dependencies are.
+      # Returns whether a step is skipped because its dependencies are.
       def absence(id)
         states = @dag.inputs(id).map { |before| @outlooks[before].absence }.uniq
         case @dag.steps[id].options[:run_if]

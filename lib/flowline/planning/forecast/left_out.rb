@@ -2,9 +2,9 @@
 
 module Flowline
   module Planning
-    # Steps that do not take part in a run: others may need their outputs.
+    # The part of the forecast about steps that are not selected. Other steps may need their outputs.
     class Forecast
-      # @return [Array<Integer>] the steps whose outputs are needed, and that neither checkpoint nor cache has
+      # @return [Array<Integer>] the steps whose outputs are needed, but are neither in the checkpoint nor in a cache
       def missing
         return [] unless @request.picks?
 
@@ -23,14 +23,14 @@ module Flowline
           Outlook.new(:skip, "not selected", [entry&.token || Recording::Provenance::NOTHING], skipped ? :surely : :never)
       end
 
-      # Restores an output whatever it was made of, and says so.
+      # Restores an output even if there are objections, and adds a warning about them.
       def keep(id, entry)
         why = @objections.although(id, entry) or return restore(id, entry, recorded)
         @warnings << "step #{Name.show(@dag.steps[id].name)} is restored although #{why}"
         restore(id, entry, "#{recorded}; restored although #{why}")
       end
 
-      # Takes an output that a step needs from the cache.
+      # Reads an output that another step needs from the cache.
       # @return [Outlook, nil]
       def borrow(id)
         return unless @caching.reads_output?(id)
@@ -42,15 +42,15 @@ module Flowline
         reuse(id) if find(id)
       end
 
-      # Whether the output is missing, of a step that was not skipped.
+      # Returns whether the output of a step is missing although the step was not skipped.
       def missing?(id)
         !selected?(id) && @outlooks[id].action == :skip && @outlooks[id].absence == :never
       end
 
-      # The steps that do not take part and whose outputs are needed, also for the cache keys of others.
+      # Returns the steps that are not selected and whose outputs are needed, also for the cache keys of other steps.
       def needed
         @dag.order.reverse_each.with_object(Set.new) do |id, needed|
-          selected = selected?(id) # A recorded one may have to run again.
+          selected = selected?(id) # A recorded step may have to run again.
           next unless selected || (needed.include?(id) && @caching.caches?(id) && (entry(id).nil? || entry(id).problem))
 
           needed.merge((selected ? @dag : @caching).inputs(id).reject { |before| selected?(before) })
