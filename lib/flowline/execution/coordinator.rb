@@ -168,7 +168,7 @@ module Flowline
 
         kind, subject, *facts = message
         case kind
-        when :begin then @announcer.answer(subject, facts.first)
+        when :begin then @announcer.answer(subject, *facts)
         when :source then subject.call
         when :interrupt then interrupt
         end
