@@ -10,4 +10,20 @@ RSpec.describe "The centre of a run" do
       expect(result.steps.map(&:duration)).to all(be_between(0.19, 1))
     end
   end
+
+  it "notifies of no retry of an item after the end of its step" do
+    events = []
+    pipeline = Flowline.define do |p|
+      p.step(:list) { [1, 2] }
+      p.step(:map, each: :list, retries: 3) do |item|
+        (sleep(0.1) && exit(3)) if item == 1
+        sleep
+      ensure
+        raise "cleaning up failed" if item == 2
+      end
+    end
+    observe = ->(event) { events << event.name if event.step&.name == :map }
+    expect { pipeline.run(executor: :parallel, max_threads: 2, reporter: observe) }.to raise_error(SystemExit)
+    expect(events).to eq(%i[step_started step_finished])
+  end
 end
