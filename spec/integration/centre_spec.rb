@@ -26,4 +26,18 @@ RSpec.describe "The centre of a run" do
     expect { pipeline.run(executor: :parallel, max_threads: 2, reporter: observe) }.to raise_error(SystemExit)
     expect(events).to eq(%i[step_started step_finished])
   end
+
+  %i[sequential parallel].each do |executor|
+    it "does not interrupt the source of a step that always runs under :#{executor} on the first cancel(now: true)", executor: :in_process do
+      reading = Queue.new
+      pipeline = Flowline.define do |p|
+        p.step(:rows) { Enumerator.new { |items| (items << 1) && (reading << true) && sleep(0.2) && (items << 2) } }
+        p.step(:map, each: :rows, run_if: :always) { |row| row }
+      end
+      run = pipeline.start(executor: executor)
+      reading.pop
+      result = run.cancel(now: true).wait
+      expect(result[:map]).to have_attributes(status: :succeeded, output: [1, 2])
+    end
+  end
 end
