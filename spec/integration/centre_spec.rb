@@ -40,4 +40,13 @@ RSpec.describe "The centre of a run" do
       expect(result[:map]).to have_attributes(status: :succeeded, output: [1, 2])
     end
   end
+
+  it "ends a child that ignores its time limit for certain, and retries the step" do
+    pipeline = Flowline.define do |p|
+      p.step(:a, timeout: 0.3, retries: 1) { trap("TERM", "IGNORE") && sleep(20) }
+    end
+    result = pipeline.run(executor: :process)
+    expect(result[:a]).to have_attributes(status: :timed_out, attempts: 2)
+    expect(result.warnings).to be_empty
+  end
 end
