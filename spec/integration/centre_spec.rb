@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "timeout"
+
 # How the coordinator of a run, the pools and the attempts work together.
 RSpec.describe "The centre of a run" do
   %i[sequential parallel process].each do |executor|
@@ -48,5 +50,18 @@ RSpec.describe "The centre of a run" do
     result = pipeline.run(executor: :process)
     expect(result[:a]).to have_attributes(status: :timed_out, attempts: 2)
     expect(result.warnings).to be_empty
+  end
+
+  it "calls before_fork without a mask" do
+    config = Flowline::Configuration.new
+    ended = false
+    config.before_fork do
+      Timeout.timeout(0.02) { sleep(5) }
+    rescue Timeout::Error
+      ended = true
+    end
+    allow(Flowline).to receive(:config).and_return(config)
+    Flowline.define { |p| p.step(:a) { 1 } }.run(executor: :process)
+    expect(ended).to be(true)
   end
 end
