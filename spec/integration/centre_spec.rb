@@ -64,4 +64,22 @@ RSpec.describe "The centre of a run" do
     Flowline.define { |p| p.step(:a) { 1 } }.run(executor: :process)
     expect(ended).to be(true)
   end
+
+  it "drops every interruption that comes too late" do
+    section = Flowline::Executor::Section.new
+    inside = Queue.new
+    thread = Thread.handle_interrupt(Flowline::Executor::Section::CLOSED) do
+      Thread.new do
+        begin
+          section.call(:first) { Thread.handle_interrupt(Object => :never) { (inside << true) && sleep(0.2) } }
+        rescue Flowline::Executor::Section::Stopped
+          stopped = true
+        end
+        [stopped, section.call(:second) { sleep(0.01) && :whole }]
+      end
+    end
+    inside.pop
+    4.times { section.interrupt(:first) }
+    expect(thread.value).to eq([true, :whole])
+  end
 end
