@@ -82,4 +82,26 @@ RSpec.describe "The centre of a run" do
     4.times { section.interrupt(:first) }
     expect(thread.value).to eq([true, :whole])
   end
+
+  [1, 4].each do |threads|
+    it "calls nothing that was handed over ahead of #{threads == 1 ? "the worker" : "the workers"} after a failure" do
+      after = 0
+      pipeline = Flowline.define do |p|
+        100.times { |number| p.step(:"quick_#{number}") { number } }
+        p.step(:bad) { (after = 1) && raise("no") }
+        100.times { |number| p.step(:"later_#{number}") { after += 1 if after.positive? } }
+      end
+      result = pipeline.run(executor: :parallel, max_threads: threads)
+      expect(after).to be <= threads # Another worker may call one at the same time.
+      expect(result.steps.last(90)).to all(have_attributes(status: :cancelled, reason: :run_failed))
+    end
+  end
+
+  it "calls what was handed over ahead after all when the failure of a step does not stop the run" do
+    pipeline = Flowline.define do |p|
+      300.times { |number| p.step(:"s#{number}", optional: number.odd?) { number.odd? ? raise("no") : number } }
+    end
+    expect(pipeline.run(executor: :parallel, max_threads: 2).steps.map(&:status).tally).to eq(succeeded: 150, failed: 150)
+    expect(pipeline.run(executor: :parallel, max_threads: 2, on_error: :continue).outputs.size).to eq(150)
+  end
 end

@@ -205,8 +205,9 @@ module Flowline
       # it is recorded the attempt is not in flight any more, so that it is not applied twice.
       def settle(outcome)
         attempt = @in_flight[outcome.token] or return
-        work = @works[attempt.id]
-        work.record(attempt, outcome)
+        return submit(attempt) if outcome.status == :withdrawn && !@environment.stopped?(attempt) # It was taken back.
+
+        (work = @works[attempt.id]).record(attempt, outcome)
         @in_flight.delete(outcome.token)
         @pace.note(outcome)
         @state.warn(outcome.warnings) if outcome.warnings
