@@ -104,4 +104,25 @@ RSpec.describe "The centre of a run" do
     expect(pipeline.run(executor: :parallel, max_threads: 2).steps.map(&:status).tally).to eq(succeeded: 150, failed: 150)
     expect(pipeline.run(executor: :parallel, max_threads: 2, on_error: :continue).outputs.size).to eq(150)
   end
+
+  it "ends its workers, although it is interrupted while a source cleans up" do
+    cleaning = Queue.new
+    pipeline = Flowline.define(timeout: 0.2) do |p|
+      p.step(:rows) do
+        Enumerator.new do |items|
+          (items << 1) && sleep
+        ensure
+          (cleaning << true) && sleep(0.5)
+        end
+      end
+      p.step(:map, each: :rows) { |row| row }
+    end
+    thread = Thread.new { pipeline.run(executor: :parallel) }
+    thread.report_on_exception = false
+    cleaning.pop
+    before = Thread.list
+    thread.raise(Interrupt)
+    expect { thread.join }.to raise_error(Interrupt)
+    expect((before & Thread.list).select { |other| other.name&.start_with?("flowline worker") && other.join(2).nil? }).to be_empty
+  end
 end

@@ -235,13 +235,14 @@ module Flowline
       def finish(well)
         wind_up unless well
       ensure
-        begin
-          @works.close
-          abandon { true }
-          @pool&.shutdown
-        ensure
-          @state.conclude(@timeout) { |result| @result = result }
-        end
+        all(-> { @works.close }, -> { abandon { true } }, -> { @pool&.shutdown }, -> { @state.conclude(@timeout) { |result| @result = result } })
+      end
+
+      # Calls each, whatever interrupts another. (A worker that is left behind would keep the program from ending.)
+      def all(first, *others)
+        first.call
+      ensure
+        all(*others) unless others.empty?
       end
 
       def wind_up
