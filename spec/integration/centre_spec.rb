@@ -125,4 +125,18 @@ RSpec.describe "The centre of a run" do
     expect { thread.join }.to raise_error(Interrupt)
     expect((before & Thread.list).select { |other| other.name&.start_with?("flowline worker") && other.join(2).nil? }).to be_empty
   end
+
+  %i[sequential parallel process].each do |executor|
+    it "stops everything under :#{executor} when it is cancelled twice before it has started" do
+      allow(Flowline::Executor).to receive(:resolve).and_wrap_original do |resolve, *arguments|
+        pool = resolve.call(*arguments)
+        allow(pool).to(receive(:open_pool).and_wrap_original { |open, *facts| sleep(0.05) && open.call(*facts) })
+        pool
+      end
+      pipeline = Flowline.define { |p| p.step(:a) { 1 } && p.step(:clean, depends_on: :a, run_if: :always) { 2 } }
+      run = pipeline.start(executor: executor)
+      2.times { run.cancel(now: true) }
+      expect(run.wait.steps).to all(have_attributes(status: :cancelled, reason: :interrupted))
+    end
+  end
 end

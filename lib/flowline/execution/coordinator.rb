@@ -75,7 +75,7 @@ module Flowline
         return if !@started || @state.over?
 
         @state.error ||= CancelledError.new(:interrupted)
-        @run.stop(:cancelled, false)
+        @run.stop(:cancelled, stopping_all?)
         @inbox << [:look]
       end
 
@@ -180,11 +180,9 @@ module Flowline
         facts = @works.start(id)
         submit(Attempt.new(@environment, @token += 1, id, facts)) if facts
         @current = nil
-      rescue StandardError => e
+      rescue StandardError, ScriptError, SystemStackError, NoMemoryError => e # Others than the first: of a source of items.
         fail_start(id, e)
-      rescue ScriptError, SystemStackError, NoMemoryError => e # Of a source of items.
-        fail_start(id, e)
-        raise
+        raise unless StandardError === e
       end
 
       def submit(attempt)
@@ -206,6 +204,8 @@ module Flowline
       def settle(outcome)
         attempt = @in_flight[outcome.token] or return
         return submit(attempt) if outcome.status == :withdrawn && !@environment.stopped?(attempt) # It was taken back.
+
+        @run.stop(:cancelled, true) if stopping_all? # Perhaps {#cancel_now} is just about to do it.
 
         (work = @works[attempt.id]).record(attempt, outcome)
         @in_flight.delete(outcome.token)
