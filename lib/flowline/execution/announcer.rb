@@ -28,7 +28,7 @@ module Flowline
         return announce(attempt) if here
 
         reply = Queue.new if @hooked && attempt.first?
-        @inbox << [:begin, attempt, reply] if reply || @observed || attempt.step.options[:rate]
+        @inbox << [:begin, attempt, reply, (@run.elapsed unless reply)] if reply || @observed || attempt.step.options[:rate]
         error = reply&.pop
         raise error if error
       end
@@ -36,9 +36,10 @@ module Flowline
       # Handles the message of a worker.
       # @param attempt [Attempt]
       # @param reply [Queue, nil]
+      # @param began [Float, nil] when it was sent, unless the worker waits for the answer, in seconds from the start of the run
       # @return [void]
-      def answer(attempt, reply)
-        announce(attempt)
+      def answer(attempt, reply, began)
+        announce(attempt, began)
         reply&.push(nil)
       rescue StandardError => e
         raise unless reply
@@ -48,10 +49,10 @@ module Flowline
 
       private
 
-      def announce(attempt)
+      def announce(attempt, began = nil)
         attempt.announced = true
         @state.start(attempt.id) if attempt.first?
-        @run.begin(attempt.id) if @in_flight[attempt.token] && !@state.ended?(attempt.id)
+        @run.begin(attempt.id, began) if @in_flight[attempt.token] && !@state.ended?(attempt.id)
       end
     end
   end

@@ -102,6 +102,17 @@ module Flowline
         Outcome.new(token, :timed_out, nil, nil, limit, nil, @began, now, nil, [warning])
       end
 
+      # @param outcome [Outcome] of it
+      # @return [Boolean] whether nothing more is to be called after that, as far as can be told before the coordinator knows
+      # @api private
+      def stops_run?(outcome)
+        case outcome.status
+        when :failed, :timed_out then !outcome.fatal.nil? || (@environment.stops_at_failures? && !step.optional?)
+        when :interrupted, :died then true
+        else false
+        end
+      end
+
       # @return [String]
       def inspect
         "#<#{self.class} #{number} of #{Name.show(step.name)}#{"[#{index}]" if index}>"

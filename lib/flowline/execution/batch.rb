@@ -64,7 +64,7 @@ module Flowline
         outputs = @environment.outputs
         calls = @environment.calls
         context = @environment.context
-        while !run.stopped? && (@id = @queue.shift)
+        while !run.stopped? && !@environment.suspended? && (@id = @queue.shift)
           began = run.elapsed
           output = calls[@id].call(outputs, context)
           @done << [@id, output, began, run.elapsed]
@@ -72,7 +72,15 @@ module Flowline
         @id = nil
         outcome(:batch)
       rescue StandardError => e
-        outcome(:batch, error: e)
+        outcome(:batch, error: e).tap { |failed| @environment.suspend if stops_run?(failed) }
+      end
+
+      # @param outcome [Outcome] of it
+      # @return [Boolean] whether nothing more is to be called after that, as far as can be told before the coordinator knows
+      def stops_run?(outcome)
+        return outcome.status != :batch unless outcome.error
+
+        @environment.stops_at_failures? && !@environment.steps[id].optional?
       end
 
       # @return [Outcome] with what was called so far

@@ -64,6 +64,7 @@ module Flowline
       def settle(batch, outcome)
         if outcome.error
           @state.fail(batch.id, @state.step_error(batch.id, outcome.error), :failed)
+          @environment.continue
         elsif batch.id
           @state.cancel(batch.id)
         end

@@ -76,7 +76,7 @@ module Flowline
         return if !@started || @state.over?
 
         @state.error ||= CancelledError.new(:interrupted)
-        @run.stop(:cancelled, false)
+        @run.stop(:cancelled, stopping_all?)
         @inbox << [:look]
       end
 
@@ -173,7 +173,7 @@ module Flowline
 
         kind, subject, *facts = message
         case kind
-        when :begin then @announcer.answer(subject, facts.first)
+        when :begin then @announcer.answer(subject, *facts)
         when :source then subject.call
         when :interrupt then interrupt
         end
@@ -204,10 +204,12 @@ module Flowline
       # it is recorded the attempt is not in flight any more, so that it is not applied twice.
       def settle(outcome)
         attempt = @in_flight[outcome.token] or return
+        return submit(attempt) if outcome.status == :withdrawn && !@environment.stopped?(attempt) # It was taken back.
+
+        @run.stop(:cancelled, true) if stopping_all? # Perhaps {#cancel_now} is just about to do it.
         return settle_batch(attempt, outcome) if Batch === attempt
 
-        work = @works[attempt.id]
-        work.record(attempt, outcome)
+        (work = @works[attempt.id]).record(attempt, outcome)
         @in_flight.delete(outcome.token)
         @pace.note(outcome.ended - outcome.began) if outcome.ended
         @state.warn(outcome.warnings) if outcome.warnings
@@ -242,13 +244,14 @@ module Flowline
       def finish(well)
         wind_up unless well
       ensure
-        begin
-          @works.close
-          abandon { true }
-          @pool&.shutdown
-        ensure
-          @state.conclude(@timeout) { |result| @result = result }
-        end
+        all(-> { @works.close }, -> { abandon { true } }, -> { @pool&.shutdown }, -> { @state.conclude(@timeout) { |result| @result = result } })
+      end
+
+      # Calls each, whatever interrupts another. (A worker that is left behind would keep the program from ending.)
+      def all(first, *others)
+        first.call
+      ensure
+        all(*others) unless others.empty?
       end
 
       def wind_up

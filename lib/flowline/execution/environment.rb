@@ -39,6 +39,7 @@ module Flowline
         @calls = pipeline.calls.for(input: request.input?)
         @conditions = pipeline.calls.conditions
         @context = Context.new(pipeline.name, request.params, request.values, request.input, request.secrets)
+        @stops_at_failures = !request.go_on?
         @run = Native::Run.new(@dag.graph, request.go_on?)
         pipeline.resources.share(@run)
         @outputs = Array.new(@dag.size)
@@ -49,12 +50,33 @@ module Flowline
         @coordinator = coordinator
         @middleware = Middleware.none
         @presets = nil
-        @bare = false
+        @bare = @suspended = false
+      end
+
+      # @return [Boolean] whether the failure of a step stops the run
+      def stops_at_failures?
+        @stops_at_failures
       end
 
       # @return [Boolean]
       def bare?
         @bare
+      end
+
+      # Keeps batches from calling further steps until the coordinator has applied a failure.
+      # @return [void]
+      def suspend
+        @suspended = true
+      end
+
+      # @return [void]
+      def continue
+        @suspended = false
+      end
+
+      # @return [Boolean]
+      def suspended?
+        @suspended
       end
 
       # @return [Boolean] whether type hints are checked

@@ -135,6 +135,8 @@ module Flowline
       end
 
       def try_again(attempt, outcome)
+        return if @state.ended?(@id)
+
         @state.notify(:step_retried, @step, Event::Retry.new(outcome.error, attempt.number, outcome.wait, attempt.index))
         end_item(attempt.index, :retry, attempt.number == 1, outcome.called?, outcome.wait)
       end

@@ -110,7 +110,8 @@ module Flowline
         return false if mapped.over?
 
         always = @environment.steps[mapped.id].options[:run_if] == :always
-        count, error, limit = @environment.limits.produce(always) { @section ? @section.call(:user) { items.more } : items.more }
+        name = always ? :always : :user
+        count, error, limit = @environment.limits.produce(always) { @section ? @section.call(name) { items.more } : items.more }
         error || limit ? mapped.source_failed(error, limit) : mapped.supplied(count, items.exhausted?)
       rescue ScriptError, SystemStackError, NoMemoryError => e
         mapped.source_failed(e)

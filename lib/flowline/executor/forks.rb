@@ -4,9 +4,14 @@ require_relative "threads"
 
 module Flowline
   module Executor
-    # Calls each attempt in a forked child, for which a thread waits.
+    # Calls each attempt in a forked child, for which a thread waits. A child ends for certain, so none is abandoned.
     # @api private
     class Forks < Threads
+      # @return [Boolean]
+      def abandons?
+        false
+      end
+
       # @return [Array<#call>]
       def entries
         [Executor::Isolate.new(all: true)]

@@ -55,6 +55,7 @@ module Flowline
       # @return [Object]
       def call(&block)
         folder = Dir.mktmpdir("flowline")
+        Flowline.config.forking(:before) # It may be interrupted, and what it writes is flushed.
         value = Thread.handle_interrupt(Executor::Section::NEVER) { run(folder, block) }
         left = Dir.children(folder).any? # Left on purpose: the output may contain the path of a file.
         value
@@ -83,7 +84,6 @@ module Flowline
       # @return [Array(IO, IO, Integer)] what the child sends, whose end it waits for, and its process
       def start(folder, block)
         flush
-        Flowline.config.forking(:before)
         child = FORKING.synchronize do
           reader, writer = IO.pipe(binmode: true)
           alive, leash = IO.pipe

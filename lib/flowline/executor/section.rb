@@ -57,11 +57,11 @@ module Flowline
 
       private
 
-      # Takes an interruption that has not arrived yet.
+      # Takes the interruptions that have not arrived yet.
       def drain
         Thread.handle_interrupt(OPEN) { Thread.pass }
       rescue Stopped
-        nil
+        retry
       end
     end
   end

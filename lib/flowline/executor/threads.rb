@@ -12,7 +12,8 @@ module Flowline
     # @api private
     class Threads < Pool
       OPEN = { Object => :immediate }.freeze
-      private_constant :OPEN
+      NOTHING = [].freeze
+      private_constant :OPEN, :NOTHING
 
       # @return [Integer]
       attr_reader :capacity
@@ -125,7 +126,21 @@ module Flowline
         leave_child(outcome) unless ::Process.pid == @pid
         outcome = attempt.outcome(:died) unless returned
         @lock.synchronize { worker.attempt = nil }
-        @inbox << outcome if outcome && !worker.abandoned
+        unless outcome.nil? || worker.abandoned
+          rest = attempt.stops_run?(outcome) ? take_back : NOTHING
+          @inbox << outcome
+          rest.each { |other| other ? @inbox << other.outcome(:withdrawn) : @jobs << nil }
+        end
+      end
+
+      # What was handed over ahead and is not called yet: the coordinator is to learn of a failure before it.
+      # @return [Array<Execution::Attempt, nil>]
+      def take_back
+        rest = []
+        rest << @jobs.pop(true) until @jobs.empty?
+        rest
+      rescue ThreadError # Another worker was quicker.
+        rest
       end
 
       def leave(worker)
