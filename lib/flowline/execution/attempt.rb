@@ -103,7 +103,7 @@ module Flowline
       end
 
       # @param outcome [Outcome] of it
-      # @return [Boolean] whether nothing more is to be called after that, as far as can be told before the coordinator knows
+      # @return [Boolean] whether no other step is to be called until the coordinator has settled it
       # @api private
       def stops_run?(outcome)
         case outcome.status

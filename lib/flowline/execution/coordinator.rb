@@ -152,9 +152,8 @@ module Flowline
       end
 
       def await(seconds)
-        patience = @in_flight.patience
         left = @timeout - @run.elapsed if @timeout && !@run.stopped?
-        seconds = [seconds, left, patience, @batches.patience].compact.min
+        seconds = [seconds, left, @in_flight.patience, @batches.patience].compact.min
         @inbox.wait(seconds.infinite? ? nil : [seconds, 0.0].max)
         @batches.take_back.each { |id| hand_over_alone(id) } if @batches.patience && @inbox.first.nil?
         abandon { |attempt| stopping_all? || !attempt.always? } unless @in_flight.patience.nil? || @in_flight.patience.positive?
@@ -229,9 +228,7 @@ module Flowline
 
       # Raises what ends the run, if that is what the outcome brings.
       def end_for(outcome)
-        raise outcome.fatal if outcome.fatal
-
-        @thread.kill if outcome.status == :died && @level < 2
+        outcome.fatal ? raise(outcome.fatal) : (@thread.kill if outcome.status == :died && @level < 2)
       end
 
       # Before the step is reported, so that its dependents count as interrupted, too.

@@ -133,7 +133,7 @@ module Flowline
         end
       end
 
-      # What was handed over ahead and is not called yet: the coordinator is to learn of a failure before it.
+      # Takes back the attempts that were handed over ahead, so that the coordinator learns of a failure first.
       # @return [Array<Execution::Attempt, nil>]
       def take_back
         rest = []
