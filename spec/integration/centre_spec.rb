@@ -139,4 +139,20 @@ RSpec.describe "The centre of a run" do
       expect(run.wait.steps).to all(have_attributes(status: :cancelled, reason: :interrupted))
     end
   end
+
+  %i[parallel process].each do |executor|
+    it "does not call a step under :#{executor} whose condition was asked when the run was stopped" do
+      hooks = []
+      pipeline = Flowline.define do |p|
+        p.before_step { |step| hooks << step.name }
+        p.step(:list) { [1] }
+        p.step(:bad, depends_on: :list) { |_| sleep(0.1) && raise("no") }
+        p.step(:late, depends_on: :list, when: -> { sleep(0.4) }) { |_| 1 }
+        p.step(:map, each: :list, when: -> { sleep(0.4) }) { |item| item }
+      end
+      result = pipeline.run(executor: executor, max_threads: 3, max_processes: 3)
+      expect([result[:late], result[:map]]).to all(have_attributes(status: :cancelled, reason: :run_failed))
+      expect(hooks).to eq(%i[list bad])
+    end
+  end
 end

@@ -76,6 +76,7 @@ module Flowline
         return call_bare if @environment.bare?
 
         return outcome(:skipped) if first? && !@environment.conditions_hold?(id)
+        return outcome(:withdrawn) if first? && @environment.conditions?(id) && @environment.stopped?(self) # Meanwhile.
         return outcome(:opened) if step.each && index.nil?
 
         call_or_reuse
