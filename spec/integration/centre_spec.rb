@@ -155,4 +155,19 @@ RSpec.describe "The centre of a run" do
       expect(hooks).to eq(%i[list bad])
     end
   end
+
+  it "notifies of its end, although an exception arrives while that is recorded" do
+    recording = Queue.new
+    allow(Flowline::Recording).to receive(:of).and_wrap_original do |of, *arguments|
+      of.call(*arguments).tap { |made| allow(made).to receive(:finish) { (recording << true) && sleep(0.2) } }
+    end
+    log = []
+    pipeline = Flowline.define { |p| p.after_run { log << :after_run } && p.step(:a) { 1 } }
+    thread = Thread.new { pipeline.run(executor: :parallel) }
+    thread.report_on_exception = false
+    recording.pop
+    thread.raise(Interrupt)
+    expect { thread.join }.to raise_error(Interrupt)
+    expect(log).to eq([:after_run])
+  end
 end

@@ -196,11 +196,20 @@ module Flowline
         close
       ensure
         @error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if @run.status == :timed_out && @run.failures.empty?
-        record_end(StoreError === $!, &block)
-        @notifier.notify(:run_finished, nil, @result)
+        record_and_notify_end(StoreError === $!, &block)
       end
 
       private
+
+      # An exception that arrives while the end is recorded does not keep observers from being notified of it.
+      def record_and_notify_end(store_failed, &block)
+        record_end(store_failed, &block)
+      rescue StoreError
+        unrecorded = true
+        raise
+      ensure
+        @notifier.notify(:run_finished, nil, @result) if @result && !unrecorded
+      end
 
       # An exception from outside waits until the end is recorded. No code of the user is called here.
       def record_end(store_failed)
