@@ -170,4 +170,41 @@ RSpec.describe "The centre of a run" do
     expect { thread.join }.to raise_error(Interrupt)
     expect(log).to eq([:after_run])
   end
+
+  it "fails a mapped step whose item had failed when another item is interrupted" do
+    reached = Queue.new
+    failed = Queue.new
+    pipeline = Flowline.define do
+      step(:rows) { [0, 1] }
+      step(:map, each: :rows, concurrency: 2) do |n|
+        n.zero? ? (reached.pop && raise(ArgumentError, "item")) : (reached << true) && failed.pop
+      end
+    end
+    run = pipeline.start(executor: :parallel, max_threads: 2)
+    Thread.pass until failed.num_waiting == 1 && reached.empty?
+    sleep 0.05
+    run.cancel(now: true)
+    expect(run.wait(10)[:map]).to have_attributes(status: :failed, error: be_a(Flowline::ItemError))
+  end
+
+  it "warns of the steps that were being called, not of those that wait, when they do not stop" do
+    stub_const("Flowline::Executor::GRACE", -0.9)
+    reached = Queue.new
+    release = Queue.new
+    pipeline = Flowline.define do
+      200.times { |i| step(:"quick#{i}") { i } }
+      step(:stubborn, depends_on: :quick199) do |_|
+        (reached << 1) && sleep
+      ensure
+        release.pop
+      end
+      60.times { |i| step(:"more#{i}", depends_on: :quick199) { |_| i } }
+    end
+    run = pipeline.start(executor: :parallel, max_threads: 1)
+    reached.pop
+    run.cancel(now: true)
+    result = run.wait(10)
+    release << :late
+    expect(result.warnings).to eq(["a step did not stop, and may still run"])
+  end
 end

@@ -69,6 +69,15 @@ RSpec.describe Flowline::Execution::Middleware do
     expect(run { step(:a) { 1 } }.error.original).to be_an(IOError)
   end
 
+  it "makes no success of a failure that it rescues, and may call the step again" do
+    use(->(_attempt, &inner) { begin inner.call; rescue IOError then :swallowed end })
+    expect(run { step(:a) { raise IOError, "down" } }[:a]).to have_attributes(status: :failed, error: have_attributes(original: IOError))
+    configuration.middleware.delete(Proc)
+    use(->(_attempt, &inner) { begin inner.call; rescue IOError then inner.call end })
+    tries = 0
+    expect(run { step(:a) { (tries += 1) == 1 ? raise(IOError) : :done } }.outputs).to eq(a: :done)
+  end
+
   it "must yield" do
     use(->(_attempt) {})
     result = run { step(:a) { 1 } }

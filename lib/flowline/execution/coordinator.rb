@@ -285,11 +285,9 @@ module Flowline
       def interrupt = @in_flight.interrupt(@pool, stopping_all?)
 
       def abandon(&chosen)
-        rest = @in_flight.abandon(@pool, &chosen)
-        return if rest.empty?
-
-        rest.flat_map(&:ids).each { |id| @state.cancel(id) }
-        @state.warn(["#{rest.size == 1 ? "a step" : "#{rest.size} steps"} did not stop, and may still run"])
+        steps, called = @in_flight.abandon(@pool, &chosen)
+        steps.each { |id| @state.cancel(id) }
+        @state.warn(["#{called == 1 ? "a step" : "#{called} steps"} did not stop, and may still run"]) if called.positive?
       end
     end
   end

@@ -77,13 +77,15 @@ module Flowline
       # @param pool [Executor::Pool]
       # @yieldparam attempt [Attempt]
       # @yieldreturn [Boolean] whether to abandon it
-      # @return [Array<Attempt>] those that were
+      # @return [Array(Array<Integer>, Integer)] their steps, and how many of the attempts were being called
       def abandon(pool, &chosen)
         @deadline = nil
-        @attempts.values.select(&chosen).each do |attempt|
-          pool.abandon(attempt)
+        rest = @attempts.values.select(&chosen)
+        called = rest.count do |attempt|
           delete(attempt.token)
+          pool.abandon(attempt)
         end
+        [rest.flat_map(&:ids), called]
       end
 
       private

@@ -109,7 +109,7 @@ module Flowline
         when :retry then @failure ? fail(attempt, outcome) : try_again(attempt, outcome)
         when :failed, :timed_out then fail(attempt, outcome)
         when :withdrawn then end_item(attempt.index, :withdrawn, attempt.number == 1, false)
-        else @state.cancel(@id)
+        else stop
         end
       end
 
@@ -122,6 +122,11 @@ module Flowline
       end
 
       private
+
+      # An item was interrupted. If another one has failed before, that is how the step ended.
+      def stop
+        Array === @failure ? @state.fail(@id, *@failure) : @state.cancel(@id)
+      end
 
       def put(index, output, first:, called:)
         @items.put(index, output)

@@ -68,10 +68,16 @@ module Flowline
       def call(attempt, index = 0, &block)
         entry = @entries[index] or return attempt.output = yield
         yielded = false
+        raised = nil
         entry.call(attempt) do
           yielded = true
+          raised = nil
           call(attempt, index + 1, &block)
+        rescue Exception => e # rubocop:disable Lint/RescueException -- it is raised again
+          raised = e
+          raise
         end
+        raise raised if raised # The entry has rescued it.
         return attempt.output if yielded || Executor::Isolate === entry
 
         raise Error, "middleware #{TypeHints.kind(entry)} did not yield, so that the step was not called"

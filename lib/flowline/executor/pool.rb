@@ -69,8 +69,10 @@ module Flowline
       # Gives up an attempt that does not end.
       # @param attempt [Execution::Attempt]
       # @param limit [Hash, nil] the time limit that it ignores, if that is why: the inbox gets an outcome that says so
-      # @return [void]
-      def abandon(attempt, limit = nil); end
+      # @return [Boolean] whether it was being called
+      def abandon(attempt, limit = nil) # rubocop:disable Lint/UnusedMethodArgument -- subclasses use them
+        true
+      end
 
       # Ends the pool. Nothing is in flight, except what was abandoned.
       # @return [void]

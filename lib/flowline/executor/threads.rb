@@ -71,12 +71,13 @@ module Flowline
 
       # @param attempt [Execution::Attempt]
       # @param limit [Hash, nil]
-      # @return [void]
+      # @return [Boolean]
       def abandon(attempt, limit = nil)
-        worker = @lock.synchronize { replace(attempt) } or return
+        worker = @lock.synchronize { replace(attempt) } or return false
         Cache.give_up(worker.thread)
         @inbox << attempt.abandoned(limit) if limit
         worker.thread.kill
+        true
       end
 
       # @return [void]
