@@ -7,7 +7,7 @@ mod common;
 
 use common::script::{CONTINUE, STOP, check, view};
 use common::{Named, graph, nth, nths, on_a_small_stack, replay};
-use flowline_core::event::CancelReason::{Interrupted, UpstreamFailed};
+use flowline_core::event::CancelReason::{Interrupted, RunFailed, RunTimedOut, UpstreamFailed};
 use flowline_core::event::Outcome::{Cancelled, Failed, Succeeded};
 use flowline_core::event::Report::{Ended, RetryAt};
 use flowline_core::event::{Event, Next, OnError, RunError, Status, Stop};
@@ -607,6 +607,24 @@ mod on_error_continue {
 
 mod stop {
     use super::*;
+
+    #[test]
+    fn withdraws_a_started_step_that_was_not_called_with_the_reason_of_the_stop() {
+        let named = graph("a; b; c: a");
+        let stops =
+            [(Stop::Failed, RunFailed), (Stop::Interrupted, Interrupted), (Stop::TimedOut, RunTimedOut)];
+        for (stop, reason) in stops {
+            let mut run = Run::new(named.graph.clone(), CONTINUE);
+            assert_eq!(run.next(1), Next::Start(named.id("a")));
+            assert_eq!(run.withdraw(named.id("a"), 2), Err(RunError::NotReady(named.id("a"))));
+            run.stop(stop, false, 3);
+            run.withdraw(named.id("a"), 4).unwrap();
+            for name in ["a", "b", "c"] {
+                assert_eq!(run.outcome(named.id(name)), Some(Cancelled(reason)), "{name} after {stop:?}");
+            }
+            assert_eq!(run.attempts(named.id("a")), 0);
+        }
+    }
 
     #[test]
     fn cancels_what_has_not_started_and_lets_the_rest_finish() {

@@ -549,6 +549,11 @@ impl<'a> Execution<'a> {
         match state {
             Worker::Idle | Worker::Asleep(_) => self.ask(worker, random),
             Worker::Handed(step) => self.take(worker, step, random),
+            Worker::Preparing(step, Job::Item(position), _)
+                if self.is_stopped(step) && random.percent(50) =>
+            {
+                self.report_item(step, position, ItemReport::Withdrawn, false);
+            }
             Worker::Preparing(step, job, _) => self.begin(worker, step, job, random),
             Worker::Busy(step, Job::Step, ..) if self.is_to_retry(step) => self.retry(step, random),
             Worker::Busy(step, Job::Step, ..) if self.case.steps[step].map.is_some() => {
@@ -929,6 +934,7 @@ impl<'a> Execution<'a> {
                     (false, false) => live.retries.push((until, position)),
                 }
             }
+            ItemReport::Withdrawn => live.left_over |= !live.failed,
             ItemReport::Done => {
                 let before = live.results[position.index()].replace(mix(input, position.number()));
                 assert_eq!(before, None, "item {position} of {step} is done once");
