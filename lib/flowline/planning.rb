@@ -5,6 +5,7 @@ require_relative "planning/run_options"
 require_relative "planning/selection"
 require_relative "planning/forecast"
 require_relative "planning/presets"
+require_relative "planning/planner"
 
 module Flowline
   # The decisions before a run: which steps it runs, restores, reuses or skips.

@@ -45,7 +45,7 @@ module Flowline
         @pid = Process.pid
       end
 
-      # @return [Plan, nil] for a run that resumes another, or is a dry run
+      # @return [Plan, nil] of a dry run
       def plan = @setup.plan
 
       # @return [Context]

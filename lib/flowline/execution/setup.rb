@@ -9,7 +9,7 @@ module Flowline
       attr_reader :environment
       # @return [Recording]
       attr_reader :recording
-      # @return [Plan, nil] for a run that resumes another, or is a dry run
+      # @return [Plan, nil] of a dry run
       attr_reader :plan
       # @return [State]
       attr_reader :state
@@ -92,8 +92,10 @@ module Flowline
       private
 
       def make_plan
-        @plan = Plan.new(@pipeline, @request, recording, environment.caching, environment.context)
-        environment.presets = @presets = @plan.presets unless @request.dry?
+        planner = Planning::Planner.new(@pipeline, @request, recording, environment.caching, environment.context)
+        return @plan = planner.plan if @request.dry?
+
+        environment.presets = @presets = planner.presets
       end
 
       # In the order in which they are notified.

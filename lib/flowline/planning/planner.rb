@@ -1,0 +1,79 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Planning
+    # Decides what a run does with each step, from the recorded outputs, the caches and the options of the run.
+    # @api private
+    class Planner
+      # @param pipeline [Pipeline]
+      # @param request [RunOptions]
+      # @param recording [Recording]
+      # @param caching [Cache::Lookup]
+      # @param context [Context]
+      # @raise [CheckpointError] steps need outputs that are recorded nowhere
+      def initialize(pipeline, request, recording, caching, context)
+        @pipeline = pipeline
+        @dag = pipeline.dag
+        @workers = request.workers
+        @recording = recording
+        @forecast = Forecast.new(pipeline, request, recording, caching, context)
+        @outlooks = @forecast.outlooks
+        missing = @forecast.missing.map { |id| @dag.steps[id].name }
+        raise CheckpointError.new(missing, pipeline_name: pipeline.name) unless missing.empty?
+      end
+
+      # @return [Presets] what the run adopts
+      def presets
+        Presets.new(@dag, @recording, @forecast)
+      end
+
+      # @return [Plan] the decisions, for people
+      def plan
+        Plan.new(pipeline: @pipeline.name, resumes: @recording.resumed, steps: steps, critical_path: critical_path, expected: expected,
+                 complete: @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? })
+      end
+
+      private
+
+      # In the order in which they could run.
+      def steps
+        @steps ||= @outlooks.map do |id, outlook|
+          name = @dag.steps[id].name
+          Plan::Step.new(name, outlook.action, outlook.reason, (timings[name] if outlook.calls?))
+        end
+      end
+
+      # The steps that make the run as long as it will be: by the times expected, else by their number.
+      def critical_path
+        path = []
+        id = lengths.max_by(&:last)&.first
+        while id
+          path.unshift(@dag.steps[id].name) if @outlooks[id].calls?
+          id = @dag.inputs(id).max_by { |before| lengths[before] }
+        end
+        path
+      end
+
+      # @return [Float, nil] the seconds that the run takes, as far as is known; nil: nothing is known
+      def expected
+        return if timings.empty? || (steps.none?(&:expected) && @outlooks.each_value.any?(&:calls?))
+
+        work = steps.sum { |step| step.expected || 0.0 }
+        [lengths.values.max&.first || 0.0, work / @workers].max
+      end
+
+      def timings
+        @timings ||= @recording.timings
+      end
+
+      # For each step, the longest path that ends with it: its seconds, and how many of its steps run.
+      def lengths
+        @lengths ||= steps.each_with_object({}) do |step, lengths|
+          id = @dag.index[step.name]
+          seconds, count = @dag.inputs(id).map { |before| lengths[before] }.max || [0.0, 0]
+          lengths[id] = [seconds + (step.expected || 0.0), count + (@outlooks[id].calls? ? 1 : 0)]
+        end
+      end
+    end
+  end
+end
