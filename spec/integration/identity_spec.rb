@@ -290,7 +290,7 @@ RSpec.describe "A resumed run" do
     expect([result.failed_steps, result.warnings]).to match([%i[b end], [/hard is not recorded, since it cannot be serialised: .*not this one/]])
     hide_const("Gone")
     Object.autoload(:Gone, "/nowhere/gone.rb")
-    expect(Flowline::Recording::Stored.latest_params(root, p)).to be_nil
+    expect(Flowline::Recording::Journal.latest_params(root, p)).to be_nil
     expect { Flowline::Checkpoint.latest("identity").output(:gone) }.to raise_error(Flowline::CheckpointError)
   ensure
     Object.send(:remove_const, :Gone) if Object.autoload?(:Gone)

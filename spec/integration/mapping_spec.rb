@@ -952,7 +952,7 @@ RSpec.describe "A step for each item", executor: :in_process do
 
   it "raises a StoreError of an item instead of counting it as the item's failure" do
     pipeline = mapping([1, 2], define: { name: "trouble" }, on_item_error: :collect, retries: 2) { |n| n }
-    allow_any_instance_of(Flowline::Recording::Stored).to receive(:complete_item).and_raise(Flowline::StoreError.new("store", "full"))
+    allow_any_instance_of(Flowline::Recording::Journal).to receive(:complete_item).and_raise(Flowline::StoreError.new("store", "full"))
     expect { pipeline.run }.to raise_error(Flowline::StoreError)
   end
 

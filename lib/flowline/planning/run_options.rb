@@ -153,7 +153,7 @@ module Flowline
       def adopt(given)
         return given unless resume? && (given.keys - @declared.values.select(&:secret?).map(&:name)).empty?
 
-        latest = @pipeline.name && store? ? Recording::Stored.latest_params(@root, @pipeline, timeout || Store::PATIENCE) : @pipeline.memory[:params]
+        latest = @pipeline.name && store? ? Recording::Journal.latest_params(@root, @pipeline, timeout || Store::PATIENCE) : @pipeline.memory[:params]
         (latest || {}).slice(*@declared.keys).merge(given)
       end
 

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  class Recording
+  module Recording
     # The completed items of a step that has not ended: for each item its output, and a digest to recognise it.
     class Items
       # The number of bytes stored of each digest. All zeros mean that there is no digest.

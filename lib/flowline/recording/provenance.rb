@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  class Recording
+  module Recording
     # The provenance of a run's outputs.
     #
     # Each output has a token, which identifies the call that produced it. An output is recorded with its token and with

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Flowline
-  class Recording
+  module Recording
     # Builds the rows of a store from the outcomes of the steps of a run.
     # @api private
     module Rows
@@ -34,7 +34,7 @@ module Flowline
 
       # Returns the record of a step without its output, in the order of {Store::Record}'s members.
       def record(id, outcome)
-        [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, @imprints[id], @provenance.token(id), @provenance.made_of(id).join(" ")]
+        [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, imprint(id), @provenance.token(id), @provenance.made_of(id).join(" ")]
       end
 
       # Sorts the steps that are not recorded yet. Uncalled steps are grouped by outcome, because there may be many.

@@ -3,10 +3,11 @@
 require_relative "rows"
 
 module Flowline
-  class Recording
+  module Recording
     # The record of a run in a store. It has the outputs, as +Marshal+ data that is written before any dependent starts,
     # and the history, which is built from the run's events.
-    class Stored < Recording
+    # @api private
+    class Journal
       include Rows
 
       # The outcomes of steps that need not run again.
@@ -35,19 +36,46 @@ module Flowline
 
       # @return [Boolean] whether nothing of a run is left to be done
       def self.done?(store, pipeline, run, patience)
-        run.status == "succeeded" && over?(pipeline, run.status, store.outcomes(run.checkpoint, patience: patience).transform_keys(&:to_sym))
+        return false unless run.status == "succeeded"
+
+        Recording.over?(pipeline, run.status, store.outcomes(run.checkpoint, patience: patience).transform_keys(&:to_sym))
       end
 
+      # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
+      attr_reader :entries
+      # @return [String, nil] the run to resume
+      attr_reader :resumed
+      # @return [Hash{Symbol => String}] how the steps of that run ended, or those of the run that it resumed if it left them out
+      attr_reader :outcomes
+
+      # @param pipeline [Pipeline]
+      # @param request [Planning::RunOptions]
+      # @raise [LockedError, StoreError]
       def initialize(pipeline, request)
-        @outdated = []
-        @deadline = now + request.timeout if request.timeout
         @pipeline = pipeline
         @request = request
+        @subject = Subject.new(pipeline, request) { Random.urandom(16) } # No other process has the same object.
+        @entries = {}
+        @outcomes = {}
+        @outdated = []
+        @deadline = now + request.timeout if request.timeout
         take_turn if request.resume? && !request.picks? && !request.dry?
-        super
+        recall if request.continues?
         ready = true
       ensure
         close unless ready
+      end
+
+      # @param id [Integer]
+      # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
+      def imprint(id) = @subject.imprint(id)
+
+      # @return [Boolean] whether outputs of the step are recorded
+      def records?(step) = @subject.records?(step)
+
+      # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
+      def items
+        @items ||= {}
       end
 
       # @return [Boolean]
@@ -86,7 +114,8 @@ module Flowline
       # @param mapped [Array<Symbol>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
-        super
+        @entries = @entries.except(*outputs) unless outputs.empty?
+        @items = items.except(*mapped) unless mapped.empty?
         outdated = outputs.map { |name| [name.name, *STEP] } + mapped.map { |name| [name.name, *ITEMS] }
         return @outdated.concat(outdated) unless @run
 
@@ -117,7 +146,7 @@ module Flowline
         bytes = dump(step, output)
         return if bytes.empty?
 
-        record = [@run.checkpoint, step.name.name, position, SUCCEEDED, @imprints[id], digest, @provenance.items_made_of(id).join(" ")]
+        record = [@run.checkpoint, step.name.name, position, SUCCEEDED, imprint(id), digest, @provenance.items_made_of(id).join(" ")]
         write([[nil, record]], bytes)
       end
 
@@ -131,7 +160,7 @@ module Flowline
         if result.failed?
           @written[id] = true
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
-        elsif @request.checkpoint? && (result.status == :cached || passed_over?(result))
+        elsif @request.checkpoint? && (result.status == :cached || @subject.passed_over?(result))
           # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
           cached = result.status == :cached && result.attempts.zero?
           @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
@@ -141,11 +170,17 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def finish(result)
-        ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error), clear: done?(result))
+        ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
+                               clear: @subject.done?(result))
         completions, uncalled = unwritten(result)
         completions.concat(@passed.map { |id, status, _, record| [nil, record || record(id, status.name)] }) unless ended.clear
         own_process
         @store.finish_run(ended, completions, @lock, uncalled: uncalled, **care)
+      end
+
+      # @return [String] without values, some of which are secret
+      def inspect
+        "#<#{self.class}>"
       end
 
       # @return [void]
@@ -157,8 +192,8 @@ module Flowline
       private
 
       def beginning
-        Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: identity, checkpoint: @claimed&.checkpoint, resumed: @resumed,
-                       params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f)
+        Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: @subject.identity, checkpoint: @claimed&.checkpoint,
+                       resumed: @resumed, params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f)
       end
 
       # Raises in a process that a step has forked, because it must not record anything.
@@ -210,7 +245,7 @@ module Flowline
       def take_turn
         @store = Store.at(@request.root, patience: patience)
         @turn_to_resume = @store.lock
-        digest = Native.digest([@pipeline.name, identity])
+        digest = Native.digest([@pipeline.name, @subject.identity])
         limit = now + patience
         until @turn_to_resume.acquire(digest)
           raise StoreError.new(@store.path, "another process has been about to resume #{@pipeline.name} for too long", :busy) if now > limit
@@ -222,8 +257,8 @@ module Flowline
       # Finds the run to resume and claims it. A dry run checks only whether it could.
       def recall
         while store
-          run = store.latest(@pipeline.name, identity, patience: patience)
-          return if run.nil? || (!@request.picks? && Stored.done?(store, @pipeline, run, patience))
+          run = store.latest(@pipeline.name, @subject.identity, patience: patience)
+          return if run.nil? || (!@request.picks? && Journal.done?(store, @pipeline, run, patience))
 
           held = @request.dry? ? run.alive && run : claim(run)
           return load(run) if held == true || (@request.dry? && !held)
@@ -275,13 +310,8 @@ module Flowline
         known.put(number, digest, output) unless problem
       end
 
-      # Returns random bytes, because no other process has the same object.
-      def unlike(_object)
-        Random.urandom(16)
-      end
-
       def adoptable
-        bytes = Marshal.dump(known)
+        bytes = Marshal.dump(@subject.known)
         bytes unless @context.secret_in?(bytes)
       rescue *Cache::TROUBLE
         nil

@@ -1,0 +1,142 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Recording
+    # The record of a run in memory, for pipelines without a name: the outputs by reference, as long as the pipeline object
+    # exists. It is written when the run ends.
+    # @api private
+    class Memory
+      # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
+      attr_reader :entries
+      # @return [String, nil] the run to resume
+      attr_reader :resumed
+      # @return [Hash{Symbol => String}] how the steps of that run ended, or those of the run that it resumed if it left them out
+      attr_reader :outcomes
+
+      # @param pipeline [Pipeline]
+      # @param request [Planning::RunOptions]
+      def initialize(pipeline, request)
+        @pipeline = pipeline
+        @request = request
+        @subject = Subject.new(pipeline, request, &:__id__)
+        @entries = {}
+        @outcomes = {}
+        @called = {} # By step, the indexes of the items that were called for in this run.
+        recall if request.continues?
+      end
+
+      # @param id [Integer]
+      # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
+      def imprint(id) = @subject.imprint(id)
+
+      # @return [Boolean] whether outputs of the step are recorded
+      def records?(step) = @subject.records?(step)
+
+      # @return [Boolean] whether completed steps must be recorded with {Journal#complete}
+      def stored?
+        false
+      end
+
+      # @return [Hash{Symbol => Float}] seconds that steps took so far
+      def timings
+        {}
+      end
+
+      # Begins the run. After this, steps may change the params, the input and the context.
+      # @param _context [Context]
+      # @param _warnings [Array<String>]
+      # @param provenance [Provenance] asked when something is recorded
+      # @return [void]
+      def start(_context, _warnings, provenance)
+        @provenance = provenance
+        @subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
+      end
+
+      # Removes stale records, before the steps run again.
+      # @param outputs [Array<Symbol>] the steps whose outputs are stale
+      # @param mapped [Array<Symbol>] the steps whose items are stale
+      # @return [void]
+      def forget(outputs, mapped)
+        @entries = @entries.except(*outputs) unless outputs.empty?
+        @items = items.except(*mapped) unless mapped.empty?
+      end
+
+      # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
+      def items
+        @items ||= {}
+      end
+
+      # Records an item of a step that succeeded.
+      # @param id [Integer]
+      # @param step [Step]
+      # @param position [Integer]
+      # @param digest [String] of the item before its call
+      # @param output [Object]
+      # @return [void]
+      def complete_item(id, step, position, digest, output)
+        items_of(id, step).put(position, digest, output)
+        (@called[step.name] ||= []) << position
+      end
+
+      # Records the end of the run.
+      # @param result [Result]
+      # @return [void]
+      def finish(result)
+        memory = @pipeline.memory
+        if @subject.done?(result)
+          memory.clear if !memory.empty? && memory[:identity] == @subject.identity
+          return
+        end
+        outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
+        entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
+        recognise_changed(result)
+        memory.replace(identity: @subject.identity, params: @subject.known, status: result.status, run_id: result.run_id,
+                       entries: entries, outcomes: outcomes, items: items)
+      end
+
+      # Ends the recording. Nothing is recorded after this.
+      def close; end
+
+      # @return [String] without values, some of which are secret
+      def inspect
+        "#<#{self.class}>"
+      end
+
+      private
+
+      # Records the digests of items that their calls have changed, because the items stay in memory by reference.
+      def recognise_changed(result)
+        @called.each do |name, positions|
+          step = @pipeline.dag[name]
+          source = result[step.depends_on[step.labels.index(step.each)]]&.output
+          known = items[name]
+          positions.each { |position| known.changed(position, Identity::Digest.try(source[position])) } if known && Array === source
+        end
+      end
+
+      def items_of(id, step)
+        items[step.name] ||= Items.new(@pipeline.imprint(step), @provenance.items_made_of(id))
+      end
+
+      # Returns the record of a step. A step that did not complete has its earlier record, unless that was removed.
+      def entry(id, result)
+        known = @entries[result.name]
+        return known if (known && result.status == :restored) || !(result.output? || @subject.passed_over?(result))
+        return unless @request.checkpoint?
+
+        step = @pipeline.steps[id]
+        problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
+        Entry.new(@pipeline.imprint(step), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id))
+      end
+
+      def recall
+        memory = @pipeline.memory.dup # Another run may end meanwhile.
+        return unless memory[:identity] == @subject.identity
+        return if !@request.picks? && Recording.over?(@pipeline, *memory.values_at(:status, :outcomes))
+
+        @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run_id)
+        @items = memory[:items].dup
+      end
+    end
+  end
+end
