@@ -27,6 +27,8 @@ module SpecParts
     # @return [Hash] the JSON that rspec writes
     def results
       @results ||= File.exist?(file("json")) ? JSON.parse(File.read(file("json"))) : {}
+    rescue JSON::ParserError # The process has crashed.
+      @results = {}
     end
 
     # @return [String]
