@@ -134,14 +134,31 @@ module Flowline
         @environment.announce(self)
         @environment.check_input(id) if index.nil?
         @began = now
-        answer = @environment.limits.call(self, @pool) { @environment.middleware.call(self) { call_now } } or return
+        answer = surrounded? ? call_surrounded : answer_of_call
         @ended = now
+        return unless answer
+
         @output, error, limit = answer
         return unsuccessful(error, limit) if error || limit
 
         @environment.check_output(id, output) if index.nil?
         yield output if block_given?
         outcome(:succeeded, output: output)
+      end
+
+      # Whether there is a time limit, or middleware.
+      def surrounded?
+        @environment.surrounds? || step.options.key?(:timeout)
+      end
+
+      def call_surrounded
+        @environment.limits.call(self, @pool) { @environment.middleware.call(self) { call_now } }
+      end
+
+      def answer_of_call
+        [call_now, nil]
+      rescue StandardError => e
+        [nil, e]
       end
 
       def call_now

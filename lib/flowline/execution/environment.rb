@@ -24,7 +24,7 @@ module Flowline
       # @return [Limits]
       attr_reader :limits
       # @return [Middleware]
-      attr_accessor :middleware
+      attr_reader :middleware
       # @return [Planning::Presets, nil]
       attr_writer :presets
       # @return [Boolean] whether callables are called and nothing else, in whatever thread
@@ -48,7 +48,8 @@ module Flowline
         @caching = Cache::Lookup.new(pipeline, request, @limits, @warnings)
         @hints = TypeHints if request.check_types?
         @coordinator = coordinator
-        @middleware = Middleware.none
+        @timeout = request.timeout
+        self.middleware = Middleware.none
         @presets = nil
         @bare = @suspended = false
       end
@@ -58,9 +59,20 @@ module Flowline
         @stops_at_failures
       end
 
+      # @param middleware [Middleware] what is called around each attempt
+      def middleware=(middleware)
+        @middleware = middleware
+        @surrounds = !middleware.empty? || !@timeout.nil?
+      end
+
       # @return [Boolean]
       def bare?
         @bare
+      end
+
+      # @return [Boolean] whether middleware or the run's time limit surrounds every call
+      def surrounds?
+        @surrounds
       end
 
       # Keeps batches from calling further steps until the coordinator has applied a failure.
