@@ -101,7 +101,7 @@ module SpecParts
   end
 
   def totals
-    counts = Dir.glob("#{OUT}/*.json").map { |file| JSON.parse(File.read(file))["summary"] }
+    counts = Dir.glob("#{OUT}/*.json").reject { |file| File.empty?(file) }.map { |file| JSON.parse(File.read(file))["summary"] }
     %w[example failure pending].map { |what| "#{counts.sum { |summary| summary["#{what}_count"] }} #{what}s" }.join(", ")
   end
 

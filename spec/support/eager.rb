@@ -1,9 +1,18 @@
 # frozen_string_literal: true
 
+require "flowline/cli"
+
 # Loads everything before the garbage collector is stressed: Ruby 3.1 crashes if a collection comes while it compiles a file.
-RSpec.configure do |config|
-  config.before(:context, :gc) do
-    root = File.expand_path("../../lib", __dir__)
-    Dir.glob("#{root}/flowline/**/*.rb").each { |file| require file.delete_suffix(".rb") }
+module Eager
+  # @param namespace [Module] one of the library, whose constants may be loaded on first use
+  # @return [void]
+  def self.load(namespace = Flowline, seen = {}.compare_by_identity)
+    return if seen[namespace]
+
+    seen[namespace] = true
+    constants = namespace.constants(false).map { |name| namespace.const_get(name) }
+    constants.grep(Module).each { |inner| load(inner, seen) if inner.name.to_s.start_with?("Flowline::") }
   end
 end
+
+RSpec.configure { |config| config.before(:context, :gc) { Eager.load } }

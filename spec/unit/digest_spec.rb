@@ -133,7 +133,8 @@ RSpec.describe Flowline::Identity::Digest do
       GC.stress = false
     end
 
-    it "have the same digest while the garbage collector moves objects", if: GC.respond_to?(:auto_compact=) do
+    # Ruby before 3.3 may crash when it compacts on its own (https://github.com/ruby/ruby/pull/8940).
+    it "have the same digest while the garbage collector moves objects", if: RUBY_VERSION >= "3.3" do
       value = Array.new(200) { |n| [Digested::Plain.new(n.to_s * 500, { n => [n] * 300 })] }
       before = digest(value)
       GC.auto_compact = true
