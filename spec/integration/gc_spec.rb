@@ -106,7 +106,8 @@ RSpec.describe "Runs and the garbage collector", :gc, executor: :in_process do
   end
 
   it "survive compaction at each collection", executor: :sequential do
-    skip "this Ruby does not compact" unless GC.respond_to?(:auto_compact=)
+    # Older ones may crash by themselves: https://github.com/ruby/ruby/pull/8940
+    skip "needs Ruby 3.3 or newer, which compacts" unless RUBY_VERSION >= "3.3" && GC.respond_to?(:auto_compact=)
     seen, pipeline = everything
     chain.run
     before = GC.auto_compact
