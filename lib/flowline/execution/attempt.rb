@@ -87,7 +87,6 @@ module Flowline
       end
 
       # @param status [Symbol]
-      # @param facts [Hash] the other members of an {Outcome}
       # @return [Outcome]
       # @api private
       def outcome(status, output: nil, error: nil, limit: nil, wait: nil, fatal: nil)

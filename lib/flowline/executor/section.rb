@@ -11,9 +11,11 @@ module Flowline
       class Stopped < Exception # rubocop:disable Lint/InheritException
       end
 
-      # For Thread.handle_interrupt. Made beforehand, because an interruption may come while Ruby makes a Hash.
+      # For +Thread.handle_interrupt+: nothing interrupts. Made beforehand, because an interruption may come while Ruby makes a Hash.
       NEVER = { Object => :never }.freeze
+      # The same: an interruption of the section waits.
       CLOSED = { Stopped => :never }.freeze
+      # The same: an interruption of the section arrives at once.
       OPEN = { Stopped => :immediate }.freeze
 
       # @param open [Hash] what may interrupt the section, for +Thread.handle_interrupt+

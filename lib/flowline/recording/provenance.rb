@@ -46,7 +46,7 @@ module Flowline
       end
 
       # @param id [Integer]
-      # @return [Array<String>] the tokens of the step's dependencies, in the order of {DAG#inputs}
+      # @return [Array<String>] the tokens of the step's dependencies, in the order of +DAG#inputs+
       def made_of(id)
         tokens(@dag.inputs(id))
       end
