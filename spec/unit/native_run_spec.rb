@@ -82,7 +82,7 @@ RSpec.describe "Flowline::Native::Run" do
     expect([run.drain_ended, run.drain_ended]).to eq([[1, 2], []])
     other = native::Run.new(chain, true)
     other.preset([0], [])
-    expect([other.take_passed_over, other.drain_ended]).to eq([[0], []])
+    expect([other.drain_ended, other.drain_ended]).to eq([[0], []])
   end
 
   describe "a journal" do

@@ -43,11 +43,6 @@ module Flowline
         @attempts.each_value.flat_map(&:ids)
       end
 
-      # @return [Boolean] whether there is an attempt of the step
-      def step?(id)
-        steps.include?(id)
-      end
-
       # @return [Array<Batch>]
       def batches
         @attempts.each_value.grep(Batch)

@@ -155,7 +155,7 @@ module Flowline
       # Notifies of the steps that ended without a report of theirs.
       # @return [void]
       def drain_ended
-        ids = @run.take_passed_over
+        ids = @run.drain_ended
         ids.sort.each { |id| notify_ended(id) } unless ids.empty?
       end
 
@@ -166,14 +166,14 @@ module Flowline
           @run.stop(:cancelled, true)
           @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
         end
-        @run.take_passed_over
+        @run.drain_ended
         notify_missing
       end
 
       # Marks the steps that were restored before the run began as notified, because only the recording needs them.
       # @return [void]
       def pass_over_ended
-        @run.take_passed_over.each { |id| @notified[id] = true }
+        @run.drain_ended.each { |id| @notified[id] = true }
       end
 
       # @return [StepError] of an attempt that failed

@@ -16,8 +16,7 @@ pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("withdraw", method!(withdraw, 1))?;
     class.define_method("retry", method!(retry, 2))?;
     class.define_method("stop", method!(stop, 2))?;
-    class.define_method("drain_ended", method!(drain_ended, 0))?;
-    class.define_method("take_passed_over", method!(drain_ended, 0))
+    class.define_method("drain_ended", method!(drain_ended, 0))
 }
 
 /// `next -> Integer` to start that step, `Float` to ask again after so many seconds or the next
