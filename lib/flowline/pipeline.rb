@@ -19,7 +19,7 @@ module Flowline
     extend Definition::ClassBody
 
     # Options of steps that need more than one plain call.
-    CARE = %i[cache each timeout isolate retries run_if].freeze
+    CARE = %i[cache each timeout isolate rate retries run_if].freeze
     private_constant :CARE
 
     # @return [String, nil]

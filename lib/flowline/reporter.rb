@@ -15,6 +15,8 @@ module Flowline
     # @raise [ParamError] there is no such reporter
     # @api private
     def self.resolve(given)
+      return [] unless given
+
       list = given.is_a?(Array) ? given : [given]
       list.select(&:itself).map do |reporter|
         next reporter if reporter.respond_to?(:call)

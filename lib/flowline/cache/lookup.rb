@@ -18,7 +18,7 @@ module Flowline
         @limits = limits
         @warnings = warnings
         @cache = request.cache unless pipeline.cached.empty?
-        @places = @cache ? pipeline.cached : {}
+        @places = @cache ? pipeline.cached : NONE
         @caches = {} # By step, the caches that differ from the cache of the run.
         @unfit = {}
       end

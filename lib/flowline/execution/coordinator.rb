@@ -241,7 +241,8 @@ module Flowline
       def finish(well)
         wind_up unless well
       ensure
-        all(-> { @works.close }, -> { abandon { true } }, -> { @pool&.shutdown }, -> { @state.conclude(@timeout) { |result| @result = result } })
+        conclude = -> { @state.conclude(@timeout) { |result| @result = result } }
+        @plain && well ? conclude.call : all(-> { @works.close }, -> { abandon { true } }, -> { @pool&.shutdown }, conclude)
       end
 
       # Calls each, whatever interrupts another. (A worker that is left behind would keep the program from ending.)

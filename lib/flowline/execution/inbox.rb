@@ -9,8 +9,6 @@ module Flowline
     class Inbox
       def initialize
         @messages = []
-        @lock = Mutex.new
-        @arrived = ConditionVariable.new
         @waiting = false
       end
 
@@ -40,6 +38,8 @@ module Flowline
       def wait(seconds = nil)
         return unless @messages.empty?
 
+        @lock ||= Mutex.new # Before anybody could wake the coordinator.
+        @arrived ||= ConditionVariable.new
         @lock.synchronize do
           @waiting = true
           @arrived.wait(@lock, seconds) if @messages.empty?

@@ -42,8 +42,7 @@ module Flowline
 
       # @return [Boolean] whether its steps are called without conditions, limits, caches and observers
       def bare?
-        @pipeline.plain? && !(observed? || environment.hints? || @request.timeout || environment.middleware.any?) &&
-          environment.steps.none? { |step| step.options.key?(:rate) }
+        @pipeline.plain? && !(observed? || environment.hints? || @request.timeout) && environment.middleware.empty?
       end
 
       # @return [Boolean] whether there are hooks or reporters
@@ -68,8 +67,10 @@ module Flowline
       # @param pool [Executor::Pool]
       # @return [void]
       def surround(pool)
-        isolate = Executor::Isolate.new if environment.steps.any? { |step| step.options[:isolate] }
-        environment.middleware = Middleware.new([isolate, *pool.entries, *Flowline.config.middleware].compact)
+        configured = Flowline.config.middleware
+        entries = configured.empty? ? pool.entries : pool.entries + configured.to_a
+        entries = [Executor::Isolate.new, *entries] if !@pipeline.plain? && environment.steps.any? { |step| step.options[:isolate] }
+        environment.middleware = Middleware.new(entries) unless entries.empty?
         environment.bare = bare?
       end
 
@@ -100,6 +101,8 @@ module Flowline
 
       # In the order in which they are notified.
       def observers
+        return @request.reporters if @pipeline.hooks.empty? && !recording.stored?
+
         hooks = Events::Hooks.new(@pipeline.hooks, environment.context, environment.warnings) unless @pipeline.hooks.empty?
         [(recording if recording.stored?), hooks, *@request.reporters].compact
       end

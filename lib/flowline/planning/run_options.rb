@@ -5,6 +5,9 @@ module Flowline
     # The options of a run: the keywords of +run+, checked and coerced.
     # @api private
     class RunOptions
+      NONE = {}.freeze
+      private_constant :NONE
+
       # @return [Hash{Symbol => Object}] the params, coerced
       attr_reader :params
       # @return [Hash{Symbol => Object}] the values passed as +context:+
@@ -23,10 +26,10 @@ module Flowline
         @declared = pipeline.params
         @options = arguments.empty? ? arguments : arguments.slice(*Definition::Options::RUN.keys)
         @problems = Definition::Options.problems(Definition::Options::RUN, @options) { "run" }
-        @settings = pipeline.settings.merge(@options)
+        @settings = @options.empty? ? pipeline.settings : pipeline.settings.merge(@options)
         @pipeline = pipeline
         @root = Flowline.config.root if pipeline.name
-        @params = @options.fetch(:params, {}).is_a?(Hash) ? coerce(adopt(gather(arguments))) : {}
+        @params = given?(arguments) ? coerce(adopt(gather(arguments))) : {}
         @values = values_beside
         @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
         @reporters = resolve { Reporter.resolve(@options[:reporter]) }
@@ -137,9 +140,14 @@ module Flowline
 
       private
 
+      # Returns whether params can be read, and whether there are any.
+      def given?(arguments)
+        !(arguments.empty? && @declared.empty?) && @options.fetch(:params, NONE).is_a?(Hash)
+      end
+
       def gather(arguments)
         loose = arguments.empty? ? arguments : arguments.except(*Definition::Options::RUN.keys)
-        explicit = @options.fetch(:params, {}).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
+        explicit = @options.fetch(:params, NONE).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
         (loose.keys & explicit.keys).each { |name| @problems << "param #{Name.show(name)} is given twice, also in params:" }
         given = loose.merge(explicit)
         (given.keys - @declared.keys).each do |name|
@@ -167,8 +175,8 @@ module Flowline
       end
 
       def values_beside
-        values = @options[:context] || {}
-        return values unless values.is_a?(Hash)
+        values = @options[:context] || NONE
+        return values unless values.is_a?(Hash) && values.any?
 
         values = values.transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
         (values.keys & @declared.keys).each { |name| @problems << "context: #{Name.show(name)} is a param; pass it as #{Name.show(name)}:" }
