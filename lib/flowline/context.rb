@@ -16,6 +16,16 @@ module Flowline
     # @return [Object, nil] the run's +input:+
     attr_reader :input
 
+    # @param pipeline [Pipeline]
+    # @param request [Planning::RunOptions]
+    # @return [Context]
+    # @api private
+    def self.of(pipeline, request)
+      context = new(pipeline.name, request.params, request.values, request.input, request.secrets)
+      request.scopes.each { |scope, params| context.add_scope(scope, params) }
+      context
+    end
+
     # @api private
     def initialize(pipeline_name, params, values, input, secrets)
       @pipeline_name = pipeline_name
@@ -26,8 +36,32 @@ module Flowline
       @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
       @started_at = Time.now
       @run_id = []
+      @scopes = {}
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       freeze
+    end
+
+    # Sets the params that the steps of a nested pipeline get, before the run begins.
+    # @param scope [Symbol] the nested pipeline
+    # @param params [Hash{Symbol => Object}]
+    # @return [void]
+    # @api private
+    def add_scope(scope, params)
+      values = @values.reject { |name, _| @params.key?(name) }
+      @scopes[scope] = dup.tap do |inner|
+        inner.instance_exec do
+          @params = params.freeze
+          @values = params.merge(values).freeze
+          freeze
+        end
+      end
+    end
+
+    # @param scope [Symbol] a nested pipeline
+    # @return [Context] with its params
+    # @api private
+    def within(scope)
+      @scopes.fetch(scope)
     end
 
     # @return [String] unique among all runs

@@ -145,7 +145,7 @@ module Flowline
     private
 
     def assembly
-      @assembly ||= Assembly.new(steps, groups, @repeated)
+      @assembly ||= Assembly.new(self, @repeated)
     end
 
     def drawing

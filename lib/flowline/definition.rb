@@ -6,6 +6,7 @@ require_relative "definition/composition"
 module Flowline
   # The declarations of a pipeline as inert data. The words of {Dsl} write them; {Pipeline} is built from them.
   class Definition
+    autoload :Frozen, "#{__dir__}/definition/frozen"
     autoload :Group, "#{__dir__}/definition/group"
     autoload :Type, "#{__dir__}/definition/type"
 

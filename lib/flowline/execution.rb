@@ -22,6 +22,7 @@ require_relative "execution/short_path"
 module Flowline
   # The execution of a run: the coordinator, the attempts that it submits to a pool, and their outcomes.
   module Execution
+    autoload :Gates, "#{__dir__}/execution/gates"
     autoload :Items, "#{__dir__}/execution/items"
     autoload :MappedStep, "#{__dir__}/execution/mapped_step"
     autoload :Retry, "#{__dir__}/execution/retry"

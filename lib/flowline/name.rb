@@ -6,7 +6,9 @@ module Flowline
   module Name
     ASCII = Encoding::US_ASCII
     UTF8 = Encoding::UTF_8
-    private_constant :ASCII, :UTF8
+    # So many names are listed in a message.
+    MOST = 40
+    private_constant :ASCII, :UTF8, :MOST
 
     # @param value [Symbol, String]
     # @return [Symbol] in UTF-8, with bytes that are not text written as +\xNN+, so that it can be shown everywhere
@@ -45,7 +47,14 @@ module Flowline
       nearest = Native.nearest(word.to_s, candidates.map(&:to_s))
       return "; did you mean #{show(nearest)}?" if nearest
 
-      known && !candidates.empty? ? "; #{known} #{candidates.map { |name| show(name) }.join(", ")}" : ""
+      known && !candidates.empty? ? "; #{known} #{list_up(candidates)}" : ""
+    end
+
+    # @param names [Array<Symbol, String>]
+    # @return [String] the names in a row; of many, the first ones
+    def self.list_up(names)
+      shown = names.first(MOST).map { |name| show(name) }.join(", ")
+      names.size > MOST ? "#{shown} and #{names.size - MOST} more" : shown
     end
 
     def self.several(values)

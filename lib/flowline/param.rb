@@ -33,8 +33,8 @@ module Flowline
       @place = place
       @type = options.fetch(:type, :any)
       @required = options.fetch(:required, false)
-      @default = options[:default]
-      @in = options[:in]
+      @default = Definition::Frozen.copy(options[:default])
+      @in = Definition::Frozen.copy(options[:in])
       @description = options[:description]
       @secret = options.fetch(:secret, false)
       Definition::Type.load(type)
@@ -63,6 +63,15 @@ module Flowline
       raise Definition::Type::Mismatch, "is required" if required?
     end
 
+    # Calls the user's code that returns a value of the param.
+    # @raise [Type::Mismatch] it raised
+    # @api private
+    def ask
+      yield
+    rescue StandardError => e
+      raise Definition::Type::Mismatch, "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
+    end
+
     # @return [Boolean] whether the two are declared alike
     def ==(other)
       other.is_a?(Param) && facts == other.facts
@@ -82,11 +91,7 @@ module Flowline
     private
 
     def default_value
-      return default.call if default.respond_to?(:call)
-
-      default.frozen? ? default : default.dup # A run never changes its pipeline.
-    rescue StandardError => e
-      raise Definition::Type::Mismatch, "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
+      default.respond_to?(:call) ? ask { default.call } : default
     end
 
     def coerce(value)

@@ -188,7 +188,7 @@ module Flowline
 
     # @return [Array<DefinitionError>] every mistake in the pipeline
     def problems
-      dag.problems + calls.problems + resources.problems
+      dag.problems + calls.problems + resources.problems + @binding_problems
     end
 
     # Returns a new pipeline: this one with another's steps and params.
@@ -206,6 +206,10 @@ module Flowline
     def inspect
       "#<#{self.class} #{name || "unnamed"} #{steps.size} steps>"
     end
+
+    # @return [Hash{Symbol => Array<#call>}] its hooks, and those of its nested pipelines that are nested with +hooks: true+
+    # @api private
+    attr_reader :called_hooks
 
     # @return [Boolean] whether its steps need nothing but their calls
     # @api private
@@ -252,11 +256,22 @@ module Flowline
       @dag = DAG.new(definition.steps.dup, definition.groups).freeze
       @calls = Arguments::CallTable.new(dag, params.keys)
       @resources = Execution::Resources.new(steps, pools)
-      @mistakes = [false, true].to_h { |input| [input, dag.problems + calls.problems(input: input) + resources.problems] }
+      @binding_problems = dag.groups.empty? ? [].freeze : Definition::Group::BoundParam.problems(dag, params).freeze
+      others = resources.problems + @binding_problems
+      @mistakes = [false, true].to_h { |input| [input, dag.problems + calls.problems(input: input) + others] }
+      @called_hooks = with_hooks_of_groups
+    end
+
+    def with_hooks_of_groups
+      groups = dag.groups.each_value.reject { |group| group.hooks.empty? }
+      groups.each_with_object(groups.empty? ? hooks : hooks.dup) do |group, called|
+        added = group.hooks.transform_values { |list| list.map { |hook| Events::GroupHook.new(group, dag.scope(group.name), hook) } }
+        called.merge!(added) { |_, own, further| own + further }
+      end.freeze
     end
 
     def prepare
-      @plain = calls.conditions.empty? && steps.all? { |step| step.options.empty? || CARE.none? { |option| step.options.key?(option) } }
+      @plain = only_calls?
       @memory = {}
       @code = Code.new(dag)
       @cached = {}
@@ -264,6 +279,11 @@ module Flowline
       @cached.freeze
       @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?
       @cached.each_key { |id| fingerprint(steps[id].name) }
+    end
+
+    def only_calls?
+      calls.conditions.empty? && calls.group_conditions.empty? && dag.groups.each_value.none?(&:timeout) &&
+        steps.all? { |step| step.options.empty? || CARE.none? { |option| step.options.key?(option) } }
     end
 
     # Returns the mistakes that no including pipeline can correct.

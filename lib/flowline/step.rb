@@ -115,24 +115,48 @@ module Flowline
       options[:each] && Name.of(options[:each])
     end
 
+    # @return [Boolean] whether it still runs after the run was stopped: it is a step that always runs, or one of a nested
+    #   pipeline that does
+    # @api private
+    def outlasts_stop?
+      @lasting || options[:run_if] == :always
+    end
+
+    # @return [Boolean] whether a nested pipeline that always runs is the reason
+    # @api private
+    def lasting?
+      @lasting == true
+    end
+
+    # @return [Array(Symbol, String), nil] the nested pipeline and the source location of the +depends_on:+ from which it has its
+    #   dependencies, if it has none of its own
+    # @api private
+    attr_reader :wired
+
+    # @return [String, nil] the source location of the +include+ or the nesting that brought it into its pipeline
+    # @api private
+    attr_reader :origin
+
     # Returns the step as part of another pipeline. It still gets its inputs by the names in {#labels}.
     # @yieldparam name [Symbol] its own name, then each dependency's
     # @yieldreturn [Symbol] the name in the other pipeline
     # @param wiring [Array<Symbol>] its dependencies, if it has none
-    # @param group [Symbol, nil] the nested pipeline that it becomes part of
-    # @param conditions [Hash] +when:+ and +unless:+ to add
+    # @param group [Definition::Group, nil] the nested pipeline that it becomes part of
+    # @param origin [String, nil] where
     # @return [Step]
     # @api private
-    def placed(wiring: [], group: nil, conditions: {})
+    def placed(wiring: [], group: nil, origin: nil)
       copy = dup
       copy.instance_exec do
         @name = yield @name
         known = depends_on
         @labels = labels.empty? ? wiring : labels
-        @depends_on = known.empty? ? wiring : known.map { |dependency| yield dependency }.freeze
-        @group = @group ? yield(@group) : group
-        # A step that depends on another step of its pipeline is skipped together with that step.
-        @options = options.merge(conditions) { |_, own, given| [own, given].flatten(1) }.freeze if known.empty? || known == @depends_on
+        @depends_on = known.map { |dependency| yield dependency }.freeze
+        @wired = [yield(@wired.first), @wired.last].freeze if @wired&.first
+        wire(wiring, group, origin) if known.empty?
+        @group = @group ? yield(@group) : group&.name
+        @origin = origin if origin
+        adopt_options(group, known.empty? || known == @depends_on) if group
         freeze
       end
     end
@@ -158,6 +182,19 @@ module Flowline
     end
 
     private
+
+    def wire(wiring, group, origin)
+      @depends_on = wiring
+      @wired = [group&.name, origin].freeze unless wiring.empty?
+    end
+
+    # Adopts the options of the nested pipeline that it becomes part of.
+    # @param root [Boolean] whether it depends on no other step of it
+    def adopt_options(group, root)
+      adopted = group.options.slice(:optional, *(:run_if if root))
+      @options = options.merge(adopted).freeze unless adopted.empty?
+      @lasting = true if group.lasting?
+    end
 
     # Sets the attributes. Most steps have no options but +depends_on+, so these share one empty Hash.
     def assign(name, callable, block, options, location)

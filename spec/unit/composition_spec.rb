@@ -221,7 +221,7 @@ RSpec.describe "Composition" do
     end
 
     it "refuses a block and the options that a nested pipeline cannot have" do
-      { optional: true, tags: :t, run_if: :any }.each do |name, value|
+      { retries: 1, tags: :t, cache: true }.each do |name, value|
         expect { Flowline.define { step :n, clean, name => value } }.to refuse(/step n \(a nested pipeline\): unknown option #{name}:/)
       end
       expect { Flowline.define { step(:n, clean) { 1 } } }.to refuse(/step n: give either a block or a pipeline, not both/)

@@ -57,8 +57,8 @@ RSpec.describe "Flowline::Native::Run" do
 
     it "refuses an unknown rule of a step" do
       expect { native::Graph.build([:fetch], [[]], [3]) }
-        .to raise_error(ArgumentError, "unknown rule 3; known: 0, 1 or 2, plus 4 if the step is optional")
-      expect { native::Graph.build([:fetch], [[]], [8]) }.to raise_error(ArgumentError, /unknown rule 8/)
+        .to raise_error(ArgumentError, "unknown rule 3; known: 0, 1 or 2, plus 4 if the step is optional, plus 8 if it outlasts a stop")
+      expect { native::Graph.build([:fetch], [[]], [16]) }.to raise_error(ArgumentError, /unknown rule 16/)
     end
   end
 

@@ -39,6 +39,15 @@ pub struct Rule {
     pub run_if: RunIf,
     /// Whether it may fail without failing the run.
     pub optional: bool,
+    /// Whether it still runs after the run was stopped, under the conditions of `run_if`: a later step of a clean-up.
+    pub lasting: bool,
+}
+
+impl Rule {
+    /// Whether it runs even after the run was stopped.
+    pub fn outlasts_stop(self) -> bool {
+        self.lasting || self.run_if == RunIf::Always
+    }
 }
 
 /// A validated graph.
@@ -184,7 +193,7 @@ impl Graph {
             bytes.push(u8::from(self.names.is_some()));
             bytes.extend_from_slice(&self.names.unwrap_or_default());
             for (step, rule) in self.steps().zip(&self.rules) {
-                bytes.push(rule.run_if as u8 | u8::from(rule.optional) << 2);
+                bytes.push(rule.run_if as u8 | u8::from(rule.optional) << 2 | u8::from(rule.lasting) << 3);
                 let dependencies = self.dependencies(step);
                 bytes.extend_from_slice(&(dependencies.len() as u32).to_le_bytes());
                 for dependency in dependencies {

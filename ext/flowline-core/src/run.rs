@@ -70,7 +70,7 @@ use std::sync::Arc;
 
 use self::recording::Recording;
 use crate::event::{Event, Nanos, OnError, Outcome, Report, RunError, Stop};
-use crate::graph::{Graph, RunIf};
+use crate::graph::Graph;
 use crate::ids::{Rank, StepId};
 use crate::items::Items;
 use crate::ranking::Ranking;
@@ -236,7 +236,7 @@ impl Run {
 
     /// Returns why the step may not start any more, if it may not.
     fn stop_of(&self, step: StepId) -> Option<Stop> {
-        self.stopped.filter(|_| self.entirely || self.graph.rule(step).run_if != RunIf::Always)
+        self.stopped.filter(|_| self.entirely || !self.graph.rule(step).outlasts_stop())
     }
 
     /// The time of a running step counts from now, unless this is another attempt.

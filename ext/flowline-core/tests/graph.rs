@@ -207,9 +207,9 @@ mod construction {
     fn keeps_rules_and_both_directions_of_edges() {
         let named = graph("a; b: a | any; c: a b | always optional");
         let rules = [
-            Rule { run_if: RunIf::Success, optional: false },
-            Rule { run_if: RunIf::Any, optional: false },
-            Rule { run_if: RunIf::Always, optional: true },
+            Rule::default(),
+            Rule { run_if: RunIf::Any, ..Rule::default() },
+            Rule { run_if: RunIf::Always, optional: true, ..Rule::default() },
         ];
         for (step, rule) in named.graph.steps().zip(rules) {
             assert_eq!(named.graph.rule(step), rule);

@@ -185,6 +185,7 @@ fn case(random: &mut Random) -> Case {
                 false => RunIf::Success,
             },
             optional: random.percent(special / 2),
+            lasting: random.percent(special / 4),
         })
         .collect();
     let endings =
@@ -209,8 +210,8 @@ fn case(random: &mut Random) -> Case {
 }
 
 impl Case {
-    fn always(&self, step: usize) -> bool {
-        self.rules[step].run_if == RunIf::Always
+    fn outlasts_stop(&self, step: usize) -> bool {
+        self.rules[step].outlasts_stop()
     }
 
     /// How the step ends if nothing stops the run: the contract, read aloud.
@@ -365,7 +366,7 @@ impl<'a> Execution<'a> {
             let until = self.now + random.below(8) as Nanos;
             self.calls[step] += 1;
             match self.stopped {
-                Some((stop, entirely)) if entirely || !self.case.always(step) => {
+                Some((stop, entirely)) if entirely || !self.case.outlasts_stop(step) => {
                     self.stopped_steps[step] = Some(Outcome::Cancelled(reason(stop)));
                     self.note_end(step);
                 }
@@ -402,7 +403,7 @@ impl<'a> Execution<'a> {
         self.stopped = Some((stop, entirely));
         for step in 0..self.case.rules.len() {
             let idle = self.run.outcome(nth(step as u32)).is_none() && !self.in_flight.contains(&step);
-            if idle && Some(step) != ending && (entirely || !self.case.always(step)) {
+            if idle && Some(step) != ending && (entirely || !self.case.outlasts_stop(step)) {
                 self.stopped_steps[step] = Some(Outcome::Cancelled(reason(stop)));
                 self.waiting[step] = None;
                 self.times[step].1 = self.now;
@@ -412,12 +413,11 @@ impl<'a> Execution<'a> {
 
     fn check(&self) {
         let steps = self.case.rules.len();
-        let mut undisturbed = vec![None; steps];
+        let mut known = self.stopped_steps.clone();
         let mut not_reported = Vec::new();
         for step in 0..steps {
             let id = nth(step as u32);
-            let expected =
-                self.stopped_steps[step].unwrap_or_else(|| self.case.outcome(step, &mut undisturbed));
+            let expected = self.stopped_steps[step].unwrap_or_else(|| self.case.outcome(step, &mut known));
             assert_eq!(self.run.outcome(id), Some(expected), "outcome of {step}");
             assert_eq!(self.run.attempts(id), self.calls[step], "attempts of {step}");
             let (started, ended) = self.times[step];
@@ -430,7 +430,8 @@ impl<'a> Execution<'a> {
                     assert_eq!(self.starts[step], self.case.behaviours[step].retries + 1, "starts of {step}")
                 }
             }
-            let always_runs = self.case.always(step) && !self.stopped.is_some_and(|(_, entirely)| entirely);
+            let runs = self.case.rules[step].run_if == RunIf::Always;
+            let always_runs = runs && !self.stopped.is_some_and(|(_, entirely)| entirely);
             assert!(!always_runs || self.starts[step] > 0, "{step} runs always");
             if !self.ended_by_report[step] {
                 not_reported.push(id);
@@ -525,7 +526,7 @@ fn after_the_first_failure_only_running_steps_and_those_that_run_always_run() {
         });
         for event in &execution.events[failed.unwrap_or(execution.events.len())..] {
             let Event::Started { step, .. } = *event else { continue };
-            assert!(case.always(step.index()), "{step} started after the run failed");
+            assert!(case.outlasts_stop(step.index()), "{step} started after the run failed");
         }
         check_replay(&execution, random);
     });

@@ -118,7 +118,7 @@ fn a_wait_is_no_longer_than_the_time_left() {
 
 #[test]
 fn steps_that_run_always_do_so_when_time_is_up() {
-    let rules = vec![Rule::default(), Rule { run_if: RunIf::Always, optional: false }];
+    let rules = vec![Rule::default(), Rule { run_if: RunIf::Always, ..Rule::default() }];
     let mut run = Run::new(Arc::new(Graph::new(rules, [(nth(0), nth(1))]).unwrap()), OnError::Stop);
     run.limit(10);
     assert_eq!(run.next(20), Next::Start(nth(1)));

@@ -498,6 +498,24 @@ mod on_error_stop {
     }
 
     #[test]
+    fn still_runs_steps_that_outlast_it_if_their_dependencies_have_outputs() {
+        check(
+            STOP,
+            "bad; close: bad | always; mail: close | lasting; lost: bad | lasting; free | lasting; not: close",
+            "starts bad free
+             bad fails
+             outcomes bad=fails lost=upstream_failed
+             starts close
+             close ok
+             outcomes bad=fails close=ok lost=upstream_failed not=run_failed
+             starts mail
+             free ok
+             mail ok
+             done failed",
+        );
+    }
+
+    #[test]
     fn cancels_a_step_that_waits_for_its_retry() {
         check(
             STOP,
@@ -990,7 +1008,7 @@ mod a_million_steps {
 
     #[test]
     fn may_all_fail_without_each_failure_going_through_the_whole_run() {
-        let always = Rule { run_if: RunIf::Always, optional: false };
+        let always = Rule { run_if: RunIf::Always, ..Rule::default() };
         let graph = Graph::new(vec![always; MILLION as usize], []).unwrap();
         let mut run = Run::new(graph.into(), STOP);
         for step in nths(0..MILLION) {

@@ -113,7 +113,7 @@ fn case(random: &mut Random, mix: &Mix) -> Case {
         if random.percent(mix.rates) {
             needs.rate = Some((1 + random.below(3) as u32, 1 + random.below(15) as Nanos));
         }
-        let rule = Rule { run_if, optional: random.percent(mix.special / 2) };
+        let rule = Rule { run_if, optional: random.percent(mix.special / 2), ..Rule::default() };
         let ending = if map.as_ref().is_some_and(|map| map.failing.is_some()) { Failed } else { ending };
         let preset = random.percent(mix.presets);
         let preset = preset.then(|| random.pick(&[Restored, Restored, Skipped(SkipReason::NotSelected)]));

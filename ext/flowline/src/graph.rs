@@ -32,7 +32,8 @@ impl Graph {
     /// `build(names: Array<Symbol>, depends_on: Array<Array<Symbol>>, rules: Array<Integer>)
     /// -> [Graph or nil, Array of problems]`
     ///
-    /// A rule is 0, 1 or 2 for `run_if: :success`, `:any`, `:always`, plus 4 if the step is optional.
+    /// A rule is 0, 1 or 2 for `run_if: :success`, `:any`, `:always`, plus 4 if the step is optional, plus 8 if it still runs
+    /// after the run was stopped.
     /// A problem is `[:duplicate, first, second]`, `[:missing, step, dependency, nearest or nil]` or
     /// `[:cycle, steps]`.
     fn build(ruby: &Ruby, names: RArray, depends_on: RArray, rules: RArray) -> Result<RArray, Error> {
@@ -98,16 +99,16 @@ fn text(name: Symbol) -> Result<String, Error> {
 }
 
 fn rule(ruby: &Ruby, code: u8) -> Result<Rule, Error> {
-    let run_if = match code & !4 {
+    let run_if = match code & !12 {
         0 => RunIf::Success,
         1 => RunIf::Any,
         2 => RunIf::Always,
         _ => {
-            let message = format!("unknown rule {code}; known: 0, 1 or 2, plus 4 if the step is optional");
+            let message = format!("unknown rule {code}; known: 0, 1 or 2, plus 4 if the step is optional, plus 8 if it outlasts a stop");
             return Err(error::new(ruby, Kind::Argument, message));
         }
     };
-    Ok(Rule { run_if, optional: code & 4 != 0 })
+    Ok(Rule { run_if, optional: code & 4 != 0, lasting: code & 8 != 0 })
 }
 
 fn describe(ruby: &Ruby, problem: Problem) -> Result<RArray, Error> {

@@ -20,7 +20,13 @@ module Flowline
       # Several outputs as one Hash by name.
       Outputs = Struct.new(:names)
       # A parameter without a source. It is +final+ if no including pipeline could provide one.
-      Problem = Struct.new(:sentence, :final)
+      Problem = Struct.new(:sentence, :final) do
+        # @param option [Symbol, nil] the option of the step whose value the callable is
+        # @return [Problem] that names the option
+        def of(option)
+          option ? Problem.new("#{option}: #{sentence}", final) : self
+        end
+      end
 
       CONTEXT_NAMES = %i[ctx context].freeze
       private_constant :CONTEXT_NAMES
@@ -57,6 +63,11 @@ module Flowline
         @keywords = keywords
         @problems = problems
         freeze
+      end
+
+      # @return [Boolean] whether it takes the context or a param
+      def contextual?
+        [*positional, *keywords.values].any? { |source| CONTEXT.equal?(source) || Parameter === source }
       end
 
       # The binding of a callable without parameters.

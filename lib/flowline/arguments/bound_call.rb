@@ -177,6 +177,33 @@ module Flowline
           @receiver.instance_exec(outputs[@source], &@callable)
         end
       end
+
+      # The call of a callable of a nested pipeline with bound params: it gets these.
+      # @api private
+      class Scoped < self
+        # @param call [BoundCall]
+        # @param scope [Symbol] the nested pipeline
+        def initialize(call, scope) # rubocop:disable Lint/MissingSuper -- it has fewer instance variables
+          @call = call
+          @scope = scope
+          freeze
+        end
+
+        # @return [Object] see {BoundCall#call}
+        def call(outputs, context, item = nil)
+          @call.call(outputs, context.within(@scope), item)
+        end
+
+        # @return [Array] see {BoundCall#facts}
+        def facts(outputs, context, item = nil, input: false)
+          @call.facts(outputs, context.within(@scope), item, input: input)
+        end
+
+        # @return [Array<Integer>] see {BoundCall#inputs}
+        def inputs
+          @call.inputs
+        end
+      end
     end
   end
 end

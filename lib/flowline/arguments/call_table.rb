@@ -2,12 +2,14 @@
 
 module Flowline
   module Arguments
-    # The call of every step of a pipeline, of its conditions and of its cache key: resolved once, with and without an
-    # +input:+.
+    # The call of every step of a pipeline, of its conditions and of its cache key, and of the conditions of nested pipelines:
+    # resolved once, with and without an +input:+.
     # @api private
     class CallTable
       # @return [Hash{Integer => Array<Array(BoundCall, Boolean)>}] by step, its conditions and what each must return
       attr_reader :conditions
+      # @return [Hash{Symbol => Array<Array(BoundCall, Boolean)>}] the same by nested pipeline
+      attr_reader :group_conditions
       # @return [Hash{Integer => Hash{Boolean => BoundCall}}] by step, and by whether the run has an input, the call of its +key:+
       attr_reader :keys
 
@@ -17,13 +19,14 @@ module Flowline
         @dag = dag
         @params = params
         @conditions = {}
+        @group_conditions = {}
         @keys = {}
         @problems = { true => {}, false => {} }
         @with_input = {}
         plain = build
         replaced = @with_input.each_with_object(plain.dup) { |(id, call), calls| calls[id] = call } unless @with_input.empty?
         @calls = { false => plain.freeze, true => (replaced || plain).freeze }
-        [@conditions, @keys, @with_input, *@problems.values].each(&:freeze)
+        [@conditions, @group_conditions, @keys, @with_input, *@problems.values].each(&:freeze)
         freeze
       end
 
@@ -48,12 +51,13 @@ module Flowline
 
       # Returns the steps that cannot be called with an input nor without one.
       def hopeless
-        @problems[false].select { |id, _| @problems[true].key?(id) }
+        @problems[false].select { |owner, _| @problems[true].key?(owner) }
       end
 
       def build
         index = @dag.index
         calls = []
+        @dag.groups.each_value { |group| resolve_group_conditions(group) unless group.conditions.empty? }
         @dag.steps.each_with_index do |step, id|
           options = step.options
           prepare(step, id, options) unless options.empty?
@@ -70,43 +74,62 @@ module Flowline
       def resolve(step, id)
         sources = sources(step)
         signature = Signature.of(step.callable)
-        return compile(step, id, step.callable, signature, sources) unless step.depends_on.empty?
+        return compile(step, step.callable, sources, signature) unless step.depends_on.empty?
 
-        call = compile(step, id, step.callable, signature, sources, modes: [false])
+        call = compile(step, step.callable, sources, signature, modes: [false])
         # Only a step with positional parameters is called differently when there is an input.
         if call.nil? || signature.parameters.any? { |kind, _| %i[req opt rest].include?(kind) }
-          @with_input[id] = compile(step, id, step.callable, signature, sources, modes: [true])
+          @with_input[id] = compile(step, step.callable, sources, signature, modes: [true])
         end
         call
       end
 
       def resolve_conditions(step, id)
         sources = sources(step)
-        @conditions[id] = %i[when unless].flat_map do |word|
-          given = step.options[word]
-          (given.is_a?(Array) ? given : [given].compact).map do |condition|
-            [compile(step, id, condition, Signature.of(condition), sources, labels: step.labels, first: Binding::CONTEXT), word == :when]
-          end
+        @conditions[id] = compile_conditions(step, sources, step.group)
+      end
+
+      def resolve_group_conditions(group)
+        sources = sources(group)
+        @group_conditions[group.name] = compile_conditions(group, sources, group.parent)
+      end
+
+      # @param owner [Step, Definition::Group]
+      # @param within [Symbol, nil] the nested pipeline whose params they get
+      def compile_conditions(owner, sources, within)
+        { when: true, unless: false }.filter_map do |word, wanted|
+          condition = owner.options[word] or next
+          [compile(owner, condition, sources, labels: owner.labels, first: Binding::CONTEXT, what: word, within: within), wanted]
         end
       end
 
       def resolve_key(step, id)
         key = step.options[:cache][:key] or return
         sources = sources(step)
-        @keys[id] = [false, true].to_h { |input| [input, compile(step, id, key, Signature.of(key), sources, modes: [input])] }
+        @keys[id] = [false, true].to_h { |input| [input, compile(step, key, sources, modes: [input], what: :key)] }
       end
 
       def sources(step)
         step.labels.zip(step.depends_on).to_h { |label, name| [label, @dag.source(name)] }
       end
 
-      # The modes are the values of +input+ that this call is for.
-      def compile(step, id, callable, signature, sources, modes: [false, true], labels: labels_without_items(step), first: step.each && Binding::ITEM)
-        binding = Binding.resolve(signature.parameters, dependencies: labels, params: @params, input: modes == [true], first: first)
-        return BoundCall::Compiler.of(callable, signature, binding, sources) if binding.problems.empty?
+      # @param owner [Step, Definition::Group]
+      # @param modes [Array<Boolean>] the values of +input+ that this call is for
+      # @param what [Symbol, nil] the option that the callable is the value of
+      # @param within [Symbol, nil] the nested pipeline whose params it gets
+      def compile(owner, callable, sources, signature = Signature.of(callable), modes: [false, true], labels: labels_without_items(owner),
+                  first: owner.each && Binding::ITEM, what: nil, within: owner.group)
+        params = within ? @params | @dag.within(within).flat_map { |group| group.params.keys } : @params
+        binding = Binding.resolve(signature.parameters, dependencies: labels, params: params, input: modes == [true], first: first)
+        return scoped(BoundCall::Compiler.of(callable, signature, binding, sources), binding, within) if binding.problems.empty?
 
-        modes.each { |mode| (@problems[mode][id] ||= []).concat(binding.problems) }
+        modes.each { |mode| (@problems[mode][owner] ||= []).concat(binding.problems.map { |problem| problem.of(what) }) }
         nil
+      end
+
+      def scoped(call, binding, within)
+        scope = @dag.scope(within) if within && binding.contextual?
+        scope ? BoundCall::Scoped.new(call, scope) : call
       end
 
       def labels_without_items(step)
@@ -114,10 +137,9 @@ module Flowline
       end
 
       def errors(problems, &wanted)
-        problems.flat_map do |id, found|
-          step = @dag.steps[id]
+        problems.flat_map do |owner, found|
           found = found.select(&wanted) if wanted
-          found.map { |problem| DefinitionError.new("step #{Name.show(step.name)} #{problem.sentence}", place: step.place) }
+          found.map { |problem| DefinitionError.new("step #{Name.show(owner.name)} #{problem.sentence}", place: owner.place) }
         end
       end
     end

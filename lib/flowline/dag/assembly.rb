@@ -7,20 +7,21 @@ module Flowline
     class Assembly
       RULES = { success: 0, any: 1, always: 2 }.freeze
       OPTIONAL = 4
-      private_constant :RULES, :OPTIONAL
+      LASTING = 8
+      private_constant :RULES, :OPTIONAL, :LASTING
 
       # @return [Hash{Symbol => Integer}] the position of each step
       attr_reader :index
 
-      # @param steps [Array<Step>]
-      # @param groups [Hash{Symbol => Definition::Group}]
+      # @param dag [DAG]
       # @param repeated [Array<Definition::Group>] groups that a later one of the same name replaces
-      def initialize(steps, groups, repeated)
-        @steps = steps
-        @groups = groups
+      def initialize(dag, repeated)
+        @dag = dag
+        @steps = dag.steps
+        @groups = dag.groups
         @repeated = repeated
         @index = {}
-        steps.each_with_index { |step, id| @index[step.name] = id }
+        @steps.each_with_index { |step, id| @index[step.name] = id }
       end
 
       # @return [Native::Graph, nil] nil if there are {#problems}
@@ -40,7 +41,7 @@ module Flowline
       def build
         names = @index.size == @steps.size ? @index.keys : @steps.map(&:name)
         graph, facts = Native::Graph.build(names, edges, rules)
-        problems = clashes + facts.map { |kind, *about| send(kind, *about) }
+        problems = clashes + facts.uniq { |fact| mistake(fact) }.map { |kind, *about| send(kind, *about) }
         @graph = graph if problems.empty?
         @problems = problems
       end
@@ -48,15 +49,24 @@ module Flowline
       def edges
         return @steps.map(&:depends_on) if @groups.empty?
 
-        @steps.map { |step| step.depends_on.flat_map { |name| Nesting.ends(@groups, name) }.uniq }
+        @steps.map { |step| (step.depends_on + needed_by_conditions(step)).flat_map { |name| Nesting.ends(@groups, name) }.uniq }
+      end
+
+      # Returns what the conditions of the nested pipelines get that begin with this step.
+      def needed_by_conditions(step)
+        step.group ? @dag.entered(step).flat_map(&:depends_on) : []
       end
 
       def rules
         rules = Array.new(@steps.size, 0)
         @steps.each_with_index do |step, id|
-          rules[id] = RULES[step.options.fetch(:run_if, :success)] + (step.optional? ? OPTIONAL : 0) unless step.options.empty?
+          rules[id] = rule(step, step.options) unless step.options.empty? && !step.lasting?
         end
         rules
+      end
+
+      def rule(step, options)
+        RULES[options.fetch(:run_if, :success)] + (step.optional? ? OPTIONAL : 0) + (step.lasting? ? LASTING : 0)
       end
 
       # Returns an error for each name that is used twice. Steps and nested pipelines share one set of names.
@@ -65,13 +75,24 @@ module Flowline
         firsts.map { |first| DuplicateStepError.new(first.name, places: [first.place, @groups[first.name].place]) }
       end
 
+      # Returns what identifies a mistake: several steps may have a dependency from the same line.
+      def mistake(fact)
+        kind, id, dependency = fact
+        kind == :missing && @steps[id].wired ? [@steps[id].wired, dependency] : fact
+      end
+
+      # The same step may be there twice. Then the lines that brought it there are at fault.
       def duplicate(first, second)
-        DuplicateStepError.new(@steps[first].name, places: [@steps[first].place, @steps[second].place])
+        both = [@steps[first], @steps[second]]
+        places = both.map(&:place)
+        places = both.map { |step| step.origin || step.place } if places.uniq.one?
+        DuplicateStepError.new(@steps[first].name, places: places)
       end
 
       def missing(id, dependency, nearest)
         nearest = Native.nearest(dependency, [*@index.keys, *@groups.keys].map(&:name)) unless @groups.empty?
-        MissingDependencyError.new(@steps[id].name, dependency.to_sym, suggestion: nearest&.to_sym, place: @steps[id].place)
+        group, place = @steps[id].wired
+        MissingDependencyError.new(group || @steps[id].name, dependency.to_sym, suggestion: nearest&.to_sym, place: place || @steps[id].place)
       end
 
       def cycle(ids)

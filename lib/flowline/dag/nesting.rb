@@ -56,6 +56,29 @@ module Flowline
         steps.map(&:name).select { |inner| inner.start_with?("#{name}.") }
       end
 
+      # @param name [Symbol, nil] a nested pipeline
+      # @return [Array<Definition::Group>] the nested pipelines that it is in, from the outermost on, and itself
+      def within(name)
+        chain = []
+        while (group = groups[name])
+          chain.unshift(group)
+          name = group.parent
+        end
+        chain
+      end
+
+      # @param name [Symbol, nil] a nested pipeline
+      # @return [Symbol, nil] the nested pipeline whose bound params its steps get: itself, or one that it is in
+      def scope(name)
+        within(name).reverse_each.find { |group| !group.params.empty? }&.name
+      end
+
+      # @param step [Step]
+      # @return [Array<Definition::Group>] the nested pipelines with conditions whose first step it is, from the outermost on
+      def entered(step)
+        within(step.group).select { |group| !group.conditions.empty? && step.depends_on.none? { |name| group.holds?(name) } }
+      end
+
       # @return [Array<Symbol>] the steps and nested pipelines of the outermost level on which nothing depends: the
       #   output of this pipeline when it is nested
       def leaves

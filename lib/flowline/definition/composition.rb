@@ -8,7 +8,7 @@ module Flowline
     module Composition
       # Copies all parts of another pipeline: steps, params, pools and hooks.
       def take(pipeline)
-        adopt(pipeline, wiring: []) { |name| name }
+        adopt(pipeline, wiring: [], hooks: true) { |name| name }
         @adopted_pools.clear # They count as its own.
         hooks.merge!(pipeline.hooks.transform_values(&:dup))
         self
@@ -48,25 +48,48 @@ module Flowline
         wrong(["step #{Name.show(name)}: give either a block or a pipeline, not both"], place) if block
         return name if wrong(Options.problems(Options::NESTED, options) { "step #{Name.show(name)} (a nested pipeline)" }, place)
 
-        options = bind_options(options)
         inside = ->(inner) { :"#{name}.#{inner}" }
-        wiring = Name.list(options[:depends_on]).freeze
         replace(name) if @inherited.delete(name)
-        leaves = pipeline.dag.leaves.to_h { |leaf| [leaf, inside.call(leaf)] }
-        groups << Group.new(name, leaves: leaves, description: options[:description], place: place)
-        adopt(pipeline, wiring: wiring, group: name, conditions: options.slice(:when, :unless), &inside)
+        group = group(name, pipeline, bind_options(options), place, &inside)
+        groups << group
+        adopt(pipeline, wiring: group.depends_on, group: group, origin: place, hooks: options[:hooks] == true, &inside)
         name
+      end
+
+      def group(name, pipeline, options, place, &inside)
+        Group.new(name, leaves: pipeline.dag.leaves.to_h { |leaf| [leaf, inside.call(leaf)] }, place: place,
+                        depends_on: Name.list(options[:depends_on]).freeze, options: options.except(:depends_on, :params, :hooks),
+                        params: bound_params(name, pipeline, options[:params] || {}, place),
+                        hooks: options[:hooks] ? pipeline.hooks.slice(*STEP_HOOKS) : {})
+      end
+
+      # Binds params of a nested pipeline.
+      # @return [Hash{Symbol => Group::BoundParam}]
+      def bound_params(group, pipeline, given, place)
+        given.each_with_object({}) do |(name, value), bound|
+          param = pipeline.params[name = Name.of(name)]
+          bound[name] = Group::BoundParam.new(param, bind(value)) if param
+          next if param
+
+          unknown = "#{Name.show(name)}#{Name.suggest(name, pipeline.params.keys, known: "it has")}"
+          wrong(["step #{Name.show(group)}: params: the nested pipeline has no param #{unknown}"], place)
+        rescue Type::Mismatch => e
+          wrong(["step #{Name.show(group)}: params: #{Name.show(name)} #{e.message}"], place)
+        end
       end
 
       # Copies the steps, groups, params and pools of another pipeline under the names that the block returns.
       # Names of dependencies that it does not have stay, because the including pipeline may have them.
-      def adopt(pipeline, wiring:, group: nil, conditions: {})
+      # @param group [Group, nil] the nested pipeline that they become part of
+      # @param origin [String, nil] the source location of the user's line
+      # @param hooks [Boolean] whether the hooks of its nested pipelines are called, too
+      def adopt(pipeline, wiring:, group: nil, origin: nil, hooks: false)
         own = pipeline.dag
         rename = ->(name) { own.index.key?(name) || own.groups.key?(name) ? yield(name) : name }
         parts << pipeline
-        own.groups.each_value { |inner| groups << inner.placed(group: group, &rename) }
-        own.steps.each { |step| put(step.placed(wiring: wiring, group: group, conditions: conditions, &rename)) }
-        pipeline.params.each_value { |param| adopt_param(param) }
+        own.groups.each_value { |inner| groups << inner.placed(wiring: wiring, group: group&.name, hooks: hooks, &rename) }
+        own.steps.each { |step| put(step.placed(wiring: wiring, group: group, origin: origin, &rename)) }
+        pipeline.params.each_value { |param| adopt_param(param) unless group&.params&.key?(param.name) }
         pipeline.pools.each { |name, size| adopt_pool(name, size) }
       end
 
@@ -88,11 +111,15 @@ module Flowline
 
       def adopt_param(param)
         known = params[param.name]
-        if known && known != param
-          problems << DefinitionError.new("param #{Name.show(param.name)} is declared differently in two pipelines " \
-                                          "(#{[known.place, param.place].compact.join(" and ")}); declare it alike, or rename one")
-        end
+        param_clash(known, param) if known && known != param
         params[param.name] ||= param
+      end
+
+      def param_clash(*both)
+        name = Name.show(both.first.name)
+        sentence = "param #{name} is declared differently in two pipelines (#{both.filter_map(&:place).join(" and ")}); declare it alike, " \
+                   "rename one, or bind it where the pipeline is nested, as in params: { #{name}: :other }"
+        problems << DefinitionError.new(sentence)
       end
     end
   end

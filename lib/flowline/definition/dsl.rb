@@ -7,6 +7,10 @@ module Flowline
       before_run before_step on_step_retry on_step_success on_step_failure on_step_skip after_step on_success on_failure after_run
     ].freeze
 
+    # The hooks of a nested pipeline that +hooks: true+ brings.
+    # @api private
+    STEP_HOOKS = HOOKS.grep(/step/).freeze
+
     # The words that a pipeline is defined with.
     module Dsl
       # Options whose values may be blocks of the user, or contain some.
@@ -19,10 +23,15 @@ module Flowline
       #   @param name [Symbol]
       #   @param callable [#call, Class, nil] see {Step#initialize}
       #   @param options [Hash] the options of {Options::STEP}
-      # @overload step(name, pipeline, depends_on: nil, when: nil, unless: nil, description: nil)
+      # @overload step(name, pipeline, **options)
       #   Its steps become part of this graph as +name.step+. Its output is the output of its last step, or a Hash of
       #   the outputs of several last steps.
       #   @param pipeline [Pipeline, Class] a pipeline or a pipeline class
+      #   @param options [Hash] the options of {Options::NESTED}: +depends_on:+, +when:+, +unless:+ and +run_if:+ of its first steps;
+      #     +optional:+ of all of its steps; +timeout:+ in seconds for the whole of it; +description:+
+      #   @option options [Hash] :params its params by name. A Symbol names a param of this pipeline; any other value is the value, or
+      #     a lambda that returns it for each run. The params that are left become params of this pipeline
+      #   @option options [Boolean] :hooks (false) whether its step hooks are called for its steps
       # @return [Symbol] the name
       # @example
       #   step(:load, depends_on: :fetch, when: ->(ctx) { ctx[:live] }) { |rows| DB.insert(rows) }
@@ -77,7 +86,7 @@ module Flowline
         return self if wrong(Options.problems(Options::INCLUDE, options) { "include" }, place)
 
         prefix = Name.of(options[:prefix]) if options[:prefix]
-        adopt(pipeline, wiring: Name.list(options[:depends_on]).freeze) { |name| prefix ? :"#{prefix}_#{name}" : name }
+        adopt(pipeline, wiring: Name.list(options[:depends_on]).freeze, origin: place) { |name| prefix ? :"#{prefix}_#{name}" : name }
         self
       end
 

@@ -68,7 +68,7 @@ module Flowline
       }.freeze
 
       # The options of +step+ for a nested pipeline.
-      NESTED = STEP.slice(:depends_on, :when, :unless, :description).freeze
+      NESTED = { **STEP.slice(:depends_on, :when, :unless, :run_if, :optional, :timeout, :description), params: HASH, hooks: flag }.freeze
 
       # The options of +include+.
       INCLUDE = { depends_on: names, prefix: text }.freeze

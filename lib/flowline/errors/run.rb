@@ -102,16 +102,20 @@ module Flowline
   class TimeoutError < StepError
     # @return [Numeric] the limit in seconds
     attr_reader :limit
-    # @return [Symbol] +:step+ or +:run+: the owner of the limit
+    # @return [Symbol] +:step+, +:group+ (a nested pipeline) or +:run+: the owner of the limit
     attr_reader :scope
+    # @return [Symbol, nil] the nested pipeline that the limit is of
+    attr_reader :group
 
     # @param step_name [Symbol, nil] +nil+ if the run's time was up between steps
     # @param limit [Numeric] seconds
-    # @param scope [Symbol] +:step+ or +:run+
+    # @param scope [Symbol] +:step+, +:group+ or +:run+
+    # @param group [Symbol, nil] the nested pipeline
     # @param facts [Hash] as for {StepError}
-    def initialize(step_name, limit:, scope: :step, **facts)
+    def initialize(step_name, limit:, scope: :step, group: nil, **facts)
       @limit = limit
       @scope = scope
+      @group = group
       super(step_name, **facts)
     end
 
@@ -119,7 +123,10 @@ module Flowline
 
     def compose(_detail)
       what = step_name ? "step #{Name.show(step_name)} was stopped by the #{scope}'s" : "the run was stopped by its"
-      "#{what} time limit of #{limit} s; make it faster, or raise timeout:"
+      return "#{what} time limit of #{limit} s; make it faster, or raise timeout:" unless group
+
+      "step #{Name.show(step_name)} was stopped by the time limit of #{limit} s of #{Name.show(group)}, which it is part of; " \
+        "make it faster, or raise timeout: of #{Name.show(group)}"
     end
   end
 

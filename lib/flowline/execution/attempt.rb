@@ -57,7 +57,7 @@ module Flowline
       # @return [Boolean] whether it is called even after the run was stopped
       # @api private
       def always?
-        step.options[:run_if] == :always
+        step.outlasts_stop?
       end
 
       # @return [Boolean] whether it is the first of its step, and asks the step's conditions
@@ -166,8 +166,8 @@ module Flowline
 
       def unsuccessful(error, limit)
         error ||= TimeoutError.new(step.name, **limit, attempts: number)
-        wait = @environment.limits.ask { Execution::Retry.wait(step, error, number, @warnings ||= []) } unless limit && limit[:scope] == :run
-        return outcome(:retry, error: error, limit: limit, wait: wait) if wait
+        wait = @environment.limits.ask { Execution::Retry.wait(step, error, number, @warnings ||= []) } unless limit && limit[:scope] != :step
+        return outcome(:retry, error: error, limit: limit, wait: wait) if wait && @environment.limits.time_for?(step, wait)
 
         outcome(limit ? :timed_out : :failed, error: error, limit: limit)
       end

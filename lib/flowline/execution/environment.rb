@@ -21,6 +21,8 @@ module Flowline
       attr_reader :warnings
       # @return [Cache::Lookup]
       attr_reader :caching
+      # @return [Gates, nil] the conditions of nested pipelines
+      attr_reader :gates
       # @return [Limits]
       attr_reader :limits
       # @return [Middleware]
@@ -38,13 +40,14 @@ module Flowline
         @steps = @dag.steps
         @calls = pipeline.calls.for(input: request.input?)
         @conditions = pipeline.calls.conditions
-        @context = Context.new(pipeline.name, request.params, request.values, request.input, request.secrets)
+        @gates = Gates.new(pipeline) unless pipeline.calls.group_conditions.empty?
+        @context = Context.of(pipeline, request)
         @stops_at_failures = !request.go_on?
         @run = Native::Run.new(@dag.graph, request.go_on?)
         pipeline.resources.share(@run)
         @outputs = Array.new(@dag.size)
         @warnings = []
-        @limits = Limits.new(@run, request.timeout)
+        @limits = Limits.new(@run, request.timeout, @dag)
         @caching = Cache::Lookup.new(pipeline, request, @limits, @warnings)
         @hints = TypeHints if request.check_types?
         @coordinator = coordinator
@@ -62,7 +65,7 @@ module Flowline
       # @param middleware [Middleware] what is called around each attempt
       def middleware=(middleware)
         @middleware = middleware
-        @surrounds = !middleware.empty? || !@timeout.nil?
+        @surrounds = !middleware.empty? || !@timeout.nil? || @limits.groups?
       end
 
       # @return [Boolean]
@@ -98,15 +101,20 @@ module Flowline
 
       # @return [Boolean] whether the step has conditions
       def conditions?(id)
-        @conditions.key?(id)
+        @conditions.key?(id) || (@gates&.guards?(id) == true)
       end
 
       # @return [Boolean] whether all conditions of the step say what they must
       def conditions_hold?(id)
-        conditions = @conditions[id] or return true
-        return true if @presets&.reuses?(id)
+        return true if !conditions?(id) || @presets&.reuses?(id)
 
-        @limits.ask { conditions.all? { |call, wanted| (call.call(@outputs, @context) ? true : false) == wanted } }
+        @limits.ask { (@gates.nil? || @gates.open?(id, @outputs, @context)) && Environment.hold?(@conditions[id] || [], @outputs, @context) }
+      end
+
+      # @param conditions [Array<Array(Arguments::BoundCall, Boolean)>] and what each must return
+      # @return [Boolean] whether all of them do
+      def self.hold?(conditions, outputs, context)
+        conditions.all? { |call, wanted| (call.call(outputs, context) ? true : false) == wanted }
       end
 
       # @return [Boolean] whether the run was stopped, and the attempt is not to be made any more

@@ -19,9 +19,25 @@ module Flowline
 
       # @param run [Native::Run]
       # @param timeout [Numeric, nil] the run's, in seconds
-      def initialize(run, timeout)
+      # @param dag [DAG]
+      def initialize(run, timeout, dag)
         @run = run
         @timeout = timeout
+        @dag = dag
+        @groups = dag.groups.each_value.any?(&:timeout)
+        @began = {} # By nested pipeline with a limit, when the first of its steps was called.
+      end
+
+      # @return [Boolean] whether nested pipelines have limits
+      def groups?
+        @groups
+      end
+
+      # @param seconds [Float] a wait for a retry
+      # @return [Boolean] whether the step may be called again after it, in the time of the nested pipelines that it is in
+      def time_for?(step, seconds)
+        left = limits_of_groups(step).map(&:first).min
+        left.nil? || left > seconds
       end
 
       # Calls the block for an attempt.
@@ -30,10 +46,10 @@ module Flowline
       # @return [Array(Object, StandardError, Hash), nil] what the block returned, or what it raised, or the limit that ended
       #   it; nil: too late, the pool has abandoned the attempt
       def call(attempt, pool = nil, &block)
-        seconds, scope = limit_of(attempt.step.options)
+        seconds, limit = limit_of(attempt.step)
         return answer(&block) unless seconds
+        return [nil, nil, limit] unless seconds.positive?
 
-        limit = { limit: scope == :run ? @timeout : seconds, scope: scope }
         give_up = ->(_thread) { pool.abandon(attempt, limit) } if pool&.abandons? && !attempt.step.options[:isolate]
         within(seconds, limit, give_up, &block)
       end
@@ -42,7 +58,7 @@ module Flowline
       # @return [Object] what the block returns
       # @raise [StandardError] what it raises; {TimeUp}
       def within_run(&block)
-        seconds, = limit_of(NONE)
+        seconds = left_of_run
         return yield unless seconds
 
         value, error, limit = within(seconds, { limit: @timeout, scope: :run }, nil, &block)
@@ -56,7 +72,7 @@ module Flowline
       # @param endless [Boolean] whether that does not matter
       # @return [Array(Object, StandardError, Hash)]
       def produce(endless, &block)
-        seconds, = limit_of(NONE) unless endless
+        seconds = left_of_run unless endless
         seconds ? within(seconds, { limit: @timeout, scope: :run }, nil, &block) : answer(&block)
       end
 
@@ -64,9 +80,6 @@ module Flowline
       def left
         [@timeout - @run.elapsed, 1.0].max if @timeout
       end
-
-      NONE = {}.freeze
-      private_constant :NONE
 
       private
 
@@ -84,11 +97,30 @@ module Flowline
         [nil, e]
       end
 
-      # The step's limit, or what is left of the run's. Steps that run after the run's time is up have only their own.
-      def limit_of(options)
-        own = options[:timeout]
-        left = [@timeout - @run.elapsed, 0.001].max if @timeout && !@run.stopped?
-        left && (own.nil? || left < own) ? [left, :run] : [own, :step]
+      # Returns the shortest of the limits of a step: its own, what is left of those of the nested pipelines that it is in, and
+      # what is left of the run's.
+      # @return [Array(Numeric, Hash), nil] the seconds, and the limit as {TimeoutError} takes it
+      def limit_of(step)
+        own = step.options[:timeout]
+        limits = @groups ? limits_of_groups(step) : []
+        limits << [own, { limit: own, scope: :step }] if own
+        left = left_of_run
+        limits << [left, { limit: @timeout, scope: :run }] if left
+        limits.min_by(&:first)
+      end
+
+      # Steps that run after the run's time is up have none of it.
+      def left_of_run
+        [@timeout - @run.elapsed, 0.001].max if @timeout && !@run.stopped?
+      end
+
+      def limits_of_groups(step)
+        return [] unless @groups && step.group
+
+        @dag.within(step.group).filter_map do |group|
+          seconds = group.timeout or next
+          [seconds + (@began[group.name] ||= @run.elapsed) - @run.elapsed, { limit: seconds, scope: :group, group: group.name }]
+        end
       end
     end
   end

@@ -47,12 +47,12 @@ module Flowline
 
       # @return [Boolean] whether there are hooks or reporters
       def observed?
-        !@pipeline.hooks.empty? || @request.reporters.any?
+        !@pipeline.called_hooks.empty? || @request.reporters.any?
       end
 
       # @return [Boolean] whether a hook may fail a step before it is called
       def hooked?
-        @pipeline.hooks[:before_step]&.any? == true
+        @pipeline.called_hooks[:before_step]&.any? == true
       end
 
       # Begins the record of the run.
@@ -101,9 +101,9 @@ module Flowline
 
       # In the order in which they are notified.
       def observers
-        return @request.reporters if @pipeline.hooks.empty? && !recording.stored?
+        return @request.reporters if @pipeline.called_hooks.empty? && !recording.stored?
 
-        hooks = Events::Hooks.new(@pipeline.hooks, environment.context, environment.warnings) unless @pipeline.hooks.empty?
+        hooks = Events::Hooks.new(@pipeline.called_hooks, environment.context, environment.warnings) unless @pipeline.called_hooks.empty?
         [(recording if recording.stored?), hooks, *@request.reporters].compact
       end
     end

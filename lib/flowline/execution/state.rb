@@ -220,7 +220,7 @@ module Flowline
       end
 
       def result
-        Result.new(Result::Live.new(@dag, @run, @context, @outputs, @errors), error, @warnings)
+        Result.new(Result::Live.new(@environment, @errors), error, @warnings)
       end
 
       def facts(id)

@@ -109,7 +109,7 @@ module Flowline
       def pull(mapped, items)
         return false if mapped.over?
 
-        always = @environment.steps[mapped.id].options[:run_if] == :always
+        always = @environment.steps[mapped.id].outlasts_stop?
         name = always ? :always : :user
         count, error, limit = @environment.limits.produce(always) { @section ? @section.call(name) { items.more } : items.more }
         error || limit ? mapped.source_failed(error, limit) : mapped.supplied(count, items.exhausted?)

@@ -26,6 +26,7 @@ module Flowline
       def digest(step)
         code = fingerprint(step.name).value
         code = [code, *conditions(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
+        code = [code, *surroundings(step)] if step.group
         known, digest = @digests[step.name]
         return digest if known == code # The rest of a step is frozen.
 
@@ -51,12 +52,34 @@ module Flowline
           unseen = list.filter_map(&:unseen).first
           return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
         end
-        nil
+        unseen_around(step) if step.group
+      end
+
+      # Returns what the nested pipelines around a step add to its identity: conditions and bound params.
+      def surroundings(step)
+        [@dag.entered(step).map { |group| group_conditions(group).map(&:value) }, bound(step).map { |param| Identity::Digest.try(param.identity) }]
+          .reject(&:empty?)
+      end
+
+      def unseen_around(step)
+        unseen = @dag.entered(step).flat_map { |group| group_conditions(group) }.filter_map(&:unseen).first
+        return "the code of a condition of #{Name.show(step.group)} cannot be seen (#{unseen}); give version:" if unseen
+
+        param = bound(step).find { |bound| Identity::Digest.try(bound.identity).nil? }
+        "the value of the param #{Name.show(param.name)} cannot be digested" if param
+      end
+
+      def bound(step)
+        @dag.within(step.group).flat_map { |group| group.params.values }
+      end
+
+      def group_conditions(group)
+        @conditions[group.name] ||= group.conditions.map { |condition, _| Identity::Fingerprint.new(condition, version: nil) }
       end
 
       def conditions(step)
         @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
-          [given].flatten(1).compact.map { |condition| Identity::Fingerprint.new(condition, version: step.options[:version]) }
+          [given].compact.map { |condition| Identity::Fingerprint.new(condition, version: step.options[:version]) }
         end
       end
     end

@@ -10,6 +10,8 @@ module Flowline
 
       # @return [Hash{Symbol => Object}] the params, coerced
       attr_reader :params
+      # @return [Hash{Symbol => Hash{Symbol => Object}}] by nested pipeline with bound params, the params that its steps get
+      attr_reader :scopes
       # @return [Hash{Symbol => Object}] the values passed as +context:+
       attr_reader :values
       # @return [Object] the executor
@@ -31,6 +33,7 @@ module Flowline
         @root = Flowline.config.root if pipeline.name
         @params = given?(arguments) ? coerce(adopt(gather(arguments))) : {}
         @values = values_beside
+        @scopes = @problems.empty? ? bind_scopes(pipeline.dag) : {}
         @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
         @reporters = resolve { Reporter.resolve(@options[:reporter]) }
         Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
@@ -130,7 +133,11 @@ module Flowline
 
       # @return [Hash{Symbol => Object}] the params whose values must not appear anywhere
       def secrets
-        @params.select { |name, _| @declared[name].secret? }
+        secrets = @params.select { |name, _| @declared[name].secret? }
+        @scopes.each_key do |scope|
+          @pipeline.dag.groups[scope].params.each_value { |param| secrets[:"#{scope}.#{param.name}"] = @scopes[scope][param.name] if param.secret? }
+        end
+        secrets
       end
 
       # @return [String] without values, some of which are secret
@@ -172,6 +179,24 @@ module Flowline
           @problems << "param #{Name.show(param.name)} #{e.message}"
           nil
         end
+      end
+
+      # Binds the params of nested pipelines, outer ones first.
+      def bind_scopes(dag)
+        groups = dag.groups.each_value.reject { |group| group.params.empty? }
+        return {} if groups.empty?
+
+        groups.sort_by { |group| dag.within(group.name).size }.each_with_object({}) do |group, scopes|
+          outer = scopes.fetch(dag.scope(group.parent), @params)
+          scopes[group.name] = outer.merge(group.params.transform_values { |param| bound_value(group, param, outer) })
+        end
+      end
+
+      def bound_value(group, param, outer)
+        param.value(outer)
+      rescue Definition::Type::Mismatch => e
+        @problems << "param #{Name.show(param.name)} of #{Name.show(group.name)} #{e.message}"
+        nil
       end
 
       def values_beside

@@ -10,18 +10,16 @@ module Flowline
       # @return [Integer] the number of steps
       attr_reader :size
 
-      # @param dag [DAG]
-      # @param run [Native::Run]
-      # @param context [Context]
-      # @param outputs [Array<Object>] by step
+      # @param environment [Execution::Environment]
       # @param errors [Hash{Integer => StepError}] by step
-      def initialize(dag, run, context, outputs, errors)
-        @dag = dag
-        @run = run
-        @context = context
-        @outputs = outputs
+      def initialize(environment, errors)
+        @dag = environment.dag
+        @run = environment.run
+        @context = environment.context
+        @outputs = environment.outputs
+        @gates = environment.gates
         @errors = errors
-        @size = dag.size
+        @size = @dag.size
       end
 
       # @return [Symbol] how the run stands
@@ -60,6 +58,7 @@ module Flowline
       # @return [StepResult]
       def at(id)
         status, reason, attempts, started, duration = @run.step(id)
+        reason = reason(id, reason)
         StepResult.class_for(status).new(name: name(id), status: status, output: @outputs[id], error: @errors[id],
                                          context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
       end
@@ -68,7 +67,7 @@ module Flowline
       # @return [Array(Symbol, Symbol), nil] status and reason of a step that was not called and says nothing more
       def uncalled(id)
         status, reason, attempts = @run.step(id)
-        [status, reason] if attempts.zero? && @errors[id].nil?
+        [status, reason(id, reason)] if attempts.zero? && @errors[id].nil?
       end
 
       # @return [Hash{Symbol => Object}] the outputs there are
@@ -87,6 +86,13 @@ module Flowline
       # @return [Array<Symbol>] the nested pipelines
       def groups
         @dag.groups.keys
+      end
+
+      private
+
+      # The steps of a nested pipeline that is skipped have its reason.
+      def reason(id, reason)
+        reason == :upstream_skipped && @gates&.closed?(id) ? :condition : reason
       end
     end
   end

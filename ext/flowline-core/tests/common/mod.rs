@@ -69,6 +69,7 @@ pub fn define(text: &str) -> (Vec<&str>, Builder) {
                 "any" => rule.run_if = RunIf::Any,
                 "always" => rule.run_if = RunIf::Always,
                 "optional" => rule.optional = true,
+                "lasting" => rule.lasting = true,
                 _ if flag.contains('=') => {} // The resources that it shares: see the scripts.
                 _ => panic!("no such flag: {flag}"),
             }

@@ -66,20 +66,17 @@ module Flowline
           required = positionals.count { |kind, name| kind == :req && !CONTEXT_NAMES.include?(name) }
           optional = positionals.size - named - required
           first = nil if first == CONTEXT && named.positive?
-          if first && (required + optional).positive?
-            required.positive? ? required -= 1 : optional -= 1
-            lead = [first]
-          elsif first == ITEM && rest
-            lead = [first]
-          end
-          values = [*lead, *outputs(required, optional, rest, others)]
+          leads = first && (required + optional).positive? ? 1 : 0
+          @lead = leads == 1 || (first == ITEM && rest) ? [first] : []
+          required.positive? ? required -= leads : optional -= leads
+          values = [*@lead, *outputs(required, optional, rest, others)]
           assign(positionals, values, rest)
         end
 
         # Returns the sources of the positional parameters that are not called ctx.
         def outputs(required, optional, rest, others)
           count = @left.size
-          return take(count) + [CONTEXT] if required == count + 1
+          return take(count) + [CONTEXT] if required == count + 1 && @lead.first != CONTEXT
           return too_many(required, count) if required > count
           return [Outputs.new(take(count))] if required + optional == 1 && !rest && count > 1
 
@@ -112,14 +109,23 @@ module Flowline
         end
 
         def too_many(required, count)
-          given = [*@left.map { |name| name == INPUT ? "the input" : Name.show(name) }, "the context"].join(", ")
-          hint = @dependencies.empty? && !@left.include?(INPUT) ? ", and the run's input: if it is given one" : ""
-          problem("takes #{required} values by position, but gets only #{count + 1}: #{given}#{hint}", final: !@dependencies.empty?)
+          given = [*@lead, *@left, CONTEXT].uniq # A condition begins with the context, and gets it once.
+          hint = @dependencies.empty? && @lead.empty? && !@left.include?(INPUT) ? ", and the run's input: if it is given one" : ""
+          shown = Name.list_up(given.map { |source| show(source) })
+          problem("takes #{count_of(required + @lead.size)} by position, but gets only #{given.size}: #{shown}#{hint}", final: !@dependencies.empty?)
           take(count)
         end
 
+        def count_of(values)
+          values == 1 ? "1 value" : "#{values} values"
+        end
+
+        def show(source)
+          { CONTEXT => "the context", INPUT => "the input", ITEM => "the item" }.fetch(source) { Name.show(source) }
+        end
+
         def leftover(taken)
-          problem("takes #{taken} of its dependencies by position and leaves out #{@left.map { |n| Name.show(n) }.join(", ")}; " \
+          problem("takes #{taken} of its dependencies by position and leaves out #{Name.list_up(@left)}; " \
                   "name them as keywords, or take all with one parameter or *rest", final: true)
         end
 

@@ -9,7 +9,8 @@ module Flowline
       # Returns why a step may be skipped.
       # @return [String, nil]
       def doubt(id)
-        conditions = %i[when unless].select { |word| @dag.steps[id].options[word] }
+        step = @dag.steps[id]
+        conditions = %i[when unless].select { |word| [step, *@dag.entered(step)].any? { |owner| owner.options[word] } }
         return "depends on #{conditions.join(": and ")}:" unless conditions.empty?
 
         "whether it runs depends on #{names(absent(id, :maybe))}" if absence(id) == :maybe
