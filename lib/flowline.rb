@@ -27,6 +27,7 @@ require_relative "flowline/reporter"
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and runs.
 module Flowline
   # A first run of a few plain steps needs none of these.
+  autoload :Backtrace, "#{__dir__}/flowline/backtrace"
   autoload :Cache, "#{__dir__}/flowline/cache"
   autoload :Checkpoint, "#{__dir__}/flowline/checkpoint"
   autoload :Integrations, "#{__dir__}/flowline/integrations"
@@ -34,6 +35,7 @@ module Flowline
   autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Run, "#{__dir__}/flowline/run"
   autoload :Store, "#{__dir__}/flowline/store"
+  autoload :Text, "#{__dir__}/flowline/text"
 
   # The Rust core. Steps are integers there, in definition order.
   # @api private

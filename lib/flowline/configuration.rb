@@ -13,6 +13,8 @@ module Flowline
     # @example
     #   config.middleware.use(Timing.new)
     attr_reader :middleware
+    # @return [Boolean] whether backtraces of errors include the frames of Flowline; default: false
+    attr_accessor :full_backtrace
     # @return [Object, nil] the default cache of steps; +nil+: a cache in memory
     attr_accessor :cache
     # @return [Symbol, #execute] the executor of runs without +executor:+; default: +FLOWLINE_EXECUTOR+, or +:sequential+
@@ -22,6 +24,7 @@ module Flowline
 
     def initialize
       @store = !OFF.include?(ENV["FLOWLINE_STORE"]&.downcase)
+      @full_backtrace = false
       @forks = { before: [], after: [] }
       @middleware = Execution::Middleware.new
     end
@@ -29,6 +32,12 @@ module Flowline
     # @return [Symbol, String, #execute]
     def executor
       @executor || (ENV["FLOWLINE_EXECUTOR"] unless ENV["FLOWLINE_EXECUTOR"] == "") || :sequential
+    end
+
+    # @return [String] what the executor was set by, for messages
+    # @api private
+    def executor_origin
+      @executor ? "Flowline.config.executor" : "FLOWLINE_EXECUTOR"
     end
 
     # Registers a block that is called before a child is forked for a step, in the thread that forks.

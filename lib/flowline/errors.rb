@@ -36,8 +36,7 @@ module Flowline
     # Raises the error with a backtrace that starts at the user's own line, without our frames.
     # @api private
     def self.raise_at_caller(error)
-      own = File.expand_path(__dir__)
-      error.set_backtrace(caller.reject { |line| line.start_with?(own, "#{own}.rb") }) unless error.backtrace
+      error.set_backtrace(Backtrace.clean(caller)) unless error.backtrace
       raise error
     end
 

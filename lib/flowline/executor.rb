@@ -60,7 +60,7 @@ module Flowline
         return maker.call(options.slice(:max_threads, :max_processes)) if maker
 
         suggestion = Name.suggest(name, names, known: "give an object with `open_pool`, or one of")
-        raise ParamError, ["run: unknown executor #{name.inspect}#{suggestion}"]
+        raise ParamError, ["#{given.nil? ? Flowline.config.executor_origin : "run"}: unknown executor #{name.inspect}#{suggestion}"]
       end
 
       # @return [Integer, nil] the number, if it is one of workers

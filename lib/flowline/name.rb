@@ -36,9 +36,7 @@ module Flowline
     # @return [String] the name on one line, for messages
     def self.show(name)
       text = name.to_s
-      return '""' if text.empty?
-
-      text.gsub(/[[:cntrl:]\u2028\u2029]/) { |char| char.inspect[1..-2] }
+      text.empty? ? '""' : Text.line(text)
     end
 
     # @param known [String, nil] introduces the list of all candidates if none is near

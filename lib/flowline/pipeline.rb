@@ -153,6 +153,8 @@ module Flowline
     def run(**arguments)
       coordinator, request = prepare_run(arguments)
       request.dry? ? coordinator.plan : coordinator.call(request.executor)
+    rescue Error => e
+      raise Backtrace.clean_all(e, caller)
     end
 
     # Starts a run in a thread of its own and returns at once.
@@ -168,15 +170,15 @@ module Flowline
     end
 
     # Runs the pipeline, and raises if the run does not succeed.
-    # @return [Result]
-    # @raise [Error] the error of the result, or as {#run}
+    # @return [Result, Plan] a plan with +dry_run:+
+    # @raise [Error] the error of the result, with a backtrace through the user's code; or as {#run}
     def run!(**arguments)
       result = run(**arguments)
-      return result if result.success?
+      return result unless Result === result && result.failed?
 
       error = result.error || CancelledError.new(:interrupted)
       error.result = result
-      raise error
+      raise Backtrace.clean_all(error, caller)
     end
 
     # @return [true]

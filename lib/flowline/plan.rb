@@ -54,14 +54,15 @@ module Flowline
 
     # @return [String] for people
     def to_s
-      width = steps.map { |step| Name.show(step.name).size }.max || 0
+      width = steps.map { |step| Text.width(Name.show(step.name)) }.max || 0
       rows = steps.map do |step|
         time = format("%.2fs", step.expected) if step.expected
-        "  #{[Name.show(step.name).ljust(width), step.action.to_s.ljust(8), (time || "").rjust(8), step.reason].join("  ").rstrip}\n"
+        columns = [Text.fit(Name.show(step.name), width), step.action.to_s.ljust(8), time.to_s.rjust(8), Text.line(step.reason.to_s)]
+        "  #{columns.join("  ").rstrip}\n"
       end
       least = "at least " unless @complete
       total = "Expected: #{least}#{format("%.2fs", expected)} (#{critical_path.map { |name| Name.show(name) }.join(" → ")})\n" if expected
-      "Plan: #{@pipeline || "unnamed"}\n#{rows.join}#{total}"
+      "Plan: #{Name.show(@pipeline || "unnamed")}\n#{rows.join}#{total}"
     end
   end
 end

@@ -5,7 +5,10 @@ module Flowline
   # in one becomes a warning of the result. See {Event}.
   module Reporter
     autoload :Console, "#{__dir__}/reporter/console"
+    autoload :Failure, "#{__dir__}/reporter/failure"
     autoload :JSON, "#{__dir__}/reporter/json"
+    autoload :Lines, "#{__dir__}/reporter/lines"
+    autoload :Terminal, "#{__dir__}/reporter/terminal"
 
     # Reporters by the name that +reporter:+ takes.
     NAMES = { console: :Console, json: :JSON }.freeze

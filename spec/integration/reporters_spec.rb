@@ -33,7 +33,7 @@ RSpec.describe Flowline::Reporter do
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
         ✓ fetch_users      0.00s   1,234 records
         ✓ fetch_products   0.00s   5,678 records
-        ✓ one              0.00s   1 record
+        ✓ one              0.00s
         ✓ transform        0.00s
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
         Elapsed: 0.00s | Steps: 4/4
@@ -63,11 +63,11 @@ RSpec.describe Flowline::Reporter do
       block = text[/^$.*?(?=^━)/m]
       expect(block).to include("✗ step bad0 failed: RuntimeError: no 0", "  also: step bad1 failed: RuntimeError: no 1", "  also: step bad2 failed", "  also: 3 more\n")
       expect(block.lines.size).to be <= 12
-      expect(console(StringIO.new, on_error: :continue) { 4.times { |n| step(:"bad#{n}") { raise "no #{n}" } } }.scan("also: step").size).to eq(3)
+      expect(console(StringIO.new, on_error: :continue) { 4.times { |n| step(:"bad#{n}") { raise "no #{n}" } } }.scan(/^  also: step/).size).to eq(3)
     end
 
     it "names the failed item, the step that called exit, and the way to resume once" do
-      expect(console { step(:rows) { [7] } and step(:map, each: :rows) { |_| raise "no" } }).to match(/✗ step map failed at item 0 \(Integer\).*\n.*\n  attempts: 1$/)
+      expect(console { step(:rows) { [7] } and step(:map, each: :rows) { |_| raise "no" } }).to match(/✗ step map failed at item 0 \(Integer\).*\n.*\n  attempt 1 of 1, after 0\.\d\ds$/)
       left = StringIO.new
       expect { console(left, define: { name: "left" }) { step(:leave) { exit(3) } } }.to raise_error(SystemExit)
       expect(left.string).to include("✗ the run was cancelled (interrupted: SystemExit while leave ran) before every step had ended\n")
@@ -111,13 +111,13 @@ RSpec.describe Flowline::Reporter do
       expect(out.string).to match(/^⏸ a +interrupted$/).and match(/^✗ the run was cancelled/)
     end
 
-    it "writes warnings, one a line" do
+    it "writes warnings, and indents their further lines" do
       text = console do
         after_step { raise "two\nlines" }
         step(:a) { 1 }
       end
-      expect(text).to match(/^⚠ hook after_step failed: RuntimeError: two\\nlines/)
-      expect(text.lines.size).to eq(6)
+      expect(text).to match(/^⚠ hook after_step failed: RuntimeError: two\n  lines \(spec.+:\d+\)\n/)
+      expect(text.lines.size).to eq(7)
     end
 
     it "uses colours on a terminal only, and not with NO_COLOR" do

@@ -18,3 +18,4 @@ pub mod resources;
 pub mod retry;
 pub mod run;
 pub mod store;
+pub mod text;

@@ -130,8 +130,11 @@ fn dot_quotes_every_name() {
 }
 "#;
     assert_eq!(diagram("a > clean.trim : Array \n clean.trim > clean.deep.check").dot(), wanted);
-    let odd = named(&["say \"hi\"", "back\\", "a&amp;b"]).dot();
-    assert!(odd.contains("  \"say \\\"hi\\\"\";\n  \"back\\\\\";\n  \"a&amp;amp;b\";\n"), "{odd}");
+    let odd = named(&["say \"hi\"", "back\\", "a&amp;b", "%x"]).dot();
+    assert!(
+        odd.contains("  \"say \\\"hi\\\"\";\n  \"back\\\\\";\n  \"a&amp;amp;b\";\n  \"&#37;x\";\n"),
+        "{odd}"
+    );
 }
 
 #[test]

@@ -23,6 +23,8 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("Flowline")?.define_module("Native")?;
     native.define_singleton_method("nearest", function!(nearest, 2))?;
     native.define_singleton_method("retry_wait", function!(retry_wait, 6))?;
+    native.define_singleton_method("text_width", function!(text_width, 1))?;
+    native.define_singleton_method("cut_text", function!(cut_text, 2))?;
     digest::init(native)?;
     graph::init(ruby, native)?;
     leash::init(native)?;
@@ -50,4 +52,14 @@ fn retry_wait(
 ) -> Result<f64, Error> {
     let strategy = symbols::meaning(ruby, "retry strategy", symbols::STRATEGIES, strategy)?;
     Ok(Schedule { strategy, delay, most, jitter }.wait(attempts, chance))
+}
+
+/// `text_width(text: String) -> Integer`: the columns that it takes in a terminal.
+fn text_width(text: String) -> usize {
+    flowline_core::text::width(&text)
+}
+
+/// `cut_text(text: String, columns: Integer) -> String`: the text, shortened with an ellipsis to fit into the columns.
+fn cut_text(text: String, columns: usize) -> String {
+    flowline_core::text::cut(&text, columns)
 }

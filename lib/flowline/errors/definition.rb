@@ -25,9 +25,17 @@ module Flowline
     def to_s
       return super unless @problems
 
-      shown = @problems.first(SHOWN).map { |problem| "  - #{problem.message}" }
-      shown << "  … and #{@problems.size - SHOWN} more" if @problems.size > SHOWN
-      "#{@problems.size} problems:\n#{shown.join("\n")}"
+      DefinitionError.enumerate(@problems.first(SHOWN).map(&:message), @problems.size)
+    end
+
+    # @param sentences [Array<String>] problems
+    # @param count [Integer] how many there are
+    # @return [String] the list of them; the first of a long one
+    # @api private
+    def self.enumerate(sentences, count = sentences.size)
+      shown = sentences.first(SHOWN).map { |sentence| "  - #{sentence}" }
+      shown << "  … and #{count - SHOWN} more" if count > SHOWN
+      "#{count} problems:\n#{shown.join("\n")}"
     end
 
     # @param problems [Array<DefinitionError>]

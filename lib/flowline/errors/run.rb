@@ -12,7 +12,7 @@ module Flowline
     # @param problems [Array<String>]
     def initialize(problems)
       @problems = problems
-      super(problems.one? ? problems.first : "#{problems.size} problems:\n#{problems.map { |p| "  - #{p}" }.join("\n")}")
+      super(problems.one? ? problems.first : DefinitionError.enumerate(problems))
     end
   end
 
@@ -42,7 +42,7 @@ module Flowline
       @attempts = attempts
       @inputs = inputs
       super(compose(detail || (original && Error.words(original))))
-      set_backtrace(original.backtrace) if original&.backtrace
+      set_backtrace(Backtrace.clean(original.backtrace)) if original&.backtrace
     end
 
     # @return [Exception] the exception that the step raised
@@ -66,7 +66,7 @@ module Flowline
       text << " after #{attempts} attempts" if attempts > 1
       first, *others = detail.to_s.lines(chomp: true)
       text << ": #{Error.account(original, first.to_s)}" if original
-      text << " (#{place})" if place
+      text << " (#{place})" if place && !text.include?(place) # A message of Ruby's may name it.
       text << others.map { |line| "\n#{line}" }.join
       text << "; to leave a step's block early, use `next`" if LocalJumpError === original || UncaughtThrowError === original
       text
@@ -152,7 +152,7 @@ module Flowline
       @cause = cause
       @running = running
       why = cause ? "#{reason}: #{TypeHints.kind(cause)}" : reason.to_s
-      why += " while #{running.map { |name| Name.show(name) }.join(", ")} ran" if running.any?
+      why += " while #{Name.list_up(running)} ran" if running.any?
       super("the run was cancelled (#{why}) before every step had ended#{ADVICE}")
     end
   end
@@ -172,7 +172,7 @@ module Flowline
       @original = original
       super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; " \
             "fix or remove the hook")
-      set_backtrace(original.backtrace) if original.backtrace
+      set_backtrace(Backtrace.clean(original.backtrace)) if original.backtrace
     end
 
     # @return [Exception] the exception of the hook
@@ -190,7 +190,7 @@ module Flowline
     # @param pipeline_name [String, nil]
     def initialize(step_names, pipeline_name: nil)
       @step_names = step_names
-      super("no recorded output of #{step_names.map { |name| Name.show(name) }.join(", ")}#{" of #{pipeline_name}" if pipeline_name}; " \
+      super("no recorded output of #{Name.list_up(step_names)}#{" of #{pipeline_name}" if pipeline_name}; " \
             "run the whole pipeline, with keep_checkpoint: true to keep outputs after a success")
     end
   end

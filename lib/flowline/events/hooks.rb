@@ -80,7 +80,7 @@ module Flowline
         hook, *others = hooks
         Hooks.offer(hook, facts)
       rescue StandardError => e
-        @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{e.backtrace&.first})"
+        @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{Backtrace.clean(e.backtrace)&.first.to_s[/\A.+?:\d+/]})"
       ensure
         call_all(name, others, facts) unless others.empty?
       end

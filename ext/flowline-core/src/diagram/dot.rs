@@ -45,8 +45,12 @@ impl Diagram {
 }
 
 /// A quoted string. A backslash begins an escape in a label (`\n`, `\N`) and would swallow the closing
-/// quote; `&` begins an HTML entity even outside HTML labels. Escaped names stay distinct, so names
-/// and labels can share the rule.
+/// quote; `&` begins an HTML entity even outside HTML labels; Graphviz replaces a name that begins with `%`
+/// by one of its own. Escaped names stay distinct, so names and labels can share the rule.
 fn quote(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;"))
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;");
+    match escaped.strip_prefix('%') {
+        Some(rest) => format!("\"&#37;{rest}\""),
+        None => format!("\"{escaped}\""),
+    }
 }

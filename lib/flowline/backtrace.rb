@@ -1,0 +1,41 @@
+# frozen_string_literal: true
+
+module Flowline
+  # Leaves the frames of Flowline out of backtraces, so that they show the user's own code, unless
+  # {Configuration#full_backtrace} says otherwise.
+  # @api private
+  module Backtrace
+    # Frames of this library, and of Ruby's methods that are written in Ruby.
+    OWN = ["#{__dir__}/", "#{__dir__}.rb", "<internal:"].freeze
+    private_constant :OWN
+
+    class << self
+      # @param frames [Array<String>, nil]
+      # @return [Array<String>, nil] without the frames of Flowline
+      def clean(frames)
+        frames.nil? || Flowline.config.full_backtrace ? frames : frames.reject { |frame| frame.start_with?(*OWN) }
+      end
+
+      # Cleans the backtraces of an error and of its causes. An error of another thread also gets the frames of its caller.
+      # @param error [Exception]
+      # @param callers [Array<String>] the frames of the call that raises it
+      # @return [Exception] the error
+      def clean_all(error, callers)
+        return error if Flowline.config.full_backtrace
+
+        frames = clean(error.backtrace) || []
+        callers = clean(callers)
+        error.set_backtrace(frames.last == callers.last ? frames : frames + callers) unless error.frozen?
+        causes(error).each { |cause| cause.set_backtrace(clean(cause.backtrace)) if cause.backtrace && !cause.frozen? }
+        error
+      end
+
+      private
+
+      def causes(error, found = [])
+        cause = Error === error ? error.cause : Error.cause_of(error)
+        cause.nil? || found.any? { |known| known.equal?(cause) } ? found : causes(cause, found << cause)
+      end
+    end
+  end
+end

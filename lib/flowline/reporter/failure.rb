@@ -1,0 +1,103 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Reporter
+    # The block that describes why a run failed, in at most twelve rows: the error with the user's own line, the attempt and
+    # its time, other failures, what was done and what was not, and how to resume.
+    # @api private
+    class Failure
+      # Rows of the error's message.
+      MESSAGE = 4
+      # Other failures that are listed.
+      OTHERS = 3
+      # Rows of the message if the reporter is verbose.
+      VERBOSE = 200
+      # Columns of a row where the width of the terminal is not known: a message may be endless.
+      WIDE = 500
+      # Steps that were not done and are named.
+      NAMED = 3
+      private_constant :MESSAGE, :OTHERS, :VERBOSE, :WIDE, :NAMED
+
+      # @param event [Event] the end of the run
+      # @param columns [Integer, nil] how wide a row may be
+      # @param resume [String, nil] the command that resumes the run
+      # @param verbose [Boolean] whether the whole message and the backtrace are wanted
+      def initialize(event, columns: nil, resume: nil, verbose: false)
+        @event = event
+        @result = event.result
+        @columns = columns
+        @resume = resume if event.context.pipeline_name
+        @verbose = verbose
+        @here = "#{Dir.pwd}/"
+      end
+
+      # @return [Array<String>] the rows; the first is the error's
+      def rows
+        error = @result.error
+        [*(describe(error) if error), *others(error), steps, *("  Resume with: #{@resume}" if @resume), *(backtrace(error) if @verbose && error)]
+      end
+
+      private
+
+      def describe(error)
+        first, *more = words(error)
+        rows = wrap("✗ #{first}", "  ") + more.flat_map { |line| wrap("    #{line}", "    ") }
+        source = source(error.place) if error.respond_to?(:place) && error.place
+        rows = Text.limit(rows, @verbose ? VERBOSE : MESSAGE, @columns || WIDE)
+        rows << cut("    #{source}") if source && more.none? { |line| line.strip == source } # Ruby's message may show it already.
+        error.is_a?(StepError) ? rows << cut("  #{circumstances(error)}") : rows
+      end
+
+      # @return [Array<String>] the lines of its message
+      def words(error)
+        text = @event.context.mask(Error.words(error)).gsub(@here, "").delete_suffix(CancelledError::ADVICE)
+        Text.lines(text)
+      end
+
+      def circumstances(error)
+        allowed = 1 + (@event.steps.find { |step| step.name == error.step_name }&.options&.fetch(:retries, nil) || 0)
+        duration = @result[error.step_name]&.duration if error.step_name
+        inputs = error.inputs.map { |name, kind| "#{Name.show(name)}: #{kind}" }
+        ["attempt #{error.attempts} of #{[allowed, error.attempts].max}", *("after #{format("%.2fs", duration)}" if duration),
+         *("inputs: #{inputs.join(", ")}" if inputs.any?)].join(", ")
+      end
+
+      def others(shown)
+        errors = @result.failed_steps.map { |name| @result[name].error }.reject { |error| error.equal?(shown) }
+        listed = errors.first(errors.size > OTHERS ? OTHERS - 1 : OTHERS).map { |error| cut("  also: #{words(error).first}") }
+        listed << "  also: #{errors.size - listed.size} more" if errors.size > listed.size
+        listed
+      end
+
+      def steps
+        counts = @result.steps.group_by(&:status)
+        left = [*counts[:cancelled], *counts[:skipped]].map { |step| Name.show(step.name) }
+        named = "; not done: #{left.first(NAMED).join(", ")}#{" and #{left.size - NAMED} more" if left.size > NAMED}" if left.any?
+        cut("  steps: #{counts.map { |status, list| "#{list.size} #{status}" }.join(", ")}#{named}")
+      end
+
+      # The place of the error is in its message.
+      def backtrace(error)
+        Backtrace.clean(error.backtrace).to_a.map { |frame| "    #{Text.line(frame.delete_prefix(@here))}" }
+      end
+
+      # @return [String, nil] the user's line at that place
+      def source(place)
+        path, number = place.match(/\A(.+):(\d+)\z/)&.captures
+        Text.line(Error.text(File.foreach(path).first(number.to_i).last.to_s).strip) if path && File.file?(path)
+      end
+
+      def cut(row)
+        Text.cut(row, @columns || WIDE)
+      end
+
+      def wrap(row, indent)
+        return [cut(row)] unless @columns
+        return [row] if Text.width(row) <= @columns
+
+        first, *others = Text.wrap(row.lstrip, [@columns - indent.size, 1].max)
+        ["#{row[/\A */]}#{first}", *others.map { |other| "#{indent}#{other}" }]
+      end
+    end
+  end
+end

@@ -1,0 +1,131 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Reporter
+    # The lines that a run adds to a terminal or a log: a title, one when a step ends, warnings, a failure block, a summary.
+    #
+    #   Pipeline: data_import
+    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+    #   ✓ fetch_users      0.52s   1,234 records
+    #   ✗ transform        1.24s
+    #   ⏸ load             run_failed
+    #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+    #   Elapsed: 1.76s | Steps: 1/3
+    # @api private
+    class Lines
+      COLOURS = { "✓" => :green, "✗" => :red, "⏸" => :yellow, "⚠" => :yellow, "↻" => :yellow }.freeze
+      # How wide the names of steps are shown.
+      WIDTHS = (14..40)
+      # The columns that a line needs beyond the name: mark, time, records.
+      BESIDES = 26
+      RULE = 40
+      # Rows of a warning.
+      WARNING = 3
+      # The widest line of a log.
+      WIDE = 500
+      private_constant :COLOURS, :WIDTHS, :BESIDES, :RULE, :WARNING, :WIDE
+
+      # @param number [Integer]
+      # @return [String] with a comma between thousands
+      def self.count(number)
+        number.to_s.gsub(/(?<=\d)(?=(\d{3})+\z)/, ",")
+      end
+
+      # @param terminal [Terminal]
+      # @param title [String, nil]
+      # @param verbose [Boolean]
+      # @param resume [String, nil]
+      def initialize(terminal, title: nil, verbose: false, resume: nil)
+        @terminal = terminal
+        @title = title
+        @verbose = verbose
+        @resume = resume
+      end
+
+      # @param event [Event]
+      # @return [Array<String>]
+      def started(event)
+        @width = event.steps.map { |step| Text.width(Name.show(step.name)) }.max.to_i.clamp(WIDTHS)
+        @done = 0
+        params = @verbose ? event.context.public_params.map { |name, value| cut("  #{Name.show(name)}: #{Text.line(Error.text(value))}") } : []
+        [cut("Pipeline: #{Text.line(@title || event.context.pipeline_name || "unnamed")}"), *params, rule]
+      end
+
+      # @param event [Event]
+      # @return [Array<String>]
+      def step(event)
+        result = event.result
+        @done += 1 if result.output?
+        [line(Console::MARKS.fetch(result.status), result.name, timing(result), remark(result))]
+      end
+
+      # @param event [Event]
+      # @return [Array<String>]
+      def retried(event)
+        error, attempt, wait, item = event.result.to_a
+        text = event.context.mask("attempt #{attempt} failed: #{Error.account(error, Error.words(error).lines.first.to_s.chomp)}")
+        again = wait.zero? ? "again at once" : format("again in %.2fs", wait)
+        [line("↻", event.step.name, "#{"item #{item + 1}, " if item}#{Text.line(text)}; #{again}")]
+      end
+
+      # @param event [Event]
+      # @param steps [Boolean] whether more than failures is wanted
+      # @return [Array<String>]
+      def finished(event, steps: true)
+        result = event.result
+        rows = result.warnings.flat_map { |warning| warning(warning) } + (result.success? ? [] : ["", *failure(event)])
+        steps ? [*rows, rule, "Elapsed: #{format("%.2fs", result.duration)} | Steps: #{@done}/#{event.steps.size}"] : rows
+      end
+
+      private
+
+      def failure(event)
+        rows = Failure.new(event, columns: @terminal.columns, resume: @resume, verbose: @verbose).rows
+        rows.map { |row| row.start_with?("✗") ? "#{mark("✗")}#{row[1..]}" : row }
+      end
+
+      def warning(text)
+        columns = (@terminal.columns || WIDE) - 2
+        rows = Text.lines(text.gsub("#{Dir.pwd}/", "")).flat_map { |row| Text.wrap(Text.cut(row, WIDE - 2), columns) }
+        first, *others = Text.limit(rows, WARNING, columns)
+        ["#{mark("⚠")} #{first}", *others.map { |row| "  #{row}" }]
+      end
+
+      def line(mark, name, *columns)
+        most = [@width, (@terminal.columns || WIDE) - BESIDES].min.clamp(1..)
+        name = Name.show(name)
+        name = @terminal.columns ? Text.fit(name, most) : name + (" " * [most - Text.width(name), 0].max)
+        "#{mark(mark)}#{cut(" #{[name, *columns].compact.join("   ").rstrip}", 1)}"
+      end
+
+      def timing(result)
+        result.duration ? format("%.2fs", result.duration) : (result.reason || result.status).to_s
+      end
+
+      def remark(result)
+        words = [records(result.output), ("timed out" if result.status == :timed_out), ("#{result.attempts} attempts" if result.attempts > 1)].compact
+        words.join(", ") unless words.empty?
+      end
+
+      # Returns the number of records of an Array. Other objects may count something else, or have no methods.
+      def records(output)
+        return unless ::Array === output
+
+        size = TypeHints.size(output)
+        "#{Lines.count(size)} record#{"s" unless size == 1}"
+      end
+
+      def rule
+        "━" * [RULE, @terminal.columns || RULE].min
+      end
+
+      def cut(text, less = 0)
+        Text.cut(text, (@terminal.columns || WIDE) - less)
+      end
+
+      def mark(mark)
+        @terminal.paint(mark, COLOURS.fetch(mark))
+      end
+    end
+  end
+end
