@@ -14,11 +14,14 @@ module Flowline
     end
 
     autoload :Advice, "#{__dir__}/cli/advice"
+    autoload :Application, "#{__dir__}/cli/application"
     autoload :Command, "#{__dir__}/cli/command"
     autoload :Commands, "#{__dir__}/cli/commands"
     autoload :Dispatcher, "#{__dir__}/cli/dispatcher"
+    autoload :Events, "#{__dir__}/cli/events"
     autoload :FileCommand, "#{__dir__}/cli/file_command"
     autoload :LoadFailure, "#{__dir__}/cli/load_failure"
+    autoload :Options, "#{__dir__}/cli/options"
     autoload :PipelineFile, "#{__dir__}/cli/pipeline_file"
     autoload :Progress, "#{__dir__}/cli/progress"
     autoload :ResumeCommand, "#{__dir__}/cli/resume_command"

@@ -310,9 +310,16 @@ RSpec.describe "the command line" do
     system("umount", "-l", mount, err: File::NULL)
   end
 
-  it "passes exit and LoadError of a step through" do
-    write("exits.rb", "Flowline.define { step(:a) { exit 3 } }")
-    expect { flowline("run", "exits.rb") }.to raise_error(SystemExit) { |error| expect(error.status).to eq(3) }
+  it "exits with 1 when a step calls exit or abort, unless the whole run has succeeded" do
+    ["exit", "exit 0", "exit 3", "abort"].each do |call|
+      write("exits.rb", "Flowline.define { step(:a) { #{call} }; step(:b, depends_on: :a) { 1 } }")
+      expect(flowline("run", "exits.rb")).to match([1, "", /SystemExit while a ran/])
+    end
+    write("hook.rb", "Flowline.define { after_run { exit 4 }; step(:a) { 1 } }")
+    expect(flowline("run", "hook.rb").first).to eq(4)
+  end
+
+  it "reports a LoadError of a step as its failure" do
     write("lacks.rb", "Flowline.define { step(:a) { require 'no_such_library' } }")
     expect(flowline("run", "lacks.rb")).to match([1, "", /✗ step a failed: LoadError: .*no_such_library \(lacks\.rb:1\)/])
   end

@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "optparse"
-
 module Flowline
   module CLI
     # A command: its options, its help and its work. Each command in {Commands} has a +SUMMARY+ for the list of
@@ -70,30 +68,37 @@ module Flowline
         parser.on(["--#{name}", value].compact.join(" "), *description) { |given| @options[key] = given }
       end
 
+      # Declares an option that takes one of these values.
+      def choice(parser, name, values)
+        key = name.tr("-", "_").to_sym
+        parser.on("--#{name} WHEN", "#{values.join(", ")}; default #{values.first}") do |given|
+          @options[key] = values.find { |value| value.name == given } or
+            raise Usage, "#{label}: --#{name} is one of #{values.join(", ")}, not #{given}#{Name.suggest(given, values)}"
+        end
+      end
+
       def parse(arguments)
-        refuse_abbreviations(arguments)
+        declared.check(arguments)
         parser.parse(arguments)
+      rescue Options::Unknown => e
+        raise Usage, "#{label}: #{e.message}#{meant(e, arguments)}; flowline #{label} --help lists the options"
       rescue OptionParser::ParseError => e
         raise Usage, "#{label}: #{problem(e, e.args.first.to_s[/\A[^=]+/])}"
       end
 
-      # Raises for abbreviated options. OptionParser's +require_exact+ cannot be used, because on Ruby 3.1 it also refuses
-      # `--format=dot`.
-      def refuse_abbreviations(arguments)
-        given = arguments.take_while { |argument| argument != "--" }.grep(/\A--/)
-        unknown = given.find { |argument| !flags.include?(argument[/\A[^=]+/]) }
-        raise OptionParser::InvalidOption, unknown if unknown
+      def declared
+        @declared ||= Options.new(parser)
       end
 
-      # @return [Array<String>] the options, in full
-      def flags
-        parser.top.list.grep(OptionParser::Switch).flat_map(&:long)
+      # @param unknown [Options::Unknown]
+      # @return [String, nil] what the option may have meant
+      def meant(unknown, _arguments)
+        Name.suggest(unknown.flag, declared.names)
       end
 
       def problem(error, flag)
         help = "flowline #{label} --help lists the options"
         case error
-        when OptionParser::InvalidOption then "unknown option #{flag}#{Name.suggest(flag, flags)}; #{help}"
         when OptionParser::MissingArgument then "#{flag} needs a value; #{help}"
         when OptionParser::NeedlessArgument then "#{flag} takes no value; #{help}"
         when OptionParser::InvalidArgument then "#{error.args.join(" ")} is not #{expected(flag)}"

@@ -21,10 +21,16 @@ module Flowline
       # @return [Class] the command of that name
       # @raise [Usage] there is none
       def self.fetch(name)
-        raise Usage, "unknown command #{name}#{Name.suggest(name, NAMES, known: "known are")}" unless NAMES.include?(name)
-
-        const_get(name.capitalize)
+        NAMES.include?(name) ? const_get(name.capitalize) : raise(Usage, "unknown command #{Name.show(name)}#{meant(name)}")
       end
+
+      def self.meant(name)
+        return "; to run the pipeline in it: flowline run #{name}" if File.file?(name) || name.end_with?(".rb")
+        return "; the command comes first, as in: flowline run FILE #{name}" if name.start_with?("-")
+
+        Name.suggest(name, NAMES, known: "known are")
+      end
+      private_class_method :meant
     end
   end
 end

@@ -8,7 +8,9 @@ module Flowline
       ALIASES = { "--help" => "help", "-h" => "help", "--version" => "version", "-v" => "version" }.freeze
       # Exit statuses of errors, the most specific class first. 75 is EX_TEMPFAIL of sysexits(3): try again later.
       STATUSES = { Usage => 2, DefinitionError => 2, ParamError => 2, LockedError => 75, Error => 1 }.freeze
-      private_constant :ALIASES, :STATUSES
+      # Characters of a message.
+      LONGEST = 8_000
+      private_constant :ALIASES, :STATUSES, :LONGEST
 
       # @param out [IO] for results
       # @param err [IO] for progress and errors
@@ -20,27 +22,33 @@ module Flowline
       # @param argv [Array<String>] the name of a command, and its arguments
       # @return [Integer] the exit status
       def call(argv)
-        name, *arguments = argv
-        raise Usage, "no command given\n\n#{Commands::Help.overview}" if name.nil?
-
-        Commands.fetch(ALIASES.fetch(name, name)).new(@out, @err).call(arguments)
+        perform(*argv).tap { @out.flush }
       rescue Error => e
-        fail_with(e)
-      rescue ScriptError, SystemStackError, NoMemoryError => e
-        @err.puts("flowline: #{e.class} in a step, see above")
-        1
+        say(Advice.of(e))
+        STATUSES.find { |type, _| type === e }.last
       rescue SignalException => e
-        @err.puts("flowline: stopped by #{e.is_a?(Interrupt) ? "SIGINT" : e.message}")
+        say("stopped by #{e.is_a?(Interrupt) ? "SIGINT" : e.message}")
         128 + e.signo
       rescue Errno::EPIPE
         0 # The reader of the output has closed its end, as `head` does.
+      rescue SystemCallError, IOError => e
+        say("the output cannot be written: #{e.message}")
+        1
       end
 
       private
 
-      def fail_with(error)
-        @err.puts("flowline: #{Advice.of(error)}")
-        STATUSES.find { |type, _| type === error }.last
+      def perform(name = nil, *arguments)
+        raise Usage, "no command given\n\n#{Commands::Help.overview}" if name.nil?
+
+        Commands.fetch(ALIASES.fetch(name, name)).new(@out, @err).call(arguments)
+      end
+
+      # Writes a message, although the reader may be gone.
+      def say(text)
+        @err.puts("flowline: #{Text.plain(text)[0, LONGEST]}")
+      rescue IOError, SystemCallError
+        nil
       end
     end
   end

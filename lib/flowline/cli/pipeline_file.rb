@@ -6,27 +6,29 @@ module Flowline
     # and base classes without steps.
     class PipelineFile
       CONSTANTS = Module.instance_method(:constants)
-      private_constant :CONSTANTS
+      OWN = ["#{File.expand_path("..", __dir__)}/", "#{File.expand_path("..", __dir__)}.rb"].freeze
+      private_constant :CONSTANTS, :OWN
 
       # @param path [String]
+      # @param application [Application] what is loaded first
       # @return [PipelineFile]
       # @raise [Usage] the file cannot be read or loaded; the message names the user's line
-      def self.load(path)
-        raise Usage, "no such file: #{path}" unless File.exist?(path)
+      def self.load(path, application = Application.new(rails: false))
+        raise Usage, "no such file: #{path}#{"; did you mean #{path}.rb?" if File.file?("#{path}.rb")}" unless File.exist?(path)
         raise Usage, "#{path} is a directory; name the file with the pipeline" if File.directory?(path)
         raise Usage, "#{path} cannot be read; check its permissions" unless File.readable?(path)
 
-        new(path)
+        new(path, application)
       end
 
       # @api private
-      def initialize(path)
+      def initialize(path, application)
         @path = path
+        @full_path = File.expand_path(path)
         @failure = LoadFailure.new(path)
-        @known = Object.constants
         defined = []
-        load { Pipeline.observe(defined.method(:<<)) { Kernel.load(File.expand_path(path)) } }
-        load { @pipelines = named(outermost(defined)) }
+        load { Pipeline.observe(->(pipeline) { defined << [pipeline, origin] }) { load_file(application, defined) } }
+        load { @pipelines = named(outermost(defined.map(&:first))) }
         raise Usage, "#{path} defines no pipeline; call Flowline.define in it" if @pipelines.empty?
       end
 
@@ -65,6 +67,21 @@ module Flowline
         raise
       rescue StandardError, ScriptError, SystemStackError, SystemExit => e
         raise Usage, @failure.message(e), cause: e
+      end
+
+      # Loads the file after its application, which may have loaded it already. The application's own pipelines don't count.
+      def load_file(application, defined)
+        loaded = application.load(@path)
+        @known = Object.constants
+        return defined.select! { |_, file| file == @full_path } if $LOADED_FEATURES.include?(@full_path)
+
+        defined.clear
+        loaded && @full_path.end_with?(".rb") ? require(@full_path) : Kernel.load(@full_path) # The application's loader then knows the file.
+      end
+
+      # @return [String] the file whose code is defining a pipeline
+      def origin
+        caller_locations.find { |frame| !frame.absolute_path.to_s.start_with?(*OWN) }&.absolute_path
       end
 
       def outermost(defined)

@@ -9,14 +9,15 @@ module Flowline
       AGAIN = { "INT" => "press Ctrl-C again", "TERM" => "send it again" }.freeze
       private_constant :AGAIN
 
-      # Waits for a run, and handles these signals meanwhile.
-      # @param run [Flowline::Run]
+      # Starts a run and waits for it. From before it starts, these signals are handled.
       # @param err [IO]
+      # @yieldreturn [Flowline::Run]
       # @return [Array(Result, String)] how it ended, and the first signal that came, if one did
-      def self.wait(run, err)
+      def self.wait(err)
         queue = Queue.new # A trap may not take a lock.
         first = nil
         before = AGAIN.keys.to_h { |name| [name, trap(name) { queue << name }] }
+        run = yield
         watcher = Thread.new do
           first = queue.pop
           run.cancel

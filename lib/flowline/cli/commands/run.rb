@@ -38,6 +38,7 @@ module Flowline
           option(parser, "json", "write events to standard output, one JSON object a line")
           option(parser, "verbose", "also print params, and the backtrace through your code")
           option(parser, "quiet", "print only failures")
+          choice(parser, "color", Reporter::Terminal::COLOR)
         end
 
         def hint(argument)
@@ -56,7 +57,7 @@ module Flowline
           name, pipeline = file.choose(@options[:pipeline])
           Flowline.config.root = File.expand_path(@options[:root]) if @options[:root]
           @resume = resume_command(file, pipeline) if Flowline.config.store && pipeline.name
-          file.check { start(pipeline, name, { params: @params, **@options.slice(*PASSED) }) }
+          file.check { with_output { start(pipeline, name, { params: @params, **@options.slice(*PASSED) }) } }
         rescue Usage => e
           raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
 
@@ -92,28 +93,53 @@ module Flowline
         end
 
         def warn_line(text)
-          @err.puts("flowline: #{text}")
+          Signals.say(@err, "flowline: #{Text.plain(text)}")
+        end
+
+        # With --json, standard output has the events and nothing else: what steps and their children print goes to standard error.
+        def with_output
+          own = STDOUT # rubocop:disable Style/GlobalStdStream -- children of steps inherit it
+          return yield unless @options[:json] && @out.equal?(own)
+
+          begin
+            @out = own.dup
+            own.reopen($stderr)
+            yield
+          ensure
+            own.reopen(@out)
+          end
         end
 
         def start(pipeline, name, options)
           warn_of_options(pipeline)
           $stdout.sync = true # Output of steps appears between our own lines, wherever it goes.
+          run = nil
           progress = Progress.new
-          result, signal = Signals.wait(pipeline.start(reporter: [progress, *reporters(name)], **options), @err)
-          return result.success? ? 0 : 1 if signal.nil? || result.success?
-
-          Signals.say(@err, "flowline: stopped by SIG#{signal}")
-          128 + Signal.list.fetch(signal)
+          exit_status(*Signals.wait(@err) { run = pipeline.start(reporter: [progress, *reporters(name)], **options) })
+        rescue SystemExit => e
+          run&.status == :succeeded ? e.status : 1 # A step or a hook called exit.
+        rescue ScriptError, SystemStackError, NoMemoryError
+          1 # It has been reported as the failure of its step.
         rescue StoreError => e
           warn_line(progress.account(e, @resume))
           1
         end
 
+        # @param signal [String, nil] the one that stopped the run
+        def exit_status(result, signal)
+          return result.success? && !@events&.broken? ? 0 : 1 if signal.nil? || result.success?
+
+          warn_line("stopped by SIG#{signal}")
+          128 + Signal.list.fetch(signal)
+        end
+
         def reporters(name)
-          console = Reporter::Console.new(@err, title: name, resume: @resume, verbose: @options[:verbose], steps: !@options[:quiet])
+          terminal = Reporter::Terminal.new(@err, color: @options[:color] || :auto)
+          console = Reporter::Console.new(terminal, title: name, resume: @resume, verbose: @options[:verbose], steps: !@options[:quiet])
           return [console] unless @options[:json]
 
-          @options[:verbose] ? [Reporter::JSON.new(@out), console] : [Reporter::JSON.new(@out)]
+          @events = Events.new(Reporter::JSON.new(@out), @err)
+          @options[:verbose] ? [@events, console] : [@events]
         end
       end
     end

@@ -15,7 +15,7 @@ module Flowline
         def work_on(file)
           chosen = @options[:pipeline] ? [file.choose(@options[:pipeline])] : file.pipelines
           file.check { DefinitionError.check(chosen.flat_map { |_, pipeline| pipeline.problems }) }
-          chosen.each { |name, pipeline| @out.puts("#{name}: #{pipeline.steps.size} step#{"s" unless pipeline.steps.one?}, valid") }
+          chosen.each { |name, pipeline| @out.puts("#{Name.show(name)}: #{pipeline.steps.size} step#{"s" unless pipeline.steps.one?}, valid") }
           0
         end
       end
