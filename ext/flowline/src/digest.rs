@@ -9,8 +9,8 @@ use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
 use magnus::value::{LazyId, ReprValue};
 use magnus::{
-    Error, ExceptionClass, Float, Integer, Module, Object, RArray, RClass, RHash, RModule, RObject, RString,
-    Ruby, Symbol, TryConvert, Value, function,
+    Error, ExceptionClass, Float, Integer, IntoValue, Module, Object, RArray, RClass, RHash, RModule,
+    RObject, RString, Ruby, Symbol, TryConvert, Value, function,
 };
 
 use crate::raw;
@@ -48,23 +48,18 @@ struct Walk<'a> {
     items: RArray,
     /// By identity: of an open container its depth, of a finished one its digest.
     /// `false` if it has to be walked again. The digest of a container that refers to itself is longer by a byte: it is
-    /// not valid while a container within it is walked again.
-    known: RHash,
+    /// not valid while a container within it is walked again. Small values need none.
+    known: Option<RHash>,
     again: u32,
     /// How many of the open containers are walked again.
     within: u32,
-    module: RModule,
 }
 
 /// `digest(value) -> String`: 128 bits as 32 hexadecimal digits. The same for the same class and content, in every
 /// process. Raises `Flowline::Identity::Digest::Impossible`.
 fn digest(ruby: &Ruby, value: Value) -> Result<String, Error> {
-    let known = ruby.hash_new();
-    known.funcall::<_, _, Value>("compare_by_identity", ())?;
-    let identity: RModule = ruby.define_module("Flowline")?.const_get("Identity")?;
-    let module = identity.const_get("Digest")?;
     let (items, open) = (ruby.ary_new(), Vec::new());
-    let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known, again: 0, within: 0, module };
+    let mut walk = Walk { ruby, bytes: Vec::new(), open, items, known: None, again: 0, within: 0 };
     walk.enter(value)?;
     while let Some(open) = walk.open.last_mut() {
         let items: RArray = walk.items.entry(-1)?;
@@ -162,7 +157,7 @@ impl Walk<'_> {
 
     fn container(&mut self, value: Value) -> Result<(), Error> {
         let depth = self.open.len();
-        let known: Option<Value> = self.known.get(value);
+        let known = self.known(value);
         if let Some(known) = known {
             if let Some(digest) = RString::from_value(known) {
                 if self.within == 0 || digest.len() == 32 {
@@ -180,7 +175,7 @@ impl Walk<'_> {
             }
             self.again += 1;
             if self.again > AGAIN {
-                let class: ExceptionClass = self.module.const_get("Impossible")?;
+                let class: ExceptionClass = self.module()?.const_get("Impossible")?;
                 return Err(Error::new(class, "structure too much of which refers to what it is in"));
             }
             self.within += 1;
@@ -188,12 +183,35 @@ impl Walk<'_> {
         let items = self.ruby.ary_new();
         items.push(value)?;
         let tag = self.list(value, items)?;
-        self.known.aset(value, depth)?;
+        self.know(value, depth)?;
         let again = known.is_some();
         self.open.push(Open { start: self.bytes.len(), next: 0, lowest: usize::MAX, again });
         self.items.push(items)?;
         self.put(tag, &(items.len() as u64).to_le_bytes());
         Ok(())
+    }
+
+    /// Returns what is known of an object.
+    fn known(&self, object: Value) -> Option<Value> {
+        self.known.and_then(|known| known.get(object))
+    }
+
+    fn know(&mut self, object: Value, fact: impl IntoValue) -> Result<(), Error> {
+        let known = match self.known {
+            Some(known) => known,
+            None => {
+                let known = self.ruby.hash_new();
+                known.funcall::<_, _, Value>("compare_by_identity", ())?;
+                *self.known.insert(known)
+            }
+        };
+        known.aset(object, fact)
+    }
+
+    /// `Flowline::Identity::Digest`
+    fn module(&self) -> Result<RModule, Error> {
+        let identity: RModule = self.ruby.define_module("Flowline")?.const_get("Identity")?;
+        identity.const_get("Digest")
     }
 
     /// Lists the items of a container. Objects of other classes are taken apart in Ruby.
@@ -211,7 +229,7 @@ impl Walk<'_> {
             })?;
             return Ok(b'h');
         }
-        let parts: RArray = self.module.funcall("parts", (value, RObject::from_value(value).is_some()))?;
+        let parts: RArray = self.module()?.funcall("parts", (value, RObject::from_value(value).is_some()))?;
         items.concat(parts)?;
         Ok(b'o')
     }
@@ -228,7 +246,7 @@ impl Walk<'_> {
         let owner: Value = items.entry(0)?;
         if open.lowest < self.open.len() {
             // It refers to a container above it: elsewhere the same reference may mean another container.
-            self.known.aset(owner, false)?;
+            self.know(owner, false)?;
             if let Some(above) = self.open.last_mut() {
                 above.lowest = above.lowest.min(open.lowest);
             }
@@ -237,7 +255,7 @@ impl Walk<'_> {
             if open.lowest == self.open.len() {
                 known.cat(b"c");
             }
-            self.known.aset(owner, known)?;
+            self.know(owner, known)?;
         }
         Ok(())
     }
@@ -253,14 +271,15 @@ impl Walk<'_> {
             raw::with_bytes(text, |bytes| self.put(b'b', bytes));
             return Ok(());
         }
-        let known = if text.len() > LONG { self.known.get(text).and_then(RString::from_value) } else { None };
+        let known =
+            if text.len() > LONG { self.known(text.as_value()).and_then(RString::from_value) } else { None };
         let sum = match known {
             Some(sum) => sum,
             None => {
                 let sum = raw::with_bytes(text, blake3::hash);
                 let sum = self.ruby.str_from_slice(sum.as_bytes());
                 if text.len() > LONG {
-                    self.known.aset(text, sum)?;
+                    self.know(text.as_value(), sum)?;
                 }
                 sum
             }
