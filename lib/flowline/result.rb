@@ -80,11 +80,11 @@ module Flowline
       @record.at(id)
     end
 
-    # @param id [Integer] the step
-    # @return [Array(Symbol, Symbol), nil] status and reason of a step that was not called and says nothing more
+    # @return [Array<Array(Symbol, Symbol, Array<Integer>)>] a status, a reason or nil, and the steps that ended so without
+    #   being called, of which there is nothing more to say
     # @api private
-    def uncalled(id)
-      @record.uncalled(id)
+    def uncalled
+      @record.uncalled
     end
 
     # @return [Array<StepResult>] in definition order

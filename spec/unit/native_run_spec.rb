@@ -19,6 +19,22 @@ RSpec.describe "Flowline::Native::Run" do
       steps: (0...steps).map { |id| run.step(id).first(3) + [run.state(id)] } }
   end
 
+  describe "#uncalled" do
+    it "groups the steps that ended without an attempt by outcome and reason" do
+      run.next
+      expect(run.uncalled).to be_empty
+      run.report(0, :failed, nil)
+      expect(run.uncalled).to eq([[:cancelled, :upstream_failed, [1, 2]]])
+    end
+
+    it "has a group for each outcome" do
+      run.preset([0], [2])
+      run.next
+      run.report(1, :succeeded, nil)
+      expect(run.uncalled).to contain_exactly([:restored, nil, [0]], [:skipped, :not_selected, [2]])
+    end
+  end
+
   describe "symbols" do
     it "refuses an unknown outcome and names the known ones" do
       run.next

@@ -83,6 +83,11 @@ pub fn meaning<T: Copy>(ruby: &Ruby, kind: &str, table: &Table<T>, symbol: Symbo
     Err(error::new(ruby, Kind::Argument, message))
 }
 
+/// Returns the symbol of that name. Unlike `Ruby::to_symbol`, this creates no String.
+pub fn symbol(ruby: &Ruby, name: &str) -> Symbol {
+    ruby.intern(name).into()
+}
+
 /// The name of a meaning.
 pub fn name<T: PartialEq>(table: &Table<T>, meaning: T) -> &'static str {
     table.iter().find(|(_, known)| *known == meaning).map_or("", |(name, _)| name)

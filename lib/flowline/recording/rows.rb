@@ -40,28 +40,19 @@ module Flowline
       # Sorts the steps that are not recorded yet. Uncalled steps are grouped by outcome, because there may be many.
       # @return [Array(Array<Array>, Array<Array>)] completions, and groups of steps; see {Store::SQLite#finish_run}
       def unwritten(result)
-        called = []
-        groups = Hash.new { |by_status, status| by_status[status] = {} }
-        @pipeline.steps.each_with_index do |step, id|
-          next if @written[id]
-
-          status, reason = result.uncalled(id)
-          next called << [row(id, result.at(id))] unless status
-
-          ids, names = (groups[status][reason] ||= [[], []])
-          ids << id
-          names << step.name.name
-        end
-        [called + left_out(groups.dig(:skipped, :not_selected)), groups.flat_map { |status, group| reasons(status, group) }]
+        written = @written.keys
+        groups = result.uncalled.map { |status, reason, ids| [status, reason, ids - written] }
+        called = @pipeline.steps.each_index.to_a - written - groups.flat_map(&:last)
+        left_out = groups.select { |_, reason, _| reason == :not_selected }.flat_map(&:last)
+        [called.map { |id| [row(id, result.at(id))] } + left_out(left_out), groups.map { |group| named(*group) }]
       end
 
-      def reasons(status, group)
-        group.map { |reason, (ids, names)| [status.name, reason&.name, ids, names] }
+      def named(status, reason, ids)
+        [status.name, reason&.name, ids, ids.map { |id| @pipeline.steps[id].name.name }]
       end
 
       # Returns records of the steps that were left out. They still have to run, unless an earlier run has completed them.
-      def left_out(group)
-        ids = group ? group.first : []
+      def left_out(ids)
         ids.reject { |id| @outcomes.key?(@pipeline.steps[id].name) }.map { |id| [nil, record(id, LEFT_OUT)] }
       end
 

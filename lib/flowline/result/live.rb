@@ -63,11 +63,14 @@ module Flowline
                                          context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
       end
 
-      # @param id [Integer]
-      # @return [Array(Symbol, Symbol), nil] status and reason of a step that was not called and says nothing more
-      def uncalled(id)
-        status, reason, attempts = @run.step(id)
-        [status, reason(id, reason)] if attempts.zero? && @errors[id].nil?
+      # @return [Array<Array(Symbol, Symbol, Array<Integer>)>] see {Result#uncalled}
+      def uncalled
+        @run.uncalled.flat_map do |status, reason, ids|
+          ids -= @errors.keys
+          next [[status, reason, ids]] unless @gates && reason == :upstream_skipped
+
+          ids.group_by { |id| reason(id, reason) }.map { |actual, group| [status, actual, group] }
+        end
       end
 
       # @return [Hash{Symbol => Object}] the outputs there are

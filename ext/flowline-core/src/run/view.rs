@@ -52,6 +52,19 @@ impl Run {
         self.steps.get(step.index()).map_or(0, |state| state.attempts + of_items)
     }
 
+    /// Returns the steps that ended without an attempt, by outcome.
+    pub fn uncalled(&self) -> Vec<(Outcome, Vec<StepId>)> {
+        let mut groups: Vec<(Outcome, Vec<StepId>)> = vec![];
+        for step in self.graph.steps().filter(|&step| self.attempts(step) == 0) {
+            let Some(outcome) = self.outcome(step) else { continue };
+            match groups.iter_mut().find(|(known, _)| *known == outcome) {
+                Some((_, steps)) => steps.push(step),
+                None => groups.push((outcome, vec![step])),
+            }
+        }
+        groups
+    }
+
     /// Returns how many attempts of an item of an open step failed and were retried.
     pub fn item_attempts(&self, step: StepId, position: Position) -> u32 {
         self.items.get(&step).map_or(0, |items| items.attempts(position))

@@ -15,13 +15,14 @@ pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("ended?", method!(has_ended, 1))?;
     class.define_method("running", method!(running, 0))?;
     class.define_method("failures", method!(failures, 0))?;
+    class.define_method("uncalled", method!(uncalled, 0))?;
     class.define_method("step", method!(step, 1))?;
     class.define_method("state", method!(state, 1))
 }
 
 /// `status -> Symbol`: `:running`, `:succeeded`, `:failed`, `:timed_out` or `:cancelled`.
 fn status(ruby: &Ruby, run: &Run) -> Result<Symbol, Error> {
-    Ok(ruby.to_symbol(symbols::name(symbols::STATUSES, run.core(ruby)?.status())))
+    Ok(symbols::symbol(ruby, symbols::name(symbols::STATUSES, run.core(ruby)?.status())))
 }
 
 /// `stopped? -> true or false`: whether it was stopped before its steps ended.
@@ -54,6 +55,17 @@ fn failures(ruby: &Ruby, run: &Run) -> Result<Vec<u32>, Error> {
     Ok(numbers(run.core(ruby)?.failures()))
 }
 
+/// `uncalled -> Array<[outcome: Symbol, reason: Symbol or nil, Array<Integer>]>`: the steps that ended without an attempt.
+fn uncalled(ruby: &Ruby, run: &Run) -> Result<RArray, Error> {
+    let groups = ruby.ary_new();
+    for (outcome, steps) in run.core(ruby)?.uncalled() {
+        let (outcome, reason) = symbols::outcome_name(outcome);
+        let reason = reason.map(|name| symbols::symbol(ruby, name));
+        groups.push((symbols::symbol(ruby, outcome), reason, numbers(&steps)))?;
+    }
+    Ok(groups)
+}
+
 /// `step(id) -> [outcome: Symbol or nil, reason: Symbol or nil, attempts: Integer, started: Float or nil,
 /// duration: Float or nil]`, times in seconds, from the run's start; of a running step, so far.
 fn step(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
@@ -65,8 +77,8 @@ fn step(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
         .map(|(start, end)| (seconds(start), seconds(end.saturating_sub(start))))
         .unzip();
     let answer = ruby.ary_new_capa(5);
-    answer.push(outcome.map(|name| ruby.to_symbol(name)))?;
-    answer.push(reason.flatten().map(|name| ruby.to_symbol(name)))?;
+    answer.push(outcome.map(|name| symbols::symbol(ruby, name)))?;
+    answer.push(reason.flatten().map(|name| symbols::symbol(ruby, name)))?;
     answer.push(core.attempts(step))?;
     answer.push(started)?;
     answer.push(duration)?;
@@ -76,15 +88,17 @@ fn step(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
 /// `state(step) -> [Symbol, what it waits for: :retry, :rate, the Integer of a pool, or nil]`
 fn state(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
     let state = run.core(ruby)?.state(StepId::new(step), run.now());
-    let waiting = |what: Value| (ruby.to_symbol("waiting"), Some(what));
+    let waiting = |what: Value| (symbols::symbol(ruby, "waiting"), Some(what));
     let (name, what) = match state {
-        Some(State::Running) => (ruby.to_symbol("running"), None),
-        Some(State::Ready) => (ruby.to_symbol("ready"), None),
-        Some(State::Retry) => waiting(ruby.to_symbol("retry").into_value_with(ruby)),
-        Some(State::Resource(Obstacle::Rate(_))) => waiting(ruby.to_symbol("rate").into_value_with(ruby)),
+        Some(State::Running) => (symbols::symbol(ruby, "running"), None),
+        Some(State::Ready) => (symbols::symbol(ruby, "ready"), None),
+        Some(State::Retry) => waiting(symbols::symbol(ruby, "retry").into_value_with(ruby)),
+        Some(State::Resource(Obstacle::Rate(_))) => {
+            waiting(symbols::symbol(ruby, "rate").into_value_with(ruby))
+        }
         Some(State::Resource(Obstacle::Pool(pool))) => waiting(pool.number().into_value_with(ruby)),
-        Some(State::Ended(outcome)) => (ruby.to_symbol(symbols::outcome_name(outcome).0), None),
-        Some(State::Pending) | None => (ruby.to_symbol("pending"), None),
+        Some(State::Ended(outcome)) => (symbols::symbol(ruby, symbols::outcome_name(outcome).0), None),
+        Some(State::Pending) | None => (symbols::symbol(ruby, "pending"), None),
     };
     let answer = ruby.ary_new_capa(2);
     answer.push(name)?;
