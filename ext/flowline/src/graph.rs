@@ -104,7 +104,9 @@ fn rule(ruby: &Ruby, code: u8) -> Result<Rule, Error> {
         1 => RunIf::Any,
         2 => RunIf::Always,
         _ => {
-            let message = format!("unknown rule {code}; known: 0, 1 or 2, plus 4 if the step is optional, plus 8 if it outlasts a stop");
+            let message = format!(
+                "unknown rule {code}; known: 0, 1 or 2, plus 4 if the step is optional, plus 8 if it outlasts a stop"
+            );
             return Err(error::new(ruby, Kind::Argument, message));
         }
     };
