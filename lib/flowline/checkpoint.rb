@@ -71,7 +71,7 @@ module Flowline
     # @raise [LockedError] the run is alive
     def delete
       alive = @store.clear(@id)
-      raise LockedError.new(alive.pid, pipeline_name, place: alive.place) if alive
+      raise LockedError.by(alive, pipeline_name) if alive
     end
 
     # @return [String]

@@ -16,6 +16,30 @@ module Flowline
     # @return [String, nil] its source location as +file:line+
     attr_reader :place
 
+    # The maximum number of characters of a value in a message.
+    SHOWN = 40
+    private_constant :SHOWN
+
+    # @param params [Hash{Symbol => Object}] without secrets
+    # @return [String] +"date: 2024-01-31, limit: 10"+; values that are no plain ones by their class
+    # @api private
+    def self.show(params)
+      params.map { |name, value| "#{Name.show(name)}: #{brief(value)}" }.join(", ")
+    end
+
+    def self.brief(value)
+      case value
+      when nil then "nil"
+      when String, Symbol, Numeric, Time, true, false then cut(Name.show(Error.text(value)))
+      else defined?(::Date) && ::Date === value ? cut(value.to_s) : TypeHints.describe(value)
+      end
+    end
+
+    def self.cut(text)
+      text.size > SHOWN ? "#{text[0, SHOWN]}…" : text
+    end
+    private_class_method :brief, :cut
+
     KNOWN = %i[type required default in description secret].freeze
     private_constant :KNOWN
 

@@ -133,6 +133,9 @@ module Flowline
     # @option arguments [Symbol] :on_error (:stop) or +:continue+
     # @option arguments [Boolean] :check_types (false) whether +input:+ and +output:+ of steps are checked
     # @option arguments [Boolean] :resume (false) resume the latest run with these params, if it did not succeed
+    # @option arguments [Boolean, Symbol] :exclusive (nil) +true+: one run of the pipeline at a time; +:params+: one with the
+    #   same params
+    # @option arguments [Numeric] :exclusive_wait (nil) seconds to wait for a run that excludes this one
     # @option arguments [Symbol, Array<Symbol>] :from (nil) run these steps again, and everything downstream
     # @option arguments [String, Symbol, Array] :only (nil) run only these steps: +"a"+, +"+a"+, +"a+"+, +"tag:x"+
     # @option arguments [Boolean] :dry_run (false) run nothing, return a {Plan}
@@ -143,7 +146,8 @@ module Flowline
     # @option arguments [Boolean] :keep_checkpoint (false) whether recorded outputs stay after a success
     # @option arguments [Symbol] :durability (:process) recorded outputs survive +kill -9+; with +:power+ also a loss of power
     # @return [Result, Plan] a result even if steps failed; a plan with +dry_run:+
-    # @raise [CheckpointError] if outputs are needed that were not recorded; {LockedError} if the run to resume is alive
+    # @raise [CheckpointError] if outputs are needed that were not recorded; {LockedError} if a run is alive that
+    #   excludes this one
     # @raise [StoreError] if the store cannot be used
     # @raise [ParamError] if params or options are missing, unknown or of the wrong type
     # @raise [DefinitionError] as {#validate!}

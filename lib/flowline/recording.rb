@@ -5,8 +5,12 @@ module Flowline
   # those without. Both have the same methods.
   # @api private
   module Recording
+    autoload :Claim, "#{__dir__}/recording/claim"
     autoload :Items, "#{__dir__}/recording/items"
+    autoload :LocalLock, "#{__dir__}/recording/local_lock"
+    autoload :Patience, "#{__dir__}/recording/patience"
     autoload :Provenance, "#{__dir__}/recording/provenance"
+    autoload :Turn, "#{__dir__}/recording/turn"
 
     # The record of a completed step: its imprint at that time, its output or the reason why there is none, the token of its
     # output, and the tokens it was made of (see {Provenance}).

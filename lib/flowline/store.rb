@@ -25,7 +25,12 @@ module Flowline
 
       # @return [String] where it runs, for messages
       def place
-        elsewhere? ? "elsewhere: process #{pid} of #{host[/\A[^ ]*/]}" : "process #{pid}"
+        "process #{pid}#{" of #{host[/\A[^ ]*/]}, another machine or container," if elsewhere?}"
+      end
+
+      # @return [Hash{Symbol => Object}] its params, without secrets; none if they cannot be read
+      def known_params
+        (params && Recording.restore(params).first) || {}
       end
 
       # @return [Time]

@@ -67,6 +67,16 @@ RSpec.shared_examples "a store" do
   end
 
   describe "begin_run and latest" do
+    it "refuse to begin apart from a run that is alive, and lock nothing" do
+      first = begun("p", identity: "i")
+      refused = store.lock
+      expect(store.begin_run(run_of("p", identity: "i"), refused, apart_from: :alike)).to eq(first)
+      expect(elsewhere { opening.call.then { |other| other.begin_run(run_of("p", identity: "j"), other.lock, apart_from: :all).run_id } }).to eq(first.run_id)
+      expect([refused.held?, store.runs("p").size]).to eq([false, 1])
+      expect(store.begin_run(run_of("p", identity: "j"), store.lock, apart_from: :alike).identity).to eq("j")
+      expect { store.begin_run(run_of("p"), store.lock, apart_from: :some) }.to raise_error(ArgumentError, /unknown other runs :some.*:alike, :all/)
+    end
+
     it "return a run as it was, with its number and a checkpoint" do
       resumed = SecureRandom.uuid
       given = run_of("p", params: (0..255).to_a.pack("C*"), resumed: resumed)

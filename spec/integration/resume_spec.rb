@@ -168,7 +168,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       exit!(0)
     end
     reader.read(1)
-    expect { pipeline.run(resume: true) }.to raise_error(Flowline::LockedError, /alive is alive in process #{pid}; wait/)
+    expect { pipeline.run(resume: true) }.to raise_error(Flowline::LockedError, /of alive is alive in process #{pid} since .*; wait/)
     expect { Flowline::Checkpoint.latest("alive")&.delete }.not_to raise_error
     expect(Flowline::Store.at(root).runs("alive", 5).map { |run| run[:status] }).to eq(["running"])
     go.write("x")

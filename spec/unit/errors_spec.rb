@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "date"
+
 RSpec.describe "Flowline's errors" do
   it "have one root, and their families" do
     classes = Flowline.constants.map { |name| Flowline.const_get(name) }.select { |made| made.is_a?(Class) && made <= Exception }
@@ -36,7 +38,13 @@ RSpec.describe "Flowline's errors" do
                                                        /\Ahook before_run failed: ArgumentError: no; fix or remove the hook/],
     Flowline::CheckpointError.new(%i[a b], pipeline_name: "import") => [{ step_names: %i[a b] }, /\Ano recorded output of a, b of import; .*keep_checkpoint: true/],
     Flowline::LockedError.new(42, "import") => [{ pid: 42, step_names: [] },
-                                                "the latest run of import is alive in process 42; wait for it, or stop that process"],
+                                                "a run of import is alive in process 42; wait for it, as with exclusive_wait: 60, or stop that process"],
+    Flowline::LockedError.new(42, "import", run_id: "r1", since: Time.new(2024, 1, 31, 12), params: { date: Date.new(2024, 1, 5) }, host: "web-1", waited: 5) => [
+      { pid: 42, host: "web-1", run_id: "r1", since: Time.new(2024, 1, 31, 12), params: { date: Date.new(2024, 1, 5) } },
+      "run r1 of import (date: 2024-01-05) is alive in process 42 since 2024-01-31 12:00:00; gave up after 5 s; wait longer, or stop that process"
+    ],
+    Flowline::LockedError.new(nil, "import") => [{ pid: nil }, /\Aanother run of import begins or ends just now; wait for it, .*, or run again/],
+    Flowline::CheckpointError.new([], why: "there is no run r1") => [{ step_names: [] }, "there is no run r1"],
     Flowline::StoreError.new("x.db", "is damaged; delete it") => [{ path: "x.db" }, "store x.db: is damaged; delete it; or run without it: FLOWLINE_STORE=off"],
     Flowline::CacheError.new(5, "has no get; give it one") => [{ cache: 5 }, "cache Integer: has no get; give it one"]
   }.each do |error, (facts, message)|

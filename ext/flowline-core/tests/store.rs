@@ -14,10 +14,12 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use common::store::{
-    LOCKS, NONE, TempDir, TestStore, blob_name, bytes, completion, describe, end, impatient, large, names,
-    patient, record, resumption, start, step,
+    LOCKS, NONE, TempDir, TestStore, begun, blob_name, bytes, completion, describe, end, impatient, large,
+    names, patient, record, resumption, start, step,
 };
-use flowline_core::store::{Claim, Completion, End, Entry, INLINE, Key, Lock, Record, Run, Step, StoreError};
+use flowline_core::store::{
+    Begin, Claim, Completion, End, Entry, INLINE, Key, Lock, Others, Record, Run, Start, Step, StoreError,
+};
 
 fn with_store(test: impl FnOnce(&TestStore)) {
     let directory = TempDir::new();
@@ -47,7 +49,7 @@ mod runs {
             start.run.started = 100.25;
             start.run.status = "succeeded".to_owned(); // It is not for the caller to say.
             start.run.id = 99;
-            let run = store.store.begin(&start, false, patient()).unwrap();
+            let run = begun(store.store.begin(&start, false, patient()).unwrap());
             let expected =
                 Run { id: 1, checkpoint: 1, status: "running".to_owned(), alive: true, ..start.run.clone() };
             assert_eq!(run, expected);
@@ -77,7 +79,7 @@ mod runs {
         with_store(|store| {
             let mut start = start("r1", "p", "i");
             start.run.started = -0.0;
-            let run = store.store.begin(&start, false, patient()).unwrap();
+            let run = begun(store.store.begin(&start, false, patient()).unwrap());
             let step = Step { started: Some(-0.0), duration: Some(-0.0), ..step(1, 0, "a") };
             let completion = Completion { step: Some(step), record: None, ends_items: false };
             let end = End { duration: -0.0, ..end(&run, "succeeded") };
@@ -291,10 +293,45 @@ mod resuming {
     }
 
     #[test]
+    fn begins_apart_from_runs_that_are_alive() {
+        with_store(|store| {
+            let first = store.begin("r1", "p", "i");
+            let attempt = |run_id: &str, identity: &str, apart_from| {
+                let start = Start { apart_from, ..start(run_id, "p", identity) };
+                store.store.begin(&start, false, patient()).unwrap()
+            };
+            let held = |answer| matches!(answer, Begin::Held(run) if *run == first);
+            assert!(held(attempt("r2", "i", Others::Alike)));
+            assert!(held(attempt("r3", "other", Others::All)));
+            assert_eq!(store.statuses("p"), "1 running");
+            let other = begun(attempt("r4", "other", Others::Alike));
+            store.begin("r5", "another pipeline", "i");
+            for run in [&first, &other] {
+                store.finish(run);
+            }
+            let last = begun(attempt("r6", "i", Others::All));
+            store.release(Lock::Checkpoint(last.checkpoint)); // Its process is gone.
+            assert_eq!(begun(attempt("r7", "i", Others::All)).id, last.id + 1);
+        });
+    }
+
+    #[test]
+    fn begins_apart_from_others_although_it_has_claimed_the_checkpoint_of_a_run() {
+        with_store(|store| {
+            let first = store.begin("r1", "p", "i");
+            store.release(Lock::Checkpoint(1));
+            assert_eq!(store.claim(&first, patient()).unwrap(), Claim::Claimed);
+            let start = Start { apart_from: Others::All, ..resumption("r2", &first) };
+            begun(store.store.begin(&start, false, patient()).unwrap());
+            assert_eq!(store.statuses("p"), "2 running, 1 crashed");
+        });
+    }
+
+    #[test]
     fn marks_the_earlier_run_crashed_when_the_caller_already_has_the_lock() {
         with_store(|store| {
             let first = store.begin("r1", "p", "i");
-            let second = store.store.begin(&resumption("r2", &first), false, patient()).unwrap();
+            let second = begun(store.store.begin(&resumption("r2", &first), false, patient()).unwrap());
             assert_eq!(store.statuses("p"), "2 running, 1 crashed");
             assert_eq!(second.checkpoint, 1);
         });

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::store::{TempDir, TestStore, completion, describe, end, large, patient, start};
+use common::store::{TempDir, TestStore, begun, completion, describe, end, large, patient, start};
 use flowline_core::store::{Claim, DAMAGED, Key, Run};
 use rusqlite::Connection;
 use rusqlite::types::{Type, Value};
@@ -16,7 +16,7 @@ fn with_rows(test: impl FnOnce(&TestStore, &Run)) {
     let mut start = start("run-1", "import", "identity");
     start.run.params = Some(b"params".to_vec());
     start.run.resumed = Some("run-0".to_owned());
-    let run = store.store.begin(&start, false, patient()).unwrap();
+    let run = begun(store.store.begin(&start, false, patient()).unwrap());
     let mut completion = completion(&run, 0, "fetch");
     completion.step.as_mut().unwrap().reason = Some("reason".to_owned());
     completion.step.as_mut().unwrap().error = Some("error".to_owned());

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use common::process::{self, Helper, receive, send, take_byte};
 use common::store::{
-    BLOBS, LOCKS, NONE, TempDir, TestStore, completion, describe, impatient, large, names, open, patient,
-    skip, start, step, tree,
+    BLOBS, LOCKS, NONE, TempDir, TestStore, begun, completion, describe, impatient, large, names, open,
+    patient, skip, start, step, tree,
 };
 use flowline_core::store::{FILE, INLINE, Lock, Run, Step, Store, StoreError, Wait};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -852,7 +852,7 @@ mod a_full_disk {
             let root = disk.join("store");
             let outcome = open(&root).and_then(|store| {
                 let store = TestStore { root: root.clone(), store };
-                let run = store.store.begin(&start("r1", "p", "i"), false, patient())?;
+                let run = begun(store.store.begin(&start("r1", "p", "i"), false, patient())?);
                 store.try_record(&run, 0, "a", b"small", false)?;
                 store.try_record(&run, 1, "b", &large(1), true)
             });

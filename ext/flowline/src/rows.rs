@@ -4,9 +4,9 @@
 use flowline_core::store::{Completion, End, Entry, Items, Key, Record, Run, Start, Step};
 use magnus::encoding::EncodingCapable;
 use magnus::value::ReprValue;
-use magnus::{Error, IntoValue, RArray, RString, RStruct, Ruby, TryConvert, Value};
+use magnus::{Error, IntoValue, RArray, RString, RStruct, Ruby, Symbol, TryConvert, Value};
 
-use crate::raw;
+use crate::{raw, symbols};
 
 /// Reads the elements of an Array, or the members of a Struct, one after the other. An Array may end early: the rest is
 /// `nil`.
@@ -85,9 +85,23 @@ pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
     Ok(row)
 }
 
-/// Converts the start of a run: the run, whether it resumes one, and the outdated records of that one.
-pub fn start(run_row: Value, resumes: bool, outdated_rows: RArray) -> Result<Start, Error> {
-    Ok(Start { run: run(run_row)?, resumes, outdated: outdated(outdated_rows)? })
+/// Converts the start of a run: the run, whether it resumes one, the outdated records of that one, and the runs that it
+/// has to be apart from: `:alike`, `:all`, or `nil`.
+pub fn start(
+    ruby: &Ruby,
+    run_row: Value,
+    resumes: bool,
+    outdated_rows: RArray,
+    apart_from: Option<Symbol>,
+) -> Result<Start, Error> {
+    let others =
+        apart_from.map(|name| symbols::meaning(ruby, "other runs", symbols::OTHERS, name)).transpose()?;
+    Ok(Start {
+        run: run(run_row)?,
+        resumes,
+        outdated: outdated(outdated_rows)?,
+        apart_from: others.unwrap_or_default(),
+    })
 }
 
 /// `[[step, first item, last item], …]`

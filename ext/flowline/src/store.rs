@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use flowline_core::store::{Claim, Entry, Lock as Id, Store as Core, StoreError, Wait};
+use flowline_core::store::{Begin, Claim, Entry, Lock as Id, Store as Core, StoreError, Wait};
 use magnus::{
-    Class, Error, Module, Object, RArray, RHash, RModule, RString, Ruby, TypedData, Value, function, method,
+    Class, Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Symbol, TypedData, Value, function,
+    method,
 };
 
 use crate::{error, raw, rows};
@@ -32,7 +33,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("path", method!(Store::path, 0))?;
     class.define_method("there?", method!(Store::is_there, 0))?;
     class.define_method("lock", method!(Store::lock, 0))?;
-    class.define_method("begin", method!(Store::begin, 6))?;
+    class.define_method("begin", method!(Store::begin, 7))?;
     class.define_method("claim", method!(Store::claim, 3))?;
     class.define_method("record", method!(Store::record, 4))?;
     class.define_method("forget", method!(Store::forget, 4))?;
@@ -83,8 +84,9 @@ impl Store {
         Lock::of(self.0.clone())
     }
 
-    /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, lock: Lock, durable, patience) -> Array`:
-    /// the run with its number and its checkpoint, whose lock is held by `lock` then.
+    /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, apart_from: Symbol or nil, lock: Lock, durable,
+    /// patience) -> Array`: the run with its number and its checkpoint, whose lock is held by `lock` then; or the run that
+    /// keeps it from beginning.
     #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn begin(
         ruby: &Ruby,
@@ -92,14 +94,19 @@ impl Store {
         run: Value,
         resumes: bool,
         outdated: RArray,
+        apart_from: Option<Symbol>,
         lock: &Lock,
         durable: bool,
         patience: f64,
     ) -> Result<RArray, Error> {
-        let start = rows::start(run, resumes, outdated)?;
-        let run = rb_self.ask(ruby, patience, |store, wait| store.begin(&start, durable, wait))?;
-        lock.set(Id::Checkpoint(run.checkpoint));
-        rows::from_run(ruby, run)
+        let start = rows::start(ruby, run, resumes, outdated, apart_from)?;
+        match rb_self.ask(ruby, patience, |store, wait| store.begin(&start, durable, wait))? {
+            Begin::Begun(run) => {
+                lock.set(Id::Checkpoint(run.checkpoint));
+                rows::from_run(ruby, *run)
+            }
+            Begin::Held(run) => rows::from_run(ruby, *run),
+        }
     }
 
     /// `claim(run: Array, lock: Lock, patience) -> true, nil or Array`: `true` if `lock` holds its checkpoint

@@ -4,6 +4,7 @@
 use flowline_core::event::{CancelReason, Outcome, SkipReason, Status, Stop};
 use flowline_core::names::nearest;
 use flowline_core::retry::Strategy;
+use flowline_core::store::Others;
 use magnus::{Error, Ruby, Symbol};
 
 use crate::error::{self, Kind};
@@ -35,6 +36,8 @@ pub const ITEM_REPORTS: &Table<ItemWord> = &[
     ("retry", ItemWord::Retry),
     ("withdrawn", ItemWord::Withdrawn),
 ];
+
+pub const OTHERS: &Table<Others> = &[("alike", Others::Alike), ("all", Others::All)];
 
 pub const STATUSES: &Table<Status> = &[
     ("running", Status::Running),

@@ -5,7 +5,7 @@ module Flowline
     # Rewrites advice that errors of the library give in Ruby, `run(resume: true)`, as advice for the command line, `--resume`.
     module Advice
       # Run options that are options of the command line, too.
-      FLAGS = %w[executor max_threads max_processes resume from only].freeze
+      FLAGS = %w[executor max_threads max_processes resume exclusive exclusive_wait from only].freeze
       OPTION = /\b(?:run: )?(#{FLAGS.join("|")}): (?=\S)/
       private_constant :FLAGS, :OPTION
 
@@ -21,8 +21,10 @@ module Flowline
       # @param text [String] with advice in Ruby
       # @return [String] with advice for the command line
       def self.translate(text)
-        text.gsub(/\bresume: true\b/, "--resume")
+        text.gsub("exclusive_wait: needs exclusive: or resume:", "--exclusive-wait needs --exclusive or --resume")
+            .gsub(/\bresume: true\b/, "--resume")
             .gsub(/(?<!define\()keep_checkpoint: true\b/, "Flowline.define(keep_checkpoint: true)")
+            .gsub(/\bexclusive_wait: (\d+)/, "--exclusive-wait=\\1")
             .gsub(OPTION) { "--#{Regexp.last_match(1).tr("_", "-")}: " }
             .gsub(/^( *- )?run: /, "\\1")
       end

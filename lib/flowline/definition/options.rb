@@ -51,7 +51,7 @@ module Flowline
       rate = Option.new('a number of starts in a second, minute, hour or day, as in "10/s", "100/m", "5/h", "1/d"',
                         ->(value) { value.nil? || RATE.match?(value.to_s) })
       keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit,
-                  max_threads: positive, max_processes: positive }
+                  max_threads: positive, max_processes: positive, exclusive: one_of.call(true, false, :params) }
 
       # The options of +Flowline.define+.
       DEFINE = {
@@ -76,7 +76,7 @@ module Flowline
       # The options of +run+. The pipeline's own params are given next to them.
       RUN = {
         executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
-        check_types: flag, resume: flag, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
+        check_types: flag, resume: flag, exclusive_wait: seconds, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
       }.freeze
 
       # @param table [Hash{Symbol => Option}]

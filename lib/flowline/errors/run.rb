@@ -181,37 +181,67 @@ module Flowline
     end
   end
 
-  # A checkpoint that lacks a needed output.
+  # A checkpoint that lacks a needed output, or a run that cannot be resumed.
   class CheckpointError < Error
     # @return [Array<Symbol>] the steps whose outputs are not in it
     attr_reader :step_names
 
     # @param step_names [Array<Symbol>]
     # @param pipeline_name [String, nil]
-    def initialize(step_names, pipeline_name: nil)
+    # @param why [String, nil] what is wrong and what to do, if no output is missing
+    def initialize(step_names, pipeline_name: nil, why: nil)
       @step_names = step_names
-      super("no recorded output of #{Name.list_up(step_names)}#{" of #{pipeline_name}" if pipeline_name}; " \
-            "run the whole pipeline, with keep_checkpoint: true to keep outputs after a success")
+      super(why || "no recorded output of #{Name.list_up(step_names)}#{" of #{pipeline_name}" if pipeline_name}; " \
+                   "run the whole pipeline, with keep_checkpoint: true to keep outputs after a success")
     end
   end
 
-  # A run that is alive in another process.
+  # A run that was refused because another one is alive, in another process or thread.
   class LockedError < CheckpointError
-    # @return [Integer] the process that holds it
+    # @return [Integer, nil] the process of the run that is alive; nil: that run is not recorded yet, or has just ended
     attr_reader :pid
+    # @return [String, nil] the machine or container of that process
+    attr_reader :host
+    # @return [String, nil] the run that is alive
+    attr_reader :run_id
+    # @return [Time, nil] when that run started
+    attr_reader :since
+    # @return [Hash{Symbol => Object}] its params, without secrets
+    attr_reader :params
 
-    # @param pid [Integer]
-    # @param pipeline_name [String]
-    # @param place [String] where the process is, for people
-    def initialize(pid, pipeline_name, place: "process #{pid}")
-      @pid = pid
-      super([], pipeline_name: pipeline_name)
-      @text = "the latest run of #{pipeline_name} is alive in #{place}; wait for it, or stop that process"
+    # @param run [Store::Run, nil] the run that is alive
+    # @param pipeline_name [String, nil]
+    # @param waited [Numeric, nil] the seconds after which the caller gave up
+    # @return [LockedError]
+    # @api private
+    def self.by(run, pipeline_name, waited: nil)
+      return new(nil, pipeline_name, waited: waited) unless run
+
+      facts = { host: run.host, run_id: run.run_id, since: run.started_at, params: run.known_params }
+      new(run.pid, pipeline_name, place: run.place, waited: waited, **facts)
     end
 
-    # @return [String]
-    def to_s
-      @text
+    # @param pid [Integer, nil]
+    # @param pipeline_name [String, nil]
+    # @param place [String] where the process is, for people
+    # @param waited [Numeric, nil] the seconds after which the caller gave up
+    # @param facts [Hash] +host:+, +run_id:+, +since:+ and +params:+ of the run that is alive
+    def initialize(pid, pipeline_name, place: "process #{pid}", waited: nil, **facts)
+      @pid = pid
+      @host, @run_id, @since = facts.values_at(:host, :run_id, :since)
+      @params = facts[:params] || {}
+      super([], pipeline_name: pipeline_name, why: compose(pipeline_name || "the pipeline", place, waited))
+    end
+
+    private
+
+    def compose(name, place, waited)
+      way_out = waited ? "gave up after #{waited} s; wait longer" : "wait for it, as with exclusive_wait: 60"
+      return "another run of #{name} begins or ends just now; #{way_out}, or run again" unless pid
+
+      since = " since #{@since.strftime("%Y-%m-%d %H:%M:%S")}" if @since
+      about = " (#{Param.show(params)})" if params.any?
+      "#{run_id ? "run #{run_id}" : "a run"} of #{name}#{about} is alive in #{place}#{since}; #{way_out}, or stop that process"
     end
   end
 

@@ -31,6 +31,7 @@ module Flowline
         @settings = @options.empty? ? pipeline.settings : pipeline.settings.merge(@options)
         @pipeline = pipeline
         @root = Flowline.config.root if pipeline.name
+        @problems << "run: exclusive_wait: needs exclusive: or resume:" if exclusive_wait && !(exclusive || resume?)
         @params = given?(arguments) ? coerce(adopt(gather(arguments))) : {}
         @values = values_beside
         @scopes = @problems.empty? ? bind_scopes(pipeline.dag) : {}
@@ -68,6 +69,16 @@ module Flowline
       # @return [Boolean] whether it resumes a run that did not succeed
       def resume?
         @options[:resume] == true
+      end
+
+      # @return [true, Symbol, nil] the runs that it excludes: +true+: all of the pipeline; +:params+: those with equal params
+      def exclusive
+        @settings[:exclusive] || nil
+      end
+
+      # @return [Numeric, nil] seconds to wait for runs that exclude it
+      def exclusive_wait
+        @options[:exclusive_wait]
       end
 
       # @return [Boolean] whether it names the steps to run

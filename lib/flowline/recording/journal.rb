@@ -12,14 +12,12 @@ module Flowline
 
       # The outcomes of steps that need not run again.
       DONE = %w[succeeded cached skipped].freeze
-      # The minimum time in seconds to record the end of a run, even if its time is up.
-      LAST = 1.0
       # The ranges of item numbers in the store: of a step itself, and of all of its items.
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
       NOTHING = [].freeze
       SUCCEEDED = "succeeded"
-      private_constant :DONE, :LAST, :STEP, :ITEMS, :NOTHING, :SUCCEEDED
+      private_constant :DONE, :STEP, :ITEMS, :NOTHING, :SUCCEEDED
 
       # @param root [String] the directory of the store
       # @param pipeline [Pipeline]
@@ -58,9 +56,10 @@ module Flowline
         @entries = {}
         @outcomes = {}
         @outdated = []
-        @deadline = now + request.timeout if request.timeout
-        take_turn if request.resume? && !request.picks? && !request.dry?
-        recall if request.continues?
+        @patience = Patience.new(request.timeout)
+        @claim = Claim.new(@subject, @patience)
+        @claim.take_turn unless request.dry?
+        load(@claim.find) if request.continues?
         ready = true
       ensure
         close unless ready
@@ -85,7 +84,7 @@ module Flowline
 
       # @return [Hash{Symbol => Float}]
       def timings
-        store&.timings(@pipeline.name, patience: patience).to_h.transform_keys(&:to_sym)
+        @claim.store&.timings(@pipeline.name, patience: patience).to_h.transform_keys(&:to_sym)
       end
 
       # Begins the run, which other processes can see from then on.
@@ -103,10 +102,8 @@ module Flowline
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
-        @store ||= Store.at(@request.root, patience: patience)
-        @lock ||= @store.lock
-        @run = @store.begin_run(beginning, @lock, resumes: !@resumed.nil?, outdated: @outdated, **care)
-        @turn_to_resume&.release # From here on other processes find a run that is alive.
+        @run = @claim.begin(beginning, outdated: @outdated, **care)
+        @store = @claim.store
       end
 
       # Removes stale records, before the steps run again: together with the beginning of the run, or at once.
@@ -175,7 +172,7 @@ module Flowline
         completions, uncalled = unwritten(result)
         completions.concat(@passed.map { |id, status, _, record| [nil, record || record(id, status.name)] }) unless ended.clear
         own_process
-        @store.finish_run(ended, completions, @lock, uncalled: uncalled, **care)
+        @store.finish_run(ended, completions, @claim.lock, uncalled: uncalled, **care)
       end
 
       # @return [String] without values, some of which are secret
@@ -185,14 +182,13 @@ module Flowline
 
       # @return [void]
       def close
-        @turn_to_resume&.release
-        @lock&.release
+        @claim&.release
       end
 
       private
 
       def beginning
-        Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: @subject.identity, checkpoint: @claimed&.checkpoint,
+        Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: @subject.identity, checkpoint: @claim.run&.checkpoint,
                        resumed: @resumed, params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f)
       end
 
@@ -214,11 +210,7 @@ module Flowline
       end
 
       def patience
-        @deadline ? (@deadline - now).clamp(LAST, Store::PATIENCE) : Store::PATIENCE
-      end
-
-      def now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        @patience.seconds
       end
 
       # Returns the steps that need not run. They are recorded with the next step that runs, which may depend on them.
@@ -236,56 +228,11 @@ module Flowline
         @depended_on ||= @pipeline.steps.flat_map(&:depends_on).uniq.flat_map { |name| @pipeline.dag.ends(name) }.to_h { |name| [name, true] }
       end
 
-      def store
-        @store ||= Store.existing(@request.root, patience: patience)
-      end
-
-      # Waits for the lock under which a process looks for the run to resume and begins its own. Processes that resume the
-      # same run at the same time do so one after the other.
-      def take_turn
-        @store = Store.at(@request.root, patience: patience)
-        @turn_to_resume = @store.lock
-        digest = Native.digest([@pipeline.name, @subject.identity])
-        limit = now + patience
-        until @turn_to_resume.acquire(digest)
-          raise StoreError.new(@store.path, "another process has been about to resume #{@pipeline.name} for too long", :busy) if now > limit
-
-          sleep(0.005)
-        end
-      end
-
-      # Finds the run to resume and claims it. A dry run checks only whether it could.
-      def recall
-        while store
-          run = store.latest(@pipeline.name, @subject.identity, patience: patience)
-          return if run.nil? || (!@request.picks? && Journal.done?(store, @pipeline, run, patience))
-
-          held = @request.dry? ? run.alive && run : claim(run)
-          return load(run) if held == true || (@request.dry? && !held)
-
-          refuse(held) if held
-        end
-      end
-
-      # Raises if another process holds the run. If that process has only claimed the run, waits a moment until its own run
-      # has begun.
-      def refuse(held)
-        @refused ||= now
-        raise LockedError.new(held.pid, held.pipeline, place: held.place) if held.alive || now - @refused > LAST
-
-        sleep(0.005)
-      end
-
-      # @return [true, nil, Store::Run]
-      def claim(run)
-        @lock ||= store.lock
-        @claimed = run
-        store.claim(run, @lock, patience: patience)
-      end
-
       def load(run)
+        return unless run
+
         @resumed = run.run_id
-        store.records(run.checkpoint, patience: patience).each { |row| take(row) }
+        @claim.store.records(run.checkpoint, patience: patience).each { |row| take(row) }
       end
 
       # Reads a row of the checkpoint: a step or an item.

@@ -22,7 +22,11 @@ module Flowline
         @entries = {}
         @outcomes = {}
         @called = {} # By step, the indexes of the items that were called for in this run.
+        take_turn unless request.dry?
         recall if request.continues?
+        ready = true
+      ensure
+        close unless ready
       end
 
       # @param id [Integer]
@@ -95,7 +99,10 @@ module Flowline
       end
 
       # Ends the recording. Nothing is recorded after this.
-      def close; end
+      # @return [void]
+      def close
+        @turn&.release
+      end
 
       # @return [String] without values, some of which are secret
       def inspect
@@ -103,6 +110,16 @@ module Flowline
       end
 
       private
+
+      # Takes the turn among the runs of this process, if the run excludes others.
+      def take_turn
+        turn = Turn.new(@subject, Patience.new(@request.timeout))
+        return unless turn.apart_from
+
+        @turn = turn
+        run = Store::Run.new(pipeline: @pipeline.name, pid: Process.pid, host: Store.host, started: Time.now.to_f)
+        turn.take(-> { LocalLock.new(run) }) { |_, digest| LocalLock.holder(digest) }
+      end
 
       # Records the digests of items that their calls have changed, because the items stay in memory by reference.
       def recognise_changed(result)

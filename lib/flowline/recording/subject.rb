@@ -50,6 +50,11 @@ module Flowline
         end
       end
 
+      # @return [String] the name under which its runs exclude each other
+      def scope
+        @pipeline.name || "unnamed #{@pipeline.__id__}"
+      end
+
       # @return [Hash{Symbol => Object}] the params that are not secret
       def known
         @request.params.except(*@request.secrets.keys)

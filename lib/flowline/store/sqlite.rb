@@ -48,9 +48,11 @@ module Flowline
       # @param resumes [Boolean]
       # @param outdated [Array<Array(String, Integer, Integer)>] the stale records of the checkpoint: a step, its first item
       #   and its last item; -1 is the step itself
-      # @return [Run]
-      def begin_run(run, lock, resumes: false, outdated: [], durable: false, patience: PATIENCE)
-        run_of(@native.begin(run, resumes, outdated, lock, durable, patience))
+      # @param apart_from [Symbol, nil] runs that keep it from beginning: +:all+ of the pipeline, or those +:alike+, of the same
+      #   identity
+      # @return [Run] the run that has begun; or, if it has not, the other run that is alive
+      def begin_run(run, lock, resumes: false, outdated: [], apart_from: nil, durable: false, patience: PATIENCE)
+        run_of(@native.begin(run, resumes, outdated, apart_from, lock, durable, patience))
       end
 
       # Claims the checkpoint of a run that is to be resumed.

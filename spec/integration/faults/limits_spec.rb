@@ -141,7 +141,7 @@ RSpec.describe "A store within the limits of its system" do
     expect([code, text]).to match([0, /^limited +running elsewhere /])
     host = Etc.uname[:nodename]
     inner = File.read("#{out}.pid")
-    expect { pipeline.run(resume: true) }.to raise_error(Flowline::LockedError, /alive in elsewhere: process #{inner} of #{Regexp.escape(host)}/)
+    expect { pipeline.run(resume: true) }.to raise_error(Flowline::LockedError, /alive in process #{inner} of #{Regexp.escape(host)}, another machine or container/)
     goes[1].close
     Process.wait(pid)
     pid = nil

@@ -104,17 +104,20 @@ pub fn update(session: &Session, run: &Run) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Marks runs of the same pipeline as crashed whose process is gone. If the run has just claimed the checkpoint of an
-/// earlier run, that one has crashed, too.
-pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<(), StoreError> {
+/// Marks runs of the same pipeline as crashed whose process is gone, and returns the ones that are alive. If the run has
+/// just claimed the checkpoint of an earlier run, that one has crashed, too.
+pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<Vec<Run>, StoreError> {
+    let mut alive = vec![];
     for mut other in select(session, "pipeline = ?1 AND status = 'running'", [&run.pipeline])? {
         let had_it = took_over && other.checkpoint == run.checkpoint;
         if other.status == CRASHED || (had_it && other.status == RUNNING) {
             CRASHED.clone_into(&mut other.status);
             update(session, &other)?;
+        } else {
+            alive.push(other);
         }
     }
-    Ok(())
+    Ok(alive)
 }
 
 /// Deletes old runs of a pipeline. The latest ones stay, and the ones that have not ended.

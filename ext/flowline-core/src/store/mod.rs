@@ -40,7 +40,7 @@ pub use locks::Lock;
 pub use owner::host;
 pub use records::{Completion, Items};
 pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step};
-pub use runs::{Claim, End, Start};
+pub use runs::{Begin, Claim, End, Others, Start};
 pub use wait::Wait;
 
 use blobs::Prepared;

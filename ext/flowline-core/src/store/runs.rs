@@ -17,6 +17,39 @@ pub struct Start {
     pub resumes: bool,
     /// Records in that checkpoint that are no longer needed: a step's name and a range of items each.
     pub outdated: Vec<(String, Items)>,
+    /// The runs of the pipeline that keep it from beginning while one of them is alive.
+    pub apart_from: Others,
+}
+
+/// Runs of the same pipeline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Others {
+    /// No run.
+    #[default]
+    None,
+    /// The runs of the same identity.
+    Alike,
+    /// All runs.
+    All,
+}
+
+impl Others {
+    fn include(self, run: &Run, other: &Run) -> bool {
+        match self {
+            Self::None => false,
+            Self::Alike => other.identity == run.identity,
+            Self::All => true,
+        }
+    }
+}
+
+/// The answer to the start of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begin {
+    /// It has begun.
+    Begun(Box<Run>),
+    /// It has not begun, because this other run is alive.
+    Held(Box<Run>),
 }
 
 /// How a run ends.
@@ -47,16 +80,20 @@ pub enum Claim {
 
 impl Store {
     /// Begins a run, and acquires the lock of its checkpoint. Other runs of the pipeline whose process is gone are
-    /// marked as crashed. Unless the run resumes one, older checkpoints of the same identity are cleared.
+    /// marked as crashed. Unless the run resumes one, older checkpoints of the same identity are cleared. If a run is
+    /// alive that it has to be apart from, it does not begin.
     ///
     /// # Errors
     /// As for every write: it failed, and changed nothing; or it was cancelled while it waited.
-    pub fn begin(&self, start: &Start, durable: bool, wait: Wait) -> Result<Run, StoreError> {
+    pub fn begin(&self, start: &Start, durable: bool, wait: Wait) -> Result<Begin, StoreError> {
         self.write(wait, durable, |session| {
             let mut run = start.run.clone();
             RUNNING.clone_into(&mut run.status);
             run.alive = true;
-            mark_crashed(session, &run, start.resumes)?;
+            let mut alive = mark_crashed(session, &run, start.resumes)?;
+            if let Some(position) = alive.iter().position(|other| start.apart_from.include(&run, other)) {
+                return Ok(Begin::Held(Box::new(alive.swap_remove(position))));
+            }
             if start.resumes {
                 forget(session, run.checkpoint, &start.outdated)?;
             } else {
@@ -72,7 +109,7 @@ impl Store {
                 }
             }
             insert(session, &run)?;
-            Ok(run)
+            Ok(Begin::Begun(Box::new(run)))
         })
     }
 

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use flowline_core::store::{
-    Claim, Completion, End, Entry, FILE, INLINE, Key, Record, Run, Start, Step, Store, StoreError, Wait,
+    Begin, Claim, Completion, End, Entry, FILE, INLINE, Key, Record, Run, Start, Step, Store, StoreError,
+    Wait,
 };
 use rusqlite::Connection;
 
@@ -134,6 +135,15 @@ pub fn start(run_id: &str, pipeline: &str, identity: &str) -> Start {
     }
 }
 
+/// Returns the run that has begun.
+#[track_caller]
+pub fn begun(answer: Begin) -> Run {
+    match answer {
+        Begin::Begun(run) => *run,
+        Begin::Held(other) => panic!("held by {}", other.run_id),
+    }
+}
+
 /// Returns the start of a run that resumes an earlier one, whose checkpoint has been claimed.
 pub fn resumption(run_id: &str, earlier: &Run) -> Start {
     let mut start = start(run_id, &earlier.pipeline, &earlier.identity);
@@ -195,14 +205,14 @@ impl TestStore {
     /// Begins a run.
     #[track_caller]
     pub fn begin(&self, run_id: &str, pipeline: &str, identity: &str) -> Run {
-        self.store.begin(&start(run_id, pipeline, identity), false, patient()).unwrap()
+        begun(self.store.begin(&start(run_id, pipeline, identity), false, patient()).unwrap())
     }
 
     /// Claims the checkpoint of a run, and begins a run that resumes it.
     #[track_caller]
     pub fn resume(&self, run_id: &str, earlier: &Run) -> Run {
         assert_eq!(self.claim(earlier, patient()).unwrap(), Claim::Claimed);
-        self.store.begin(&resumption(run_id, earlier), false, patient()).unwrap()
+        begun(self.store.begin(&resumption(run_id, earlier), false, patient()).unwrap())
     }
 
     #[track_caller]

@@ -13,7 +13,7 @@ module Flowline
         # Options that a resumed run needs again, because they are not recorded.
         AGAIN = %i[pipeline executor max_threads max_processes].freeze
         # Options that +Pipeline#run+ takes as well.
-        PASSED = %i[executor max_threads max_processes resume from only].freeze
+        PASSED = %i[executor max_threads max_processes resume exclusive exclusive_wait from only].freeze
         # Options that mean something under one executor only.
         WORKERS = { max_threads: "parallel", max_processes: "process" }.freeze
         private_constant :AGAIN, :PASSED, :WORKERS
@@ -25,6 +25,7 @@ module Flowline
           @params = {}
           parser.on("--param NAME=VALUE", "a param of the pipeline; once for each param") { |pair| param(pair) }
           option(parser, "resume", "continue the last run if it did not succeed; without params: with the params of that run")
+          declare_exclusive(parser)
           option(parser, "from", "run this step and everything downstream again", value: "STEP")
           option(parser, "only", Array, "run only these steps: a,b  +a (and upstream)  a+ (and downstream)  tag:x", value: "STEPS")
           option(parser, "executor", "where steps run: #{Executor.names.join(", ")}", value: "NAME")
@@ -32,6 +33,13 @@ module Flowline
           option(parser, "max-processes", Integer, "how many steps run at a time (process)", value: "N")
           option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline", value: "DIRECTORY")
           declare_output(parser)
+        end
+
+        def declare_exclusive(parser)
+          parser.on("--exclusive[=params]", ["params"], "one run of the pipeline at a time; params: one with the same params") do |scope|
+            @options[:exclusive] = scope ? :params : true
+          end
+          option(parser, "exclusive-wait", Float, "wait this long for a run that excludes this one", value: "SECONDS")
         end
 
         def declare_output(parser)
@@ -82,6 +90,7 @@ module Flowline
             warn_line("--#{option.to_s.tr("_", "-")} has no effect: it is for --executor #{needed}, and this run has #{executor}")
           end
           warn_of_resume(pipeline) if @options[:resume]
+          warn_of_exclusive(pipeline) if @options[:exclusive]
         end
 
         def warn_of_resume(pipeline)
@@ -90,6 +99,13 @@ module Flowline
           elsif Flowline.config.store && Store.existing(Flowline.config.root).nil?
             warn_line("--resume: there is no store at #{Flowline.config.root}, so the run starts from the beginning")
           end
+        end
+
+        def warn_of_exclusive(pipeline)
+          return if pipeline.name && Flowline.config.store
+
+          why = pipeline.name ? "the store is off" : "the pipeline has no name:, so other processes cannot see its runs; add name: to Flowline.define"
+          warn_line("--exclusive has no effect: #{why}")
         end
 
         def warn_line(text)

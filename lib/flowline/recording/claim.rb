@@ -1,0 +1,102 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Recording
+    # The claim of a run to what it resumes and to its beginning, in a store. Runs that are in the way are waited for, or
+    # named by a {LockedError}.
+    # @api private
+    class Claim
+      # @return [Store::Run, nil] the run to resume, whose checkpoint it holds
+      attr_reader :run
+
+      # @param subject [Subject]
+      # @param patience [Patience]
+      def initialize(subject, patience)
+        @subject = subject
+        @request = subject.request
+        @pipeline = subject.pipeline
+        @patience = patience
+        @turn = Turn.new(subject, patience)
+      end
+
+      # Takes the turn, if the run excludes others. The store is made if need be.
+      # @return [void]
+      # @raise [LockedError, StoreError]
+      def take_turn
+        return unless @turn.apart_from
+
+        @store = Store.at(@request.root, patience: @patience.seconds)
+        @turn.take(@store.method(:lock)) { |others| alive(others) }
+        return unless @turn.waits?
+
+        while (run = alive(@turn.apart_from)) # It may exclude nobody itself.
+          @turn.pause || @turn.refuse(run)
+        end
+      end
+
+      # Finds the run to resume and claims its checkpoint. For a dry run, checks only whether it could.
+      # @return [Store::Run, nil]
+      # @raise [LockedError, StoreError]
+      def find
+        while store
+          run = store.latest(@pipeline.name, @subject.identity, patience: @patience.seconds)
+          return if run.nil? || (!@request.picks? && Journal.done?(store, @pipeline, run, @patience.seconds))
+
+          held = @request.dry? ? run.alive && run : hold(run)
+          return @run = run if held == true || (@request.dry? && !held)
+
+          give_way(held) if held
+        end
+      end
+
+      # Begins the run.
+      # @param run [Store::Run]
+      # @param options [Hash] as for {Store::SQLite#begin_run}
+      # @return [Store::Run]
+      # @raise [LockedError, StoreError]
+      def begin(run, **options)
+        @store = Store.at(@request.root, patience: @patience.seconds)
+        @lock ||= @store.lock
+        begun = @store.begin_run(run, @lock, resumes: !@run.nil?, apart_from: @turn.apart_from, **options)
+        begun.run_id == run.run_id ? begun : @turn.refuse(begun)
+      end
+
+      # @return [Store::SQLite, nil] nil: there is none
+      def store
+        @store ||= Store.existing(@request.root, patience: @patience.seconds)
+      end
+
+      # @return [Native::Lock] of the run's checkpoint, once it has begun
+      attr_reader :lock
+
+      # @return [void]
+      def release
+        @lock&.release
+        @turn.release
+      end
+
+      private
+
+      # @return [Store::Run, nil] a run of the pipeline that is alive
+      def alive(others)
+        @store.runs(@pipeline.name).find { |run| run.alive && (others == :all || run.identity == @subject.identity) }
+      end
+
+      # @return [true, nil, Store::Run] see {Store::SQLite#claim}
+      def hold(run)
+        @lock ||= store.lock
+        store.claim(run, @lock, patience: @patience.seconds)
+      end
+
+      # Waits, or raises, because another process holds the checkpoint. If it has only claimed the checkpoint, that is for a
+      # moment: its own run begins, or it fails to.
+      def give_way(held)
+        return if @turn.pause
+
+        @refused ||= Patience.now + 1.0
+        @turn.refuse(held) if held.alive || Patience.now > @refused
+        sleep(0.005)
+      end
+    end
+  end
+end
