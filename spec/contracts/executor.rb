@@ -263,7 +263,7 @@ RSpec.shared_examples "an executor" do
 
     it "ends the run while a step waits for a retry" do
       result = execute(timeout: enough) { step(:bad, retries: 1, retry_delay: 60) { raise IOError } }
-      expect([outcomes(result), result.status]).to eq([{ bad: %i[cancelled run_timed_out] }, :timed_out])
+      expect([outcomes(result), result.status]).to eq([{ bad: :failed }, :timed_out])
     end
   end
 

@@ -123,7 +123,7 @@ RSpec.describe "Time limits", executor: :in_process do
 
   it "of a run end it while a step waits for a retry" do
     result = Flowline.define { step(:flaky, retries: 1, retry_strategy: :linear, retry_delay: 60) { raise IOError } }.run(timeout: 0.05)
-    expect(outcomes(result)).to eq(flaky: %i[cancelled run_timed_out])
+    expect(outcomes(result)).to eq(flaky: :failed)
     expect([result.status, result.error.message]).to eq([:timed_out, "the run was stopped by its time limit of 0.05 s; make it faster, or raise timeout:"])
     expect(result.duration).to be < 30
   end
@@ -157,8 +157,8 @@ RSpec.describe "Time limits", executor: :in_process do
       p.step(:flaky, retries: 1, retry_strategy: :linear, retry_delay: 60) { raise IOError }
       p.step(:after, depends_on: :flaky) { |_| 1 }
     end.run(timeout: 0.05)
-    expect(log.map { |hook, name| [hook, name].compact }).to eq([[:before_run], %i[before_step flaky], %i[on_step_retry flaky], %i[after_step flaky],
-                                                                 %i[on_step_skip after], [:on_failure], [:after_run]])
+    expect(log.map { |hook, name| [hook, name].compact }).to eq([[:before_run], %i[before_step flaky], %i[on_step_retry flaky], %i[on_step_failure flaky],
+                                                                 %i[after_step flaky], %i[on_step_skip after], [:on_failure], [:after_run]])
   end
 
   it "let steps that run always run after a timeout between attempts" do

@@ -60,8 +60,10 @@ impl Outcome {
 pub enum Report {
     /// It ended.
     Ended(Outcome),
-    /// An attempt failed; the step is to be started again at that time.
+    /// An attempt failed; the step is to be started again at that time. If the run was stopped since, the step has failed.
     RetryAt(Nanos),
+    /// It was not called, because the run was stopped.
+    Withdrawn,
 }
 
 /// How an item that was taken ended, or when it is to be retried.

@@ -194,6 +194,9 @@ impl Run {
         if state.phase != Phase::Running {
             return Err(RunError::NotRunning(step));
         }
+        if report == Report::Withdrawn && stop.is_none() {
+            return Err(RunError::NotReady(step));
+        }
         self.recording.note(|| Event::Reported { step, report, at: now });
         if !self.items.contains_key(&step) {
             self.resources.expect_no_call(step); // Unless it was called.
@@ -208,30 +211,32 @@ impl Run {
             Report::RetryAt(until) => {
                 state.attempts += 1;
                 match stop {
-                    Some(stop) => self.end(step, Outcome::Cancelled(stop.reason()), now),
+                    Some(stop) => self.end(step, self.stopped_outcome(step, stop), now),
                     None => {
                         self.resources.release(step);
                         self.wait(step, until);
                     }
                 }
             }
+            Report::Withdrawn => {
+                if let Some(stop) = stop {
+                    self.end(step, self.stopped_outcome(step, stop), now);
+                }
+            }
         }
         Ok(())
-    }
-
-    /// Ends a started step that was not called, because the run was stopped.
-    ///
-    /// # Errors
-    /// The step is not running, or it may still start.
-    pub fn withdraw(&mut self, step: StepId, now: Nanos) -> Result<(), RunError> {
-        let stop = self.stop_of(step).ok_or(RunError::NotReady(step))?;
-        self.report(step, Report::Ended(Outcome::Cancelled(stop.reason())), now)
     }
 
     /// Returns the steps that ended without a report on them since the last call: while not in flight, or with the last
     /// of their items in flight when the run was stopped. A replayed run returns all of them.
     pub fn drain_ended(&mut self) -> Vec<StepId> {
         std::mem::take(&mut self.ended_unreported)
+    }
+
+    /// Returns how a step ends that does not start any more: it has failed if it was to be retried.
+    fn stopped_outcome(&self, step: StepId, stop: Stop) -> Outcome {
+        let tried = self.steps.get(step.index()).is_some_and(|state| state.attempts > 0);
+        if tried { Outcome::Failed } else { Outcome::Cancelled(stop.reason()) }
     }
 
     /// Returns why the step may not start any more, if it may not.

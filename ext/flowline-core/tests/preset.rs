@@ -113,7 +113,7 @@ fn a_wait_is_no_longer_than_the_time_left() {
     run.report(nth(0), Report::RetryAt(50), 1).unwrap();
     assert_eq!(run.next(1), Next::Wait(Some(10)));
     assert_eq!(run.next(10), Next::Done);
-    assert_eq!(run.outcome(nth(0)), Some(Outcome::Cancelled(CancelReason::RunTimedOut)));
+    assert_eq!(run.outcome(nth(0)), Some(Outcome::Failed));
 }
 
 #[test]

@@ -381,7 +381,7 @@ mod room_is_given_back {
              passed_over b tidy
              waits
              a retries 9
-             outcomes a=interrupted b=interrupted tidy=interrupted
+             outcomes a=fails b=interrupted tidy=interrupted
              done cancelled",
         );
     }
@@ -588,7 +588,7 @@ mod a_rate {
              starts tidy
              begins tidy
              tidy ok
-             outcomes tidy=ok a=interrupted
+             outcomes tidy=ok a=fails
              done cancelled",
         );
     }

@@ -9,7 +9,7 @@ use common::script::{CONTINUE, STOP, check, view};
 use common::{Named, graph, nth, nths, on_a_small_stack, replay};
 use flowline_core::event::CancelReason::{Interrupted, RunFailed, RunTimedOut, UpstreamFailed};
 use flowline_core::event::Outcome::{Cancelled, Failed, Succeeded};
-use flowline_core::event::Report::{Ended, RetryAt};
+use flowline_core::event::Report::{Ended, RetryAt, Withdrawn};
 use flowline_core::event::{Event, Next, OnError, RunError, Status, Stop};
 use flowline_core::graph::{Graph, Rule, RunIf};
 use flowline_core::ids::StepId;
@@ -516,7 +516,7 @@ mod on_error_stop {
     }
 
     #[test]
-    fn cancels_a_step_that_waits_for_its_retry() {
+    fn fails_a_step_that_waits_for_its_retry() {
         check(
             STOP,
             "a; b",
@@ -525,7 +525,7 @@ mod on_error_stop {
              at 10
              b fails
              passed_over a
-             outcomes a=run_failed b=fails
+             outcomes a=fails b=fails
              at 50
              done failed",
         );
@@ -540,7 +540,7 @@ mod on_error_stop {
              bad fails
              at 5
              a retries 10
-             outcomes bad=fails a=run_failed
+             outcomes bad=fails a=fails
              attempts a 1
              timing a 0 5
              tidy retries 10
@@ -634,13 +634,44 @@ mod stop {
         for (stop, reason) in stops {
             let mut run = Run::new(named.graph.clone(), CONTINUE);
             assert_eq!(run.next(1), Next::Start(named.id("a")));
-            assert_eq!(run.withdraw(named.id("a"), 2), Err(RunError::NotReady(named.id("a"))));
+            assert_eq!(run.report(named.id("a"), Withdrawn, 2), Err(RunError::NotReady(named.id("a"))));
             run.stop(stop, false, 3);
-            run.withdraw(named.id("a"), 4).unwrap();
+            run.report(named.id("a"), Withdrawn, 4).unwrap();
             for name in ["a", "b", "c"] {
                 assert_eq!(run.outcome(named.id(name)), Some(Cancelled(reason)), "{name} after {stop:?}");
             }
             assert_eq!(run.attempts(named.id("a")), 0);
+        }
+    }
+
+    #[test]
+    fn fails_a_step_that_was_to_be_retried() {
+        for (stop, reason) in [(Stop::Interrupted, Interrupted), (Stop::TimedOut, RunTimedOut)] {
+            let named = graph("waits; due; in_flight; fails_later; fresh; after: waits in_flight");
+            let mut run = Run::new(named.graph.clone(), CONTINUE);
+            let failing = ["waits", "due", "in_flight"].map(|name| named.id(name));
+            while let Next::Start(step) = run.next(1) {
+                if failing.contains(&step) {
+                    let until = if step == named.id("waits") { 100 } else { 1 };
+                    if run.attempts(step) == 0 {
+                        run.report(step, RetryAt(until), 1).unwrap();
+                    }
+                }
+                if step == named.id("in_flight") && run.attempts(step) == 1 && run.running().contains(&step) {
+                    break;
+                }
+            }
+            run.stop(stop, false, 2);
+            run.report(named.id("in_flight"), Withdrawn, 3).unwrap();
+            for step in run.running() {
+                let report = if step == named.id("fails_later") { RetryAt(9) } else { Withdrawn };
+                run.report(step, report, 4).unwrap();
+            }
+            for step in [failing[0], failing[2]] {
+                assert_eq!((run.outcome(step), run.attempts(step)), (Some(Failed), 1));
+                assert!(run.failures().contains(&step));
+            }
+            assert_eq!(run.outcome(named.id("after")), Some(Cancelled(reason)));
         }
     }
 
@@ -743,7 +774,7 @@ mod stop {
              wash retries 9
              stop interrupted entirely
              tidy retries 9
-             outcomes tidy=interrupted wash=interrupted
+             outcomes tidy=fails wash=fails
              attempts tidy 1
              done cancelled",
         );
@@ -754,7 +785,7 @@ mod stop {
         check(
             STOP,
             "tidy | always",
-            "starts tidy\n stop interrupted entirely\n stop interrupted\n tidy retries 9\n outcomes tidy=interrupted",
+            "starts tidy\n stop interrupted entirely\n stop interrupted\n tidy retries 9\n outcomes tidy=fails",
         );
     }
 
@@ -822,7 +853,7 @@ mod passed_over {
         check(
             STOP,
             "a; b",
-            "starts a b\n b fails\n a retries 5\n passed_over\n outcomes a=run_failed b=fails",
+            "starts a b\n b fails\n a retries 5\n passed_over\n outcomes a=fails b=fails",
         );
     }
 }

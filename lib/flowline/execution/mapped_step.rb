@@ -106,7 +106,7 @@ module Flowline
         case outcome.status
         when :succeeded then put(attempt.index, outcome.output, first: attempt.number == 1, called: true)
         when :cached then put(attempt.index, outcome.output, first: attempt.number == 1, called: false)
-        when :retry then @failure ? fail(attempt, outcome) : try_again(attempt, outcome)
+        when :retry then @failure || @environment.stopped?(attempt) ? fail(attempt, outcome) : try_again(attempt, outcome)
         when :failed, :timed_out then fail(attempt, outcome)
         when :withdrawn then end_item(attempt.index, :withdrawn, attempt.number == 1, false)
         else stop

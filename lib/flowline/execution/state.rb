@@ -111,7 +111,7 @@ module Flowline
         return if ended?(id)
 
         @errors[id] = error
-        @warnings << "optional #{error.message}" if @dag.steps[id].optional?
+        warn_of_optional([id])
         report(id, outcome, nil, ended)
       end
 
@@ -128,15 +128,15 @@ module Flowline
         notify_reported(id)
       end
 
-      # The step is called again later, unless the run has been stopped.
+      # The step is called again later. If the run is stopped before that, the step has failed with the error.
+      # @param error [StepError]
       # @param again [Event::Retry]
       # @return [void]
-      def retry(id, again)
+      def retry(id, error, again)
         return if ended?(id)
 
-        @run.retry(id, again.wait)
-        @notifier.notify(:step_retried, @dag.steps[id], again)
-        notify_ended(id)
+        @errors[id] = error # First: the run may be stopped at any time.
+        @run.retry(id, again.wait) ? @notifier.notify(:step_retried, @dag.steps[id], again) : notify_reported(id)
       end
 
       # @param sentences [Array<String>] what went wrong without failing anything, said once
@@ -167,6 +167,7 @@ module Flowline
           @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
         end
         @run.drain_ended
+        warn_of_optional(@errors.keys)
         notify_missing
       end
 
@@ -195,11 +196,16 @@ module Flowline
       def conclude(timeout, &block)
         close
       ensure
-        @error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if @run.status == :timed_out && @run.failures.empty?
+        @error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if @run.status == :timed_out && !limit_reported?
         record_and_notify_end(StoreError === $!, &block)
       end
 
       private
+
+      # @return [Boolean] whether a step's error says that the run's time was up
+      def limit_reported?
+        @run.failures.any? { |id| TimeoutError === @errors[id] && @errors[id].scope == :run }
+      end
 
       # An exception that arrives while the end is recorded does not keep observers from being notified of it.
       def record_and_notify_end(store_failed, &block)
@@ -228,8 +234,16 @@ module Flowline
       end
 
       def report(id, outcome, reason = nil, ended = nil)
-        @run.report(id, outcome, reason, ended) unless ended?(id)
+        unless ended?(id)
+          @run.report(id, outcome, reason, ended)
+          @errors.delete(id) unless @errors.empty? || outcome == :failed || outcome == :timed_out # Of an earlier attempt.
+        end
         notify_reported(id)
+      end
+
+      # Warns of failures of optional steps. Some of them waited for a retry when the run was stopped.
+      def warn_of_optional(ids)
+        warn(ids.filter_map { |id| "optional #{@errors[id].message}" if @dag.steps[id].optional? })
       end
 
       def notify_reported(id)

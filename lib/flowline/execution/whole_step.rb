@@ -49,14 +49,18 @@ module Flowline
       private
 
       def try_again(outcome)
-        error = outcome.limit ? @state.timeout_error(@id, outcome.limit) : outcome.error
-        @state.retry(@id, Event::Retry.new(error, @number, outcome.wait))
+        error = error_of(outcome)
+        @state.retry(@id, error, Event::Retry.new(outcome.limit ? error : outcome.error, @number, outcome.wait))
       end
 
       def fail(outcome)
         limit = outcome.limit
         @state.stop(:timed_out) if limit && limit[:scope] == :run
-        @state.fail(@id, limit ? @state.timeout_error(@id, limit) : @state.step_error(@id, outcome.error), outcome.status, outcome.ended)
+        @state.fail(@id, error_of(outcome), outcome.status, outcome.ended)
+      end
+
+      def error_of(outcome)
+        outcome.limit ? @state.timeout_error(@id, outcome.limit) : @state.step_error(@id, outcome.error)
       end
     end
   end

@@ -21,8 +21,9 @@ const OUTCOMES: [Outcome; 12] = [
 ];
 const STOPS: [Stop; 3] = [Stop::Failed, Stop::Interrupted, Stop::TimedOut];
 
-/// The code of a report that asks for a retry; others are codes of outcomes.
+/// The codes of reports that are no outcomes; others are codes of outcomes.
 const RETRY: u8 = 255;
+const WITHDRAWN: u8 = 254;
 
 const LIMITED: u8 = 1;
 const SHARED: u8 = 2;
@@ -133,6 +134,7 @@ pub(super) fn put(to: &mut Bytes, event: &Event) {
         Event::Reported { step, report, at } => match *report {
             Report::Ended(outcome) => _ = to.step(REPORTED, *step).at(*at).byte(code(&OUTCOMES, outcome)),
             Report::RetryAt(until) => _ = to.step(REPORTED, *step).at(*at).byte(RETRY).number(until),
+            Report::Withdrawn => _ = to.step(REPORTED, *step).at(*at).byte(WITHDRAWN),
         },
         Event::Opened { step, most, at } => _ = to.step(OPENED, *step).at(*at).number(*most),
         Event::Supplied { step, count } => _ = to.step(SUPPLIED, *step).number(*count),
@@ -278,6 +280,7 @@ pub(super) fn get(from: &mut Input, last: &mut Nanos) -> Option<Event> {
             let (step, at) = (from.step()?, from.at(last)?);
             let report = match from.byte()? {
                 RETRY => Report::RetryAt(from.number()?),
+                WITHDRAWN => Report::Withdrawn,
                 code => Report::Ended(*OUTCOMES.get(code as usize)?),
             };
             Event::Reported { step, report, at }

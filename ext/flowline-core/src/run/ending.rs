@@ -12,20 +12,23 @@ use crate::ids::StepId;
 impl Run {
     /// Stops the run: steps that could start are cancelled, except steps that run always, unless it is to stop
     /// `entirely`. Running steps are still reported on, and the steps that depend on them are cancelled then, so that a
-    /// clean-up step comes after everything before it that still runs. The first reason stands.
+    /// clean-up step comes after everything before it that still runs. A step that was to be retried has failed. The first
+    /// reason stands.
     pub fn stop(&mut self, stop: Stop, entirely: bool, now: Nanos) {
         if self.unfinished == 0 || (self.stopped.is_some() && !entirely) {
             return; // No step is left that could be cancelled.
         }
         self.recording.note(|| Event::Stopped { stop, entirely, at: now });
         (self.entirely, self.stopped_at) = (entirely, now);
-        let outcome = Outcome::Cancelled(self.stopped.get_or_insert(stop).reason());
+        let first = *self.stopped.get_or_insert(stop);
         let graph = Arc::clone(&self.graph);
         for &step in graph.order() {
             match self.phase(step) {
                 _ if self.stop_of(step).is_none() => {}
-                Some(Phase::Ready | Phase::Waiting(_)) => self.end(step, outcome, now),
-                Some(Phase::Running) => self.close(step, outcome, now),
+                Some(Phase::Ready | Phase::Waiting(_)) => {
+                    self.end(step, self.stopped_outcome(step, first), now);
+                }
+                Some(Phase::Running) => self.close(step, Outcome::Cancelled(first.reason()), now),
                 _ => {}
             }
         }

@@ -56,14 +56,17 @@ fn report(ruby: &Ruby, run: &Run, arguments: &[Value]) -> Result<(), Error> {
 /// `withdraw(step)`: it was started, and is not called, because the run was stopped.
 fn withdraw(ruby: &Ruby, run: &Run, step: u32) -> Result<(), Error> {
     let now = run.now();
-    run.core(ruby)?.withdraw(StepId::new(step), now).map_err(|e| error::raise(ruby, &e))
+    run.core(ruby)?.report(StepId::new(step), Report::Withdrawn, now).map_err(|e| error::raise(ruby, &e))
 }
 
-/// `retry(step, seconds: Float)`: an attempt failed; the step is to be started again after that time.
-fn retry(ruby: &Ruby, run: &Run, step: u32, wait: f64) -> Result<(), Error> {
+/// `retry(step, seconds: Float) -> true or false`: an attempt failed; whether the step is started again after that time. If
+/// the run was stopped since, the step has failed.
+fn retry(ruby: &Ruby, run: &Run, step: u32, wait: f64) -> Result<bool, Error> {
     let now = run.now();
-    let report = Report::RetryAt(now.saturating_add(nanos(wait)));
-    run.core(ruby)?.report(StepId::new(step), report, now).map_err(|e| error::raise(ruby, &e))
+    let step = StepId::new(step);
+    let mut core = run.core(ruby)?;
+    core.report(step, Report::RetryAt(now.saturating_add(nanos(wait))), now).map_err(|e| error::raise(ruby, &e))?;
+    Ok(core.outcome(step).is_none())
 }
 
 /// `stop(status: :failed, :cancelled or :timed_out, entirely)`
