@@ -61,7 +61,40 @@ module Flowline
     # @return [Context] with its params
     # @api private
     def within(scope)
-      @scopes.fetch(scope)
+      inner = @scopes.fetch(scope)
+      @sink ? inner.lend(*@sink) : inner
+    end
+
+    # Reports numbers about the step that is being called, such as how many rows it wrote: they are shown on the step's line and
+    # are in {StepResult#report}. A later call replaces a number of the same name. Numbers of the items of a step are added up.
+    # @param numbers [Hash{Symbol => Numeric}]
+    # @return [nil]
+    # @raise [ArgumentError] a value is not a number
+    # @raise [Error] the context is not that of a step: hooks, conditions and keys have nothing to report
+    # @example
+    #   step(:load, depends_on: :rows) { |rows, ctx| ctx.report(rows: Db.insert(rows), skipped: 3) }
+    def report(**numbers)
+      raise Error, "ctx.report belongs to the ctx that the block of a step takes; hooks and conditions have nothing to report" unless @sink
+
+      name, wrong = numbers.find { |_, value| !(Numeric === value) }
+      raise ArgumentError, "report #{Name.show(name)}: must be a number, not #{TypeHints.describe(wrong)}" if name
+
+      sink, id = @sink
+      sink.reported(id, numbers)
+      nil
+    end
+
+    # @param sink [#reported] gets what is reported
+    # @param id [Integer] the step
+    # @return [Context] the same for one call of a step
+    # @api private
+    def lend(sink, id)
+      dup.tap do |lent|
+        lent.instance_exec do
+          @sink = [sink, id].freeze
+          freeze
+        end
+      end
     end
 
     # @return [String] unique among all runs

@@ -6,6 +6,7 @@ module Flowline
   # @api private
   module Recording
     autoload :Claim, "#{__dir__}/recording/claim"
+    autoload :Expense, "#{__dir__}/recording/expense"
     autoload :Items, "#{__dir__}/recording/items"
     autoload :LocalLock, "#{__dir__}/recording/local_lock"
     autoload :Patience, "#{__dir__}/recording/patience"

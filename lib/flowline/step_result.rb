@@ -5,6 +5,8 @@ module Flowline
   class StepResult
     # The outcomes that have an output.
     WITH_OUTPUT = %i[succeeded cached restored].freeze
+    NO_REPORT = {}.freeze
+    private_constant :NO_REPORT
 
     # @return [Symbol] the step's name
     attr_reader :name
@@ -21,6 +23,11 @@ module Flowline
     attr_reader :attempts
     # @return [Float, nil] seconds; +nil+ if it never started
     attr_reader :duration
+
+    # @return [Hash{Symbol => Numeric}] the numbers that the step reported with {Context#report}
+    def report
+      @report || NO_REPORT
+    end
 
     # @return [Class] of the results of steps that ended like this
     # @api private
@@ -47,13 +54,14 @@ module Flowline
     end
 
     # @api private
-    def initialize(name:, status:, output: nil, error: nil, context: nil, reason: nil, attempts: 0, started: nil, duration: nil)
+    def initialize(name:, status:, output: nil, error: nil, context: nil, reason: nil, attempts: 0, started: nil, duration: nil, report: nil)
       @name = name
       @status = status
       @output = output
       @error = error
       @context = context
       @reason = reason
+      @report = report if report && status == :succeeded
       @attempts = attempts
       return unless attempts.positive?
 
@@ -98,7 +106,7 @@ module Flowline
     # @return [Hash{Symbol => Object}] the result as a Hash, without the output
     def to_h
       { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration,
-        error: StepResult.describe(error, @context) }
+        report: report, error: StepResult.describe(error, @context) }
     end
 
     # @return [String] without the output, which may be anything

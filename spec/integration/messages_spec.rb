@@ -157,3 +157,31 @@ RSpec.describe "what people read of a run" do
     expect(failing.run!(dry_run: true)).to be_a(Flowline::Plan)
   end
 end
+
+RSpec.describe "The warning of an expensive record" do
+  # A value that takes 150 ms to marshal.
+  slow = Class.new do
+    def marshal_dump
+      sleep 0.15
+      "x" * 2_000
+    end
+
+    def marshal_load(_) = nil
+  end
+
+  before { stub_const("SlowToRecord", slow) }
+
+  def run_of(**options, &definition)
+    Flowline.define(name: "expensive", **options, &definition).run
+  end
+
+  it "names the output that took longer to record than to make, once a run, with its size and the way out" do
+    warnings = run_of { 2.times { |n| step(:"made#{n}") { SlowToRecord.new } } }.warnings
+    expect(warnings).to match([/\Athe output of step made\d \(2\.0 KB\) took longer to record \(0\.1\ds\) than to make \(0\.00s\); checkpoint: false leaves it out/])
+  end
+
+  it "is missing where making took longer, and where nothing is recorded" do
+    expect(run_of { step(:made) { sleep(0.3) && SlowToRecord.new } }.warnings).to be_empty
+    expect(run_of { step(:made, checkpoint: false) { SlowToRecord.new } }.warnings).to be_empty
+  end
+end

@@ -69,6 +69,11 @@ module Flowline
         end
       end
 
+      # @return [Boolean] whether it takes the context
+      def takes_context?
+        positional.include?(:context) || keywords.value?(:context)
+      end
+
       private
 
       attr_reader :positional, :keywords
@@ -106,6 +111,9 @@ module Flowline
           @callable.call
         end
 
+        # @return [Boolean] see {BoundCall#takes_context?}
+        def takes_context? = false
+
         private
 
         def positional = NOTHING
@@ -139,6 +147,9 @@ module Flowline
         def call(outputs, _context, _item = nil)
           @callable.call(outputs[@source])
         end
+
+        # @return [Boolean] see {BoundCall#takes_context?}
+        def takes_context? = false
       end
 
       # {WithoutArguments} for a block of the bare form.
@@ -202,6 +213,11 @@ module Flowline
         # @return [Array<Integer>] see {BoundCall#inputs}
         def inputs
           @call.inputs
+        end
+
+        # @return [Boolean] see {BoundCall#takes_context?}
+        def takes_context?
+          @call.takes_context?
         end
       end
     end

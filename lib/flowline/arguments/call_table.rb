@@ -8,6 +8,8 @@ module Flowline
     class CallTable
       # @return [Hash{Integer => Array<Array(BoundCall, Boolean)>}] by step, its conditions and what each must return
       attr_reader :conditions
+      # @return [Hash{Integer => true}] the steps whose callable takes the context
+      attr_reader :contextual
       # @return [Hash{Symbol => Array<Array(BoundCall, Boolean)>}] the same by nested pipeline
       attr_reader :group_conditions
       # @return [Hash{Integer => Hash{Boolean => BoundCall}}] by step, and by whether the run has an input, the call of its +key:+
@@ -21,12 +23,13 @@ module Flowline
         @conditions = {}
         @group_conditions = {}
         @keys = {}
+        @contextual = {}
         @problems = { true => {}, false => {} }
         @with_input = {}
         plain = build
         replaced = @with_input.each_with_object(plain.dup) { |(id, call), calls| calls[id] = call } unless @with_input.empty?
         @calls = { false => plain.freeze, true => (replaced || plain).freeze }
-        [@conditions, @group_conditions, @keys, @with_input, *@problems.values].each(&:freeze)
+        [@conditions, @group_conditions, @keys, @contextual, @with_input, *@problems.values].each(&:freeze)
         freeze
       end
 
@@ -62,6 +65,7 @@ module Flowline
           options = step.options
           prepare(step, id, options) unless options.empty?
           calls << ((BoundCall::Compiler.of_block(step, index) unless options.key?(:each)) || resolve(step, id))
+          @contextual[id] = true if calls.last&.takes_context? || @with_input[id]&.takes_context?
         end
         calls
       end

@@ -25,6 +25,10 @@ module Flowline
       # The output of the callable, for middleware that has called its block.
       # @return [Object, nil]
       attr_accessor :output
+      # The numbers that the callable has reported ({Context#report}).
+      # @return [Hash{Symbol => Numeric}, nil]
+      # @api private
+      attr_accessor :report
 
       # @param environment [Environment]
       # @param token [Integer]
@@ -52,6 +56,13 @@ module Flowline
       # @return [Context] of the run
       def context
         @environment.context
+      end
+
+      # @param numbers [Hash{Symbol => Numeric}] what the callable reports
+      # @return [void]
+      # @api private
+      def reported(_id, numbers)
+        (@report ||= {}).merge!(numbers)
       end
 
       # @return [Boolean] whether it is called even after the run was stopped
@@ -90,7 +101,7 @@ module Flowline
       # @return [Outcome]
       # @api private
       def outcome(status, output: nil, error: nil, limit: nil, wait: nil, fatal: nil)
-        Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings)
+        Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings, (report if status == :succeeded))
       end
 
       # @param limit [Hash] the limit that it ignores
@@ -161,6 +172,8 @@ module Flowline
       end
 
       def call_now
+        context = self.context
+        context = context.lend(self, id) if @environment.contextual&.key?(id)
         @environment.calls[id].call(@environment.outputs, context, item)
       end
 

@@ -64,9 +64,10 @@ module Flowline
         outputs = @environment.outputs
         calls = @environment.calls
         context = @environment.context
+        contextual = @environment.contextual
         while !run.stopped? && !@environment.suspended? && (@id = @queue.shift)
           began = run.elapsed
-          output = calls[@id].call(outputs, context)
+          output = calls[@id].call(outputs, contextual&.key?(@id) ? context.lend(@environment, @id) : context)
           @done << [@id, output, began, run.elapsed]
         end
         @id = nil

@@ -211,7 +211,7 @@ module Flowline
         (work = @works[attempt.id]).record(attempt, outcome)
         @in_flight.delete(outcome.token)
         @pace.note(outcome.ended - outcome.began) if outcome.ended
-        @state.warn(outcome.warnings) if outcome.warnings
+        @state.note(attempt.id, outcome)
         stop_for(outcome) if STOPPING.include?(outcome.status)
         outcome.status == :opened ? @works.open_items(attempt.id) : work.settle(attempt, outcome)
         @works.close_ended if @run.stopped?

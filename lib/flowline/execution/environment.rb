@@ -19,6 +19,10 @@ module Flowline
       attr_reader :outputs
       # @return [Array<String>] what went wrong so far without failing anything
       attr_reader :warnings
+      # @return [Hash{Integer => Hash{Symbol => Numeric}}] by step, what it reported
+      attr_reader :reports
+      # @return [Hash{Integer => true}, nil] the steps whose callable takes the context; nil: there is none
+      attr_reader :contextual
       # @return [Cache::Lookup]
       attr_reader :caching
       # @return [Gates, nil] the conditions of nested pipelines
@@ -47,14 +51,31 @@ module Flowline
         pipeline.resources.share(@run)
         @outputs = Array.new(@dag.size)
         @warnings = []
+        @reports = {}
+        @contextual = pipeline.calls.contextual unless pipeline.calls.contextual.empty?
         @limits = Limits.new(@run, request.timeout, @dag)
         @caching = Cache::Lookup.new(pipeline, request, @limits, @warnings)
         @hints = TypeHints if request.check_types?
         @coordinator = coordinator
         @timeout = request.timeout
         self.middleware = Middleware.none
-        @presets = nil
         @bare = @suspended = false
+      end
+
+      # A step reports numbers while it is called ({Context#report}).
+      # @param id [Integer] the step
+      # @param numbers [Hash{Symbol => Numeric}]
+      # @return [void]
+      def reported(id, numbers)
+        (@reports[id] ||= {}).merge!(numbers)
+      end
+
+      # Adds up what an attempt of a step, or of one of its items, reported.
+      # @param id [Integer] the step
+      # @param numbers [Hash{Symbol => Numeric}]
+      # @return [void]
+      def add_report(id, numbers)
+        (@reports[id] ||= {}).merge!(numbers) { |_, before, more| before + more }
       end
 
       # @return [Boolean] whether the failure of a step stops the run

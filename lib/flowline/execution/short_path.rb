@@ -21,10 +21,11 @@ module Flowline
         calls = @environment.calls
         outputs = @environment.outputs
         context = @environment.context
+        contextual = @environment.contextual
         following = @run.next
         while following
           if Integer === following
-            outputs[following] = calls[following].call(outputs, context)
+            outputs[following] = calls[following].call(outputs, contextual&.key?(following) ? context.lend(@environment, following) : context)
             following = @run.succeed(following)
           else
             @inbox.wait(following)

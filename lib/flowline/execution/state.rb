@@ -32,6 +32,7 @@ module Flowline
         @errors = {}
         @notified = {}
         @started = {}
+        @expense = Recording::Expense.new if recording.stored?
       end
 
       # @return [Boolean] whether the step has ended
@@ -70,7 +71,10 @@ module Flowline
         return unless @recording.stored?
 
         _, _, attempts, started, duration = @run.step(id)
-        @recording.complete(id, @dag.steps[id], [attempts + 1, started, ended ? ended - started : duration], output)
+        duration = ended - started if ended
+        began = @run.elapsed
+        size = @recording.complete(id, @dag.steps[id], [attempts + 1, started, duration], output)
+        @expense.note(@dag.steps[id], duration, @run.elapsed - began, size)
       end
 
       # The callable of a step was called at that time, in seconds from the start of the run.
@@ -137,6 +141,14 @@ module Flowline
 
         @errors[id] = error # First: the run may be stopped at any time.
         @run.retry(id, again.wait) ? @notifier.notify(:step_retried, @dag.steps[id], again) : notify_reported(id)
+      end
+
+      # Notes what an attempt of the step has to say besides how it ended.
+      # @param outcome [Outcome]
+      # @return [void]
+      def note(id, outcome)
+        warn(outcome.warnings) if outcome.warnings
+        @environment.add_report(id, outcome.report) if outcome.report
       end
 
       # @param sentences [Array<String>] what went wrong without failing anything, said once
@@ -220,6 +232,7 @@ module Flowline
       # An exception from outside waits until the end is recorded. No code of the user is called here.
       def record_end(store_failed)
         Thread.handle_interrupt(Executor::Section::NEVER) do
+          warn([@expense&.warning].compact)
           yield @result = result
           @recording.finish(@result) unless store_failed # It would fail again.
         end

@@ -125,7 +125,7 @@ module Flowline
       # @param step [Step]
       # @param facts [Array] attempts, started, duration
       # @param output [Object]
-      # @return [void]
+      # @return [Integer] the size of its record in bytes
       # @raise [StoreError] it could not be recorded
       def complete(id, step, facts, output)
         row = [@run.id, id, step.name.name, SUCCEEDED, nil, *facts]
@@ -199,9 +199,10 @@ module Flowline
         raise StoreError.new(@store.path, "the run is recorded by process #{@pid}; leave a forked child with exit!")
       end
 
+      # @return [Integer] how many bytes it wrote
       def write(completions, bytes = "")
         own_process
-        @store.record(completions, bytes, durable: @request.power?, patience: patience)
+        bytes.bytesize.tap { @store.record(completions, bytes, durable: @request.power?, patience: patience) }
       end
 
       # Returns whether a record must be durable, and how long it may wait for other processes.

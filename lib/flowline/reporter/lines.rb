@@ -25,10 +25,11 @@ module Flowline
       WIDE = 500
       private_constant :COLOURS, :WIDTHS, :BESIDES, :RULE, :WARNING, :WIDE
 
-      # @param number [Integer]
+      # @param number [Numeric]
       # @return [String] with a comma between thousands
       def self.count(number)
-        number.to_s.gsub(/(?<=\d)(?=(\d{3})+\z)/, ",")
+        whole, fraction = (number.is_a?(Float) ? number.round(2) : number).to_s.split(".", 2)
+        [whole.gsub(/(?<=\d)(?=(\d{3})+\z)/, ","), fraction].compact.join(".")
       end
 
       # @param terminal [Terminal]
@@ -103,8 +104,15 @@ module Flowline
       end
 
       def remark(result)
-        words = [records(result.output), ("timed out" if result.status == :timed_out), ("#{result.attempts} attempts" if result.attempts > 1)].compact
+        words = [*numbers(result), ("timed out" if result.status == :timed_out), ("#{result.attempts} attempts" if result.attempts > 1)].compact
         words.join(", ") unless words.empty?
+      end
+
+      # Returns what the step has reported, or else the number of records of its output.
+      def numbers(result)
+        return [records(result.output)] if result.report.empty?
+
+        result.report.map { |name, number| "#{Name.show(name)}: #{Lines.count(number)}" }
       end
 
       # Returns the number of records of an Array. Other objects may count something else, or have no methods.

@@ -19,6 +19,7 @@ module Flowline
         @outputs = environment.outputs
         @gates = environment.gates
         @errors = errors
+        @reports = environment.reports
         @size = @dag.size
       end
 
@@ -60,7 +61,8 @@ module Flowline
         status, reason, attempts, started, duration = @run.step(id)
         reason = reason(id, reason)
         StepResult.class_for(status).new(name: name(id), status: status, output: @outputs[id], error: @errors[id],
-                                         context: @context, reason: reason, attempts: attempts, started: started, duration: duration)
+                                         context: @context, reason: reason, attempts: attempts, started: started, duration: duration,
+                                         report: @reports[id])
       end
 
       # @return [Array<Array(Symbol, Symbol, Array<Integer>)>] see {Result#uncalled}
