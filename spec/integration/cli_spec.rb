@@ -261,7 +261,7 @@ RSpec.describe "the command line" do
       RUBY
       holder = child { flowline("run", "slow.rb") }
       eventually { File.exist?("began") }
-      expect(flowline("run", "slow.rb", "--resume")).to match([75, "", /\Aflowline: the latest run of slow is alive in process #{holder.pid}; wait for it, or stop that process\n\z/])
+      expect(flowline("run", "slow.rb", "--resume")).to match([75, "", /\Aflowline: run \S+ of slow is alive in process #{holder.pid} since .+; wait for it, .*or stop that process\n\z/])
     end
 
     it "is 1 where a store, pipeline or cache was named that does not exist" do
