@@ -158,6 +158,12 @@ module Flowline
       @hidden ? @hidden.in?(bytes) : false
     end
 
+    # @return [Boolean] whether there are values that must not appear anywhere
+    # @api private
+    def secrets?
+      !@hidden.nil?
+    end
+
     # @return [Hash{Symbol => Object}] the params that are not secret, for reporters
     # @api private
     def public_params

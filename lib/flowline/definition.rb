@@ -30,6 +30,8 @@ module Flowline
     attr_reader :settings
     # @return [Array<Pipeline>] the pipelines that it includes or nests
     attr_reader :parts
+    # @return [Array(String, Integer), nil] the file and the line of its block or class
+    attr_accessor :place
     # @return [Array<DefinitionError>] the mistakes found so far
     attr_reader :problems
 
@@ -55,6 +57,8 @@ module Flowline
     # @api private
     def read(&block)
       return self unless block
+
+      @place = block.source_location
       return tap(&block) unless block.parameters.empty? && block.arity.zero?
 
       @bare = BareDsl.new(self, block.binding.receiver)

@@ -15,6 +15,7 @@ module Flowline
   #   Import.run(date: Date.today)
   class Pipeline
     autoload :Code, "#{__dir__}/pipeline/code"
+    autoload :Snapshot, "#{__dir__}/pipeline/snapshot"
 
     extend Definition::ClassBody
 
@@ -103,11 +104,17 @@ module Flowline
       @settings = definition.settings.dup.freeze
       @name = Name.of(settings[:name]).name if settings[:name].is_a?(String) || settings[:name].is_a?(Symbol)
       @params, @pools, @parts = [definition.params, definition.pools, definition.parts].map { |declared| declared.dup.freeze }
+      @place = definition.place
       @hooks = definition.hooks.transform_values { |list| list.dup.freeze }.freeze
       connect(definition)
       DefinitionError.check(definition.problems + final_problems)
       prepare
       freeze
+    end
+
+    # @return [String, nil] the line that defines it, as +file:line+
+    def place
+      @place&.join(":") || steps.first&.place
     end
 
     # @return [String, nil] its purpose
@@ -244,6 +251,12 @@ module Flowline
       @code.unrestorable(step)
     end
 
+    # @return [Native::Snapshot] see {Snapshot#native}
+    # @api private
+    def snapshot
+      @snapshot.native
+    end
+
     # Digests the captured variables of the blocks of all steps.
     # @api private
     def fingerprints
@@ -280,6 +293,7 @@ module Flowline
       @plain = only_calls?
       @memory = {}
       @code = Code.new(dag)
+      @snapshot = Snapshot.new(dag) if name
       @cached = {}
       steps.each_with_index { |step, id| @cached[id] = true if !step.options.empty? && step.options[:cache] }
       @cached.freeze

@@ -11,6 +11,8 @@ module Flowline
     autoload :LocalLock, "#{__dir__}/recording/local_lock"
     autoload :Patience, "#{__dir__}/recording/patience"
     autoload :Provenance, "#{__dir__}/recording/provenance"
+    autoload :Shown, "#{__dir__}/recording/shown"
+    autoload :Trigger, "#{__dir__}/recording/trigger"
     autoload :Turn, "#{__dir__}/recording/turn"
 
     # The record of a completed step: its imprint at that time, its output or the reason why there is none, the token of its

@@ -15,9 +15,14 @@ module Flowline
   module Store
     # A run of a pipeline. +identity+ is a digest of its params, input and context; +params+ are bytes, or nil;
     # +checkpoint+ is a number that it shares with the runs that it resumes; +resumed+ is the +run_id+ of one;
-    # +alive+ says whether its process still exists.
+    # +alive+ says whether its process still exists. +shown+ is its params as a JSON object of texts, without secrets;
+    # +trigger+ the kind of caller that started it; +location+ the line of its definition; +directory+ where it ran; +graph+
+    # the number of its graph; +warnings+ a JSON array of texts. +outcomes+ counts its steps by how they ended, as
+    # <tt>"failed 1, succeeded 3"</tt>; +items_done+, +items_failed+ and +items_restored+ count their items.
+    # +resumed_by+ is the +run_id+ of the latest run that resumed it, where {SQLite::History#history} returns it.
     Run = Struct.new(:id, :run_id, :pipeline, :identity, :checkpoint, :resumed, :params, :status, :pid, :host, :started, :duration, :error,
-                     :alive, keyword_init: true) do
+                     :alive, :shown, :trigger, :location, :directory, :graph, :warnings, :outcomes, :items_done, :items_failed, :items_restored,
+                     :resumed_by, keyword_init: true) do
       # @return [Boolean] whether its process belongs to another container or another machine
       def elsewhere?
         host != Store.host
@@ -44,8 +49,11 @@ module Flowline
       end
     end
 
-    # The end of a step of a run; +started+ is in seconds since the start of the run.
-    Step = Struct.new(:run, :position, :name, :status, :reason, :attempts, :started, :duration, :error, keyword_init: true)
+    # The end of a step of a run; +started+ is in seconds since the start of the run. Of a step with +each:+ it has the number
+    # of items, and how they ended; a restored item is also done. +kind+, +output_size+ and +preview+ describe the output (see
+    # +Native.preview+); +detail+ is JSON: attempts, waits and failed items.
+    Step = Struct.new(:run, :position, :name, :status, :reason, :attempts, :started, :duration, :error, :items_total, :items_done, :items_failed,
+                      :items_restored, :kind, :output_size, :preview, :detail, keyword_init: true)
 
     # The record of a step in a checkpoint or, with a number in +item+, of one of its items. +imprint+ is the digest of
     # the step's declaration; +token+ names this very output, and +made_of+ the outputs that it was made of. +output+ is
@@ -55,8 +63,25 @@ module Flowline
     # An entry of a cache; +bytes+ is its size. Times are seconds since 1970; +value+ is nil if it is missing or damaged.
     Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value)
 
-    # The end of a run; +clear+ says whether its checkpoint can be removed.
-    End = Struct.new(:run, :status, :duration, :error, :clear, keyword_init: true)
+    # The end of a run; +clear+ says whether its checkpoint can be removed; +keep+ how many runs of the pipeline stay (nil:
+    # 100); +state+ is an Array of changes of the pipeline's state (see {SQLite::History#change_state}).
+    End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, :state, keyword_init: true)
+
+    # A selection of past runs; nil: any. +since+ is in seconds since 1970; +before+ the +run_id+ of a run, of which only
+    # earlier ones are selected; +params+ an Array of members of {Run}'s +shown+, as <tt>"name":"text"</tt>.
+    Query = Struct.new(:pipeline, :run_id, :status, :since, :before, :params, :limit, keyword_init: true)
+
+    # A value of the state of a pipeline: +value+ is bytes, +shown+ a short text, +written+ the time in seconds since 1970,
+    # +run_id+ the run that wrote it, if one did.
+    Value = Struct.new(:pipeline, :key, :value, :shown, :written, :run_id, keyword_init: true)
+
+    # A request to a run that goes on: +kind+ is +cancel+ or +cancel_now+, +subject+ a step or nil, +requester+ who asked,
+    # +requested+ when, in seconds since 1970.
+    Request = Struct.new(:run, :kind, :subject, :requester, :requested, keyword_init: true)
+
+    # Consecutive lines of the log of a step: the number of the chunk, the position of the step (-1: of the run itself), the
+    # number of the first line, how many lines there are, and the lines in the encoding of the caller.
+    Lines = Struct.new(:id, :step, :number, :lines, :body, keyword_init: true)
 
     # Seconds that a caller waits for other processes.
     PATIENCE = 60.0

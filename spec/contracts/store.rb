@@ -320,6 +320,60 @@ RSpec.shared_examples "a store" do
     end
   end
 
+  describe "history" do
+    def ids(**query) = store.history(Flowline::Store::Query.new(**query)).map(&:run_id)
+
+    it "selects runs by pipeline, status, params, start and id, page by page" do
+      shown = [nil, '{"day":"1"}', '{"day":"2","x":"\"day\":\"1\""}', '{"x":null}']
+      runs = shown.each_with_index.map do |text, n|
+        run = store.begin_run(run_of("pq"[n % 2], shown: text, identity: n.to_s).tap { |row| row.started = 10.0 * n }, held = store.lock)
+        store.finish_run(end_of(run, n == 3 ? "succeeded" : "failed"), [], held)
+        run.run_id
+      end
+      expect(ids).to eq(runs.reverse)
+      expect([ids(limit: 2), ids(limit: 2, before: runs[2]), ids(before: "none")]).to eq([[runs[3], runs[2]], [runs[1], runs[0]], []])
+      expect([ids(pipeline: "p"), ids(status: "succeeded"), ids(run_id: runs[1])]).to eq([[runs[2], runs[0]], [runs[3]], [runs[1]]])
+      expect([ids(since: 20.0), ids(params: ['"day":"1"']), ids(params: ['"x":null'], pipeline: "q")]).to eq([[runs[3], runs[2]], [runs[1]], [runs[3]]])
+    end
+
+    it "has the graph of a run, the counts of its steps and items, and what resumed it" do
+      graph = Flowline.define { |p| p.step(:a) { 1 } }.dag.graph.snapshot([["a", nil, "p.rb:1", [["description", "A"], ["tags", %w[x y]]]]], [])
+      run = store.begin_run(run_of, lock, graph: graph)
+      store.finish_run(end_of(run), [[step_of(run, 0, "a", items_total: 9, items_done: 7, items_failed: 2, items_restored: 1), nil]], lock)
+      again = store.begin_run(run_of("p", checkpoint: run.checkpoint, resumed: run.run_id), store.lock.tap { |held| store.claim(store.latest("p", "i"), held) }, resumes: true)
+      found = store.history(Flowline::Store::Query.new(run_id: run.run_id)).first
+      expect(found.to_h).to include(outcomes: "succeeded 1", items_done: 7, items_failed: 2, items_restored: 1, resumed_by: again.run_id)
+      expect(store.graph(found.graph)).to eq('{"version":1,"steps":[{"name":"a","location":"p.rb:1","description":"A","tags":["x","y"]}],"groups":[]}')
+      expect(store.graph(-1)).to be_nil
+    end
+  end
+
+  describe "state" do
+    it "changes on its own or with the end of a run" do
+      run = begun
+      store.finish_run(end_of(run, "succeeded", state: [["b", "2".b, "two", 5.0], ["a", "1".b, "one", 5.0]]), [], lock)
+      store.change_state("q", [["a", "3".b, "three", 6.0]])
+      expect(store.state("p").map(&:to_a)).to eq([["p", "a", "1", "one", 5.0, run.run_id], ["p", "b", "2", "two", 5.0, run.run_id]])
+      store.change_state("p", [["a", nil, nil, 7.0]])
+      expect(elsewhere { opening.call.state.map { |value| [value.pipeline, value.key, value.run_id] } }).to eq([["p", "b", run.run_id], ["q", "a", nil]])
+    end
+  end
+
+  describe "a run that goes on" do
+    it "shows itself to other processes, and gets their requests" do
+      run = begun
+      expect(store.show(run.id, 1.0, "one", [[0, 0, 2, "lines", 4]])).to eq([])
+      expect(elsewhere { opening.call.then { |other| [other.shown(run.id), other.logs(run.id, 0).map { |lines| lines.to_a.drop(1) }, other.logs(run.id, 1)] } })
+        .to eq([[1.0, "one"], [[0, 0, 2, "lines"]], []])
+      elsewhere do
+        %w[cancel cancel_now cancel].each { |kind| opening.call.ask(Flowline::Store::Request.new(run: run.id, kind: kind, requester: "me", requested: 2.0)) }
+      end
+      expect(store.show(run.id, 3.0, "two").map { |request| request.to_a }).to eq([[run.id, "cancel", "", "me", 2.0], [run.id, "cancel_now", "", "me", 2.0]])
+      store.finish_run(end_of(run), [], lock)
+      expect([store.shown(run.id), store.requests(run.id).size, store.logs(run.id).size]).to eq([nil, 2, 1])
+    end
+  end
+
   describe "clear" do
     it "removes a checkpoint, but not that of a running run" do
       run = begun

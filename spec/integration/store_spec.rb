@@ -111,7 +111,7 @@ RSpec.describe "The store" do
       ruby(script, FLOWLINE_ROOT: root)
       SQLite3::Database.new(database).tap { |db| db.execute("PRAGMA wal_checkpoint(TRUNCATE)") }.close
       bytes = File.binread(database)
-      File.binwrite(database, bytes.sub("needle-in", "noodle-in"))
+      File.binwrite(database, bytes.gsub("needle-in", "noodle-in"))
       expect(p.run(dry_run: true, resume: true)[:a].reason).to match(/code.* changed/).or match(/gone or damaged/)
       same = "puts Flowline.define(name: 'stored') { step(:a) { 'needle-in-the-store' }; step(:b, depends_on: :a) { |_| raise 'x' } }.run(dry_run: true, resume: true)[:a].to_h"
       expect(ruby(same, FLOWLINE_ROOT: root).first).to match(/run.*its recorded output is gone or damaged/)

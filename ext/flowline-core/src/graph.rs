@@ -5,6 +5,7 @@
 
 mod edges;
 mod queue;
+pub mod snapshot;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};

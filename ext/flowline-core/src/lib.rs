@@ -12,6 +12,7 @@ pub mod graph;
 pub mod ids;
 mod items;
 pub mod journal;
+pub mod json;
 pub mod names;
 pub mod ranking;
 pub mod resources;

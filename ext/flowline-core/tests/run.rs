@@ -850,11 +850,7 @@ mod passed_over {
 
     #[test]
     fn holds_none_that_was_reported_on() {
-        check(
-            STOP,
-            "a; b",
-            "starts a b\n b fails\n a retries 5\n passed_over\n outcomes a=fails b=fails",
-        );
+        check(STOP, "a; b", "starts a b\n b fails\n a retries 5\n passed_over\n outcomes a=fails b=fails");
     }
 }
 

@@ -11,14 +11,15 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 
 use common::store::{
     LOCKS, NONE, TempDir, TestStore, begun, blob_name, bytes, completion, describe, end, impatient, large,
     names, patient, record, resumption, start, step,
 };
 use flowline_core::store::{
-    Begin, Claim, Completion, End, Entry, INLINE, Key, Lock, Others, Record, Run, Start, Step, StoreError,
+    Begin, Claim, Completion, End, Entry, Graph, INLINE, Key, Lock, Others, Record, Run, Start, Step,
+    StoreError,
 };
 
 fn with_store(test: impl FnOnce(&TestStore)) {
@@ -49,9 +50,20 @@ mod runs {
             start.run.started = 100.25;
             start.run.status = "succeeded".to_owned(); // It is not for the caller to say.
             start.run.id = 99;
+            start.run.shown = Some(r#"{"date":"2024-01-31"}"#.to_owned());
+            start.run.trigger = Some("cli".to_owned());
+            start.run.location = Some("import.rb:3".to_owned());
+            start.run.directory = Some("/srv".to_owned());
+            start.graph = Some(Arc::new(Graph::new("graph".to_owned())));
             let run = begun(store.store.begin(&start, false, patient()).unwrap());
-            let expected =
-                Run { id: 1, checkpoint: 1, status: "running".to_owned(), alive: true, ..start.run.clone() };
+            let expected = Run {
+                id: 1,
+                checkpoint: 1,
+                status: "running".to_owned(),
+                alive: true,
+                graph: Some(1),
+                ..start.run.clone()
+            };
             assert_eq!(run, expected);
             assert_eq!(store.runs(Some("p"), 9, patient()).unwrap(), std::slice::from_ref(&expected));
             assert_eq!(store.latest("p", Some("i"), patient()).unwrap(), Some(expected.clone()));
@@ -60,13 +72,15 @@ mod runs {
                 status: "failed".to_owned(),
                 duration: 2.5,
                 error: Some("boom".to_owned()),
-                clear: false,
+                warnings: Some(r#"["late"]"#.to_owned()),
+                ..End::default()
             };
             store.store.finish(&end, &[], false, patient()).unwrap();
             let finished = Run {
                 status: "failed".to_owned(),
                 duration: Some(2.5),
                 error: Some("boom".to_owned()),
+                warnings: Some(r#"["late"]"#.to_owned()),
                 alive: false,
                 ..expected
             };

@@ -4,10 +4,32 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::store::{TempDir, TestStore, begun, completion, describe, end, large, patient, start};
-use flowline_core::store::{Claim, DAMAGED, Key, Run};
+use flowline_core::store::{Claim, DAMAGED, Graph, Key, Run, Tally};
 use rusqlite::Connection;
 use rusqlite::types::{Type, Value};
+
+const STEP: [&str; 17] = [
+    "position",
+    "name",
+    "status",
+    "reason",
+    "attempts",
+    "started",
+    "duration",
+    "error",
+    "items_total",
+    "items_done",
+    "items_failed",
+    "items_restored",
+    "kind",
+    "size",
+    "preview",
+    "detail",
+    "seal",
+];
 
 /// A store with a finished run, a step, a record and a cached value.
 fn with_rows(test: impl FnOnce(&TestStore, &Run)) {
@@ -16,14 +38,27 @@ fn with_rows(test: impl FnOnce(&TestStore, &Run)) {
     let mut start = start("run-1", "import", "identity");
     start.run.params = Some(b"params".to_vec());
     start.run.resumed = Some("run-0".to_owned());
+    for column in
+        [&mut start.run.shown, &mut start.run.trigger, &mut start.run.location, &mut start.run.directory]
+    {
+        *column = Some("text".to_owned());
+    }
+    start.graph = Some(Arc::new(Graph::new("graph".to_owned())));
     let run = begun(store.store.begin(&start, false, patient()).unwrap());
     let mut completion = completion(&run, 0, "fetch");
     completion.step.as_mut().unwrap().reason = Some("reason".to_owned());
     completion.step.as_mut().unwrap().error = Some("error".to_owned());
+    let step = completion.step.as_mut().unwrap();
+    step.items = Tally { total: Some(9), done: Some(7), failed: Some(2), restored: Some(1) };
+    step.size = Some(3);
+    for column in [&mut step.kind, &mut step.preview, &mut step.detail] {
+        *column = Some("text".to_owned());
+    }
     completion.record.as_mut().unwrap().made_of = "made of".to_owned();
     store.store.record(&[completion], b"output", false, patient()).unwrap();
     let mut end = end(&run, "failed");
     end.error = Some("boom".to_owned());
+    end.warnings = Some("[]".to_owned());
     store.store.finish(&end, &[], false, patient()).unwrap();
     store.try_put("key", Some(99.0), 1.0, b"value", i64::MAX).unwrap();
     test(&store, &run);
@@ -105,6 +140,16 @@ mod a_flipped_bit {
                 "started",
                 "duration",
                 "error",
+                "shown",
+                "trigger",
+                "location",
+                "directory",
+                "graph",
+                "warnings",
+                "outcomes",
+                "items_done",
+                "items_failed",
+                "items_restored",
                 "seal",
             ];
             for column in columns {
@@ -131,9 +176,7 @@ mod a_flipped_bit {
     #[test]
     fn in_any_column_of_a_step_makes_it_absent() {
         with_rows(|store, _| {
-            let columns =
-                ["position", "name", "status", "reason", "attempts", "started", "duration", "error", "seal"];
-            for column in columns {
+            for column in STEP {
                 with_each(
                     store,
                     "steps",
@@ -276,6 +319,16 @@ mod a_column_of_another_type {
                 "started",
                 "duration",
                 "error",
+                "shown",
+                "trigger",
+                "location",
+                "directory",
+                "graph",
+                "warnings",
+                "outcomes",
+                "items_done",
+                "items_failed",
+                "items_restored",
                 "seal",
             ];
             for column in columns {
@@ -311,9 +364,7 @@ mod a_column_of_another_type {
     #[test]
     fn of_a_step_makes_it_absent() {
         with_rows(|store, _| {
-            for column in
-                ["position", "name", "status", "reason", "attempts", "started", "duration", "error", "seal"]
-            {
+            for column in STEP {
                 with_others(store, "steps", column, |change| {
                     assert_eq!(store.steps(1, patient()).unwrap(), [], "{change}");
                     store.timings("import", patient()).unwrap();

@@ -21,6 +21,7 @@ use rusqlite::Connection;
 
 const VERSION_1: &str = include_str!("fixtures/store_v1.sql");
 const VERSION_2: &str = include_str!("fixtures/store_v2.sql");
+const VERSION_3: &str = include_str!("fixtures/store_v3.sql");
 
 #[test]
 #[ignore = "it is started by other tests"]
@@ -120,7 +121,7 @@ mod a_new_store {
         let directory = TempDir::new();
         open(&directory.path).unwrap();
         assert_eq!(fs::read(directory.join(FILE)).unwrap()[68..72], *b"Flow");
-        assert_eq!(pragma(&directory.path, "user_version"), "3");
+        assert_eq!(pragma(&directory.path, "user_version"), "4");
         assert_eq!(pragma(&directory.path, "journal_mode"), "wal");
         assert_eq!(pragma(&directory.path, "auto_vacuum"), "2");
     }
@@ -226,7 +227,7 @@ mod a_store_of_format_1 {
                 started: 100.5,
                 duration: Some(2.5),
                 error: Some("boom".to_owned()),
-                alive: false,
+                ..Run::default()
             };
             assert_eq!(store.runs(None, 9, patient()).unwrap(), std::slice::from_ref(&run));
             assert_eq!(store.latest("import", Some("same"), patient()).unwrap(), Some(run.clone()));
@@ -255,7 +256,7 @@ mod a_store_of_format_1 {
     fn becomes_like_a_new_one() {
         let new = TempDir::new();
         open(&new.path).unwrap();
-        for version in [VERSION_1, VERSION_2] {
+        for version in [VERSION_1, VERSION_2, VERSION_3] {
             with_database(version, |directory| {
                 open(&directory.path).unwrap();
                 assert_eq!(schema(&directory.path), schema(&new.path));
@@ -285,7 +286,7 @@ mod a_store_of_format_1 {
 
     #[test]
     fn is_migrated_once_while_others_wait() {
-        for version in [VERSION_1, VERSION_2] {
+        for version in [VERSION_1, VERSION_2, VERSION_3] {
             with_database(version, |directory| {
                 let start = Barrier::new(8);
                 std::thread::scope(|scope| {
@@ -489,6 +490,71 @@ fn older(root: &Path) {
     send("unlocked");
 }
 
+mod a_store_of_format_3 {
+    use super::*;
+
+    #[test]
+    fn has_its_history_its_outputs_and_its_cache() {
+        with_database(VERSION_3, |directory| {
+            let store = TestStore::at(&directory.path);
+            assert_eq!(store.statuses("import"), "3 crashed, 1 failed");
+            let runs = store.runs(None, 9, patient()).unwrap();
+            let first = Run {
+                id: 1,
+                run_id: "first".to_owned(),
+                pipeline: "import".to_owned(),
+                identity: "same".to_owned(),
+                checkpoint: 1,
+                params: Some(b"params".to_vec()),
+                status: "failed".to_owned(),
+                pid: 4711,
+                host: "host".to_owned(),
+                started: 100.5,
+                duration: Some(2.5),
+                error: Some("boom".to_owned()),
+                ..Run::default()
+            };
+            assert_eq!(runs[2], first, "what is new is empty");
+            assert_eq!(runs[0].resumed.as_deref(), Some("first"));
+            assert_eq!(store.steps(1, patient()).unwrap().len(), 2);
+            let off = store.steps(2, patient()).unwrap().remove(0);
+            assert_eq!((off.name.as_str(), off.reason.as_deref()), ("off", Some("condition")));
+            assert_eq!(store.output(1, "fetch"), "<output>");
+            assert_eq!(store.item_counts(1, patient()).unwrap(), [("load".to_owned(), 1)]);
+            assert_eq!(store.value("key"), "<value>");
+            assert_eq!(store.resume("third", &runs[0]).id, 4);
+            store.assert_sound();
+            store.assert_total();
+        });
+    }
+
+    #[test]
+    fn has_no_row_that_the_older_version_would_have_refused() {
+        let damage =
+            "UPDATE runs SET error = 'other' WHERE id = 1; UPDATE steps SET name = 'other' WHERE run = 1;";
+        with_database(&format!("{VERSION_3} {damage}"), |directory| {
+            let store = TestStore::at(&directory.path);
+            assert_eq!(store.statuses("import"), "3 crashed, 1 damaged");
+            assert_eq!(store.steps(1, patient()).unwrap(), []);
+        });
+    }
+
+    #[test]
+    fn is_refused_as_long_as_one_of_its_runs_is_alive() {
+        with_database(VERSION_3, |directory| {
+            let other = TempDir::new();
+            let store = TestStore::at(&other.path);
+            assert!(store.acquire(Lock::Checkpoint(1)).unwrap());
+            fs::hard_link(other.join(LOCKS), directory.join(LOCKS)).unwrap();
+            let text = refusal(&directory.path);
+            assert_eq!(text, "is in use by an older Flowline, and can be converted only when that has ended");
+            assert_eq!(pragma(&directory.path, "user_version"), "3");
+            store.release(Lock::Checkpoint(1));
+            assert_eq!(TestStore::at(&directory.path).statuses("import"), "3 crashed, 1 failed");
+        });
+    }
+}
+
 mod a_foreign_database {
     use super::*;
 
@@ -526,16 +592,16 @@ mod a_newer_store {
 
     #[test]
     fn is_refused_and_stays_as_it_was() {
-        for sql in ["PRAGMA user_version = 4", "PRAGMA user_version = 4; DROP TABLE cache"] {
+        for sql in ["PRAGMA user_version = 5", "PRAGMA user_version = 5; DROP TABLE cache"] {
             let directory = TempDir::new();
             TestStore::at(&directory.path).sql().execute_batch(sql).unwrap();
             assert_eq!(
                 refusal(&directory.path),
-                "has format 4, written by a newer Flowline; this one knows formats up to 3: \
+                "has format 5, written by a newer Flowline; this one knows formats up to 4: \
                  update Flowline, or use another store"
             );
-            assert!(matches!(open(&directory.path), Err(StoreError::Newer { found: 4, known: 3 })));
-            assert_eq!(pragma(&directory.path, "user_version"), "4");
+            assert!(matches!(open(&directory.path), Err(StoreError::Newer { found: 5, known: 4 })));
+            assert_eq!(pragma(&directory.path, "user_version"), "5");
         }
     }
 }
@@ -652,7 +718,7 @@ mod a_damaged_database {
 
     #[test]
     fn is_recognised_when_its_tables_are_missing() {
-        with_database("PRAGMA application_id = 0x466c6f77; PRAGMA user_version = 3;", |directory| {
+        with_database("PRAGMA application_id = 0x466c6f77; PRAGMA user_version = 4;", |directory| {
             assert!(refusal(&directory.path).starts_with("no such table: totals"));
         });
     }

@@ -2,11 +2,13 @@
 use std::sync::Arc;
 
 use flowline_core::builder::{Builder, Problem};
+use flowline_core::graph::snapshot::{Detail, Member};
 use flowline_core::graph::{Graph as Core, Rule, RunIf};
 use flowline_core::ids::StepId;
+use flowline_core::store::Graph as Text;
 use magnus::{
-    Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TypedData, function, method,
-    typed_data::Obj,
+    Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TryConvert, TypedData, Value,
+    function, method, typed_data::Obj,
 };
 
 use crate::error::{self, Kind};
@@ -17,7 +19,18 @@ pub struct Graph(pub Arc<Core>);
 
 impl magnus::DataTypeFunctions for Graph {}
 
+/// A graph as text, for the store.
+#[derive(TypedData)]
+#[magnus(class = "Flowline::Native::Snapshot", free_immediately)]
+pub struct Snapshot(pub Arc<Text>);
+
+impl magnus::DataTypeFunctions for Snapshot {}
+
 pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
+    let class = native.define_class("Snapshot", ruby.class_object())?;
+    class.undef_default_alloc_func();
+    let _ = Snapshot::class(ruby);
+    class.define_method("text", method!(Snapshot::text, 0))?;
     let class = native.define_class("Graph", ruby.class_object())?;
     class.undef_default_alloc_func();
     let _ = Graph::class(ruby); // Looked up now: later, an interruption might come in between.
@@ -25,7 +38,14 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("order", method!(Graph::order, 0))?;
     class.define_method("levels", method!(Graph::levels, 0))?;
     class.define_method("upstream", method!(Graph::upstream, 1))?;
-    class.define_method("downstream", method!(Graph::downstream, 1))
+    class.define_method("downstream", method!(Graph::downstream, 1))?;
+    class.define_method("snapshot", method!(Graph::snapshot, 2))
+}
+
+impl Snapshot {
+    fn text(&self) -> &str {
+        self.0.text()
+    }
 }
 
 impl Graph {
@@ -84,6 +104,37 @@ impl Graph {
     fn downstream(&self, steps: RArray) -> Result<Vec<u32>, Error> {
         Ok(numbers(&self.0.downstream(&ids(steps)?)))
     }
+
+    /// `snapshot(steps: Array<Array>, groups: Array<Array>) -> Snapshot`: each has a row of its name, its group or nil, its
+    /// location or nil, and its details, an Array of `[name, String or Array<String>]`, or nil.
+    fn snapshot(&self, steps: RArray, groups: RArray) -> Result<Snapshot, Error> {
+        Ok(Snapshot(Arc::new(Text::new(self.0.snapshot(&members(steps)?, &members(groups)?)))))
+    }
+}
+
+fn members(rows: RArray) -> Result<Vec<Member>, Error> {
+    rows.into_iter()
+        .map(|row| {
+            let row = RArray::try_convert(row)?;
+            let given: Option<RArray> = row.entry(3)?;
+            let details = given.map(|given| given.into_iter().map(detail).collect()).transpose()?;
+            Ok(Member {
+                name: row.entry(0)?,
+                group: row.entry(1)?,
+                location: row.entry(2)?,
+                details: details.unwrap_or_default(),
+            })
+        })
+        .collect()
+}
+
+fn detail(pair: Value) -> Result<(String, Detail), Error> {
+    let (name, value): (String, Value) = TryConvert::try_convert(pair)?;
+    let detail = match RArray::from_value(value) {
+        Some(texts) => Detail::Texts(texts.to_vec()?),
+        None => Detail::Text(String::try_convert(value)?),
+    };
+    Ok((name, detail))
 }
 
 fn ids(steps: RArray) -> Result<Vec<StepId>, Error> {

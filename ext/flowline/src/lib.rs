@@ -12,6 +12,7 @@ mod digest;
 mod error;
 mod graph;
 mod leash;
+mod preview;
 mod raw;
 mod rows;
 mod run;
@@ -22,12 +23,14 @@ mod symbols;
 fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("Flowline")?.define_module("Native")?;
     native.define_singleton_method("nearest", function!(nearest, 2))?;
+    native.define_singleton_method("quote", function!(quote, 1))?;
     native.define_singleton_method("retry_wait", function!(retry_wait, 6))?;
     native.define_singleton_method("text_width", function!(text_width, 1))?;
     native.define_singleton_method("cut_text", function!(cut_text, 2))?;
     digest::init(native)?;
     graph::init(ruby, native)?;
     leash::init(native)?;
+    preview::init(native)?;
     run::init(ruby, native)?;
     store::init(ruby, native)?;
     diagram::init(native)
@@ -37,6 +40,13 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
 fn nearest(word: String, candidates: RArray) -> Result<Option<String>, Error> {
     let candidates: Vec<String> = candidates.to_vec()?;
     Ok(flowline_core::names::nearest(&word, candidates.iter().map(String::as_str)).map(str::to_owned))
+}
+
+/// `quote(text: String) -> String`: the text as a JSON string.
+fn quote(text: String) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    flowline_core::json::text(&mut quoted, &text);
+    quoted
 }
 
 /// `retry_wait(strategy: Symbol, delay: Float, most: Float, jitter: Float, attempts: Integer, chance: Float) ->

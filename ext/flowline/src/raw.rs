@@ -111,3 +111,9 @@ pub fn has_variables(value: Value) -> bool {
     // SAFETY: the object is alive, and no method is called.
     unsafe { rb_ivar_count(value.as_raw()) != 0 }
 }
+
+/// Returns the name of an object's class, whatever methods the object has.
+pub fn class_name(value: Value) -> String {
+    // SAFETY: the name is copied before anything else happens.
+    unsafe { value.classname() }.into_owned()
+}

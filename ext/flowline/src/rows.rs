@@ -1,7 +1,12 @@
 //! Converts rows of a store to Ruby's Arrays and back. The elements have the order of the members of the structs in
 //! `Flowline::Store`, which have the names.
 
-use flowline_core::store::{Completion, End, Entry, Items, Key, Record, Run, Start, Step};
+use std::sync::Arc;
+
+use flowline_core::store::{
+    Change, Completion, End, Entry, Graph, Items, Key, Lines, Query, Record, Request, Run, Start, Step,
+    Tally, Value as State,
+};
 use magnus::encoding::EncodingCapable;
 use magnus::value::ReprValue;
 use magnus::{Error, IntoValue, RArray, RString, RStruct, Ruby, Symbol, TryConvert, Value};
@@ -44,7 +49,8 @@ impl Fields {
     }
 }
 
-/// `[id, run_id, pipeline, identity, checkpoint, resumed, params, status, pid, host, started, duration, error, alive]`
+/// `[id, run_id, pipeline, identity, checkpoint, resumed, params, status, pid, host, started, duration, error, alive, shown,
+/// trigger, location, directory, graph, warnings, outcomes, items_done, items_failed, items_restored, resumed_by]`
 pub fn run(row: Value) -> Result<Run, Error> {
     let mut fields = Fields::of(row)?;
     Ok(Run {
@@ -61,13 +67,18 @@ pub fn run(row: Value) -> Result<Run, Error> {
         started: fields.next()?,
         duration: fields.next()?,
         error: fields.next()?,
-        alive: false,
+        alive: fields.next::<Option<bool>>()?.unwrap_or_default(),
+        shown: fields.next()?,
+        trigger: fields.next()?,
+        location: fields.next()?,
+        directory: fields.next()?,
+        ..Run::default()
     })
 }
 
 /// Converts a run that was read to the same Array.
 pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
-    let row = ruby.ary_new_capa(14);
+    let row = ruby.ary_new_capa(25);
     row.push(run.id)?;
     row.push(run.run_id)?;
     row.push(run.pipeline)?;
@@ -82,16 +93,28 @@ pub fn from_run(ruby: &Ruby, run: Run) -> Result<RArray, Error> {
     row.push(run.duration)?;
     row.push(run.error)?;
     row.push(run.alive)?;
+    row.push(run.shown)?;
+    row.push(run.trigger)?;
+    row.push(run.location)?;
+    row.push(run.directory)?;
+    row.push(run.graph)?;
+    row.push(run.warnings)?;
+    row.push(run.outcomes)?;
+    row.push(run.items_done)?;
+    row.push(run.items_failed)?;
+    row.push(run.items_restored)?;
+    row.push(run.resumed_by)?;
     Ok(row)
 }
 
-/// Converts the start of a run: the run, whether it resumes one, the outdated records of that one, and the runs that it
-/// has to be apart from: `:alike`, `:all`, or `nil`.
+/// Converts the start of a run: the run, whether it resumes one, the outdated records of that one, its graph, and the runs
+/// that it has to be apart from: `:alike`, `:all`, or `nil`.
 pub fn start(
     ruby: &Ruby,
     run_row: Value,
     resumes: bool,
     outdated_rows: RArray,
+    graph: Option<Arc<Graph>>,
     apart_from: Option<Symbol>,
 ) -> Result<Start, Error> {
     let others =
@@ -100,6 +123,7 @@ pub fn start(
         run: run(run_row)?,
         resumes,
         outdated: outdated(outdated_rows)?,
+        graph,
         apart_from: others.unwrap_or_default(),
     })
 }
@@ -114,7 +138,8 @@ pub fn outdated(list: RArray) -> Result<Vec<(String, Items)>, Error> {
         .collect()
 }
 
-/// `[run, position, name, status, reason, attempts, started, duration, error]`
+/// `[run, position, name, status, reason, attempts, started, duration, error, items_total, items_done, items_failed,
+/// items_restored, kind, size, preview, detail]`
 fn step(row: Value) -> Result<Step, Error> {
     let mut fields = Fields::of(row)?;
     Ok(Step {
@@ -127,12 +152,22 @@ fn step(row: Value) -> Result<Step, Error> {
         started: fields.next()?,
         duration: fields.next()?,
         error: fields.next()?,
+        items: Tally {
+            total: fields.next()?,
+            done: fields.next()?,
+            failed: fields.next()?,
+            restored: fields.next()?,
+        },
+        kind: fields.next()?,
+        size: fields.next()?,
+        preview: fields.next()?,
+        detail: fields.next()?,
     })
 }
 
 /// Converts a step that was read to the same Array.
 pub fn from_step(ruby: &Ruby, step: Step) -> Result<RArray, Error> {
-    let row = ruby.ary_new_capa(9);
+    let row = ruby.ary_new_capa(17);
     row.push(step.run)?;
     row.push(step.position)?;
     row.push(step.name)?;
@@ -142,6 +177,14 @@ pub fn from_step(ruby: &Ruby, step: Step) -> Result<RArray, Error> {
     row.push(step.started)?;
     row.push(step.duration)?;
     row.push(step.error)?;
+    row.push(step.items.total)?;
+    row.push(step.items.done)?;
+    row.push(step.items.failed)?;
+    row.push(step.items.restored)?;
+    row.push(step.kind)?;
+    row.push(step.size)?;
+    row.push(step.preview)?;
+    row.push(step.detail)?;
     Ok(row)
 }
 
@@ -237,7 +280,7 @@ pub fn uncalled(run: i64, list: RArray) -> Result<Vec<Completion>, Error> {
     Ok(completions)
 }
 
-/// `[run, status, duration, error, clear]`
+/// `[run, status, duration, error, clear, warnings, keep, changes of the state]`
 pub fn end(row: Value) -> Result<End, Error> {
     let mut fields = Fields::of(row)?;
     Ok(End {
@@ -246,7 +289,97 @@ pub fn end(row: Value) -> Result<End, Error> {
         duration: fields.next()?,
         error: fields.next()?,
         clear: fields.next()?,
+        warnings: fields.next()?,
+        keep: fields.next()?,
+        state: fields.next::<Option<RArray>>()?.map(changes).transpose()?.unwrap_or_default(),
     })
+}
+
+/// `[[key, bytes or nil, text, written], …]`
+pub fn changes(list: RArray) -> Result<Vec<Change>, Error> {
+    list.into_iter()
+        .map(|row| {
+            let mut fields = Fields::of(row)?;
+            let (key, bytes, text) = (fields.next()?, fields.bytes()?, fields.next::<Option<String>>()?);
+            Ok(Change { key, value: bytes.zip(text), written: fields.next()? })
+        })
+        .collect()
+}
+
+/// `[pipeline, key, value, shown, written, run_id]`
+pub fn from_state(ruby: &Ruby, value: State) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(6);
+    row.push(value.pipeline)?;
+    row.push(value.key)?;
+    row.push(bytes(ruby, Some(value.value)))?;
+    row.push(value.shown)?;
+    row.push(value.written)?;
+    row.push(value.run_id)?;
+    Ok(row)
+}
+
+/// `[pipeline, run_id, status, since, before, params, limit]`
+pub fn query(row: Value) -> Result<Query, Error> {
+    let mut fields = Fields::of(row)?;
+    Ok(Query {
+        pipeline: fields.next()?,
+        run_id: fields.next()?,
+        status: fields.next()?,
+        since: fields.next()?,
+        before: fields.next()?,
+        params: fields.next::<Option<RArray>>()?.map(|list| list.to_vec()).transpose()?.unwrap_or_default(),
+        limit: fields.next::<Option<i64>>()?.unwrap_or(-1),
+    })
+}
+
+/// `[run, kind, subject, requester, requested]`
+pub fn request(row: Value) -> Result<Request, Error> {
+    let mut fields = Fields::of(row)?;
+    Ok(Request {
+        run: fields.next()?,
+        kind: fields.next()?,
+        subject: fields.next::<Option<String>>()?.unwrap_or_default(),
+        requester: fields.next()?,
+        requested: fields.next()?,
+    })
+}
+
+/// Converts a request that was read to the same Array.
+pub fn from_request(ruby: &Ruby, request: Request) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(5);
+    row.push(request.run)?;
+    row.push(request.kind)?;
+    row.push(request.subject)?;
+    row.push(request.requester)?;
+    row.push(request.requested)?;
+    Ok(row)
+}
+
+/// `[[step, number of the first line, how many lines, body, how many of the first and of the last lines stay], …]`
+pub fn lines(list: RArray) -> Result<Vec<Lines>, Error> {
+    list.into_iter()
+        .map(|row| {
+            let mut fields = Fields::of(row)?;
+            Ok(Lines {
+                step: fields.next()?,
+                number: fields.next()?,
+                lines: fields.next()?,
+                body: fields.next()?,
+                most: fields.next()?,
+            })
+        })
+        .collect()
+}
+
+/// `[number of the chunk, step, number of the first line, how many lines, body]`
+pub fn from_lines(ruby: &Ruby, (id, lines): (i64, Lines)) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(5);
+    row.push(id)?;
+    row.push(lines.step)?;
+    row.push(lines.number)?;
+    row.push(lines.lines)?;
+    row.push(lines.body)?;
+    Ok(row)
 }
 
 /// Converts the key of a cached value: text, unless its bytes are not valid text.

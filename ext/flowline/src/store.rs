@@ -10,8 +10,11 @@ use magnus::{
     method,
 };
 
+use crate::graph::Snapshot;
 use crate::{error, raw, rows};
 
+mod history;
+mod live;
 mod lock;
 
 use lock::Lock;
@@ -33,7 +36,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("path", method!(Store::path, 0))?;
     class.define_method("there?", method!(Store::is_there, 0))?;
     class.define_method("lock", method!(Store::lock, 0))?;
-    class.define_method("begin", method!(Store::begin, 7))?;
+    class.define_method("begin", method!(Store::begin, 8))?;
     class.define_method("claim", method!(Store::claim, 3))?;
     class.define_method("record", method!(Store::record, 4))?;
     class.define_method("forget", method!(Store::forget, 4))?;
@@ -52,7 +55,9 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("touch", method!(Store::touch, 3))?;
     class.define_method("put", method!(Store::put, 6))?;
     class.define_method("drop_entries", method!(Store::drop_entries, 3))?;
-    class.define_method("entries", method!(Store::entries, 2))
+    class.define_method("entries", method!(Store::entries, 2))?;
+    history::init(class)?;
+    live::init(class)
 }
 
 // Every `patience` is how many seconds to wait for other processes. Every method may raise a `Flowline::StoreError`.
@@ -84,9 +89,9 @@ impl Store {
         Lock::of(self.0.clone())
     }
 
-    /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, apart_from: Symbol or nil, lock: Lock, durable,
-    /// patience) -> Array`: the run with its number and its checkpoint, whose lock is held by `lock` then; or the run that
-    /// keeps it from beginning.
+    /// `begin(run: Array, resumes, outdated: Array<[String, Integer, Integer]>, graph: Snapshot or nil, apart_from: Symbol or
+    /// nil, lock: Lock, durable, patience) -> Array`: the run with its number and its checkpoint, whose lock is held by `lock`
+    /// then; or the run that keeps it from beginning.
     #[allow(clippy::too_many_arguments, reason = "they are those of the Ruby method")]
     fn begin(
         ruby: &Ruby,
@@ -94,12 +99,13 @@ impl Store {
         run: Value,
         resumes: bool,
         outdated: RArray,
+        graph: Option<&Snapshot>,
         apart_from: Option<Symbol>,
         lock: &Lock,
         durable: bool,
         patience: f64,
     ) -> Result<RArray, Error> {
-        let start = rows::start(ruby, run, resumes, outdated, apart_from)?;
+        let start = rows::start(ruby, run, resumes, outdated, graph.map(|graph| graph.0.clone()), apart_from)?;
         match rb_self.ask(ruby, patience, |store, wait| store.begin(&start, durable, wait))? {
             Begin::Begun(run) => {
                 lock.set(Id::Checkpoint(run.checkpoint));

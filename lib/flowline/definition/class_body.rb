@@ -46,7 +46,10 @@ module Flowline
       private
 
       def definition
-        @definition ||= Definition.new(name: name).tap { |own| own.inherit(superclass.pipeline) if superclass < Pipeline }
+        @definition ||= Definition.new(name: name).tap do |own|
+          own.place = Object.const_source_location(name) if name
+          own.inherit(superclass.pipeline) if superclass < Pipeline
+        end
       end
     end
   end

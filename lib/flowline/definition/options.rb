@@ -55,7 +55,7 @@ module Flowline
 
       # The options of +Flowline.define+.
       DEFINE = {
-        name: text, description: text, on_error: on_error, executor: executor, check_types: flag, **keeping
+        name: text, description: text, on_error: on_error, executor: executor, check_types: flag, keep_runs: positive, **keeping
       }.freeze
 
       # The options of +step+.

@@ -116,6 +116,11 @@ module Flowline
         @settings[:keep_checkpoint] == true
       end
 
+      # @return [Integer, nil] how many runs of the pipeline stay in history; nil: as many as usual
+      def keep_runs
+        @settings[:keep_runs]
+      end
+
       # @return [Boolean] whether records survive a power failure
       def power?
         @settings[:durability] == :power

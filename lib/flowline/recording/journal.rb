@@ -16,8 +16,7 @@ module Flowline
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
       NOTHING = [].freeze
-      SUCCEEDED = "succeeded"
-      private_constant :DONE, :STEP, :ITEMS, :NOTHING, :SUCCEEDED
+      private_constant :DONE, :STEP, :ITEMS, :NOTHING
 
       # @param root [String] the directory of the store
       # @param pipeline [Pipeline]
@@ -56,6 +55,7 @@ module Flowline
         @entries = {}
         @outcomes = {}
         @outdated = []
+        @caller = [Trigger.current, Dir.pwd]
         @patience = Patience.new(request.timeout)
         @claim = Claim.new(@subject, @patience)
         @claim.take_turn unless request.dry?
@@ -102,7 +102,7 @@ module Flowline
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
-        @run = @claim.begin(beginning, outdated: @outdated, **care)
+        @run = @claim.begin(beginning, outdated: @outdated, graph: @pipeline.snapshot, **care)
         @store = @claim.store
       end
 
@@ -128,11 +128,11 @@ module Flowline
       # @return [Integer] the size of its record in bytes
       # @raise [StoreError] it could not be recorded
       def complete(id, step, facts, output)
-        row = [@run.id, id, step.name.name, SUCCEEDED, nil, *facts]
         @written[id] = true
-        return write([[row]]) unless @request.checkpoint?
+        return write([[completed(id, step, facts, output, false)]]) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? "" : dump(step, output)
+        row = completed(id, step, facts, output, !bytes.empty?)
         @repeated[id] = true if bytes.empty? || (!@repeated.empty? && @pipeline.dag.inputs(id).any? { |before| @repeated[before] })
         ends_items = step.each && !@repeated[id] # Otherwise its items are still needed.
         write([*passed, [row, record(id, SUCCEEDED), ends_items]], bytes)
@@ -150,26 +150,17 @@ module Flowline
       # @param event [Event]
       # @return [void]
       def call(event)
-        return unless event.name == :step_finished
-
-        id = @pipeline.dag.index[event.step.name]
-        result = event.result
-        if result.failed?
-          @written[id] = true
-          write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
-        elsif @request.checkpoint? && (result.status == :cached || @subject.passed_over?(result))
-          # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
-          cached = result.status == :cached && result.attempts.zero?
-          @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
+        case event.name
+        when :step_retried then retried(event)
+        when :step_finished then finished(@pipeline.dag.index[event.step.name], event, event.result)
         end
       end
 
       # @param result [Result]
       # @return [void]
       def finish(result)
-        ended = Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
-                               clear: @subject.done?(result))
         completions, uncalled = unwritten(result)
+        ended = ending(result)
         completions.concat(@passed.map { |id, status, _, record| [nil, record || record(id, status.name)] }) unless ended.clear
         own_process
         @store.finish_run(ended, completions, @claim.lock, uncalled: uncalled, **care)
@@ -187,9 +178,15 @@ module Flowline
 
       private
 
-      def beginning
-        Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: @subject.identity, checkpoint: @claim.run&.checkpoint,
-                       resumed: @resumed, params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f)
+      def finished(id, event, result)
+        if result.failed?
+          @written[id] = true
+          write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
+        elsif @request.checkpoint? && (result.status == :cached || @subject.passed_over?(result))
+          # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
+          cached = result.status == :cached && result.attempts.zero?
+          @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
+        end
       end
 
       # Raises in a process that a step has forked, because it must not record anything.

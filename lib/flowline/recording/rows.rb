@@ -7,9 +7,28 @@ module Flowline
     module Rows
       # The maximum number of characters of an error message in the history.
       TEXT = 2000
-      private_constant :TEXT
+      SUCCEEDED = "succeeded"
+      private_constant :TEXT, :SUCCEEDED
 
       private
+
+      def beginning
+        Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: @subject.identity, checkpoint: @claim.run&.checkpoint,
+                       resumed: @resumed, params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f,
+                       shown: Shown.params(@context), trigger: @caller.first, location: @pipeline.place, directory: @caller.last)
+      end
+
+      def ending(result)
+        Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
+                       clear: @subject.done?(result), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs)
+      end
+
+      # Holds the last retries of a step until it is recorded.
+      def retried(event)
+        retries = ((@retries ||= {})[event.step.name] ||= [])
+        retries.shift if retries.size >= Shown::MOST
+        retries << [event.time - @context.started_at, event.result]
+      end
 
       def dump(step, output)
         bytes = Marshal.dump(output)
@@ -26,10 +45,18 @@ module Flowline
         +""
       end
 
-      # Returns the step's row for history, in the order of {Store::Step}'s members.
+      # Returns the row for history of a step whose callable returned, in the order of {Store::Step}'s members.
+      # @param searched [Boolean] whether no secret was found in its output
+      def completed(id, step, facts, output, searched)
+        [@run.id, id, step.name.name, SUCCEEDED, nil, *facts, nil, nil, nil, nil, nil, *Shown.output(output, @context, searched),
+         Shown.detail(@retries&.[](step.name), @context)]
+      end
+
+      # Returns the row for history of any other step.
       def row(id, result)
         [@run.id, id, result.name.name, result.status.name, result.reason&.name, result.attempts,
-         result.started_at&.-(@context.started_at), result.duration, text(result.error)]
+         result.started_at&.-(@context.started_at), result.duration, text(result.error), nil, nil, nil, nil,
+         *(result.output? ? Shown.output(result.output, @context, false) : [nil, nil, nil]), Shown.detail(@retries&.[](result.name), @context)]
       end
 
       # Returns the record of a step without its output, in the order of {Store::Record}'s members.

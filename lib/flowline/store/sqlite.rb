@@ -1,11 +1,17 @@
 # frozen_string_literal: true
 
+require_relative "sqlite/history"
+require_relative "sqlite/live"
+
 module Flowline
   module Store
     # A store in a directory: a SQLite database, files of large values, and a lock file. All threads of a process, and its
     # forked children, can share one handle.
     # @api private
     class SQLite
+      include History
+      include Live
+
       # The database within the directory.
       FILE = "flowline.db"
 
@@ -48,11 +54,12 @@ module Flowline
       # @param resumes [Boolean]
       # @param outdated [Array<Array(String, Integer, Integer)>] the stale records of the checkpoint: a step, its first item
       #   and its last item; -1 is the step itself
+      # @param graph [Native::Snapshot, nil] the graph of its pipeline
       # @param apart_from [Symbol, nil] runs that keep it from beginning: +:all+ of the pipeline, or those +:alike+, of the same
       #   identity
       # @return [Run] the run that has begun; or, if it has not, the other run that is alive
-      def begin_run(run, lock, resumes: false, outdated: [], apart_from: nil, durable: false, patience: PATIENCE)
-        run_of(@native.begin(run, resumes, outdated, apart_from, lock, durable, patience))
+      def begin_run(run, lock, resumes: false, outdated: [], graph: nil, apart_from: nil, durable: false, patience: PATIENCE)
+        run_of(@native.begin(run, resumes, outdated, graph, apart_from, lock, durable, patience))
       end
 
       # Claims the checkpoint of a run that is to be resumed.

@@ -2,19 +2,77 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{ToSql, params};
 
 use super::records::clear;
 use super::rows::{CRASHED, DAMAGED, RUNNING, Run, Step};
 use super::session::Session;
-use super::{Lock, Store, StoreError, Wait, owner};
+use super::{Lock, Store, StoreError, Wait, graphs, owner};
 
 /// The least number of runs of a pipeline that history has.
 const HISTORY: i64 = 100;
 /// The number of runs over which expected times are averaged.
 const TIMED: i64 = 10;
 
+/// A selection of past runs. A field that is `None`, or empty, selects all.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Query {
+    pub pipeline: Option<String>,
+    pub run_id: Option<String>,
+    pub status: Option<String>,
+    /// The start of the earliest run, in seconds since 1970.
+    pub since: Option<f64>,
+    /// The `run_id` of a run: only earlier ones are selected.
+    pub before: Option<String>,
+    /// Members of [`Run::shown`], each as it is written there: `"name":"text"`.
+    pub params: Vec<String>,
+    /// The maximum number of runs.
+    pub limit: i64,
+}
+
 impl Store {
+    /// Returns a page of past runs, the latest first, and which runs resumed them.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn history(&self, query: &Query, wait: Wait) -> Result<Vec<Run>, StoreError> {
+        self.read(wait, |session| {
+            let mut runs = match query.status.as_deref() {
+                Some(RUNNING) => page(session, query, Some(RUNNING), -1)?,
+                Some(CRASHED) => {
+                    let mut runs = page(session, query, Some(CRASHED), query.limit)?;
+                    runs.extend(page(session, query, Some(RUNNING), -1)?); // They may not be marked yet.
+                    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+                    runs
+                }
+                status => page(session, query, status, query.limit)?,
+            };
+            if let Some(status) = &query.status {
+                runs.retain(|run| run.status == *status);
+            }
+            if let Ok(most) = usize::try_from(query.limit) {
+                runs.truncate(most);
+            }
+            for run in &mut runs {
+                let sql = "SELECT run_id FROM runs WHERE resumed = ?1 ORDER BY id DESC LIMIT 1";
+                run.resumed_by = session.first(sql, [&run.run_id], |row| Ok(row.get(0).ok()))?.flatten();
+            }
+            Ok(runs)
+        })
+    }
+
+    /// Returns how many items of each step a checkpoint has.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn item_counts(&self, checkpoint: i64, wait: Wait) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "SELECT step, count(*) FROM records WHERE checkpoint = ?1 AND item >= 0 GROUP BY step";
+        let read = |row: &rusqlite::Row| Ok(row.get(0).ok().zip(row.get(1).ok()));
+        let found = self.read(wait, |session| session.rows(sql, [checkpoint], read))?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
     /// Returns the latest run of a pipeline, with the given identity or any.
     ///
     /// # Errors
@@ -70,6 +128,29 @@ impl Store {
     }
 }
 
+/// Returns the runs of a query. An index has the columns of all conditions but the last, so rows are read only for the
+/// runs of the page, unless params are asked for.
+fn page(session: &Session, query: &Query, status: Option<&str>, limit: i64) -> Result<Vec<Run>, StoreError> {
+    let mut parameters: Vec<&dyn ToSql> = vec![&limit];
+    let mut conditions = Vec::new();
+    let mut add = |condition: &str, value| {
+        parameters.push(value);
+        conditions.push(condition.replace('?', &format!("?{}", parameters.len())));
+    };
+    query.run_id.iter().for_each(|id| add("run_id = ?", id));
+    query.pipeline.iter().for_each(|name| add("pipeline = ?", name));
+    status.iter().for_each(|status| add("status = ?", status));
+    query.since.iter().for_each(|time| add("started >= ?", time));
+    query.before.iter().for_each(|id| add("id < (SELECT id FROM runs WHERE run_id = ?)", id));
+    query.params.iter().for_each(|param| {
+        add("(instr(shown, '{' || ?) > 0 OR instr(shown, ',' || ?) > 0)", param);
+    });
+    let filter = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
+    let rest =
+        format!("id IN (SELECT id FROM runs WHERE {filter} ORDER BY id DESC LIMIT ?1) ORDER BY id DESC");
+    select(session, &rest, parameters.as_slice())
+}
+
 fn select(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> Result<Vec<Run>, StoreError> {
     let sql = format!("SELECT {} FROM runs WHERE {rest}", Run::COLUMNS);
     let mut runs = session.rows(&sql, parameters, Run::read)?;
@@ -97,11 +178,51 @@ pub fn latest(session: &Session, pipeline: &str, identity: Option<&str>) -> Resu
     Ok(run.filter(|run| run.status != DAMAGED || identity.is_none()))
 }
 
-/// Updates the status, duration and error of a run.
+/// Updates how a run ended.
 pub fn update(session: &Session, run: &Run) -> Result<(), StoreError> {
-    let sql = "UPDATE runs SET status = ?2, duration = ?3, error = ?4, seal = ?5 WHERE id = ?1";
-    session.execute(sql, params![run.id, run.status, run.duration, run.error, run.seal()])?;
+    let sql = "UPDATE runs SET status = ?2, duration = ?3, error = ?4, warnings = ?5, outcomes = ?6, items_done = ?7, \
+               items_failed = ?8, items_restored = ?9, seal = ?10 WHERE id = ?1";
+    let how = params![
+        run.id,
+        run.status,
+        run.duration,
+        run.error,
+        run.warnings,
+        run.outcomes,
+        run.items_done,
+        run.items_failed,
+        run.items_restored,
+        run.seal()
+    ];
+    session.execute(sql, how)?;
     Ok(())
+}
+
+/// Counts how the steps of a run, and their items, have ended.
+pub fn count(session: &Session, run: &mut Run) -> Result<(), StoreError> {
+    let sql = "SELECT status, count(*), sum(items_done), sum(items_failed), sum(items_restored) FROM steps \
+               WHERE run = ?1 GROUP BY status";
+    let mut outcomes = Vec::new();
+    let mut statement = session.statement(sql)?;
+    let mut rows = statement.query([run.id])?;
+    while let Some(row) = rows.next()? {
+        let Ok(status) = row.get::<_, String>(0) else { continue }; // Damaged: its step is left out, too.
+        outcomes.push(format!("{status} {}", row.get::<_, i64>(1)?));
+        for (sum, column) in
+            [(&mut run.items_done, 2), (&mut run.items_failed, 3), (&mut run.items_restored, 4)]
+        {
+            *sum = add(*sum, row.get(column).unwrap_or_default());
+        }
+    }
+    run.outcomes = (!outcomes.is_empty()).then(|| outcomes.join(", "));
+    Ok(())
+}
+
+fn add(sum: Option<i64>, more: Option<i64>) -> Option<i64> {
+    match (sum, more) {
+        (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
+        (sum, more) => sum.or(more),
+    }
 }
 
 /// Marks runs of the same pipeline as crashed whose process is gone, and returns the ones that are alive. If the run has
@@ -112,6 +233,7 @@ pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<Vec
         let had_it = took_over && other.checkpoint == run.checkpoint;
         if other.status == CRASHED || (had_it && other.status == RUNNING) {
             CRASHED.clone_into(&mut other.status);
+            count(session, &mut other)?;
             update(session, &other)?;
         } else {
             alive.push(other);
@@ -120,16 +242,21 @@ pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<Vec
     Ok(alive)
 }
 
-/// Deletes old runs of a pipeline. The latest ones stay, and the ones that have not ended.
-pub fn prune(session: &mut Session, pipeline: &str) -> Result<(), StoreError> {
+/// Deletes old runs of the pipeline of a run. The latest ones stay, and the ones that have not ended.
+pub fn prune(session: &mut Session, run: &Run, keep: Option<i64>) -> Result<(), StoreError> {
     let sql = "DELETE FROM runs WHERE pipeline = ?1 AND status <> 'running' AND id <= \
-               (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) RETURNING checkpoint";
-    let gone = session.rows(sql, params![pipeline, HISTORY], |row| Ok(row.get::<_, i64>(0).ok()))?;
-    for checkpoint in gone.into_iter().flatten() {
+               (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) \
+               RETURNING checkpoint, graph";
+    let parameters = params![run.pipeline, keep.unwrap_or(HISTORY)];
+    let gone = session.rows(sql, parameters, |row| Ok((row.get(0).ok(), row.get(1).ok().flatten())))?;
+    for checkpoint in gone.iter().filter_map(|(checkpoint, _)| *checkpoint) {
         let sql = "SELECT 1 FROM runs WHERE checkpoint = ?1";
         if session.first(sql, [checkpoint], |_| Ok(()))?.is_none() {
             clear(session, checkpoint)?;
         }
+    }
+    if gone.iter().any(|(_, graph): &(Option<i64>, Option<i64>)| graph.is_some() && *graph != run.graph) {
+        graphs::prune(session, &run.pipeline)?;
     }
     Ok(())
 }

@@ -56,7 +56,7 @@ impl Link {
             return Err(if create { super::locks::read_only() } else { StoreError::Gone });
         }
         let connection = connect(&path, writable)?;
-        prepare(&connection, root, writable).map_err(|error| explain(root, error))?;
+        prepare(&connection, root, writable, locks).map_err(|error| explain(root, error))?;
         if writable {
             schema::make_own(&path)?;
             locks.file().map_or(Ok(()), |_| directory::make_own(&root.join(super::locks::FILE)))?;
@@ -132,14 +132,14 @@ fn connect(path: &Path, writable: bool) -> Result<Connection, StoreError> {
 }
 
 /// Makes a database ready for use.
-fn prepare(connection: &Connection, root: &Path, writable: bool) -> Result<(), StoreError> {
+fn prepare(connection: &Connection, root: &Path, writable: bool, locks: &Locks) -> Result<(), StoreError> {
     connection.busy_timeout(std::time::Duration::ZERO)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "journal_size_limit", LOG)?;
-    schema::migrate(connection, root, writable)?;
+    schema::migrate(connection, root, writable, locks)?;
     if writable {
         connection.pragma_update(None, "journal_mode", "WAL")?; // Only a database of Flowline gets here.
     }

@@ -18,10 +18,13 @@ mod cache;
 mod directory;
 mod error;
 pub mod fork;
+mod graphs;
 mod handle;
 mod history;
 mod link;
+mod live;
 mod locks;
+mod logs;
 mod owner;
 mod payload;
 mod records;
@@ -30,17 +33,23 @@ mod runs;
 mod schema;
 mod seal;
 mod session;
+mod state;
 mod wait;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::StoreError;
+pub use graphs::Graph;
+pub use history::Query;
+pub use live::Request;
 pub use locks::Lock;
+pub use logs::Lines;
 pub use owner::host;
 pub use records::{Completion, Items};
-pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step};
+pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step, Tally};
 pub use runs::{Begin, Claim, End, Others, Start};
+pub use state::{Change, Value};
 pub use wait::Wait;
 
 use blobs::Prepared;

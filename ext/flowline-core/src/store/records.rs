@@ -173,8 +173,9 @@ pub fn complete(session: &mut Session, completions: &[Completion]) -> Result<(),
 }
 
 /// `OR REPLACE` would cost more, and there is rarely a row to replace.
-const STEP: &str = "INSERT INTO steps (run, position, name, status, reason, attempts, started, duration, error, seal) \
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const STEP: &str = "INSERT INTO steps (run, position, name, status, reason, attempts, started, duration, error, \
+                    items_total, items_done, items_failed, items_restored, kind, size, preview, detail, seal) \
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 const RECORD: &str = "INSERT INTO records (checkpoint, step, item, outcome, imprint, token, made_of, digest, size, seal, bytes) \
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
@@ -191,6 +192,14 @@ fn insert_step(session: &Session, insert: &mut Statement, step: &Step) -> Result
         step.started,
         step.duration,
         step.error,
+        step.items.total,
+        step.items.done,
+        step.items.failed,
+        step.items.restored,
+        step.kind,
+        step.size,
+        step.preview,
+        step.detail,
         seal
     ];
     if inserts(insert, row)? {

@@ -1,12 +1,16 @@
 //! The life of a run: it begins, is claimed by a run that resumes it, and ends.
 
+use std::sync::Arc;
+
 use rusqlite::params;
 
-use super::history::{find, latest, mark_crashed, prune, update};
+use super::graphs::{self, Graph};
+use super::history::{count, find, latest, mark_crashed, prune, update};
 use super::records::{Completion, Items, clear, complete, forget};
 use super::rows::{RUNNING, Run};
 use super::session::Session;
-use super::{Lock, Store, StoreError, Wait};
+use super::state::{self, Change};
+use super::{Lock, Store, StoreError, Wait, live};
 
 /// How a run begins.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +23,8 @@ pub struct Start {
     pub outdated: Vec<(String, Items)>,
     /// The runs of the pipeline that keep it from beginning while one of them is alive.
     pub apart_from: Others,
+    /// The graph of its pipeline, which is stored once.
+    pub graph: Option<Arc<Graph>>,
 }
 
 /// Runs of the same pipeline.
@@ -65,6 +71,12 @@ pub struct End {
     pub error: Option<String>,
     /// Whether its checkpoint is no longer needed.
     pub clear: bool,
+    /// Its warnings as a JSON array of texts.
+    pub warnings: Option<String>,
+    /// How many runs of the pipeline stay in history; `None`: 100.
+    pub keep: Option<i64>,
+    /// Its changes of the state of its pipeline.
+    pub state: Vec<Change>,
 }
 
 /// The answer to a claim of a run's checkpoint.
@@ -108,6 +120,9 @@ impl Store {
                     return Err(StoreError::Other(format!("checkpoint {} is locked already", run.id)));
                 }
             }
+            if let Some(graph) = &start.graph {
+                run.graph = Some(graphs::number(session, &run.pipeline, graph)?);
+            }
             insert(session, &run)?;
             Ok(Begin::Begun(Box::new(run)))
         })
@@ -130,11 +145,15 @@ impl Store {
             end.status.clone_into(&mut run.status);
             run.duration = Some(end.duration);
             run.error.clone_from(&end.error);
+            run.warnings.clone_from(&end.warnings);
+            count(session, &mut run)?;
             update(session, &run)?;
+            state::change(session, &run.pipeline, Some(&run.run_id), &end.state)?;
+            live::end(session, run.id)?;
             if end.clear {
                 clear(session, run.checkpoint)?;
             }
-            prune(session, &run.pipeline)?;
+            prune(session, &run, end.keep)?;
             session.release(Lock::Checkpoint(run.checkpoint));
             session.shrink(false)
         })
@@ -187,7 +206,8 @@ impl Store {
 
 fn insert(session: &Session, run: &Run) -> Result<(), StoreError> {
     let sql = format!(
-        "INSERT INTO runs ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        "INSERT INTO runs ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+         ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
         Run::COLUMNS
     );
     session.execute(
@@ -206,6 +226,16 @@ fn insert(session: &Session, run: &Run) -> Result<(), StoreError> {
             run.started,
             run.duration,
             run.error,
+            run.shown,
+            run.trigger,
+            run.location,
+            run.directory,
+            run.graph,
+            run.warnings,
+            run.outcomes,
+            run.items_done,
+            run.items_failed,
+            run.items_restored,
             run.seal()
         ],
     )?;

@@ -9,6 +9,7 @@ use nix::fcntl::fcntl;
 use nix::libc::{self, flock};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::locks::{Lock, Locks};
 use super::rows::{Columns, Run, Step};
 use super::{StoreError, directory};
 
@@ -16,7 +17,7 @@ use super::{StoreError, directory};
 const APPLICATION: i64 = 0x466c_6f77;
 
 /// The migrations from each format of the store to the next. Published formats never change.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL,
         identity TEXT NOT NULL, checkpoint INTEGER NOT NULL, resumed TEXT, params BLOB, status TEXT NOT NULL,
@@ -57,13 +58,59 @@ const MIGRATIONS: [&str; 3] = [
     CREATE INDEX cache_by_end ON cache (expires) WHERE expires IS NOT NULL;
     CREATE TABLE totals (cached INTEGER NOT NULL);
     INSERT INTO totals VALUES (0);",
+    // New columns are NULL in older rows. A seal leaves out the NULLs at its end, so older seals stay valid.
+    "ALTER TABLE runs ADD COLUMN shown TEXT;
+    ALTER TABLE runs ADD COLUMN trigger TEXT;
+    ALTER TABLE runs ADD COLUMN location TEXT;
+    ALTER TABLE runs ADD COLUMN directory TEXT;
+    ALTER TABLE runs ADD COLUMN graph INTEGER;
+    ALTER TABLE runs ADD COLUMN warnings TEXT;
+    ALTER TABLE runs ADD COLUMN outcomes TEXT;
+    ALTER TABLE runs ADD COLUMN items_done INTEGER;
+    ALTER TABLE runs ADD COLUMN items_failed INTEGER;
+    ALTER TABLE runs ADD COLUMN items_restored INTEGER;
+    CREATE INDEX runs_by_status ON runs (status, pipeline, started);
+    CREATE INDEX runs_by_resumed ON runs (resumed) WHERE resumed IS NOT NULL;
+    ALTER TABLE steps ADD COLUMN items_total INTEGER;
+    ALTER TABLE steps ADD COLUMN items_done INTEGER;
+    ALTER TABLE steps ADD COLUMN items_failed INTEGER;
+    ALTER TABLE steps ADD COLUMN items_restored INTEGER;
+    ALTER TABLE steps ADD COLUMN kind TEXT;
+    ALTER TABLE steps ADD COLUMN size INTEGER;
+    ALTER TABLE steps ADD COLUMN preview TEXT;
+    ALTER TABLE steps ADD COLUMN detail TEXT;
+    CREATE TABLE graphs (
+        id INTEGER PRIMARY KEY, pipeline TEXT NOT NULL, digest BLOB NOT NULL, body TEXT NOT NULL,
+        UNIQUE (pipeline, digest));
+    CREATE TABLE state (
+        pipeline TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, shown TEXT NOT NULL, written REAL NOT NULL,
+        run_id TEXT, seal BLOB NOT NULL, PRIMARY KEY (pipeline, key)) WITHOUT ROWID;
+    CREATE TABLE live (
+        run INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE, updated REAL NOT NULL, body TEXT NOT NULL,
+        seal BLOB NOT NULL);
+    CREATE TABLE requests (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, kind TEXT NOT NULL, subject TEXT NOT NULL,
+        requester TEXT NOT NULL, requested REAL NOT NULL, seal BLOB NOT NULL,
+        PRIMARY KEY (run, kind, subject)) WITHOUT ROWID;
+    CREATE TABLE logs (
+        run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, step INTEGER NOT NULL, number INTEGER NOT NULL,
+        lines INTEGER NOT NULL, body TEXT NOT NULL, seal BLOB NOT NULL);
+    CREATE UNIQUE INDEX logs_by_step ON logs (run, step, number);",
 ];
+
+/// The first format whose rows have seals.
+const SEALED: i64 = 3;
 
 /// Migrates a database to this format. An empty database gets its tables.
 ///
 /// # Errors
 /// It is another program's, was written by a newer version, or is in use by an older one.
-pub fn migrate(connection: &Connection, root: &Path, writable: bool) -> Result<(), StoreError> {
+pub fn migrate(
+    connection: &Connection,
+    root: &Path,
+    writable: bool,
+    locks: &Locks,
+) -> Result<(), StoreError> {
     let known = MIGRATIONS.len() as i64;
     let header = header(connection)?;
     if header == (APPLICATION, known) {
@@ -82,7 +129,7 @@ pub fn migrate(connection: &Connection, root: &Path, writable: bool) -> Result<(
     }
     if found == 0 {
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?; // Before there is a table.
-    } else if is_in_use(root)? {
+    } else if is_in_use(connection, root, locks, found)? {
         return Err(StoreError::Older);
     }
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
@@ -90,7 +137,9 @@ pub fn migrate(connection: &Connection, root: &Path, writable: bool) -> Result<(
     for script in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
         transaction.execute_batch(script)?;
     }
-    seal_all(&transaction)?;
+    if found < SEALED {
+        seal_all(&transaction)?;
+    }
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;
@@ -106,8 +155,15 @@ fn header(connection: &Connection) -> Result<(i64, i64), StoreError> {
     Ok((read("application_id")?, read("user_version")?))
 }
 
-/// Whether a process holds a lock of format 2, which had POSIX record locks in a file of another name.
-fn is_in_use(root: &Path) -> Result<bool, StoreError> {
+/// Whether a run of an older format is alive. Formats before 3 had POSIX record locks in a file of another name.
+fn is_in_use(connection: &Connection, root: &Path, locks: &Locks, found: i64) -> Result<bool, StoreError> {
+    if found >= SEALED {
+        let mut statement = connection.prepare("SELECT checkpoint FROM runs WHERE status = 'running'")?;
+        let checkpoints = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<i64>, _>>()?;
+        return checkpoints
+            .into_iter()
+            .try_fold(false, |taken, id| Ok(taken || locks.is_taken(Lock::Checkpoint(id))?));
+    }
     let Ok(file) = File::open(root.join("lock")) else { return Ok(false) };
     let mut found = flock {
         l_type: libc::F_WRLCK as libc::c_short,

@@ -5,6 +5,8 @@ use super::rows::{Digest, Key};
 
 /// The size of a seal in bytes.
 pub const SEAL: usize = 16;
+/// The encoding of a part that is not there.
+const NOTHING: &[u8] = b"n";
 
 /// A part of the sealed data. The encoding is unambiguous: no two lists of parts have the same bytes.
 pub trait Part {
@@ -57,7 +59,7 @@ impl<T: Part> Part for Option<T> {
     fn put(&self, bytes: &mut Vec<u8>) {
         match self {
             Some(part) => part.put(bytes),
-            None => bytes.push(b'n'),
+            None => bytes.extend_from_slice(NOTHING),
         }
     }
 }
@@ -73,8 +75,23 @@ impl Part for Key {
 
 /// Returns the seal of a list of parts.
 pub fn seal(parts: &[&dyn Part]) -> [u8; SEAL] {
+    seal_extended(parts, &[])
+}
+
+/// Returns the seal of a list of parts, and of parts that later formats have added. Empty parts at the end are left out,
+/// so a row that an earlier format has sealed has the same seal.
+pub fn seal_extended(parts: &[&dyn Part], added: &[&dyn Part]) -> [u8; SEAL] {
     let mut bytes = Vec::with_capacity(512);
     parts.iter().for_each(|part| part.put(&mut bytes));
+    let mut end = bytes.len();
+    for part in added {
+        let begin = bytes.len();
+        part.put(&mut bytes);
+        if bytes.get(begin..) != Some(NOTHING) {
+            end = bytes.len();
+        }
+    }
+    bytes.truncate(end);
     let mut seal = [0; SEAL];
     seal.iter_mut().zip(blake3::hash(&bytes).as_bytes()).for_each(|(to, from)| *to = *from);
     seal

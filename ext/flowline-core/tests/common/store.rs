@@ -164,7 +164,7 @@ pub fn step(run: i64, position: i64, name: &str) -> Step {
         attempts: 1,
         started: Some(0.5),
         duration: Some(2.5),
-        error: None,
+        ..Step::default()
     }
 }
 
@@ -193,7 +193,7 @@ pub fn completion(run: &Run, position: i64, name: &str) -> Completion {
 
 /// Returns the end of a run.
 pub fn end(run: &Run, status: &str) -> End {
-    End { run: run.id, status: status.to_owned(), duration: 1.5, error: None, clear: false }
+    End { run: run.id, status: status.to_owned(), duration: 1.5, ..End::default() }
 }
 
 impl TestStore {

@@ -131,7 +131,7 @@ module Flowline
           $stdout.sync = true # Output of steps appears between our own lines, wherever it goes.
           run = nil
           progress = Progress.new
-          exit_status(*Signals.wait(@err) { run = pipeline.start(reporter: [progress, *reporters(name)], **options) })
+          exit_status(*Signals.wait(@err) { run = start_run(pipeline, [progress, *reporters(name)], options) })
         rescue SystemExit => e
           run&.status == :succeeded ? e.status : 1 # A step or a hook called exit.
         rescue ScriptError, SystemStackError, NoMemoryError
@@ -147,6 +147,10 @@ module Flowline
 
           warn_line("stopped by SIG#{signal}")
           128 + Signal.list.fetch(signal)
+        end
+
+        def start_run(pipeline, reporters, options)
+          Recording::Trigger.with("cli") { pipeline.start(reporter: reporters, **options) }
         end
 
         def reporters(name)

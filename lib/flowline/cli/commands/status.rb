@@ -13,7 +13,8 @@ module Flowline
         EXAMPLE = "flowline status --pipeline import"
         # Statuses of runs that did not fail.
         GOOD = %w[succeeded running].freeze
-        private_constant :GOOD
+        STEP = %i[name status reason attempts started duration error].freeze
+        private_constant :GOOD, :STEP
 
         private
 
@@ -28,7 +29,7 @@ module Flowline
 
           runs = @options[:pipeline] ? store.runs(@options[:pipeline], 1) : store.last_runs
           @failed = runs.any? { |run| !GOOD.include?(run.status) }
-          runs.map { |run| row_of(run).merge(steps: store.steps(run.id).map { |step| step.to_h.except(:run, :position) }) }
+          runs.map { |run| row_of(run).merge(steps: store.steps(run.id).map { |step| step.to_h.slice(*STEP) }) }
         end
 
         def show(run)

@@ -1,0 +1,49 @@
+//! Past runs, their graphs, and the state of pipelines.
+use magnus::{Error, Module, RArray, RClass, RHash, Ruby, Value, method};
+
+use super::{Store, list};
+use crate::rows;
+
+pub(super) fn init(class: RClass) -> Result<(), Error> {
+    class.define_method("history", method!(history, 2))?;
+    class.define_method("item_counts", method!(item_counts, 2))?;
+    class.define_method("graph", method!(graph, 2))?;
+    class.define_method("state", method!(state, 2))?;
+    class.define_method("change_state", method!(change_state, 3))
+}
+
+/// `history(query: Array, patience) -> Array<Array>`: runs, the latest first.
+fn history(ruby: &Ruby, store: &Store, query: Value, patience: f64) -> Result<RArray, Error> {
+    let query = rows::query(query)?;
+    let runs = store.ask(ruby, patience, |store, wait| store.history(&query, wait))?;
+    list(ruby, runs, rows::from_run)
+}
+
+/// `item_counts(checkpoint: Integer, patience) -> Hash{String => Integer}`: by step, how many items are recorded.
+fn item_counts(ruby: &Ruby, store: &Store, checkpoint: i64, patience: f64) -> Result<RHash, Error> {
+    let counts = store.ask(ruby, patience, |store, wait| store.item_counts(checkpoint, wait))?;
+    Ok(ruby.hash_from_iter(counts))
+}
+
+/// `graph(number: Integer, patience) -> String or nil`: JSON.
+fn graph(ruby: &Ruby, store: &Store, number: i64, patience: f64) -> Result<Option<String>, Error> {
+    store.ask(ruby, patience, |store, wait| store.graph(number, wait))
+}
+
+/// `state(pipeline: String or nil, patience) -> Array<Array>`
+fn state(ruby: &Ruby, store: &Store, pipeline: Option<String>, patience: f64) -> Result<RArray, Error> {
+    let values = store.ask(ruby, patience, |store, wait| store.state(pipeline.as_deref(), wait))?;
+    list(ruby, values, rows::from_state)
+}
+
+/// `change_state(pipeline: String, changes: Array<Array>, patience)`
+fn change_state(
+    ruby: &Ruby,
+    store: &Store,
+    pipeline: String,
+    changes: RArray,
+    patience: f64,
+) -> Result<(), Error> {
+    let changes = rows::changes(changes)?;
+    store.ask(ruby, patience, |store, wait| store.change_state(&pipeline, &changes, wait))
+}

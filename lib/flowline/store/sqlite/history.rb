@@ -1,0 +1,43 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Store
+    class SQLite
+      # Past runs, their graphs, and the state of pipelines.
+      # @api private
+      module History
+        # @param query [Query]
+        # @return [Array<Run>] the latest first, with the runs that resumed them
+        def history(query)
+          @native.history(query, PATIENCE).map { |row| run_of(row) }
+        end
+
+        # @return [Hash{String => Integer}] by step, how many of its items are recorded
+        def item_counts(checkpoint)
+          @native.item_counts(checkpoint, PATIENCE)
+        end
+
+        # @param number [Integer]
+        # @return [String, nil] a graph as JSON; nil: it is gone or damaged
+        def graph(number)
+          @native.graph(number, PATIENCE)
+        end
+
+        # @param pipeline [String, nil] nil: of all
+        # @return [Array<Value>] by pipeline and key
+        def state(pipeline = nil, patience: PATIENCE)
+          @native.state(pipeline, patience).map { |row| fill(Value, row) }
+        end
+
+        # Changes the state of a pipeline.
+        # @param pipeline [String]
+        # @param changes [Array<Array(String, String, String, Float)>] each is a key, the bytes of the value, the value as a short
+        #   text, and when it was written in seconds since 1970; bytes of nil delete the value
+        # @return [void]
+        def change_state(pipeline, changes)
+          @native.change_state(pipeline, changes, PATIENCE)
+        end
+      end
+    end
+  end
+end
