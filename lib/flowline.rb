@@ -33,6 +33,7 @@ module Flowline
   autoload :Integrations, "#{__dir__}/flowline/integrations"
   autoload :Param, "#{__dir__}/flowline/param"
   autoload :Plan, "#{__dir__}/flowline/plan"
+  autoload :Resumption, "#{__dir__}/flowline/resumption"
   autoload :Run, "#{__dir__}/flowline/run"
   autoload :Store, "#{__dir__}/flowline/store"
   autoload :Text, "#{__dir__}/flowline/text"

@@ -19,8 +19,13 @@ module Flowline
     attr_reader :steps
     # @return [Step, nil] the step it is about
     attr_reader :step
-    # @return [StepResult, Result, Execution::Retry, nil] how the step, the run or the attempt ended
+    # @return [StepResult, Result, Retry, Resumption, nil] how the step, the run or the attempt ended; what the run resumes
     attr_reader :result
+
+    # @return [Resumption, nil] of +run_started+, what the run resumes
+    def resumed
+      result if Resumption === result
+    end
 
     # @api private
     def initialize(name, context, steps, step = nil, result = nil)

@@ -24,10 +24,13 @@ module Flowline
     # @return [String] +"date: 2024-01-31, limit: 10"+; values that are no plain ones by their class
     # @api private
     def self.show(params)
-      params.map { |name, value| "#{Name.show(name)}: #{brief(value)}" }.join(", ")
+      params.map { |name, value| "#{Name.show(name)}: #{text(value)}" }.join(", ")
     end
 
-    def self.brief(value)
+    # @param value [Object]
+    # @return [String] a plain value, shortened; of any other its class
+    # @api private
+    def self.text(value)
       case value
       when nil then "nil"
       when String, Symbol, Numeric, Time, true, false then cut(Name.show(Error.text(value)))
@@ -38,7 +41,7 @@ module Flowline
     def self.cut(text)
       text.size > SHOWN ? "#{text[0, SHOWN]}…" : text
     end
-    private_class_method :brief, :cut
+    private_class_method :cut
 
     KNOWN = %i[type required default in description secret].freeze
     private_constant :KNOWN

@@ -11,6 +11,7 @@ module Flowline
     autoload :LocalLock, "#{__dir__}/recording/local_lock"
     autoload :Patience, "#{__dir__}/recording/patience"
     autoload :Provenance, "#{__dir__}/recording/provenance"
+    autoload :Resumable, "#{__dir__}/recording/resumable"
     autoload :Shown, "#{__dir__}/recording/shown"
     autoload :Trigger, "#{__dir__}/recording/trigger"
     autoload :Turn, "#{__dir__}/recording/turn"

@@ -16,12 +16,18 @@ module Flowline
     attr_reader :error
     # @return [Float] seconds
     attr_reader :duration
+    # @return [Resumption, nil] what the run has resumed; +nil+ without +resume:+, +from:+ and +only:+
+    # @example
+    #   puts result.resumed # resuming run 20261124T015539-04c21255 of 2026-11-24 01:55:39: 3 steps restored
+    attr_reader :resumed
 
     # @param record [Live]
     # @param error [Error, nil] of the run itself
     # @param warnings [Array<String>]
+    # @param resumed [Resumption, nil]
     # @api private
-    def initialize(record, error, warnings)
+    def initialize(record, error, warnings, resumed = nil)
+      @resumed = resumed
       @record = record
       @warnings = warnings
       @status = error ? settled(record.status, error) : record.status
@@ -40,14 +46,14 @@ module Flowline
       unsent = []
       record = Snapshot.new(@record, unsent)
       warnings = self.warnings + unsent.map { |name| "the output of step #{Name.show(name)} is left out, because it cannot be marshalled" }
-      [record, status, error, duration, warnings]
+      [record, status, error, duration, warnings, resumed]
     end
 
     # @param facts [Array]
     # @return [void]
     # @api private
     def marshal_load(facts)
-      @record, @status, @error, @duration, @warnings = facts
+      @record, @status, @error, @duration, @warnings, @resumed = facts
     end
 
     # @return [Boolean] whether every step that matters ended well
@@ -110,7 +116,7 @@ module Flowline
     # @return [Hash{Symbol => Object}] the result as a Hash, without outputs
     def to_h
       { pipeline: @record.context.pipeline_name, run_id: run_id, status: status, started_at: @record.context.started_at, duration: duration,
-        error: StepResult.describe(error, @record.context), warnings: warnings, steps: steps.map(&:to_h) }
+        error: StepResult.describe(error, @record.context), warnings: warnings, steps: steps.map(&:to_h), resumed: resumed&.to_h }
     end
 
     # @return [String] {#to_h} as JSON; times are ISO 8601
@@ -118,7 +124,8 @@ module Flowline
       require "json"
       require "time"
       report = to_h
-      [report, *report[:steps]].each { |part| part[:started_at] &&= part[:started_at].iso8601(6) }
+      [report, report[:resumed], *report[:steps]].compact.each { |part| part[:started_at] &&= part[:started_at].iso8601(6) }
+      report[:resumed]&.then { |resumed| resumed[:params] = resumed[:params].transform_values { |value| Param.text(value) } }
       ::JSON.generate(report, *args)
     end
 

@@ -35,7 +35,8 @@ module Flowline
 
       # @return [Hash{Symbol => Object}] its params, without secrets; none if they cannot be read
       def known_params
-        (params && Recording.restore(params).first) || {}
+        known = String === params ? Recording.restore(params).first : params
+        Hash === known ? known : {}
       end
 
       # @return [Time]

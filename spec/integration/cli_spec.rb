@@ -279,7 +279,7 @@ RSpec.describe "the command line" do
 
   it "runs from the beginning with a message when --resume finds no store" do
     status, _, err = flowline("run", import, "--param", "date=2024-01-31", "--resume")
-    expect([status, err.lines.first]).to eq([0, "flowline: --resume: there is no store at #{root}, so the run starts from the beginning\n"])
+    expect([status, err.lines[1]]).to eq([0, "nothing to resume: there is no store (looked in #{root}); starts from the beginning\n"])
   end
 
   it "warns that --resume has no effect on a pipeline without a name" do

@@ -169,11 +169,12 @@ RSpec.describe "A resumed run" do
     expect([result[:a].status, result[:b].output]).to eq([:restored, first[:a].output])
   end
 
-  it "does not adopt params that cannot be serialised" do
+  it "takes no defaults in place of params that cannot be serialised" do
     p = pipeline
     p.run(day: 5, note: -> { 1 })
     mend
-    expect(p.run(resume: true)[:a].output).to eq(1)
+    expect { p.run(resume: true) }.to raise_error(Flowline::CheckpointError, /run \S+ cannot be resumed: its params are not recorded; give them/)
+    expect(p.run(resume: true, day: 5)[:a].output).to eq(5)
   end
 
   it "restores outputs of the very same object without a store" do
@@ -242,12 +243,12 @@ RSpec.describe "A resumed run" do
     expect(ran).to be_empty
   end
 
-  it "adopts no params that cannot be read" do
+  it "takes no defaults in place of params that cannot be read" do
     stub_const("Odd", Struct.new(:x) { def marshal_dump = 1 and def marshal_load(_) = raise("unreadable") })
     p = pipeline
     p.run(note: Odd.new(1), day: 3)
     mend
-    expect(p.run(resume: true)[:a].output).to eq(1)
+    expect { p.run(resume: true) }.to raise_error(Flowline::CheckpointError, /its params cannot be read; give them/)
   end
 
   it "restores nil, false and empty outputs" do
@@ -290,7 +291,7 @@ RSpec.describe "A resumed run" do
     expect([result.failed_steps, result.warnings]).to match([%i[b end], [/hard is not recorded, since it cannot be serialised: .*not this one/]])
     hide_const("Gone")
     Object.autoload(:Gone, "/nowhere/gone.rb")
-    expect(Flowline::Recording::Journal.latest_params(root, p)).to be_nil
+    expect { p.run(resume: true) }.to raise_error(Flowline::CheckpointError, /its params cannot be read/)
     expect { Flowline::Checkpoint.latest("identity").output(:gone) }.to raise_error(Flowline::CheckpointError)
   ensure
     Object.send(:remove_const, :Gone) if Object.autoload?(:Gone)

@@ -16,7 +16,7 @@ module Flowline
       def self.wait(err)
         queue = Queue.new # A trap may not take a lock.
         first = nil
-        before = AGAIN.keys.to_h { |name| [name, trap(name) { queue << name }] }
+        before = AGAIN.keys.to_h { |name| [name, trap(name) { Recording::Turn.waiting? ? raise(SignalException, name) : queue << name }] }
         run = yield
         watcher = Thread.new do
           first = queue.pop

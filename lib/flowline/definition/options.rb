@@ -42,6 +42,7 @@ module Flowline
         (value.keys - %i[ttl key store]).empty? && limit.accepts?(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
           (value[:store].nil? || !Cache.of(value[:store]).nil?)
       end)
+      resume = Option.new("true, false or the id of a run", ->(value) { [true, false, nil].include?(value) || value.is_a?(String) })
       step = Option.new("the name of a step", name)
       uses = Option.new("the name of a pool, an Array of names, or a Hash of names and whole numbers from 1 up", lambda do |value|
         next names.accepts?(value) unless value.is_a?(Hash)
@@ -76,7 +77,7 @@ module Flowline
       # The options of +run+. The pipeline's own params are given next to them.
       RUN = {
         executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
-        check_types: flag, resume: flag, exclusive_wait: seconds, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
+        check_types: flag, resume: resume, exclusive_wait: seconds, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
       }.freeze
 
       # @param table [Hash{Symbol => Option}]

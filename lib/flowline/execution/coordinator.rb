@@ -115,7 +115,7 @@ module Flowline
         @batches.open(@pool)
         @setup.expect_times if @pool.capacity > 1
         context.run_id unless @plain # A forked child has it from here.
-        @state.notify(:run_started)
+        @state.notify(:run_started, nil, @environment.resumption)
         @started = true
         @setup.preset
         cancel if @level.positive?

@@ -31,6 +31,8 @@ module Flowline
       attr_reader :limits
       # @return [Middleware]
       attr_reader :middleware
+      # @return [Resumption, nil] what the run resumes, if it was to resume a run
+      attr_accessor :resumption
       # @return [Planning::Presets, nil]
       attr_writer :presets
       # @return [Boolean] whether callables are called and nothing else, in whatever thread

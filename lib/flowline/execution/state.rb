@@ -239,7 +239,7 @@ module Flowline
       end
 
       def result
-        Result.new(Result::Live.new(@environment, @errors), error, @warnings)
+        Result.new(Result::Live.new(@environment, @errors), error, @warnings, @environment.resumption)
       end
 
       def facts(id)

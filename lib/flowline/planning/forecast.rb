@@ -82,7 +82,7 @@ module Flowline
       end
 
       def recorded
-        @recorded ||= "recorded in run #{@recording.resumed}"
+        @recorded ||= "recorded in run #{@recording.resumed.run_id}"
       end
 
       # Returns the outlook of a step that need not be called: it is certainly skipped, or its cache has the output or may

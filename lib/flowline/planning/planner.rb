@@ -29,7 +29,7 @@ module Flowline
 
       # @return [Plan] the decisions, for people
       def plan
-        Plan.new(pipeline: @pipeline.name, resumes: @recording.resumed, steps: steps, critical_path: critical_path, expected: expected,
+        Plan.new(pipeline: @pipeline.name, resumes: @recording.resumed&.run_id, steps: steps, critical_path: critical_path, expected: expected,
                  complete: @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? })
       end
 

@@ -32,9 +32,11 @@ module Flowline
         @pipeline = pipeline
         @root = Flowline.config.root if pipeline.name
         @problems << "run: exclusive_wait: needs exclusive: or resume:" if exclusive_wait && !(exclusive || resume?)
-        @params = given?(arguments) ? coerce(adopt(gather(arguments))) : {}
         @values = values_beside
-        @scopes = @problems.empty? ? bind_scopes(pipeline.dag) : {}
+        @scopes = {}
+        @params = {}
+        take_params(gather(arguments)) if given?(arguments)
+        @scopes = bind_scopes(pipeline.dag) if @problems.empty?
         @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
         @reporters = resolve { Reporter.resolve(@options[:reporter]) }
         Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
@@ -68,8 +70,11 @@ module Flowline
 
       # @return [Boolean] whether it resumes a run that did not succeed
       def resume?
-        @options[:resume] == true
+        @options[:resume] ? true : false
       end
+
+      # @return [Store::Run, nil] the run to resume, if its params were adopted or its id was given
+      attr_reader :target
 
       # @return [true, Symbol, nil] the runs that it excludes: +true+: all of the pipeline; +:params+: those with equal params
       def exclusive
@@ -180,12 +185,16 @@ module Flowline
         given
       end
 
-      # Adds the params of the run to resume, if no other params were given. Secrets must be given again.
-      def adopt(given)
-        return given unless resume? && (given.keys - @declared.values.select(&:secret?).map(&:name)).empty?
+      # Coerces the params. With +resume:+, those of the run to resume may take their place.
+      def take_params(given)
+        return @params = coerce(given) unless resume? && @problems.empty?
 
-        latest = @pipeline.name && store? ? Recording::Journal.latest_params(@root, @pipeline, timeout || Store::PATIENCE) : @pipeline.memory[:params]
-        (latest || {}).slice(*@declared.keys).merge(given)
+        adoption = Adoption.new(@pipeline, Recording::Resumable.new(@pipeline, (@root if store?), timeout || Store::PATIENCE), @options[:resume])
+        adoption.call(given) do |params|
+          @params = coerce(params)
+          [@params, Recording::Subject.of(@pipeline, self).identity] if @problems.empty?
+        end
+        @target = adoption.run
       end
 
       def coerce(given)

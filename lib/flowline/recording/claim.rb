@@ -19,33 +19,13 @@ module Flowline
         @turn = Turn.new(subject, patience)
       end
 
-      # Takes the turn, if the run excludes others. The store is made if need be.
-      # @return [void]
+      # Takes the turn, if the run excludes others, and claims the run to resume.
+      # @return [Store::Run, nil] the run to resume
       # @raise [LockedError, StoreError]
-      def take_turn
-        return unless @turn.apart_from
-
-        @store = Store.at(@request.root, patience: @patience.seconds)
-        @turn.take(@store.method(:lock)) { |others| alive(others) }
-        return unless @turn.waits?
-
-        while (run = alive(@turn.apart_from)) # It may exclude nobody itself.
-          @turn.pause || @turn.refuse(run)
-        end
-      end
-
-      # Finds the run to resume and claims its checkpoint. For a dry run, checks only whether it could.
-      # @return [Store::Run, nil]
-      # @raise [LockedError, StoreError]
-      def find
-        while store
-          run = store.latest(@pipeline.name, @subject.identity, patience: @patience.seconds)
-          return if run.nil? || (!@request.picks? && Journal.done?(store, @pipeline, run, @patience.seconds))
-
-          held = @request.dry? ? run.alive && run : hold(run)
-          return @run = run if held == true || (@request.dry? && !held)
-
-          give_way(held) if held
+      def take
+        @turn.waiting do
+          take_turn unless @request.dry?
+          find if @request.continues?
         end
       end
 
@@ -66,6 +46,11 @@ module Flowline
         @store ||= Store.existing(@request.root, patience: @patience.seconds)
       end
 
+      # @return [Boolean] whether there was no store before
+      def makes_store?
+        @makes_store == true
+      end
+
       # @return [Native::Lock] of the run's checkpoint, once it has begun
       attr_reader :lock
 
@@ -76,6 +61,38 @@ module Flowline
       end
 
       private
+
+      # The store is made if need be.
+      def take_turn
+        return unless @turn.taken?
+
+        @makes_store = store.nil?
+        @store = Store.at(@request.root, patience: @patience.seconds)
+        @turn.take(@store.method(:lock)) { |others| alive(others) }
+        return unless @turn.waits?
+
+        while (run = alive(@turn.apart_from)) # It may exclude nobody itself.
+          @turn.pause || @turn.refuse(run)
+        end
+      end
+
+      # Finds the run to resume and claims its checkpoint. For a dry run, checks only whether it could.
+      def find
+        while store && (run = candidate)
+          held = @request.dry? ? !run.alive || run : hold(run)
+          return @run = run if held == true
+
+          give_way(held) if held
+        end
+      end
+
+      # Returns the latest run with the same identity, unless nothing of it is left to be done.
+      def candidate
+        run = store.latest(@pipeline.name, @subject.identity, patience: @patience.seconds)
+        target = @request.target
+        @turn.refuse((run if run&.alive)) if target && target.run_id != run&.run_id # It has been resumed meanwhile.
+        run unless run.nil? || (!@request.picks? && Journal.done?(store, @pipeline, run, @patience.seconds))
+      end
 
       # @return [Store::Run, nil] a run of the pipeline that is alive
       def alive(others)

@@ -18,19 +18,6 @@ module Flowline
       NOTHING = [].freeze
       private_constant :DONE, :STEP, :ITEMS, :NOTHING
 
-      # @param root [String] the directory of the store
-      # @param pipeline [Pipeline]
-      # @param patience [Float] seconds to wait for other processes
-      # @return [Hash{Symbol => Object}, nil] the params of a pipeline's latest run, if that is to be resumed
-      # @raise [StoreError] they are damaged
-      def self.latest_params(root, pipeline, patience = Store::PATIENCE)
-        store = Store.existing(root, patience: patience) or return
-        run = store.latest(pipeline.name, patience: patience) or return
-        raise StoreError.new(root, "has a damaged record of run #{run.run_id}; give the params of the run to resume", :damaged) if run.damaged?
-
-        Recording.restore(run.params).first unless done?(store, pipeline, run, patience) # Nil if they are of classes that are gone.
-      end
-
       # @return [Boolean] whether nothing of a run is left to be done
       def self.done?(store, pipeline, run, patience)
         return false unless run.status == "succeeded"
@@ -40,7 +27,7 @@ module Flowline
 
       # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
       attr_reader :entries
-      # @return [String, nil] the run to resume
+      # @return [Store::Run, nil] the run to resume
       attr_reader :resumed
       # @return [Hash{Symbol => String}] how the steps of that run ended, or those of the run that it resumed if it left them out
       attr_reader :outcomes
@@ -51,19 +38,21 @@ module Flowline
       def initialize(pipeline, request)
         @pipeline = pipeline
         @request = request
-        @subject = Subject.new(pipeline, request) { Random.urandom(16) } # No other process has the same object.
+        @subject = Subject.of(pipeline, request)
         @entries = {}
         @outcomes = {}
         @outdated = []
         @caller = [Trigger.current, Dir.pwd]
         @patience = Patience.new(request.timeout)
         @claim = Claim.new(@subject, @patience)
-        @claim.take_turn unless request.dry?
-        load(@claim.find) if request.continues?
+        load(@claim.take)
         ready = true
       ensure
         close unless ready
       end
+
+      # @return [Subject]
+      attr_reader :subject
 
       # @param id [Integer]
       # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
@@ -71,6 +60,16 @@ module Flowline
 
       # @return [Boolean] whether outputs of the step are recorded
       def records?(step) = @subject.records?(step)
+
+      # @return [String] why no run is resumed
+      def why_not
+        @claim.makes_store? ? Resumable::NO_STORE : Resumable.new(@pipeline, @request.root, patience).why_not(@subject.identity)
+      end
+
+      # @return [String] the directory of the store
+      def path
+        @claim.store&.path || File.expand_path(@request.root)
+      end
 
       # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
       def items
@@ -229,7 +228,7 @@ module Flowline
       def load(run)
         return unless run
 
-        @resumed = run.run_id
+        @resumed = run
         @claim.store.records(run.checkpoint, patience: patience).each { |row| take(row) }
       end
 

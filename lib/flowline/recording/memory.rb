@@ -8,7 +8,7 @@ module Flowline
     class Memory
       # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
       attr_reader :entries
-      # @return [String, nil] the run to resume
+      # @return [Store::Run, nil] the run to resume
       attr_reader :resumed
       # @return [Hash{Symbol => String}] how the steps of that run ended, or those of the run that it resumed if it left them out
       attr_reader :outcomes
@@ -18,7 +18,7 @@ module Flowline
       def initialize(pipeline, request)
         @pipeline = pipeline
         @request = request
-        @subject = Subject.new(pipeline, request, &:__id__)
+        @subject = Subject.of(pipeline, request)
         @entries = {}
         @outcomes = {}
         @called = {} # By step, the indexes of the items that were called for in this run.
@@ -28,6 +28,17 @@ module Flowline
       ensure
         close unless ready
       end
+
+      # @return [Subject]
+      attr_reader :subject
+
+      # @return [String] why no run is resumed
+      def why_not
+        Resumable.new(@pipeline, nil).why_not(@subject.identity)
+      end
+
+      # @return [nil] the record is in no directory
+      def path; end
 
       # @param id [Integer]
       # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
@@ -47,11 +58,12 @@ module Flowline
       end
 
       # Begins the run. After this, steps may change the params, the input and the context.
-      # @param _context [Context]
+      # @param context [Context]
       # @param _warnings [Array<String>]
       # @param provenance [Provenance] asked when something is recorded
       # @return [void]
-      def start(_context, _warnings, provenance)
+      def start(context, _warnings, provenance)
+        @started = context.started_at.to_f
         @provenance = provenance
         @subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
       end
@@ -94,7 +106,9 @@ module Flowline
         outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
         entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
         recognise_changed(result)
-        memory.replace(identity: @subject.identity, params: @subject.known, status: result.status, run_id: result.run_id,
+        run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
+                             status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
+        memory.replace(run: run, identity: @subject.identity, status: result.status,
                        entries: entries, outcomes: outcomes, items: items)
       end
 
@@ -114,11 +128,11 @@ module Flowline
       # Takes the turn among the runs of this process, if the run excludes others.
       def take_turn
         turn = Turn.new(@subject, Patience.new(@request.timeout))
-        return unless turn.apart_from
+        return unless turn.taken?
 
         @turn = turn
         run = Store::Run.new(pipeline: @pipeline.name, pid: Process.pid, host: Store.host, started: Time.now.to_f)
-        turn.take(-> { LocalLock.new(run) }) { |_, digest| LocalLock.holder(digest) }
+        turn.waiting { turn.take(-> { LocalLock.new(run) }) { |_, digest| LocalLock.holder(digest) } }
       end
 
       # Records the digests of items that their calls have changed, because the items stay in memory by reference.
@@ -148,10 +162,12 @@ module Flowline
 
       def recall
         memory = @pipeline.memory.dup # Another run may end meanwhile.
+        target = @request.target
+        raise LockedError.by(nil, @pipeline.name) if target && memory[:run]&.run_id != target.run_id # Another thread has resumed it.
         return unless memory[:identity] == @subject.identity
         return if !@request.picks? && Recording.over?(@pipeline, *memory.values_at(:status, :outcomes))
 
-        @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run_id)
+        @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run)
         @items = memory[:items].dup
       end
     end

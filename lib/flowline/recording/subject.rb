@@ -5,6 +5,13 @@ module Flowline
     # The run that is recorded: its pipeline, its options, and what identifies both.
     # @api private
     class Subject
+      # @param pipeline [Pipeline]
+      # @param request [Planning::RunOptions]
+      # @return [Subject] of a run that is recorded in a store, where no other process has the same object; or in memory
+      def self.of(pipeline, request)
+        pipeline.name && request.store? ? new(pipeline, request) { Random.urandom(16) } : new(pipeline, request, &:__id__)
+      end
+
       # @return [Pipeline]
       attr_reader :pipeline
       # @return [Planning::RunOptions]

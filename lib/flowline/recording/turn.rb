@@ -33,6 +33,11 @@ module Flowline
         :alike if @request.exclusive == :params || @request.resume?
       end
 
+      # @return [Boolean] whether it takes any lock
+      def taken?
+        names.any?
+      end
+
       # @return [Boolean] whether it waits for other runs
       def waits?
         !@give_up.nil?
@@ -52,6 +57,19 @@ module Flowline
           digest = Native.digest(name)
           acquire(lock, digest) { find.call(others, digest) }
         end
+      end
+
+      # @return [Boolean] whether this thread waits for another run, so that a signal may interrupt it
+      def self.waiting?
+        Thread.current.thread_variable_get(:flowline_waiting) == true
+      end
+
+      # Calls the block, in which other runs may be waited for.
+      def waiting
+        Thread.current.thread_variable_set(:flowline_waiting, true) if waits?
+        yield
+      ensure
+        Thread.current.thread_variable_set(:flowline_waiting, nil) if waits?
       end
 
       # Waits a moment.
@@ -90,7 +108,7 @@ module Flowline
       def names
         names = []
         names << [:all, [@subject.scope]] if @request.exclusive == true
-        names << [:alike, [@subject.scope, @subject.identity]] if @request.exclusive == :params || @request.resume?
+        names << [:alike, [@subject.scope, @subject.identity]] if @request.exclusive == :params || (@request.resume? && !@request.picks?)
         names
       end
 

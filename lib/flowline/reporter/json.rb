@@ -8,8 +8,8 @@ module Flowline
     # Writes a run as JSON, one object a line, with its keys in the same order and times in ISO 8601.
     #
     # Every object has +event+, +time+, +run_id+ and +pipeline+. +run_started+ adds +params+ (without
-    # secrets) and +steps+ (their number); +step_started+ adds +step+; +step_retried+ +step+, +error+, +attempt+
-    # and +wait+ in seconds; +step_finished+ adds what
+    # secrets), +steps+ (their number) and +resumed+ ({Resumption#to_h}, or null); +step_started+ adds +step+;
+    # +step_retried+ +step+, +error+, +attempt+ and +wait+ in seconds; +step_finished+ adds what
     # {StepResult#to_h} has; +run_finished+ what {Result#to_h} has.
     class JSON
       # How deep values are nested at most: some contain themselves.
@@ -34,7 +34,7 @@ module Flowline
 
       def about(event)
         case event.name
-        when :run_started then { params: event.context.public_params, steps: event.steps.size }
+        when :run_started then { params: event.context.public_params, steps: event.steps.size, resumed: event.resumed&.to_h }
         when :step_started then { step: event.step.name }
         when :step_retried then { step: event.step.name, **event.result.to_h, error: StepResult.describe(event.result.error, event.context) }
         when :step_finished then { step: event.step.name, **event.result.to_h.except(:name) }

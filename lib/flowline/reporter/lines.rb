@@ -49,7 +49,7 @@ module Flowline
         @width = event.steps.map { |step| Text.width(Name.show(step.name)) }.max.to_i.clamp(WIDTHS)
         @done = 0
         params = @verbose ? event.context.public_params.map { |name, value| cut("  #{Name.show(name)}: #{Text.line(Error.text(value))}") } : []
-        [cut("Pipeline: #{Text.line(@title || event.context.pipeline_name || "unnamed")}"), *params, rule]
+        [cut("Pipeline: #{Text.line(@title || event.context.pipeline_name || "unnamed")}"), *resumed(event), *params, rule]
       end
 
       # @param event [Event]
@@ -79,6 +79,12 @@ module Flowline
       end
 
       private
+
+      # Returns what the run resumes, or why it resumes nothing.
+      def resumed(event)
+        first, *others = event.resumed ? Text.wrap(Text.line(event.resumed.to_s), @terminal.columns || WIDE) : []
+        [*first, *others.map { |row| "  #{row}" }]
+      end
 
       def failure(event)
         rows = Failure.new(event, columns: @terminal.columns, resume: @resume, verbose: @verbose).rows

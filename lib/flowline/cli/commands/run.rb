@@ -94,11 +94,9 @@ module Flowline
         end
 
         def warn_of_resume(pipeline)
-          if pipeline.name.nil?
-            warn_line("--resume has no effect: the pipeline has no name:, so its runs are not recorded; add name: to Flowline.define")
-          elsif Flowline.config.store && Store.existing(Flowline.config.root).nil?
-            warn_line("--resume: there is no store at #{Flowline.config.root}, so the run starts from the beginning")
-          end
+          return if pipeline.name
+
+          warn_line("--resume has no effect: the pipeline has no name:, so its runs are not recorded; add name: to Flowline.define")
         end
 
         def warn_of_exclusive(pipeline)
