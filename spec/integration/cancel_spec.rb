@@ -275,7 +275,7 @@ RSpec.describe Flowline::Run do
     Thread.pass until run.steps[:c] == :cancelled
     expect(run.cancel.status).to eq(:running)
     go_on << true
-    expect(outcomes(run.wait)).to eq(a: :succeeded, b: %i[cancelled interrupted], c: %i[cancelled interrupted])
+    expect(outcomes(run.wait).values.uniq).to eq([%i[cancelled interrupted]])
   ensure
     trap("USR1", before || "DEFAULT")
   end

@@ -57,6 +57,25 @@ RSpec.describe "User code within a run" do
     end
   end
 
+  it "may use Timeout when the end of a failed run is recorded, although it digests outputs of cached steps" do
+    stub_const("Slow", Class.new do
+      def marshal_dump
+        Timeout.timeout(0.02) { sleep }
+      rescue Timeout::Error
+        1
+      end
+
+      def marshal_load(_) = nil
+    end)
+    [nil, "digested"].each do |name|
+      pipeline = Flowline.define(name: name, on_error: :continue, cache: Flowline::Cache::Memory.new) do |p|
+        p.step(:a, cache: true) { Slow.new }
+        p.step(:bad) { raise "no" }
+      end
+      2.times { expect(Timeout.timeout(20) { pipeline.run }.status).to eq(:failed) }
+    end
+  end
+
   it "is stopped when the run is cancelled now, although it never returns" do
     reached = Queue.new
     pipelines { (reached << true) && sleep }.each do |place, pipeline|

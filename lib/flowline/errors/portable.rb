@@ -8,6 +8,19 @@ module Flowline
       include Error::Plain
     end
 
+    # The run's time is up: in user code around the calls of steps, such as conditions, caches and hooks.
+    # @api private
+    class TimeUp < StandardError
+      # @return [Hash] +limit:+ in seconds and +scope:+, +:step+ or +:run+
+      attr_reader :limit
+
+      # @param limit [Hash]
+      def initialize(limit)
+        @limit = limit
+        super("the run's time limit of #{limit[:limit]} s is up")
+      end
+    end
+
     # An exception as data that can always be marshalled: the exception itself if it can be dumped, at least without some
     # instance variables; otherwise its message.
     # @api private

@@ -16,17 +16,19 @@ module Flowline
       end
 
       # @param declared [Hash{Symbol => Array<#call>}]
-      # @param context [Context]
-      # @param warnings [Array<String>] receives the exceptions of hooks that must not fail a step or the run
-      def initialize(declared, context, warnings)
+      # @param environment [Execution::Environment] its warnings receive the exceptions of hooks that must not fail a step or
+      #   the run
+      def initialize(declared, environment)
         @declared = declared
-        @context = context
-        @warnings = warnings
+        @context = environment.context
+        @warnings = environment.warnings
+        @limits = environment.limits
         @called = {}.compare_by_identity
       end
 
       # @param event [Event]
       # @raise [HookError] if a +before_+ hook raised
+      # @raise [Error::TimeUp] if the run's time was up in one
       def call(event)
         case event.name
         when :run_started then before(:before_run, @context)
@@ -66,7 +68,9 @@ module Flowline
       end
 
       def before(name, *facts)
-        @declared[name]&.each { |hook| Hooks.offer(hook, facts) }
+        @declared[name]&.each { |hook| @limits.observe(strictly: true) { Hooks.offer(hook, facts) } }
+      rescue Error::TimeUp
+        raise
       rescue StandardError => e
         raise HookError.new(name, e, detail: words(e))
       end
@@ -78,7 +82,9 @@ module Flowline
       # Calls all hooks, even if one of them is interrupted.
       def call_all(name, hooks, facts)
         hook, *others = hooks
-        Hooks.offer(hook, facts)
+        @limits.observe { Hooks.offer(hook, facts) }
+      rescue Error::TimeUp => e
+        @warnings << "hook #{name} was interrupted: #{e.message}"
       rescue StandardError => e
         @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{Backtrace.clean(e.backtrace)&.first.to_s[/\A.+?:\d+/]})"
       ensure

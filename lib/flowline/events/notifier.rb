@@ -6,17 +6,54 @@ module Flowline
   module Events
     # The observers of a run: recording, hooks and reporters. Each is notified of every event, in this order, in the thread
     # of the coordinator.
+    #
+    # An exception from outside may arrive anywhere. A {Delivery} knows the observers that an event has reached, so that such an
+    # exception hits one observer or none: it keeps no other from being notified, and none is notified twice.
     # @api private
     class Notifier
-      # @param observers [Array<#call>]
+      # An event on its way to the observers.
+      class Delivery
+        # @return [Exception, nil] the first exception of an observer that ends the step or the run
+        attr_accessor :refusal
+
+        # @param event [Event]
+        # @param observers [Array<#call>]
+        def initialize(event, observers)
+          @event = event
+          @observers = observers
+          @reached = 0
+        end
+
+        # @return [#call, nil] the first observer that the event has not reached; nil: it has reached all
+        def following
+          @observers[@reached]
+        end
+
+        # Notifies the next observer. Nothing arrives before its call, because Ruby looks for interrupts when a method returns.
+        # @return [void]
+        def advance
+          observer = following
+          @reached += 1
+          observer.call(@event)
+        end
+      end
+      DONE = Delivery.new(nil, [].freeze).freeze
+      private_constant :Delivery, :DONE
+
+      # @param own [Array<#call>] the recording and the hooks, which see to their limits themselves
+      # @param reporters [Array<#call>]
       # @param environment [Execution::Environment]
       # @param section [Executor::Section, nil] where observers may be interrupted by another thread
-      def initialize(observers, environment, section = nil)
-        @observers = observers
+      def initialize(own, reporters, environment, section = nil)
+        @own = own
+        @observers = own + reporters
         @context = environment.context
         @steps = environment.steps
         @warnings = environment.warnings
+        @limits = environment.limits
         @section = section
+        @ends = {} # By step, and for the run by nil, the delivery of its end.
+        @late = []
       end
 
       # @return [Boolean]
@@ -28,32 +65,79 @@ module Flowline
       # @param step [Step, nil]
       # @param result [Object, nil]
       # @return [void]
-      # @raise [HookError, StoreError] after all were notified
+      # @raise [HookError, StoreError, Error::TimeUp] after all were notified
       def notify(name, step = nil, result = nil)
-        return if @observers.empty?
+        deliver(delivery(name, step, result)) unless @observers.empty?
+      end
 
-        refusals = []
-        notify_each(@observers, Event.new(name, @context, @steps, step, result), refusals)
-        raise refusals.first if refusals.any?
+      # Notifies of the end of a step, or of the run. If that was interrupted, notifies of what is left of it.
+      # @param id [Integer, nil] the step; nil: the run
+      # @yieldreturn [StepResult, Result] how it ended
+      # @return [void]
+      # @raise [StoreError] after all were notified
+      def notify_end(id)
+        return if empty? || notified?(id)
+
+        deliver(@ends[id] ||= id ? delivery(:step_finished, @steps[id], yield) : delivery(:run_finished, nil, yield))
+      ensure
+        pass_over(id) if @ends[id] && @ends[id].following.nil? # The event is no longer needed.
+      end
+
+      # @param id [Integer, nil]
+      # @return [Boolean] whether all were notified of the end of the step, or of the run
+      def notified?(id)
+        @ends[id].equal?(DONE)
+      end
+
+      # Counts the end of a step as notified of.
+      # @param id [Integer]
+      # @return [void]
+      def pass_over(id)
+        @ends[id] = DONE
       end
 
       private
 
-      # Notifies all observers, even if one of them is interrupted.
-      def notify_each(observers, event, refusals)
-        observer, *others = observers
-        @section ? @section.call(:user) { observer.call(event) } : observer.call(event)
-      rescue HookError, StoreError => e
-        refusals << e
-      rescue StandardError => e
-        leave_out(observer, e)
-      ensure
-        notify_each(others, event, refusals) unless others.empty?
+      def delivery(name, step, result)
+        Delivery.new(Event.new(name, @context, @steps, step, result), @observers)
       end
 
-      def leave_out(observer, error)
+      # Notifies all observers, even if one of them is interrupted.
+      def deliver(delivery)
+        while (observer = delivery.following)
+          call(observer, delivery)
+        end
+        raise delivery.refusal if delivery.refusal
+      ensure
+        deliver(delivery) if delivery.following
+      end
+
+      def call(observer, delivery)
+        @section ? @section.call(:user) { advance(observer, delivery) } : advance(observer, delivery)
+      rescue HookError, StoreError, Error::TimeUp => e
+        delivery.refusal ||= e
+      rescue StandardError => e
+        raise if delivery.following.equal?(observer) # It comes from outside.
+
+        leave_out(observer, "failed and was left out: #{TypeHints.kind(e)}: #{@context.mask(Error.words(e))}")
+      end
+
+      def advance(observer, delivery)
+        @own.include?(observer) ? delivery.advance : report_to(observer, delivery)
+      end
+
+      def report_to(reporter, delivery)
+        @limits.observe { delivery.advance }
+      rescue Error::TimeUp => e
+        return leave_out(reporter, "was interrupted again and left out: #{e.message}") if @late.include?(reporter)
+
+        @late << reporter
+        @warnings << "reporter #{TypeHints.kind(reporter)} was interrupted: #{e.message}"
+      end
+
+      def leave_out(observer, how)
         @observers = @observers.reject { |other| other.equal?(observer) }
-        @warnings << "reporter #{TypeHints.kind(observer)} failed and was left out: #{TypeHints.kind(error)}: #{@context.mask(Error.words(error))}"
+        @warnings << "reporter #{TypeHints.kind(observer)} #{how}"
       end
     end
   end

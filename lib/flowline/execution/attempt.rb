@@ -83,15 +83,14 @@ module Flowline
       # @api private
       def call(pool = nil)
         @pool = pool
-        return outcome(:withdrawn) if @environment.stopped?(self)
+        return outcome(:withdrawn) if stopped?
         return call_bare if @environment.bare?
 
         return outcome(:skipped) if first? && !@environment.conditions_hold?(id)
-        return outcome(:withdrawn) if first? && @environment.conditions?(id) && @environment.stopped?(self) # Meanwhile.
-        return outcome(:opened) if step.each && index.nil?
+        return outcome(stopped? ? :withdrawn : :opened) if step.each && index.nil?
 
         call_or_reuse
-      rescue Limits::TimeUp => e
+      rescue Error::TimeUp => e
         outcome(:timed_out, limit: e.limit)
       rescue StandardError => e # Of a condition, a key, a type hint or a before_step hook.
         outcome(:failed, error: e)
@@ -131,6 +130,10 @@ module Flowline
 
       private
 
+      def stopped?
+        @environment.stopped?(self)
+      end
+
       def call_or_reuse
         return call_callable unless @environment.caching.caches?(id)
 
@@ -141,7 +144,11 @@ module Flowline
 
       # Calls the callable. A failure of it, and of nothing around it, may be followed by another attempt.
       def call_callable
+        return outcome(:withdrawn) if stopped? # While conditions were asked, or another computed the same.
+
         @environment.announce(self)
+        return outcome(:withdrawn) if stopped? # While hooks were called.
+
         @environment.check_input(id) if index.nil?
         @began = now
         answer = surrounded? ? call_surrounded : answer_of_call

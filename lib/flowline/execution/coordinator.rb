@@ -14,8 +14,8 @@ module Flowline
     #   because the attempt was abandoned, and is dropped.
     # - An exception from outside may hit this thread anywhere. A message stays in the inbox until it has been handled, and
     #   handling one twice changes nothing, so that no outcome is lost.
-    # - A run is stopped in three levels: 1 starts nothing more, 2 interrupts what runs, 3 interrupts steps that always run
-    #   as well. An exception that is no failure of a step leads to level 2, another one to level 3.
+    # - A run is stopped in levels ({Cancellation}). An exception that is no failure of a step leads to level 2, another one
+    #   to level 3.
     # @api private
     class Coordinator
       # The outcomes that are no failure of a step and stop the run.
@@ -34,7 +34,7 @@ module Flowline
         @inbox = Inbox.new
         @in_flight = InFlight.new
         @pace = Pace.new
-        @token = @level = 0
+        @token = 0
         @setup = Setup.new(pipeline, request, self, @section)
         @works = Works.new(@setup, @inbox, @section)
         @announcer = Announcer.new(@setup, @inbox, @in_flight)
@@ -42,6 +42,7 @@ module Flowline
         @environment = @setup.environment
         @run = @environment.run
         @state = @setup.state
+        @cancellation = Cancellation.new(@run, @state, @inbox, @section)
         @pid = Process.pid
       end
 
@@ -71,29 +72,18 @@ module Flowline
 
       # Starts nothing more, steps that always run excepted. Any thread may call it, also in a signal handler.
       # @return [void]
-      def cancel
-        @level = 1 if @level.zero?
-        return if !@started || @state.over?
-
-        @state.error ||= CancelledError.new(:interrupted)
-        @run.stop(:cancelled, stopping_all?)
-        @inbox << [:look]
-      end
+      def cancel = @cancellation.cancel
 
       # Interrupts what runs: at first not the steps that always run, the second time everything.
       # @return [void]
-      def cancel_now
-        cancel
-        level = (@level + 1).clamp(2, 3)
-        @run.stop(:cancelled, true) if level == 3 && @started && !@state.over? # First: attempts go by the level.
-        @level = level
-        @inbox << [:interrupt]
-        @section.interrupt(:user)
-        @section.interrupt(:always) if stopping_all?
-      end
+      def cancel_now = @cancellation.cancel_now
+
+      # Records the end of the run, because the program is about to end although user code holds the run.
+      # @return [void]
+      def give_up = (@state.give_up unless result)
 
       # @return [Boolean] whether steps that always run are stopped as well
-      def stopping_all? = @level == 3
+      def stopping_all? = @cancellation.all?
 
       # @return [Array(Symbol, Object)] where a step stands, and what it waits for, if it does
       def state(id) = @run.state(id)
@@ -116,14 +106,12 @@ module Flowline
         @setup.expect_times if @pool.capacity > 1
         context.run_id unless @plain # A forked child has it from here.
         @state.notify(:run_started, nil, @environment.resumption)
-        @started = true
         @setup.preset
-        cancel if @level.positive?
-        @run.stop(:cancelled, true) if stopping_all?
-      rescue HookError => e
-        @state.error = e
-        @started = true
-        @state.stop(:failed)
+        @cancellation.begin
+      rescue HookError, Error::TimeUp => e
+        @state.error = e if HookError === e
+        @state.stop(HookError === e ? :failed : :timed_out)
+        @cancellation.begin
       end
 
       # Works until every step has ended and nothing is in flight.
@@ -133,7 +121,7 @@ module Flowline
         loop do
           receive
           following = room? ? @run.next : Float::INFINITY
-          @state.drain_ended if @timeout || @level.positive? # The core may have stopped the run.
+          @state.drain_ended if @timeout || @cancellation.any? # The core may have stopped the run.
           case following
           when Integer then hand_over(following)
           when Float then await(following)
@@ -153,10 +141,18 @@ module Flowline
 
       def await(seconds)
         left = @timeout - @run.elapsed if @timeout && !@run.stopped?
+        @in_flight.expect_end if @timeout && @environment.limits.up?
         seconds = [seconds, left, @in_flight.patience, @batches.patience].compact.min
         @inbox.wait(seconds.infinite? ? nil : [seconds, 0.0].max)
         @batches.take_back.each { |id| hand_over_alone(id) } if @batches.patience && @inbox.first.nil?
-        abandon { |attempt| stopping_all? || !attempt.always? } unless @in_flight.patience.nil? || @in_flight.patience.positive?
+        abandon_late if @in_flight.patience && !@in_flight.patience.positive?
+      end
+
+      # Abandons attempts that were interrupted, or whose time is up, and that have not ended.
+      def abandon_late
+        return @in_flight.time_out(@pool, @environment.limits.of_run) unless @cancellation.now?
+
+        abandon { |attempt| stopping_all? || !attempt.always? }
       end
 
       # Handles the messages that are there.
@@ -208,14 +204,32 @@ module Flowline
         @run.stop(:cancelled, true) if stopping_all? # Perhaps {#cancel_now} is just about to do it.
         return settle_batch(attempt, outcome) if Batch === attempt
 
-        (work = @works[attempt.id]).record(attempt, outcome)
+        @settling = [attempt, outcome]
+        @works[attempt.id].record(attempt, outcome)
         @in_flight.delete(outcome.token)
-        @pace.note(outcome.ended - outcome.began) if outcome.ended
-        @state.note(attempt.id, outcome)
-        stop_for(outcome) if STOPPING.include?(outcome.status)
-        outcome.status == :opened ? @works.open_items(attempt.id) : work.settle(attempt, outcome)
+        apply(attempt, outcome)
+        @settling = nil
         @works.close_ended if @run.stopped?
         end_for(outcome)
+      end
+
+      def apply(attempt, outcome)
+        @pace.note(outcome.ended - outcome.began) if outcome.began && outcome.ended
+        @state.note(attempt.id, outcome)
+        stop_for(outcome) if STOPPING.include?(outcome.status)
+        @state.stop(:timed_out) if outcome.status == :withdrawn && !@run.stopped? # The core was not asked since the time was up.
+        outcome.status == :opened ? @works.open_items(attempt.id) : @works[attempt.id].settle(attempt, outcome)
+      end
+
+      # Settles the outcome of a step whose settling was interrupted. (That of an item may have been applied already.)
+      def settle_again
+        attempt, outcome = @settling
+        @settling = nil
+        return if attempt.nil? || @works.mapped?(attempt.id) || outcome.status == :opened || !@run.running.include?(attempt.id)
+
+        @works[attempt.id].record(attempt, outcome) if @in_flight[outcome.token]
+        @in_flight.delete(outcome.token)
+        apply(attempt, outcome)
       end
 
       def settle_batch(batch, outcome)
@@ -228,7 +242,7 @@ module Flowline
 
       # Raises what ends the run, if that is what the outcome brings.
       def end_for(outcome)
-        outcome.fatal ? raise(outcome.fatal) : (@thread.kill if outcome.status == :died && @level < 2)
+        outcome.fatal ? raise(outcome.fatal) : (@thread.kill if outcome.status == :died && !@cancellation.now?)
       end
 
       # Before the step is reported, so that its dependents count as interrupted, too.
@@ -253,20 +267,21 @@ module Flowline
       end
 
       def wind_up
-        @state.error ||= CancelledError.new(:interrupted, $!, running: @state.running)
-        stop_and_drive([@level, 2].max)
+        @cancellation.unwind(2, $!)
+        drive_on
         well = true
       ensure
-        stop_and_drive(3) unless well
+        unless well
+          @cancellation.unwind(3, $!)
+          drive_on
+        end
       end
 
-      def stop_and_drive(level)
-        @run.stop(:cancelled, level == 3)
-        @level = level
+      def drive_on
         return unless @pool
 
         @plain = false
-        @started = true
+        settle_again
         cancel_lost
         interrupt
         @state.drain_ended
@@ -275,21 +290,15 @@ module Flowline
 
       # Cancels the steps of which no outcome will come: what was called in this thread, or about to be handed over.
       def cancel_lost
-        lost = [@current].compact
-        lost.concat(@in_flight.steps) && @in_flight.clear if @pool.inline?
-        @current = nil
+        @in_flight.clear if @pool.inline?
         known = @in_flight.steps
-        lost.concat(@run.running.reject { |id| known.include?(id) || @works.mapped?(id) })
-        lost.uniq.each { |id| @state.cancel(id) }
+        @run.running.each { |id| @state.cancel(id) unless known.include?(id) || (@works.mapped?(id) && id != @current) }
+        @current = nil
       end
 
       def interrupt = @in_flight.interrupt(@pool, stopping_all?)
 
-      def abandon(&chosen)
-        steps, called = @in_flight.abandon(@pool, &chosen)
-        steps.each { |id| @state.cancel(id) }
-        @state.warn(["#{called == 1 ? "a step" : "#{called} steps"} did not stop, and may still run"]) if called.positive?
-      end
+      def abandon(&chosen) = @state.abandon(*@in_flight.abandon(@pool, &chosen))
     end
   end
 end

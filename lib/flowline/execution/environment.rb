@@ -142,7 +142,7 @@ module Flowline
 
       # @return [Boolean] whether the run was stopped, and the attempt is not to be made any more
       def stopped?(attempt)
-        @run.stopped? && (!attempt.always? || @coordinator.stopping_all?)
+        (@run.stopped? || (@timeout && @limits.up?)) && (!attempt.always? || @coordinator.stopping_all?)
       end
 
       # Notifies the observers of the run that the callable is about to be called.

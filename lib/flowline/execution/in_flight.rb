@@ -63,6 +63,22 @@ module Flowline
         @attempts.each_value { |attempt| pool.interrupt(attempt) if all || !attempt.always? }
       end
 
+      # The run's time is up. Attempts have some time to end, also those in processes.
+      # @return [void]
+      def expect_end
+        @deadline ||= now + (2 * Executor::GRACE) + 1
+        nil
+      end
+
+      # Abandons attempts that ignore the run's limit. Their outcomes say so.
+      # @param pool [Executor::Pool]
+      # @param limit [Hash]
+      # @return [void]
+      def time_out(pool, limit)
+        @deadline = nil
+        @attempts.each_value { |attempt| pool.abandon(attempt, limit) unless attempt.always? }
+      end
+
       # @return [Float, nil] the seconds that interrupted attempts still have; 0 or less: none
       def patience
         @deadline && (@deadline - now)

@@ -5,17 +5,8 @@ module Flowline
     # The time limits of a run and of the calls of its steps.
     # @api private
     class Limits
-      # The run's time is up: in a condition, or while another computes the same.
-      class TimeUp < StandardError
-        # @return [Hash] +limit:+ in seconds and +scope:+, +:step+ or +:run+
-        attr_reader :limit
-
-        # @param limit [Hash]
-        def initialize(limit)
-          @limit = limit
-          super("the run's time is up")
-        end
-      end
+      # Seconds that an observer has at least, even if the run's time is up.
+      LATE = 5.0
 
       # @param run [Native::Run]
       # @param timeout [Numeric, nil] the run's, in seconds
@@ -56,17 +47,42 @@ module Flowline
 
       # Calls the user's code around the call of a step, within the run's time.
       # @return [Object] what the block returns
-      # @raise [StandardError] what it raises; {TimeUp}
+      # @raise [StandardError] what it raises; {Error::TimeUp}
       def within_run(&block)
         seconds = left_of_run
         return yield unless seconds
 
         value, error, limit = within(seconds, { limit: @timeout, scope: :run }, nil, &block)
-        raise error || TimeUp.new(limit) if error || limit
+        raise error || Error::TimeUp.new(limit) if error || limit
 
         value
       end
       alias ask within_run
+
+      # Calls an observer of the run. It has what is left of the run's time, but at least some seconds, so that it can report
+      # that the run's time is up.
+      # @param strictly [Boolean] whether it has not a second more than the run
+      # @return [Object] what the block returns
+      # @raise [StandardError] what it raises; {Error::TimeUp}
+      def observe(strictly: false, &block)
+        return yield unless @timeout
+
+        left = @timeout - @run.elapsed
+        value, error, limit = within(strictly ? [left, 0.001].max : [left, LATE].max, { limit: @timeout, scope: :run }, nil, &block)
+        raise error || Error::TimeUp.new(limit) if error || limit
+
+        value
+      end
+
+      # @return [Boolean] whether the run's time is up
+      def up?
+        !@timeout.nil? && @run.elapsed >= @timeout
+      end
+
+      # @return [Hash, nil] the run's limit as {TimeoutError} takes it
+      def of_run
+        { limit: @timeout, scope: :run } if @timeout
+      end
 
       # Calls the block, for a source of items, until the run's time is up.
       # @param endless [Boolean] whether that does not matter

@@ -5,6 +5,9 @@ module Flowline
     # The parts of one run, built from a pipeline and a request before anything runs.
     # @api private
     class Setup
+      NONE = [].freeze
+      private_constant :NONE
+
       # @return [Environment]
       attr_reader :environment
       # @return [Recording]
@@ -27,7 +30,7 @@ module Flowline
         @recording = Recording.of(pipeline, request)
         @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
         make_plan if request.continues? || request.dry?
-        @state = State.new(environment, recording, Events::Notifier.new(observers, environment, section))
+        @state = State.new(environment, recording, Events::Notifier.new(own_observers, request.reporters, environment, section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
         @background = !section.nil?
         ready = true
@@ -111,12 +114,12 @@ module Flowline
         facts && Resumption.new(store: recording.path, **facts)
       end
 
-      # In the order in which they are notified.
-      def observers
-        return @request.reporters if @pipeline.called_hooks.empty? && !recording.stored?
+      # The observers that are notified before the reporters.
+      def own_observers
+        return NONE if @pipeline.called_hooks.empty? && !recording.stored?
 
-        hooks = Events::Hooks.new(@pipeline.called_hooks, environment.context, environment.warnings) unless @pipeline.called_hooks.empty?
-        [(recording if recording.stored?), hooks, *@request.reporters].compact
+        hooks = Events::Hooks.new(@pipeline.called_hooks, environment) unless @pipeline.called_hooks.empty?
+        [(recording if recording.stored?), hooks].compact
       end
     end
   end

@@ -30,7 +30,6 @@ module Flowline
         @recording = recording
         @notifier = notifier
         @errors = {}
-        @notified = {}
         @started = {}
         @expense = Recording::Expense.new if recording.stored?
       end
@@ -125,6 +124,15 @@ module Flowline
         report(id, :cancelled, :interrupted)
       end
 
+      # Steps did not stop when they were interrupted.
+      # @param ids [Array<Integer>]
+      # @param called [Integer] how many attempts of them were being called
+      # @return [void]
+      def abandon(ids, called)
+        ids.each { |id| cancel(id) }
+        warn(["#{called == 1 ? "a step" : "#{called} steps"} did not stop, and may still run"]) if called.positive?
+      end
+
       # The step was not called, because the run was stopped.
       # @return [void]
       def withdraw(id)
@@ -186,7 +194,7 @@ module Flowline
       # Marks the steps that were restored before the run began as notified, because only the recording needs them.
       # @return [void]
       def pass_over_ended
-        @run.drain_ended.each { |id| @notified[id] = true }
+        @run.drain_ended.each { |id| @notifier.pass_over(id) }
       end
 
       # @return [StepError] of an attempt that failed
@@ -201,6 +209,14 @@ module Flowline
         TimeoutError.new(@dag.steps[id].name, **limit, **facts(id))
       end
 
+      # Records the end of a run that user code holds, because the program is about to end. Another thread calls it.
+      # @return [void]
+      def give_up
+        @run.stop(:cancelled, true)
+        @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
+        @recording.finish(result)
+      end
+
       # Ends the run: notifies of what is left, records the end, and notifies of that.
       # @param timeout [Numeric, nil] the run's time limit in seconds
       # @yieldparam result [Result] once it is there
@@ -209,7 +225,7 @@ module Flowline
         close
       ensure
         @error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if @run.status == :timed_out && !limit_reported?
-        record_and_notify_end(StoreError === $!, &block)
+        prepare_and_record_end(StoreError === $!, &block)
       end
 
       private
@@ -219,6 +235,13 @@ module Flowline
         @run.failures.any? { |id| TimeoutError === @errors[id] && @errors[id].scope == :run }
       end
 
+      # User code is called first, because it may be interrupted, and the recording may not.
+      def prepare_and_record_end(store_failed, &block)
+        @recording.prepare_end(result)
+      ensure
+        record_and_notify_end(store_failed, &block)
+      end
+
       # An exception that arrives while the end is recorded does not keep observers from being notified of it.
       def record_and_notify_end(store_failed, &block)
         record_end(store_failed, &block)
@@ -226,7 +249,13 @@ module Flowline
         unrecorded = true
         raise
       ensure
-        @notifier.notify(:run_finished, nil, @result) if @result && !unrecorded
+        notify_run_end if @result && !unrecorded
+      end
+
+      def notify_run_end
+        @notifier.notify_end(nil) { @result }
+      ensure
+        notify_run_end unless @notifier.empty? || @notifier.notified?(nil)
       end
 
       # An exception from outside waits until the end is recorded. No code of the user is called here.
@@ -267,17 +296,18 @@ module Flowline
       end
 
       def notify_ended(id)
-        return if @notifier.empty? || @notified[id] || !ended?(id)
+        return if @notifier.empty? || @notifier.notified?(id) || !ended?(id)
 
         @so_far ||= result # It reads the run whenever it is asked.
-        @notified[id] = true
-        @notifier.notify(:step_finished, @dag.steps[id], @so_far.at(id))
+        @notifier.notify_end(id) { @so_far.at(id) }
       end
 
       # An exception in one notification keeps none of the others from being made.
       def notify_missing(id = 0)
-        id += 1 while id < @dag.size && @notified[id]
-        return if id >= @dag.size || @notifier.empty?
+        return if @notifier.empty?
+
+        id += 1 while id < @dag.size && @notifier.notified?(id)
+        return if id >= @dag.size
 
         begin
           notify_ended(id)

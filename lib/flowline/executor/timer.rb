@@ -123,6 +123,8 @@ module Flowline
           ENTRIES.delete(entry)
           entry.state = :given_up
           entry.give_up.call(entry.thread)
+        rescue StandardError => e # Of a pool of the user's, or without a thread to be had. Other limits still count.
+          warn("flowline: a step that ignores its time limit could not be abandoned: #{Error.account(e)}")
         end
 
         def watch

@@ -155,6 +155,16 @@ module Flowline
         end
       end
 
+      # Digests what {#finish} records, which calls the user's code.
+      # @param result [Result]
+      # @return [void]
+      def prepare_end(result)
+        @passed.each { |id,| @provenance.token(id) } unless @passed.empty? || @subject.done?(result)
+      ensure
+        @provenance.seal
+      end
+
+      # Records the end of the run. None of the user's code is called.
       # @param result [Result]
       # @return [void]
       def finish(result)

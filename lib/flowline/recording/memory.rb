@@ -94,6 +94,18 @@ module Flowline
         (@called[step.name] ||= []) << position
       end
 
+      # Digests what {#finish} records, which calls the user's code.
+      # @param result [Result]
+      # @return [void]
+      def prepare_end(result)
+        return if @subject.done?(result)
+
+        result.steps.each_with_index { |step, id| @provenance.token(id) if step.output? }
+        recognise_changed(result)
+      ensure
+        @provenance.seal
+      end
+
       # Records the end of the run.
       # @param result [Result]
       # @return [void]
@@ -105,7 +117,6 @@ module Flowline
         end
         outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
         entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
-        recognise_changed(result)
         run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
                              status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
         memory.replace(run: run, identity: @subject.identity, status: result.status,

@@ -30,6 +30,7 @@ module Flowline
         @caching = caching
         @outputs = outputs
         @tokens = {}
+        @sealed = false
       end
 
       # Adds tokens that were recorded, or are known before the run.
@@ -37,6 +38,12 @@ module Flowline
       # @return [void]
       def know(tokens)
         @tokens.merge!(tokens)
+      end
+
+      # Digests nothing any more, because that calls the user's code: outputs that have no token yet count as new ones.
+      # @return [void]
+      def seal
+        @sealed = true
       end
 
       # @param id [Integer] a step that has ended, or whose output is available
@@ -73,7 +80,7 @@ module Flowline
         output = @outputs[id]
         return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @run.step(id).first.to_s)
 
-        (Provenance.content(output) if @caching.caches?(id)) || "#{@context.run_id}/#{id}"
+        (Provenance.content(output) if @caching.caches?(id) && !@sealed) || "#{@context.run_id}/#{id}"
       end
     end
   end
