@@ -30,6 +30,7 @@ module Flowline
   autoload :Backtrace, "#{__dir__}/flowline/backtrace"
   autoload :Cache, "#{__dir__}/flowline/cache"
   autoload :Checkpoint, "#{__dir__}/flowline/checkpoint"
+  autoload :ItemCounts, "#{__dir__}/flowline/item_counts"
   autoload :Integrations, "#{__dir__}/flowline/integrations"
   autoload :Param, "#{__dir__}/flowline/param"
   autoload :Plan, "#{__dir__}/flowline/plan"

@@ -5,9 +5,9 @@ module Flowline
   # +step_started+, +step_retried+ for each retry, and +step_finished+ for each step (a step
   # that is not called has only +step_finished+), then +run_finished+.
   class Event
-    # A failed attempt that will be retried: its error, its number, the seconds until the next attempt, and the index of
-    # its item, if any.
-    Retry = Struct.new(:error, :attempt, :wait, :item)
+    # A failed attempt that will be retried: its error, its number, the seconds until the next attempt, and the index and the
+    # label of its item, if any.
+    Retry = Struct.new(:error, :attempt, :wait, :item, :label)
 
     # @return [Symbol]
     attr_reader :name

@@ -17,22 +17,22 @@ module Flowline
     autoload :Turn, "#{__dir__}/recording/turn"
 
     # The record of a completed step: its imprint at that time, its output or the reason why there is none, the token of its
-    # output, and the tokens it was made of (see {Provenance}).
-    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of) do
+    # output, and the tokens it was made of (see {Provenance}). +collected+: its output has failed items.
+    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of, :collected) do
       # @param bytes [String, nil] a recorded output
+      # @param outcome [String] of the step
       # @return [Entry] with the output, or the reason why there is none
-      def self.recorded(imprint, token, made_of, bytes)
-        return new(imprint, nil, "its recorded output is gone or damaged", token, made_of) unless bytes
-        return new(imprint, nil, NO_OUTPUT, token, made_of) if bytes.empty?
-
-        new(imprint, Marshal.load(bytes), nil, token, made_of) # rubocop:disable Security/MarshalLoad -- from our own directory
-      rescue *Cache::TROUBLE => e
-        new(imprint, nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}", token, made_of)
+      def self.recorded(imprint, token, made_of, bytes, outcome)
+        new(imprint, *Recording.restore(bytes), token, made_of, outcome == COLLECTED)
       end
     end
     NO_OUTPUT = "no output of it was recorded"
     LEFT_OUT = "not_selected"
-    private_constant :NO_OUTPUT, :LEFT_OUT
+    SUCCEEDED = "succeeded"
+    # The outcome of a step that succeeded and collected failed items. A run with one is not over: when it is resumed, the step
+    # is called for these items again.
+    COLLECTED = "collected"
+    private_constant :NO_OUTPUT, :LEFT_OUT, :SUCCEEDED, :COLLECTED
 
     # @param pipeline [Pipeline]
     # @param request [Planning::RunOptions]
@@ -44,8 +44,12 @@ module Flowline
     # @param bytes [String, nil] a recorded output
     # @return [Array(Object, String)] the output, or the reason why there is none
     def self.restore(bytes)
-      entry = Entry.recorded(nil, nil, nil, bytes)
-      [entry.output, entry.problem]
+      return [nil, "its recorded output is gone or damaged"] unless bytes
+      return [nil, NO_OUTPUT] if bytes.empty?
+
+      [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
+    rescue *Cache::TROUBLE => e
+      [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
     end
 
     # @return [String] how a step ended, in a word
@@ -57,7 +61,12 @@ module Flowline
     # @param later [Hash{Symbol => String}] how the steps of a run that resumed it ended
     # @return [Hash{Symbol => String}] the outcomes of both runs together
     def self.outcomes(earlier, later)
-      earlier.merge(later) { |_, before, now| now == LEFT_OUT ? before : now }
+      earlier.merge(later) { |_, before, now| now == LEFT_OUT || (now == "restored" && before == COLLECTED) ? before : now }
+    end
+
+    # @return [Boolean] whether the output of the step has failed items, which a resumed run tries again
+    def self.collected?(step, output)
+      step.options[:on_item_error] == :collect && ::Array === output && output.any?(ItemError)
     end
 
     # @return [Boolean] whether this outcome of the step means that it has no output and did not fail the run

@@ -93,6 +93,12 @@ module Flowline
       @record.uncalled
     end
 
+    # @return [Boolean] whether steps that succeeded have failed items
+    # @api private
+    def collected?
+      @record.collected?
+    end
+
     # @return [Array<StepResult>] in definition order
     def steps
       Array.new(@record.size) { |id| at(id) }

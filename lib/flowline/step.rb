@@ -14,7 +14,7 @@ module Flowline
   class Step
     # Options that only a step with +each:+ can have.
     # @api private
-    OF_ITEMS = %i[concurrency on_item_error].freeze
+    OF_ITEMS = %i[concurrency on_item_error max_failures label].freeze
     NONE = {}.freeze
     NOTHING = [].freeze
     private_constant :NONE, :NOTHING
@@ -245,10 +245,11 @@ module Flowline
     end
 
     def items_problem(options)
-      return if options[:each] || !(options.key?(:concurrency) || options.key?(:on_item_error))
+      needless = OF_ITEMS.select { |option| options.key?(option) }
+      return if needless.empty?
+      return "max_failures: needs on_item_error: :continue" if options[:each] && options[:max_failures] && options[:on_item_error] != :continue
 
-      needless = OF_ITEMS.select { |option| options.key?(option) }.map { |option| "#{option}:" }
-      "#{needless.join(" and ")} without each:, the step whose items it is called for"
+      "#{needless.map { |option| "#{option}:" }.join(" and ")} without each:, the step whose items it is called for" unless options[:each]
     end
 
     def owner

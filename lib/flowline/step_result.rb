@@ -5,6 +5,8 @@ module Flowline
   class StepResult
     # The outcomes that have an output.
     WITH_OUTPUT = %i[succeeded cached restored].freeze
+    # So many failed items are in {#to_h}; all are in {#item_errors}.
+    DESCRIBED = 100
     NO_REPORT = {}.freeze
     private_constant :NO_REPORT
 
@@ -23,6 +25,8 @@ module Flowline
     attr_reader :attempts
     # @return [Float, nil] seconds; +nil+ if it never started
     attr_reader :duration
+    # @return [ItemCounts, nil] how the items of a step with +each:+ ended; +nil+ for other steps, and if no item was tried
+    attr_reader :items
 
     # @return [Hash{Symbol => Numeric}] the numbers that the step reported with {Context#report}
     def report
@@ -54,7 +58,8 @@ module Flowline
     end
 
     # @api private
-    def initialize(name:, status:, output: nil, error: nil, context: nil, reason: nil, attempts: 0, started: nil, duration: nil, report: nil)
+    def initialize(name:, status:, output: nil, error: nil, context: nil, reason: nil, attempts: 0, started: nil, duration: nil,
+                   report: nil, items: nil, item_errors: nil)
       @name = name
       @status = status
       @output = output
@@ -63,6 +68,8 @@ module Flowline
       @reason = reason
       @report = report if report && status == :succeeded
       @attempts = attempts
+      @items = items
+      @item_errors = item_errors
       return unless attempts.positive?
 
       @started = started
@@ -80,9 +87,9 @@ module Flowline
       dup.tap { |copy| copy.instance_variable_set(:@output, nil) }
     end
 
-    # @return [Array<ItemError>] the items that failed, of a step with +on_item_error: :collect+
+    # @return [Array<ItemError>] the items that failed, in their order
     def item_errors
-      Array === output ? output.grep(ItemError) : []
+      @item_errors || (Array === output ? output.grep(ItemError) : [])
     end
 
     # @return [Boolean] whether there is an output, be it +nil+
@@ -103,15 +110,23 @@ module Flowline
       %i[failed timed_out].include?(status)
     end
 
-    # @return [Hash{Symbol => Object}] the result as a Hash, without the output
+    # @return [Hash{Symbol => Object}] the result as a Hash, without the output; of a step with +each:+ also with its +items+
     def to_h
-      { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration,
-        report: report, error: StepResult.describe(error, @context) }
+      facts = { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration,
+                report: report, error: StepResult.describe(error, @context) }
+      facts[:items] = { **items.to_h, errors: described_item_errors } if items
+      facts
     end
 
     # @return [String] without the output, which may be anything
     def inspect
       "#<#{self.class} #{Name.show(name)} #{status}#{" (#{reason})" if reason}>"
+    end
+
+    private
+
+    def described_item_errors
+      item_errors.first(DESCRIBED).map { |error| { item: error.number, attempts: error.attempts, **StepResult.describe(error, @context) } }
     end
   end
 

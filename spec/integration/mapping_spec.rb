@@ -386,7 +386,7 @@ RSpec.describe "A step for each item", executor: :in_process do
     end
 
     it "the item, or refuses a callable that cannot take it" do
-      expect { given(on: %i[a fetch_b]) { |_row, _a, _b, _c, _d| 1 } }.to refuse(/step map takes 4 values by position, but gets only 3: a, fetch_b, the context/)
+      expect { given(on: %i[a fetch_b]) { |_row, _a, _b, _c, _d| 1 } }.to refuse(/step map takes 5 values by position, but gets only 4: the item, a, fetch_b, the context/)
       expect { given { |_row, nobody:| nobody } }.to refuse(/step map keyword nobody: is neither a dependency nor a param/)
     end
   end
@@ -473,7 +473,7 @@ RSpec.describe "A step for each item", executor: :in_process do
         .to refuse(/\Astep a: concurrency: and on_item_error: without each:, the step whose items it is called for/)
       {
         { concurrency: 0 } => /concurrency: must be a whole number from 1 up/, { concurrency: "2" } => /concurrency/, { each: 3 } => /each: must be the name of a step/,
-        { each: %i[a b] } => /each: must be the name of a step, not \[:a, :b\]/, { on_item_error: :skip } => /on_item_error: must be :fail or :collect, not :skip/
+        { each: %i[a b] } => /each: must be the name of a step, not \[:a, :b\]/, { on_item_error: :skip } => /on_item_error: must be :fail, :continue or :collect, not :skip/
       }.each { |options, message| expect { Flowline.define { |p| p.step(:a, each: :b, **options) { 1 } } }.to refuse(message) }
     end
 
@@ -507,7 +507,7 @@ RSpec.describe "A step for each item", executor: :in_process do
         result = mapping(%w[a b c d], concurrency: 1) { |text| File.write(path, "#{text}\n", mode: "a") && text == "b" ? raise(ArgumentError, "no #{text}") : text }
                  .run(executor: executor)
         expect(result.error).to be_a(Flowline::ItemError).and have_attributes(step_name: :map, position: 1, item: "b", attempts: 1, original: ArgumentError)
-        expect(result.error.message).to match(/\Astep map failed at item 1 \(String \(1\)\): ArgumentError: no b/)
+        expect(result.error.message).to match(/\Astep map failed at item 2 \("b"\): ArgumentError: no b/)
         expect(result.error.cause).to equal(result.error.original)
         expect([result[:map].output, lines(path)]).to eq([nil, %w[a b]])
       end
@@ -560,11 +560,11 @@ RSpec.describe "A step for each item", executor: :in_process do
         step(:after, depends_on: :map) { |_| 1 }
       end
       expect(outcomes(result)).to eq(source: :succeeded, map: :failed, after: %i[skipped upstream_skipped])
-      expect(result.warnings).to contain_exactly(/\Aoptional step map failed at item 0/)
+      expect(result.warnings).to contain_exactly(/\Aoptional step map failed at item 1/)
     end
 
     it "suggests next when its block returns", executor: :sequential do
-      expect(parallel(mapping([1]) { |_| break 5 }).error.message).to match(/at item 0.*use `next`/)
+      expect(parallel(mapping([1]) { |_| break 5 }).error.message).to match(/at item 1.*use `next`/)
       expect(mapping([1, 2]) { |n| next n * 2 if n == 1 }.run![:map].output).to eq([2, nil])
       ended = []
       left = Flowline.define do |p|
@@ -667,7 +667,7 @@ RSpec.describe "A step for each item", executor: :in_process do
       pipeline = mapping([0, 1], timeout: 0.3, on_item_error: :collect) { |n| n.zero? ? Thread.handle_interrupt(Object => :never) { stuck.pop } : n }
       result = Timeout.timeout(10) { parallel(pipeline) }
       expect(result[:map].item_errors.map(&:position)).to eq([0])
-      expect(result.warnings).to include("item 0 of step map did not stop when its time was up, and may still run")
+      expect(result.warnings).to include("item 1 of step map did not stop when its time was up, and may still run")
       stuck << :go
     end
 
@@ -883,18 +883,6 @@ RSpec.describe "A step for each item", executor: :in_process do
       expect(result.error.message).not_to include("hush")
       bytes = Dir.glob("#{ENV.fetch("FLOWLINE_ROOT")}/**/*").select { |file| File.file?(file) }.map { |file| File.binread(file) }.join
       expect(bytes.include?("hush-hush")).to be(false)
-    end
-
-    it "restores collected items, and retries failed ones" do
-      state = { bad: true }
-      pipeline = Flowline.define(name: "collected") do |p|
-        p.step(:rows) { [0, 1] }
-        p.step(:map, each: :rows, on_item_error: :collect) { |row| 1 / row }
-        p.step(:last, depends_on: :map) { |_| raise "not yet" if state[:bad] }
-      end
-      pipeline.run
-      state[:bad] = false
-      expect(pipeline.run(resume: true)[:map]).to have_attributes(status: :restored, item_errors: [have_attributes(position: 0, item: 0, original: ZeroDivisionError)])
     end
   end
 

@@ -67,7 +67,8 @@ RSpec.describe Flowline::Reporter do
     end
 
     it "names the failed item, the step that called exit, and the way to resume once" do
-      expect(console { step(:rows) { [7] } and step(:map, each: :rows) { |_| raise "no" } }).to match(/✗ step map failed at item 0 \(Integer\).*\n.*\n  attempt 1 of 1, after 0\.\d\ds$/)
+      expect(console { step(:rows) { [7] } and step(:map, each: :rows) { |_| raise "no" } })
+        .to match(/✗ step map failed at item 1 \(7\).*\n.*\n  attempt 1 of 1, after 0\.\d\ds\n  0 of 1 item is recorded; resume tries 1$/)
       left = StringIO.new
       expect { console(left, define: { name: "left" }) { step(:leave) { exit(3) } } }.to raise_error(SystemExit)
       expect(left.string).to include("✗ the run was cancelled (interrupted: SystemExit while leave ran) before every step had ended\n")

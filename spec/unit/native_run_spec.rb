@@ -57,11 +57,11 @@ RSpec.describe "Flowline::Native::Run" do
 
     it "refuses an unknown report on an item" do
       run.next
-      run.open(0, 1)
+      run.open(0, 1, nil)
       run.supply(0, 1)
       run.next
       expect { run.item(0, run.take(0), :finished, true, nil) }
-        .to raise_error(ArgumentError, "unknown item report :finished; known: :done, :failed, :retry, :withdrawn")
+        .to raise_error(ArgumentError, "unknown item report :finished; known: :done, :restored, :failed, :retry, :withdrawn")
     end
 
     it "refuses an unknown retry strategy instead of retrying at once" do
@@ -124,7 +124,7 @@ RSpec.describe "Flowline::Native::Run" do
       script = [
         ->(r) { r.share([1], [[1, [[0, 1]], nil, nil], [2, [[0, 1]], 5, 0.01]]) }, ->(r) { r.expect([1.0, nil, 3.0, nil, 2.0]) },
         ->(r) { r.limit(1_000.0) }, :next.to_proc, ->(r) { r.begin(0) }, ->(r) { r.succeed(0) }, :next.to_proc,
-        ->(r) { r.retry(2, 0.0) }, :next.to_proc, ->(r) { r.report(2, :failed, nil) }, :next.to_proc, ->(r) { r.open(1, 2) },
+        ->(r) { r.retry(2, 0.0) }, :next.to_proc, ->(r) { r.report(2, :failed, nil) }, :next.to_proc, ->(r) { r.open(1, 2, 3) },
         ->(r) { r.supply(1, 2) }, :next.to_proc, ->(r) { r.take(1) }, ->(r) { r.item(1, 0, :retry, true, 0.0) }, :next.to_proc,
         ->(r) { r.take(1) }, ->(r) { r.item(1, 0, :done, true, nil) }, ->(r) { r.exhaust(1) }, ->(r) { r.stop(:cancelled, false) },
         :next.to_proc, ->(r) { r.report(4, :succeeded, nil) }, :next.to_proc

@@ -69,14 +69,38 @@ pub enum Report {
 /// How an item that was taken ended, or when it is to be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemReport {
-    /// It ended; a failure does not fail its step yet.
+    /// Its result is there.
     Done,
-    /// It failed, and its step with it: no other item starts.
+    /// Its result is there, from an earlier run.
+    Restored,
+    /// It failed for good. The effect on its step depends on [`OnItemError`].
     Failed,
     /// An attempt failed; the item at that position is to be started again at that time.
     RetryAt(Position, Nanos),
     /// It was not called, because the run was stopped.
     Withdrawn,
+}
+
+/// How failed items affect the step that is started for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnItemError {
+    /// They fail the step. Nothing new of it starts once so many have failed.
+    FailAt(u32),
+    /// They don't fail the step.
+    Collect,
+}
+
+/// How many items of a step have ended, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ItemCounts {
+    /// Items with a result of this run.
+    pub done: u64,
+    /// Items with a result of an earlier run.
+    pub restored: u64,
+    /// Items that failed for good.
+    pub failed: u64,
+    /// Further attempts, of all items together.
+    pub retries: u64,
 }
 
 /// Why a run is stopped.
@@ -224,6 +248,8 @@ pub enum Event {
         step: StepId,
         /// How many items may be in flight.
         most: u32,
+        /// How failed items affect it.
+        on_error: OnItemError,
         /// When.
         at: Nanos,
     },

@@ -24,12 +24,13 @@
 //! It must never happen that:
 //! - an item is handed out twice at the same time, or after its step was closed;
 //! - more than `most` items are in flight;
+//! - another item starts once as many failed as fail the step;
 //! - the step is Out while an item can start: nothing would start it.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use crate::event::{ItemReport, Nanos};
+use crate::event::{ItemCounts, ItemReport, Nanos, OnItemError};
 use crate::ids::Position;
 
 /// Where the step stands in the queue of steps that could start.
@@ -49,6 +50,8 @@ enum Turn {
 pub(crate) struct Items {
     /// How many may be in flight.
     most: u32,
+    on_error: OnItemError,
+    counts: ItemCounts,
     in_flight: u32,
     /// The number of items that were supplied and never started.
     supplied: u64,
@@ -56,8 +59,6 @@ pub(crate) struct Items {
     fresh: Position,
     /// Whether the source has ended.
     exhausted: bool,
-    /// Whether an item failed for good, so that no other is retried.
-    failed: bool,
     retries: BinaryHeap<Reverse<(Nanos, Position)>>,
     due: VecDeque<Position>,
     /// Started, and not taken yet.
@@ -71,14 +72,15 @@ pub(crate) struct Items {
 }
 
 impl Items {
-    pub(crate) fn new(most: u32) -> Self {
+    pub(crate) fn new(most: u32, on_error: OnItemError) -> Self {
         Self {
             most,
+            on_error,
+            counts: ItemCounts::default(),
             in_flight: 0,
             supplied: 0,
             fresh: Position::default(),
             exhausted: false,
-            failed: false,
             retries: BinaryHeap::new(),
             due: VecDeque::new(),
             handed: VecDeque::new(),
@@ -205,27 +207,42 @@ impl Items {
     pub(crate) fn report(&mut self, report: ItemReport) {
         self.in_flight = self.in_flight.saturating_sub(1);
         match report {
-            ItemReport::Done => {}
+            ItemReport::Done => self.counts.done += 1,
+            ItemReport::Restored => self.counts.restored += 1,
             ItemReport::Failed => {
-                self.failed = true;
-                self.cut = false;
-                self.close();
+                self.counts.failed += 1;
+                self.cut &= !self.has_failed();
+                if self.has_failed_enough() {
+                    self.close();
+                }
             }
             ItemReport::RetryAt(position, until) => {
+                self.counts.retries += 1;
                 *self.attempts.entry(position).or_default() += 1;
-                if !self.failed {
+                if !self.has_failed_enough() {
                     self.retries.push(Reverse((until, position)));
                 }
             }
-            ItemReport::Withdrawn => self.cut = !self.failed,
+            ItemReport::Withdrawn => self.cut |= !self.has_failed(),
         }
     }
 
-    /// Handles the stop of the run. Returns whether it ends the step: no item is in flight, but items are left.
+    /// Handles the stop of the run. Returns whether it ends the step: no item is in flight, but items are left. A step
+    /// that failed items have failed already is reported on instead.
     pub(crate) fn cut(&mut self) -> bool {
-        self.cut |= self.has_left();
+        self.cut |= self.has_left() && !self.has_failed();
         self.close();
         self.cut && self.is_idle()
+    }
+
+    /// Whether failed items fail the step.
+    fn has_failed(&self) -> bool {
+        matches!(self.on_error, OnItemError::FailAt(_)) && self.counts.failed > 0
+    }
+
+    /// Whether so many items failed that no other one starts or is retried.
+    fn has_failed_enough(&self) -> bool {
+        matches!(self.on_error, OnItemError::FailAt(most) if self.counts.failed >= u64::from(most.max(1)))
     }
 
     /// Starts no more items.
@@ -243,5 +260,10 @@ impl Items {
 
     pub(crate) fn most_attempts(&self) -> u32 {
         self.attempts.values().max().copied().unwrap_or_default()
+    }
+
+    /// How many items ended, and how.
+    pub(crate) fn counts(&self) -> ItemCounts {
+        self.counts
     }
 }

@@ -28,7 +28,7 @@ use crate::graph::{Digest, Graph};
 use self::codec::{Bytes, Input};
 
 const MAGIC: &[u8; 7] = b"FLOWRUN";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const SEAL: usize = 8;
 
 type Seal = [u8; SEAL];

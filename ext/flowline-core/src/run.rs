@@ -27,7 +27,7 @@
 //! from then on, and its items go through states of their own (see `items.rs`):
 //!
 //! ```text
-//!   Running ── open ──> open ── next ──> take -> position ──> report_item(Done | Failed | RetryAt)
+//!   Running ── open ──> open ── next ──> take -> position ──> report_item(Done | Restored | Failed | RetryAt)
 //!                        │  ▲                                          │
 //!                        │  └──── items are left, or may be to come ───┘
 //!                        └─ all have ended: next ──> take -> none ──> report(outcome) ──> Ended
@@ -69,7 +69,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use self::recording::Recording;
-use crate::event::{Event, Nanos, OnError, Outcome, Report, RunError, Stop};
+use crate::event::{Event, ItemCounts, Nanos, OnError, Outcome, Report, RunError, Stop};
 use crate::graph::Graph;
 use crate::ids::{Rank, StepId};
 use crate::items::Items;
@@ -114,6 +114,8 @@ pub struct Run {
     resources: Resources,
     /// The items of the steps that were opened and have not ended.
     items: HashMap<StepId, Items>,
+    /// How the items ended of steps that were opened and have ended.
+    item_counts: HashMap<StepId, ItemCounts>,
     steps: Vec<StepState>,
     /// Ranks of ready steps. A step that was cancelled since is skipped when its turn comes.
     ready: BinaryHeap<Reverse<Rank>>,
@@ -155,6 +157,7 @@ impl Run {
             ranking: None,
             resources: Resources::default(),
             items: HashMap::new(),
+            item_counts: HashMap::new(),
             steps,
             ready: ready.into(),
             waiting: BinaryHeap::new(),

@@ -5,6 +5,7 @@ mod common;
 
 use common::script::{CONTINUE, STOP, check, check_sharing};
 use common::{graph, item, nth, nths, pool, replay};
+use flowline_core::event::OnItemError::FailAt;
 use flowline_core::event::Outcome::Succeeded;
 use flowline_core::event::Report::Ended;
 use flowline_core::event::{Event, ItemReport, Next, RunError, Stop};
@@ -14,7 +15,7 @@ use flowline_core::run::Run;
 /// The first step is started and opened, and all of its items are there.
 fn open(run: &mut Run, most: u32, count: u64) {
     assert_eq!(run.next(0), Next::Start(nth(0)));
-    run.open(nth(0), most, 0).unwrap();
+    run.open(nth(0), most, FailAt(1), 0).unwrap();
     run.supply(nth(0), count);
     run.exhaust(nth(0));
 }
@@ -100,7 +101,7 @@ mod items {
     fn may_be_without_a_limit_in_flight_or_in_number() {
         let mut run = Run::new(graph("m").graph, STOP);
         assert_eq!(run.next(0), Next::Start(nth(0)));
-        run.open(nth(0), u32::MAX, 0).unwrap();
+        run.open(nth(0), u32::MAX, FailAt(1), 0).unwrap();
         run.supply(nth(0), 50_000);
         for position in 0..50_000 {
             assert_starts(&mut run, 0, Some(position));
@@ -330,7 +331,7 @@ mod a_supply {
     fn may_be_of_more_than_can_be_counted() {
         let mut run = Run::new(graph("m").graph, STOP);
         assert_eq!(run.next(0), Next::Start(nth(0)));
-        run.open(nth(0), 2, 0).unwrap();
+        run.open(nth(0), 2, FailAt(1), 0).unwrap();
         run.supply(nth(0), u64::MAX);
         run.supply(nth(0), 1);
         assert_starts(&mut run, 0, Some(0));
@@ -1046,6 +1047,220 @@ mod retries_of_items {
     }
 }
 
+mod failed_items {
+    use super::*;
+
+    #[test]
+    fn that_fail_the_step_in_the_end_let_all_others_start() {
+        check(
+            STOP,
+            "m; after: m; tidy: m | always",
+            "starts m
+             opens m 1 fails_at 4294967295
+             supplies m 3
+             starts m
+             item m fails
+             starts m
+             item m done
+             starts m
+             exhausts m
+             counts m 1 0 1 0
+             item m fails
+             starts m
+             takes m 0 1 2 nothing
+             m fails
+             counts m 1 0 2 0
+             failures m
+             starts tidy
+             tidy ok
+             done failed",
+        );
+    }
+
+    #[test]
+    fn end_the_step_once_there_are_so_many() {
+        check(
+            STOP,
+            "m",
+            "starts m
+             opens m 2 fails_at 2
+             supplies m 9
+             starts m m
+             item m fails
+             starts m
+             item m fails
+             waits
+             ready nothing
+             item m done
+             starts m
+             takes m 0 1 2 nothing
+             m fails
+             counts m 1 0 2 0
+             done failed",
+        );
+    }
+
+    #[test]
+    fn below_that_number_let_others_be_retried_and_at_it_none() {
+        check(
+            STOP,
+            "m",
+            "starts m
+             opens m 3 fails_at 2
+             supplies m 4
+             starts m m m
+             takes m 0 1 2
+             item m 0 retries 0
+             item m fails
+             starts m
+             takes m 0
+             item m 2 retries 0
+             starts m
+             takes m 2
+             item m 0 retries 0
+             item m fails
+             ready at_once
+             starts m
+             takes m nothing
+             counts m 0 0 2 3
+             m fails
+             done failed",
+        );
+    }
+
+    #[test]
+    fn that_are_collected_never_end_the_step_early_nor_fail_it() {
+        check(
+            STOP,
+            "m; after: m",
+            "starts m
+             opens m 1 collects
+             supplies m 2
+             exhausts m
+             starts m
+             item m fails
+             starts m
+             item m fails
+             starts m
+             takes m 0 1 nothing
+             m ok
+             counts m 0 0 2 0
+             starts after
+             after ok
+             done succeeded",
+        );
+    }
+
+    #[test]
+    fn fail_the_step_when_a_stop_cuts_off_the_others() {
+        check(
+            STOP,
+            "m",
+            "starts m
+             opens m 2 fails_at 9
+             supplies m 9
+             starts m m
+             item m fails
+             stop interrupted
+             item m done
+             starts m
+             takes m 0 1 nothing
+             m fails
+             counts m 1 0 1 0
+             done cancelled",
+        );
+    }
+
+    #[test]
+    fn fail_the_step_when_a_stop_comes_while_none_is_in_flight() {
+        check(
+            STOP,
+            "m",
+            "starts m
+             opens m 2 fails_at 9
+             supplies m 2
+             starts m m
+             takes m 0 1
+             item m fails
+             item m 1 retries 100
+             stop interrupted
+             starts m
+             takes m nothing
+             m fails
+             done cancelled",
+        );
+    }
+
+    #[test]
+    fn that_fail_after_a_stop_fail_the_step() {
+        check(
+            STOP,
+            "m",
+            "starts m
+             opens m 2 fails_at 9
+             supplies m 9
+             starts m m
+             stop interrupted
+             item m withdrawn uncalled
+             item m fails
+             starts m
+             takes m 0 1 nothing
+             m fails
+             done cancelled",
+        );
+    }
+
+    #[test]
+    fn that_are_collected_leave_a_step_that_a_stop_cuts_off_cancelled() {
+        check(
+            STOP,
+            "m",
+            "starts m
+             opens m 1 collects
+             supplies m 9
+             starts m
+             stop interrupted
+             item m fails
+             outcomes m=interrupted
+             counts m 0 0 1 0
+             done cancelled",
+        );
+    }
+
+    #[test]
+    fn are_counted_besides_those_that_were_done_restored_and_retried() {
+        check(
+            STOP,
+            "m",
+            "starts m
+             opens m 9 collects
+             supplies m 4
+             exhausts m
+             starts m m m m
+             takes m 0 1 2 3
+             item m restored uncalled
+             item m 1 retries 0
+             item m done
+             item m fails
+             counts m 1 1 1 1
+             starts m
+             takes m 1
+             item m 1 retries 0
+             starts m
+             takes m 1
+             item m done
+             counts m 2 1 1 2
+             starts m
+             takes m nothing
+             attempts m 2
+             m ok
+             attempts m 3
+             counts m 2 1 1 2
+             done succeeded",
+        );
+    }
+}
+
 mod a_failed_item {
     use super::*;
 
@@ -1561,7 +1776,7 @@ mod a_stop {
             assert_eq!(run.next(0), Next::Start(step));
         }
         for step in nths(0..3) {
-            run.open(step, 1, 0).unwrap();
+            run.open(step, 1, FailAt(1), 0).unwrap();
         }
         run.supply(nth(0), 2);
         run.supply(nth(1), 1);
@@ -2000,9 +2215,9 @@ mod wrong_calls {
     fn are_refused_or_do_nothing() {
         let mut run = Run::new(graph("a; b: a").graph, STOP);
         for step in nths([0, 1]) {
-            assert_eq!(run.open(step, 1, 0), Err(RunError::NotRunning(step)));
+            assert_eq!(run.open(step, 1, FailAt(1), 0), Err(RunError::NotRunning(step)));
         }
-        assert_eq!(run.open(nth(2), 1, 0), Err(RunError::UnknownStep(nth(2))));
+        assert_eq!(run.open(nth(2), 1, FailAt(1), 0), Err(RunError::UnknownStep(nth(2))));
         for step in nths([0, 1, 2]) {
             assert_eq!(run.report_item(step, ItemReport::Done, true, 0), Err(RunError::NotRunning(step)));
             assert_eq!((run.take(step), run.item_attempts(step, item(0))), (None, 0));
@@ -2011,8 +2226,12 @@ mod wrong_calls {
         }
         assert_eq!(run.next(0), Next::Start(nth(0)));
         assert_eq!(run.report_item(nth(0), ItemReport::Done, true, 0), Err(RunError::NotRunning(nth(0))));
-        run.open(nth(0), 2, 0).unwrap();
-        assert_eq!(run.open(nth(0), 2, 0), Err(RunError::NotRunning(nth(0))), "it is open already");
+        run.open(nth(0), 2, FailAt(1), 0).unwrap();
+        assert_eq!(
+            run.open(nth(0), 2, FailAt(1), 0),
+            Err(RunError::NotRunning(nth(0))),
+            "it is open already"
+        );
         let start = Event::Started { step: nth(0), at: 0 };
         assert_eq!(run.apply(start.clone()), Err(RunError::NotReady(nth(0))), "nothing is there");
         run.supply(nth(0), 2);
@@ -2046,7 +2265,7 @@ mod a_replay {
     fn of_what_does_not_fit_is_refused() {
         let began = &Event::Began { step: nth(0), at: 1 };
         let started = &Event::Started { step: nth(0), at: 1 };
-        let opened = &Event::Opened { step: nth(0), most: 1, at: 1 };
+        let opened = &Event::Opened { step: nth(0), most: 1, on_error: FailAt(1), at: 1 };
         let supplied = &Event::Supplied { step: nth(0), count: 2 };
         let exhausted = &Event::Exhausted { step: nth(0) };
         let taken = |position| Event::Taken { step: nth(0), position: item(position) };
@@ -2082,7 +2301,7 @@ mod a_million_items {
         let mut in_flight = std::collections::VecDeque::new();
         let mut tried = std::collections::HashSet::new();
         assert_eq!(run.next(now), Next::Start(nth(0)));
-        run.open(nth(0), 8, now).unwrap();
+        run.open(nth(0), 8, FailAt(1), now).unwrap();
         loop {
             match run.next(now) {
                 Next::Start(_) => match run.take(nth(0)) {

@@ -16,7 +16,8 @@ use common::script::view;
 use common::{Random, events, for_each_seed, item, nth, pool};
 use flowline_core::event::Outcome::{Cached, Cancelled, Failed, Restored, Skipped, Succeeded, TimedOut};
 use flowline_core::event::{
-    CancelReason, Event, ItemReport, Nanos, Next, OnError, Outcome, Report, RunError, SkipReason, Stop,
+    CancelReason, Event, ItemCounts, ItemReport, Nanos, Next, OnError, OnItemError, Outcome, Report,
+    RunError, SkipReason, Stop,
 };
 use flowline_core::graph::{Graph, Rule, RunIf};
 use flowline_core::ids::{PoolId, Position, Rank, StepId};
@@ -27,7 +28,8 @@ use flowline_core::run::Run;
 /// The behaviour of a step's items when they are called.
 struct Map {
     retries: Vec<u32>,
-    failing: Option<Position>,
+    failing: Vec<bool>,
+    on_error: OnItemError,
     most: u32,
     /// How many come at a time, at most.
     portion: usize,
@@ -38,6 +40,16 @@ struct Map {
 impl Map {
     fn len(&self) -> u64 {
         self.retries.len() as u64
+    }
+
+    /// Whether its items fail their step.
+    fn fails(&self) -> bool {
+        self.on_error != OnItemError::Collect && self.failing.contains(&true)
+    }
+
+    /// Returns the result of an item.
+    fn result(&self, input: u64, position: u64) -> u64 {
+        mix(input, if self.failing[position as usize] { !position } else { position })
     }
 }
 
@@ -114,7 +126,7 @@ fn case(random: &mut Random, mix: &Mix) -> Case {
             needs.rate = Some((1 + random.below(3) as u32, 1 + random.below(15) as Nanos));
         }
         let rule = Rule { run_if, optional: random.percent(mix.special / 2), ..Rule::default() };
-        let ending = if map.as_ref().is_some_and(|map| map.failing.is_some()) { Failed } else { ending };
+        let ending = if map.as_ref().is_some_and(Map::fails) { Failed } else { ending };
         let preset = random.percent(mix.presets);
         let preset = preset.then(|| random.pick(&[Restored, Restored, Skipped(SkipReason::NotSelected)]));
         steps.push(Step { rule, dependencies, retries, ending, map, needs, preset });
@@ -137,9 +149,23 @@ fn case(random: &mut Random, mix: &Mix) -> Case {
 fn map(random: &mut Random, troubles: usize) -> Map {
     let len = random.below(7);
     let retries = (0..len).map(|_| if random.percent(25) { 1 + random.below(3) as u32 } else { 0 }).collect();
-    let failing = (len > 0 && random.percent(troubles)).then(|| random.below(len) as u64).map(item);
+    let share = if random.percent(troubles) { random.pick(&[20, 50, 100]) } else { 0 };
+    let failing = (0..len).map(|_| random.percent(share)).collect();
+    let on_error = random.pick(&[
+        OnItemError::FailAt(1),
+        OnItemError::FailAt(2),
+        OnItemError::FailAt(u32::MAX),
+        OnItemError::Collect,
+    ]);
     let most = if random.percent(20) { u32::MAX } else { 1 + random.below(4) as u32 };
-    Map { retries, failing, most, portion: random.pick(&[1, 3, 7]), pause: random.pick(&[1, 4, 15]) }
+    Map {
+        retries,
+        failing,
+        on_error,
+        most,
+        portion: random.pick(&[1, 3, 7]),
+        pause: random.pick(&[1, 4, 15]),
+    }
 }
 
 fn mix(seed: u64, value: u64) -> u64 {
@@ -185,7 +211,9 @@ impl Case {
             };
             let input = input(step, |dependency| known[dependency].1);
             let output = matches!(outcome, Succeeded | Cached | Restored).then(|| match &step.map {
-                Some(map) => (0..map.len()).fold(input, |all, position| mix(all, mix(input, position))),
+                Some(map) => {
+                    (0..map.len()).fold(input, |all, position| mix(all, map.result(input, position)))
+                }
                 None => mix(input, known.len() as u64),
             });
             known.push((outcome, output));
@@ -226,7 +254,7 @@ struct Live {
     exhausted: bool,
     /// It was started to be reported on.
     closing: bool,
-    failed: bool,
+    counts: ItemCounts,
     left_over: bool,
     /// Items to be tried again, until they are taken.
     retries: Vec<(Nanos, Position)>,
@@ -380,8 +408,8 @@ impl Watched {
         self.call(|run| run.take(step))
     }
 
-    fn open(&mut self, step: StepId, most: u32, now: Nanos) -> Result<(), RunError> {
-        self.call(|run| run.open(step, most, now))
+    fn open(&mut self, step: StepId, most: u32, on: OnItemError, now: Nanos) -> Result<(), RunError> {
+        self.call(|run| run.open(step, most, on, now))
     }
 
     fn supply(&mut self, step: StepId, count: u64) {
@@ -564,10 +592,10 @@ impl<'a> Execution<'a> {
                 let map = self.case.steps[step].map.as_ref().unwrap();
                 let report = if self.is_item_to_retry(step, position) {
                     ItemReport::RetryAt(position, self.now + random.below(8) as Nanos)
-                } else if map.failing == Some(position) {
+                } else if map.failing[position.index()] {
                     ItemReport::Failed
                 } else {
-                    ItemReport::Done
+                    random.pick(&[ItemReport::Done, ItemReport::Done, ItemReport::Restored])
                 };
                 self.report_item(step, position, report, called);
             }
@@ -872,8 +900,8 @@ impl<'a> Execution<'a> {
     fn open(&mut self, step: usize, random: &mut Random) {
         let id = nth(step as u32);
         let most = self.most(step);
-        self.run.open(id, most, self.now).unwrap();
         let map = self.case.steps[step].map.as_ref().unwrap();
+        self.run.open(id, most, map.on_error, self.now).unwrap();
         let live = &mut self.live[step];
         live.holding -= 1;
         live.expected = live.expected.saturating_sub(1);
@@ -883,7 +911,7 @@ impl<'a> Execution<'a> {
             live.started = Some(self.now);
         }
         assert_eq!(self.ended(step), self.is_stopped(step), "{step} ends if the run has been stopped");
-        self.changed(Event::Opened { step: id, most, at: self.now });
+        self.changed(Event::Opened { step: id, most, on_error: map.on_error, at: self.now });
     }
 
     /// Further items of the step are there, or it is known that no more are to come.
@@ -920,25 +948,39 @@ impl<'a> Execution<'a> {
             live.expected = live.expected.saturating_sub(1);
             live.guessed = 0;
         }
+        let map = self.case.steps[step].map.as_ref().unwrap();
+        let most = match map.on_error {
+            OnItemError::FailAt(most) => u64::from(most),
+            OnItemError::Collect => u64::MAX,
+        };
         match report {
-            ItemReport::Failed => {
-                live.close();
-                live.left_over = false;
-                live.failed = true;
-            }
+            ItemReport::Failed => live.counts.failed += 1,
+            ItemReport::RetryAt(..) => live.counts.retries += 1,
+            ItemReport::Done => live.counts.done += 1,
+            ItemReport::Restored => live.counts.restored += 1,
+            ItemReport::Withdrawn => {}
+        }
+        let failed = live.counts.failed > 0 && map.on_error != OnItemError::Collect;
+        match report {
             ItemReport::RetryAt(position, until) => {
                 live.item_failed[position.index()] += 1;
-                match (live.failed, stopped) {
+                match (live.counts.failed >= most, stopped) {
                     (true, _) => {}
-                    (false, true) => live.left_over = true,
+                    (false, true) => live.left_over |= !failed,
                     (false, false) => live.retries.push((until, position)),
                 }
             }
-            ItemReport::Withdrawn => live.left_over |= !live.failed,
-            ItemReport::Done => {
-                let before = live.results[position.index()].replace(mix(input, position.number()));
-                assert_eq!(before, None, "item {position} of {step} is done once");
+            ItemReport::Withdrawn => live.left_over |= !failed,
+            ItemReport::Failed | ItemReport::Done | ItemReport::Restored => {
+                let before = live.results[position.index()].replace(map.result(input, position.number()));
+                assert_eq!(before, None, "item {position} of {step} ends once");
             }
+        }
+        if failed {
+            live.left_over = false;
+        }
+        if live.counts.failed >= most {
+            live.close();
         }
         let is_cut = live.is_cut();
         self.run.report_item(id, report, called, self.now).unwrap();
@@ -1000,7 +1042,9 @@ impl<'a> Execution<'a> {
         for step in 0..self.live.len() {
             if self.is_stopped(step) && self.live[step].open {
                 let live = &mut self.live[step];
-                live.left_over |= live.has_left();
+                let on_error = self.case.steps[step].map.as_ref().map(|map| map.on_error);
+                let failed = live.counts.failed > 0 && on_error != Some(OnItemError::Collect);
+                live.left_over |= live.has_left() && !failed;
                 live.close();
             }
         }
@@ -1046,6 +1090,8 @@ impl<'a> Execution<'a> {
             }
             assert!(live.starts <= 1 + self.case.steps[step].retries, "starts of {step}");
             assert_eq!((live.in_flight, live.holding), (0, 0));
+            let counts = self.run.item_counts(nth(step as u32)).unwrap_or_default();
+            assert_eq!(counts, live.counts, "the items of {step}");
             let preset = self.case.steps[step].preset.is_some();
             let always = self.case.always(step) && !preset && !self.is_stopped(step);
             assert!(!always || live.reported.is_some(), "{step} runs always");

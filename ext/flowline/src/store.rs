@@ -105,7 +105,8 @@ impl Store {
         durable: bool,
         patience: f64,
     ) -> Result<RArray, Error> {
-        let start = rows::start(ruby, run, resumes, outdated, graph.map(|graph| graph.0.clone()), apart_from)?;
+        let start =
+            rows::start(ruby, run, resumes, outdated, graph.map(|graph| graph.0.clone()), apart_from)?;
         match rb_self.ask(ruby, patience, |store, wait| store.begin(&start, durable, wait))? {
             Begin::Begun(run) => {
                 lock.set(Id::Checkpoint(run.checkpoint));

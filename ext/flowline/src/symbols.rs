@@ -16,6 +16,7 @@ pub type Table<T> = [(&'static str, T)];
 #[derive(Clone, Copy, PartialEq)]
 pub enum ItemWord {
     Done,
+    Restored,
     Failed,
     Retry,
     Withdrawn,
@@ -32,6 +33,7 @@ pub const STOPS: &Table<Stop> =
 
 pub const ITEM_REPORTS: &Table<ItemWord> = &[
     ("done", ItemWord::Done),
+    ("restored", ItemWord::Restored),
     ("failed", ItemWord::Failed),
     ("retry", ItemWord::Retry),
     ("withdrawn", ItemWord::Withdrawn),

@@ -65,7 +65,8 @@ module Flowline
         description: text, input: anything, output: anything, tags: names, cache: cached, skip_cache: flag, checkpoint: flag,
         version: anything, timeout: limit, isolate: one_of.call(:process), retries: count,
         retry_strategy: one_of.call(:immediate, :linear, :exponential), retry_delay: delay, retry_max_delay: seconds, retry_jitter: share,
-        retry_if: callable, on_retry: callable, each: step, concurrency: positive, on_item_error: one_of.call(:fail, :collect), uses: uses, rate: rate
+        retry_if: callable, on_retry: callable, each: step, concurrency: positive, on_item_error: one_of.call(:fail, :continue, :collect),
+        max_failures: positive, label: callable, uses: uses, rate: rate
       }.freeze
 
       # The options of +step+ for a nested pipeline.

@@ -61,8 +61,11 @@ module Flowline
 
     private
 
+    # Names the part of the step that failed.
+    def where; end
+
     def compose(detail)
-      text = +"step #{Name.show(step_name)} failed"
+      text = +"step #{Name.show(step_name)} failed#{where}"
       text << " after #{attempts} attempts" if attempts > 1
       first, *others = detail.to_s.lines(chomp: true)
       text << ": #{Error.account(original, first.to_s)}" if original
@@ -79,22 +82,67 @@ module Flowline
     attr_reader :position
     # @return [Object] the item
     attr_reader :item
+    # @return [String] what the step's +label:+ calls the item, or a short and redacted +inspect+ of it
+    attr_reader :label
 
     # @param step_name [Symbol]
     # @param original [Exception]
     # @param position [Integer]
     # @param item [Object]
+    # @param label [String, nil]
     # @param facts [Hash] as for {StepError}
-    def initialize(step_name, original, position:, item:, **facts)
+    def initialize(step_name, original, position:, item:, label: nil, **facts)
       @position = position
       @item = item
+      @label = label || TypeHints.describe(item)
       super(step_name, original, **facts)
+    end
+
+    # @return [Integer] the number of the item, from 1, as messages show it
+    def number
+      position + 1
+    end
+
+    # @return [String] the first line of the message without the step
+    # @api private
+    def summary
+      message[/[^\n]*/].delete_prefix("step #{Name.show(step_name)} failed at ")
     end
 
     private
 
-    def compose(detail)
-      super.sub(" failed", " failed at item #{position} (#{TypeHints.describe(item)})")
+    def where
+      " at item #{number} (#{label})"
+    end
+  end
+
+  # A step with +on_item_error: :continue+ some of whose items failed. Its +original+ is that of the first of them.
+  class ItemsError < StepError
+    # The most items that the message names; {#item_errors} has all.
+    SHOWN = 5
+
+    # @return [Array<ItemError>] the failed items, in their order
+    attr_reader :item_errors
+    # @return [ItemCounts] how all items ended
+    attr_reader :counts
+
+    # @param step_name [Symbol]
+    # @param item_errors [Array<ItemError>]
+    # @param counts [ItemCounts]
+    def initialize(step_name, item_errors, counts:)
+      @item_errors = item_errors
+      @counts = counts
+      super(step_name, item_errors.first.original, attempts: item_errors.map(&:attempts).max)
+    end
+
+    private
+
+    def compose(_detail)
+      of = " of #{counts.total}" if counts.total
+      lines = item_errors.first(SHOWN).map { |error| "  #{error.summary}" }
+      lines << "  … and #{item_errors.size - SHOWN} more" if item_errors.size > SHOWN
+      head = "step #{Name.show(step_name)} failed at #{item_errors.size}#{of} #{(counts.total || item_errors.size) == 1 ? "item" : "items"}:"
+      [head, *lines, *counts.safety].join("\n")
     end
   end
 
@@ -111,21 +159,24 @@ module Flowline
     # @param limit [Numeric] seconds
     # @param scope [Symbol] +:step+, +:group+ or +:run+
     # @param group [Symbol, nil] the nested pipeline
+    # @param item [String, nil] the item that it was called for
     # @param facts [Hash] as for {StepError}
-    def initialize(step_name, limit:, scope: :step, group: nil, **facts)
+    def initialize(step_name, limit:, scope: :step, group: nil, item: nil, **facts)
       @limit = limit
       @scope = scope
       @group = group
+      @item = item
       super(step_name, **facts)
     end
 
     private
 
     def compose(_detail)
-      what = step_name ? "step #{Name.show(step_name)} was stopped by the #{scope}'s" : "the run was stopped by its"
+      at = " at #{@item}" if @item
+      what = step_name ? "step #{Name.show(step_name)} was stopped#{at} by the #{scope}'s" : "the run was stopped by its"
       return "#{what} time limit of #{limit} s; make it faster, or raise timeout:" unless group
 
-      "step #{Name.show(step_name)} was stopped by the time limit of #{limit} s of #{Name.show(group)}, which it is part of; " \
+      "step #{Name.show(step_name)} was stopped#{at} by the time limit of #{limit} s of #{Name.show(group)}, which it is part of; " \
         "make it faster, or raise timeout: of #{Name.show(group)}"
     end
   end

@@ -107,7 +107,7 @@ module Flowline
       # @return [Outcome] of an attempt that was abandoned
       # @api private
       def abandoned(limit)
-        item = "item #{index} of " if index
+        item = "item #{index + 1} of " if index
         warning = "#{item}step #{Name.show(step.name)} did not stop when its time was up, and may still run"
         Outcome.new(token, :timed_out, nil, nil, limit, nil, @began, now, nil, [warning])
       end

@@ -29,6 +29,11 @@ module Flowline
         @source.exhausted?
       end
 
+      # @return [Integer, nil] how many items there are; nil: the source has not been read to its end
+      def total
+        @source.total
+      end
+
       # @return [Boolean] whether all items are there from the beginning
       def list?
         List === @source
@@ -91,6 +96,7 @@ module Flowline
         def more
           @list.size
         end
+        alias total more
 
         # @return [Boolean]
         def exhausted?
@@ -113,5 +119,7 @@ module Flowline
   end
 end
 
+require_relative "items/labels"
+require_relative "items/tally"
 require_relative "items/stream"
 require_relative "items/puller"

@@ -33,7 +33,9 @@ module Flowline
         source = @step.depends_on[@step.labels.index(@step.each)]
         @items = Items.new(@environment.output(source), source)
         @recorded = recorded
-        @run.open(@id, most)
+        @labels = Items::Labels.new(@step, @environment)
+        @state.count(@id, @tally = Items::Tally.new(@run, @id, @items, @recording.records?(@step)))
+        @run.open(@id, most, fails_at)
         if @items.list?
           supplied(@items.more, true)
         else
@@ -84,7 +86,8 @@ module Flowline
         recorded = @recorded&.find(index, digest)
         return [attempts + 1, index, @items[index]] unless recorded
 
-        put(index, recorded.first, first: attempts.zero?, called: false)
+        @tally.record
+        put(index, recorded.first, :restored, attempts.zero?)
         nil
       end
 
@@ -96,19 +99,22 @@ module Flowline
       def record(attempt, outcome)
         return unless outcome.status == :succeeded && @recording.records?(@step) && (digest = @items.digest(attempt.index))
 
-        @recording.complete_item(@id, @step, attempt.index, digest, outcome.output)
+        @tally.record if @recording.complete_item(@id, @step, attempt.index, digest, outcome.output)
       end
 
       # @param attempt [Attempt] for an item
       # @param outcome [Outcome]
       # @return [void]
       def settle(attempt, outcome)
+        first = attempt.number == 1
         case outcome.status
-        when :succeeded then put(attempt.index, outcome.output, first: attempt.number == 1, called: true)
-        when :cached then put(attempt.index, outcome.output, first: attempt.number == 1, called: false)
-        when :retry then @failure || @environment.stopped?(attempt) ? fail(attempt, outcome) : try_again(attempt, outcome)
+        when :succeeded then put(attempt.index, outcome.output, :done, first, called: true)
+        when :cached
+          @tally.record
+          put(attempt.index, outcome.output, :done, first)
+        when :retry then retries?(attempt) ? try_again(attempt, outcome) : fail(attempt, outcome)
         when :failed, :timed_out then fail(attempt, outcome)
-        when :withdrawn then end_item(attempt.index, :withdrawn, attempt.number == 1, false)
+        when :withdrawn then end_item(attempt.index, :withdrawn, first, false)
         else stop
         end
       end
@@ -123,14 +129,35 @@ module Flowline
 
       private
 
-      # An item was interrupted. If another one has failed before, that is how the step ended.
-      def stop
-        Array === @failure ? @state.fail(@id, *@failure) : @state.cancel(@id)
+      # @return [Integer, nil] how many failed items end the step; nil: they don't fail it
+      def fails_at
+        case @step.options[:on_item_error]
+        when :collect then nil
+        when :continue then @step.options[:max_failures] || Resources::MOST
+        else 1
+        end
       end
 
-      def put(index, output, first:, called:)
+      # @return [Boolean] whether the attempt may be followed by another one
+      def retries?(attempt)
+        @failure.nil? && !@environment.stopped?(attempt) && (fails_at.nil? || @tally.failures.size < fails_at)
+      end
+
+      # How the step ends, unless it succeeds.
+      # @return [Array(StepError, Symbol), Exception, nil]
+      def ending
+        @failure || (failed unless fails_at.nil? || @tally.failures.empty?)
+      end
+
+      # An item was interrupted. If others have failed before, that is how the step ended.
+      def stop
+        failure = ending
+        Array === failure ? @state.fail(@id, *failure) : @state.cancel(@id)
+      end
+
+      def put(index, output, report, first, called: false)
         @items.put(index, output)
-        end_item(index, :done, first, called)
+        end_item(index, report, first, called)
       end
 
       def end_item(index, report, first, called, wait = nil)
@@ -142,22 +169,31 @@ module Flowline
       def try_again(attempt, outcome)
         return if @state.ended?(@id)
 
-        @state.notify(:step_retried, @step, Event::Retry.new(outcome.error, attempt.number, outcome.wait, attempt.index))
+        again = Event::Retry.new(outcome.error, attempt.number, outcome.wait, attempt.index, @labels.call(attempt.item))
+        @state.notify(:step_retried, @step, again)
         end_item(attempt.index, :retry, attempt.number == 1, outcome.called?, outcome.wait)
       end
 
       def fail(attempt, outcome)
         limit = outcome.limit
-        by_run = stop_run(limit)
-        error = outcome.error || TimeoutError.new(@step.name, **limit, attempts: attempt.number)
-        failure = ItemError.new(@step.name, error, position: attempt.index, item: attempt.item, attempts: attempt.number,
-                                                   detail: @environment.context.mask(Error.words(error)))
-        if @step.options[:on_item_error] == :collect && !by_run
-          put(attempt.index, failure, first: attempt.number == 1, called: outcome.called?)
-        else
-          @failure ||= limit ? [error, :timed_out] : [failure, :failed]
-          end_item(attempt.index, :failed, attempt.number == 1, outcome.called?)
+        failure = item_error(attempt, outcome)
+        @tally.failures << failure
+        if stop_run(limit)
+          @failure ||= [failure.original, :timed_out]
+          return @state.fail(@id, *@failure) if fails_at.nil? # Otherwise the other items in flight come first.
         end
+        fails_at ? @items.put(attempt.index, nil) : @items.put(attempt.index, failure)
+        end_item(attempt.index, :failed, attempt.number == 1, outcome.called?)
+      end
+
+      # @return [ItemError]
+      def item_error(attempt, outcome)
+        label = @labels.call(attempt.item)
+        attempts = { attempts: attempt.number }
+        error = outcome.error unless outcome.limit
+        error ||= TimeoutError.new(@step.name, **outcome.limit, **attempts, item: "item #{attempt.index + 1} (#{label})")
+        ItemError.new(@step.name, error, position: attempt.index, item: attempt.item, label: label, **attempts,
+                                         detail: @environment.context.mask(Error.words(error)))
       end
 
       # @return [Boolean] whether it was the run's limit, which stops the run
@@ -168,7 +204,7 @@ module Flowline
         true
       end
 
-      # All items have ended, or one of them ended the step.
+      # All items have ended, or some of them ended the step.
       # @return [nil]
       def close
         return if @state.ended?(@id) # Its time was up meanwhile.
@@ -176,13 +212,22 @@ module Flowline
         close_source
         raise @failure if Exception === @failure
 
-        @failure ? @state.fail(@id, *@failure) : succeed
+        failure = ending
+        failure ? @state.fail(@id, *failure) : succeed
         nil
+      end
+
+      # @return [Array(StepError, Symbol)] how failed items end the step
+      def failed
+        return [ItemsError.new(@step.name, @tally.errors, counts: @tally.counts), :failed] if @step.options[:on_item_error] == :continue
+
+        first = @tally.failures.first
+        TimeoutError === first.original ? [first.original, :timed_out] : [first, :failed]
       end
 
       def succeed
         results = @items.results
-        warn_of_collected(results) if @step.options[:on_item_error] == :collect
+        warn_of_collected(results) unless @tally.failures.empty?
         @environment.check_output(@id, results)
         @state.record(@id, results)
         @state.succeed(@id)
@@ -191,10 +236,8 @@ module Flowline
       end
 
       def warn_of_collected(results)
-        failed = results.grep(ItemError)
-        return if failed.empty?
-
-        @state.warnings << "#{failed.size} of #{results.size} items of step #{Name.show(@step.name)} failed; the first: #{failed.first.message}"
+        failed = "#{@tally.failures.size} of #{results.size} items of step #{Name.show(@step.name)} failed"
+        @state.warnings << "#{failed}, and resume: true tries them again; the first: #{@tally.errors.first.message}"
       end
     end
   end

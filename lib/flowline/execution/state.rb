@@ -30,6 +30,7 @@ module Flowline
         @recording = recording
         @notifier = notifier
         @errors = {}
+        @tallies = {}
         @started = {}
         @expense = Recording::Expense.new if recording.stored?
       end
@@ -57,6 +58,13 @@ module Flowline
 
         @started[id] = true
         @notifier.notify(:step_started, @dag.steps[id])
+      end
+
+      # The step is called for each of its items.
+      # @param tally [Items::Tally] what becomes of them
+      # @return [void]
+      def count(id, tally)
+        @tallies[id] = tally
       end
 
       # Records the output of a step whose callable returned.
@@ -268,7 +276,7 @@ module Flowline
       end
 
       def result
-        Result.new(Result::Live.new(@environment, @errors), error, @warnings, @environment.resumption)
+        Result.new(Result::Live.new(@environment, @errors, @tallies), error, @warnings, @environment.resumption)
       end
 
       def facts(id)

@@ -6,7 +6,8 @@ module Flowline
     # @api private
     class Objections
       CODE = "its code, conditions, dependencies, captured values or version changed"
-      private_constant :CODE
+      COLLECTED = "its failed items are tried again"
+      private_constant :CODE, :COLLECTED
 
       # @return [Array<String>] warnings about outputs that no later run could restore either
       attr_reader :warnings
@@ -34,7 +35,8 @@ module Flowline
       def to(id, entry, inputs)
         return "asked for" if @picks && asked_for?(id, entry)
 
-        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, inputs) || entry.problem)
+        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, inputs) || entry.problem ||
+                  (COLLECTED if entry.collected))
       end
 
       # @param id [Integer]

@@ -49,7 +49,7 @@ module Flowline
       #   are stale
       def outdated
         outputs = changing(@recording.entries) { |id, outlook, entry| outlook.surely?(entry.token) || @open.key?(id) }
-        [outputs, changing(@recording.items) { |id, _| @items.key?(id) }]
+        [outputs, changing(@recording.items) { |id, outlook, _, name| @items.key?(id) || (outlook.there? && @recording.entries[name]&.collected) }]
       end
 
       private
@@ -60,7 +60,7 @@ module Flowline
         records.each do |name, record|
           id = index[name] or next
           outlook = @outlooks[id]
-          names << name unless outlook.action == :skip || yield(id, outlook, record)
+          names << name unless outlook.action == :skip || yield(id, outlook, record, name)
         end
         names
       end

@@ -11,7 +11,7 @@ module Flowline
       include Rows
 
       # The outcomes of steps that need not run again.
-      DONE = %w[succeeded cached skipped].freeze
+      DONE = %w[succeeded cached skipped collected].freeze
       # The ranges of item numbers in the store: of a step itself, and of all of its items.
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
@@ -132,18 +132,20 @@ module Flowline
 
         bytes = step.options[:checkpoint] == false ? "" : dump(step, output)
         row = completed(id, step, facts, output, !bytes.empty?)
-        @repeated[id] = true if bytes.empty? || (!@repeated.empty? && @pipeline.dag.inputs(id).any? { |before| @repeated[before] })
+        outcome = Recording.collected?(step, output) ? COLLECTED : SUCCEEDED
+        @repeated[id] = true if bytes.empty? || outcome == COLLECTED || (@repeated.any? && @pipeline.dag.inputs(id).any? { |other| @repeated[other] })
         ends_items = step.each && !@repeated[id] # Otherwise its items are still needed.
-        write([*passed, [row, record(id, SUCCEEDED), ends_items]], bytes)
+        write([*passed, [row, record(id, outcome), ends_items]], bytes)
       end
 
       # Records an item that succeeded. The record is durable when this returns.
+      # @return [Boolean] whether it is recorded; if not, there is a warning
       def complete_item(id, step, position, digest, output)
         bytes = dump(step, output)
-        return if bytes.empty?
+        return false if bytes.empty?
 
-        record = [@run.checkpoint, step.name.name, position, SUCCEEDED, imprint(id), digest, @provenance.items_made_of(id).join(" ")]
-        write([[nil, record]], bytes)
+        write([[nil, [@run.checkpoint, step.name.name, position, SUCCEEDED, imprint(id), digest, @provenance.items_made_of(id).join(" ")]]], bytes)
+        true
       end
 
       # @param event [Event]
@@ -250,7 +252,7 @@ module Flowline
 
         step = step.to_sym
         @outcomes[step] = outcome
-        @entries[step] = Entry.recorded(imprint, token, made_of, bytes) if DONE.include?(outcome)
+        @entries[step] = Entry.recorded(imprint, token, made_of, bytes, outcome) if DONE.include?(outcome)
       end
 
       # Reads the row of an item. An item is stale if its code has changed, or if it was made of other inputs than the rest.

@@ -82,16 +82,17 @@ module Flowline
         @items ||= {}
       end
 
-      # Records an item of a step that succeeded.
+      # Records an item that succeeded.
       # @param id [Integer]
       # @param step [Step]
       # @param position [Integer]
       # @param digest [String] of the item before its call
       # @param output [Object]
-      # @return [void]
+      # @return [true]
       def complete_item(id, step, position, digest, output)
         items_of(id, step).put(position, digest, output)
         (@called[step.name] ||= []) << position
+        true
       end
 
       # Digests what {#finish} records, which calls the user's code.
@@ -111,11 +112,11 @@ module Flowline
       # @return [void]
       def finish(result)
         memory = @pipeline.memory
-        if @subject.done?(result)
+        if @subject.done?(result, @entries)
           memory.clear if !memory.empty? && memory[:identity] == @subject.identity
           return
         end
-        outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, Recording.outcome(step.status, step.reason)] })
+        outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
         entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
         run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
                              status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
@@ -168,7 +169,13 @@ module Flowline
 
         step = @pipeline.steps[id]
         problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
-        Entry.new(@pipeline.imprint(step), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id))
+        Entry.new(@pipeline.imprint(step), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id),
+                  Recording.collected?(step, result.output))
+      end
+
+      def outcome(result)
+        collected = result.output? && Recording.collected?(@pipeline.dag[result.name], result.output)
+        collected ? COLLECTED : Recording.outcome(result.status, result.reason)
       end
 
       def recall

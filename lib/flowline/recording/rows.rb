@@ -7,8 +7,7 @@ module Flowline
     module Rows
       # The maximum number of characters of an error message in the history.
       TEXT = 2000
-      SUCCEEDED = "succeeded"
-      private_constant :TEXT, :SUCCEEDED
+      private_constant :TEXT
 
       private
 
@@ -20,7 +19,7 @@ module Flowline
 
       def ending(result)
         Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
-                       clear: @subject.done?(result), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs)
+                       clear: @subject.done?(result, @entries), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs)
       end
 
       # Holds the last retries of a step until it is recorded.

@@ -40,8 +40,10 @@ module Flowline
       end
 
       # Returns whether the run leaves nothing to resume.
-      def done?(result)
-        result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected })
+      # @param entries [Hash{Symbol => Entry}] what it resumed
+      def done?(result, entries)
+        result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected }) &&
+          !result.collected? && entries.none? { |name, entry| entry.collected && result[name]&.status == :restored }
       end
 
       # Returns whether the step was skipped for another reason than the selection. A resumed run need not run it either.

@@ -43,9 +43,21 @@ module Flowline
         first, *more = words(error)
         rows = wrap("✗ #{first}", "  ") + more.flat_map { |line| wrap("    #{line}", "    ") }
         source = source(error.place) if error.respond_to?(:place) && error.place
-        rows = Text.limit(rows, @verbose ? VERBOSE : MESSAGE, @columns || WIDE)
+        rows = Text.limit(rows, @verbose ? VERBOSE : most(error), @columns || WIDE)
         rows << cut("    #{source}") if source && more.none? { |line| line.strip == source } # Ruby's message may show it already.
-        error.is_a?(StepError) ? rows << cut("  #{circumstances(error)}") : rows
+        error.is_a?(StepError) ? rows.concat(details(error)) : rows
+      end
+
+      # A failed item, or each of the first ones, has a row.
+      def most(error)
+        error.is_a?(ItemsError) ? ItemsError::SHOWN + 3 : MESSAGE
+      end
+
+      def details(error)
+        return [] if error.is_a?(ItemsError) # They are in its message.
+
+        safety = @result[error.step_name]&.items&.safety if error.step_name
+        [cut("  #{circumstances(error)}"), *("  #{safety}" if safety)]
       end
 
       # @return [Array<String>] the lines of its message

@@ -9,7 +9,7 @@ module Flowline
     #
     # Every object has +event+, +time+, +run_id+ and +pipeline+. +run_started+ adds +params+ (without
     # secrets), +steps+ (their number) and +resumed+ ({Resumption#to_h}, or null); +step_started+ adds +step+;
-    # +step_retried+ +step+, +error+, +attempt+ and +wait+ in seconds; +step_finished+ adds what
+    # +step_retried+ +step+, +error+, +attempt+, +wait+ in seconds, and the index and the label of the item; +step_finished+ adds what
     # {StepResult#to_h} has; +run_finished+ what {Result#to_h} has.
     class JSON
       # How deep values are nested at most: some contain themselves.

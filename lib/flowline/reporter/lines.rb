@@ -63,10 +63,11 @@ module Flowline
       # @param event [Event]
       # @return [Array<String>]
       def retried(event)
-        error, attempt, wait, item = event.result.to_a
+        error, attempt, wait, index, label = event.result.to_a
+        item = "item #{index + 1} (#{label}), " if index
         text = event.context.mask("attempt #{attempt} failed: #{Error.account(error, Error.words(error).lines.first.to_s.chomp)}")
         again = wait.zero? ? "again at once" : format("again in %.2fs", wait)
-        [line("↻", event.step.name, "#{"item #{item + 1}, " if item}#{Text.line(text)}; #{again}")]
+        [line("↻", event.step.name, "#{item}#{Text.line(text)}; #{again}")]
       end
 
       # @param event [Event]
@@ -110,8 +111,16 @@ module Flowline
       end
 
       def remark(result)
-        words = [*numbers(result), ("timed out" if result.status == :timed_out), ("#{result.attempts} attempts" if result.attempts > 1)].compact
+        tried = result.items ? of_items(result.items) : [("#{result.attempts} attempts" if result.attempts > 1)]
+        words = [*numbers(result), ("timed out" if result.status == :timed_out), *tried].compact
         words.join(", ") unless words.empty?
+      end
+
+      # Returns the facts about items that a count of records does not have.
+      def of_items(items)
+        { "retries" => items.retries, "failed" => items.failed, "restored" => items.restored }.filter_map do |word, count|
+          "#{Lines.count(count)} #{word == "retries" && count == 1 ? "retry" : word}" if count.positive?
+        end
       end
 
       # Returns what the step has reported, or else the number of records of its output.

@@ -12,7 +12,8 @@ module Flowline
 
       # @param environment [Execution::Environment]
       # @param errors [Hash{Integer => StepError}] by step
-      def initialize(environment, errors)
+      # @param tallies [Hash{Integer => Execution::Items::Tally}] by step, of those that are called for each item
+      def initialize(environment, errors, tallies)
         @dag = environment.dag
         @run = environment.run
         @context = environment.context
@@ -20,6 +21,7 @@ module Flowline
         @gates = environment.gates
         @errors = errors
         @reports = environment.reports
+        @tallies = tallies
         @size = @dag.size
       end
 
@@ -60,9 +62,10 @@ module Flowline
       def at(id)
         status, reason, attempts, started, duration = @run.step(id)
         reason = reason(id, reason)
+        tally = @tallies[id]
         StepResult.class_for(status).new(name: name(id), status: status, output: @outputs[id], error: @errors[id],
                                          context: @context, reason: reason, attempts: attempts, started: started, duration: duration,
-                                         report: @reports[id])
+                                         report: @reports[id], items: tally&.counts, item_errors: tally&.errors)
       end
 
       # @return [Array<Array(Symbol, Symbol, Array<Integer>)>] see {Result#uncalled}
@@ -73,6 +76,11 @@ module Flowline
 
           ids.group_by { |id| reason(id, reason) }.map { |actual, group| [status, actual, group] }
         end
+      end
+
+      # @return [Boolean] whether steps that succeeded have failed items
+      def collected?
+        @tallies.any? { |id, tally| tally.failures.any? && @run.step(id).first == :succeeded }
       end
 
       # @return [Hash{Symbol => Object}] the outputs there are

@@ -1,6 +1,8 @@
 //! Events as bytes. A tag or a code is never used again for something else: a new one is appended.
 
-use crate::event::{CancelReason, Event, ItemReport, Nanos, OnError, Outcome, Report, SkipReason, Stop};
+use crate::event::{
+    CancelReason, Event, ItemReport, Nanos, OnError, OnItemError, Outcome, Report, SkipReason, Stop,
+};
 use crate::ids::{PoolId, Position, StepId};
 use crate::resources::Needs;
 
@@ -136,7 +138,13 @@ pub(super) fn put(to: &mut Bytes, event: &Event) {
             Report::RetryAt(until) => _ = to.step(REPORTED, *step).at(*at).byte(RETRY).number(until),
             Report::Withdrawn => _ = to.step(REPORTED, *step).at(*at).byte(WITHDRAWN),
         },
-        Event::Opened { step, most, at } => _ = to.step(OPENED, *step).at(*at).number(*most),
+        Event::Opened { step, most, on_error, at } => {
+            to.step(OPENED, *step).at(*at).number(*most);
+            match *on_error {
+                OnItemError::FailAt(most) => _ = to.byte(0).number(most),
+                OnItemError::Collect => _ = to.byte(1),
+            }
+        }
         Event::Supplied { step, count } => _ = to.step(SUPPLIED, *step).number(*count),
         Event::Exhausted { step } => _ = to.step(EXHAUSTED, *step),
         Event::Taken { step, position } => _ = to.step(TAKEN, *step).number(position.number()),
@@ -150,6 +158,7 @@ pub(super) fn put(to: &mut Bytes, event: &Event) {
                     to.byte(called | 2).number(position.number()).number(until);
                 }
                 ItemReport::Withdrawn => _ = to.byte(called | 3),
+                ItemReport::Restored => _ = to.byte(called | 8),
             }
         }
         Event::Stopped { stop, entirely, at } => {
@@ -287,7 +296,13 @@ pub(super) fn get(from: &mut Input, last: &mut Nanos) -> Option<Event> {
         }
         OPENED => {
             let (step, at) = (from.step()?, from.at(last)?);
-            Event::Opened { step, most: from.small()?, at }
+            let most = from.small()?;
+            let on_error = match from.byte()? {
+                0 => OnItemError::FailAt(from.small()?),
+                1 => OnItemError::Collect,
+                _ => return None,
+            };
+            Event::Opened { step, most, on_error, at }
         }
         SUPPLIED => Event::Supplied { step: from.step()?, count: from.number()? },
         EXHAUSTED => Event::Exhausted { step: from.step()? },
@@ -299,6 +314,7 @@ pub(super) fn get(from: &mut Input, last: &mut Nanos) -> Option<Event> {
                 1 => ItemReport::Failed,
                 2 => ItemReport::RetryAt(from.position()?, from.number()?),
                 3 => ItemReport::Withdrawn,
+                8 => ItemReport::Restored,
                 _ => return None,
             };
             Event::Item { step, report, called: code & 4 != 0, at }

@@ -76,6 +76,7 @@ impl Run {
             if let Some(state) = self.steps.get_mut(step.index()) {
                 state.attempts += items.most_attempts();
             }
+            self.item_counts.insert(step, items.counts());
             self.resources.check_pools_of(step);
         }
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::Run;
-use crate::event::{Event, ItemReport, Nanos, Outcome, RunError};
+use crate::event::{Event, ItemReport, Nanos, OnItemError, Outcome, RunError};
 use crate::ids::{Position, StepId};
 use crate::items::Items;
 
@@ -13,15 +13,21 @@ impl Run {
     ///
     /// # Errors
     /// The step is not running, or is open.
-    pub fn open(&mut self, step: StepId, most: u32, now: Nanos) -> Result<(), RunError> {
+    pub fn open(
+        &mut self,
+        step: StepId,
+        most: u32,
+        on_error: OnItemError,
+        now: Nanos,
+    ) -> Result<(), RunError> {
         if self.items.contains_key(&step) {
             return Err(RunError::NotRunning(step));
         }
         self.count_time_from(step, now)?;
-        self.recording.note(|| Event::Opened { step, most, at: now });
+        self.recording.note(|| Event::Opened { step, most, on_error, at: now });
         self.resources.expect_no_call(step);
         self.resources.release(step);
-        self.items.insert(step, Items::new(most.max(1)));
+        self.items.insert(step, Items::new(most.max(1), on_error));
         if let Some(stop) = self.stop_of(step) {
             let started = self.started(step).unwrap_or_default();
             self.close(step, Outcome::Cancelled(stop.reason()), self.stopped_at.max(started));
@@ -131,11 +137,13 @@ impl Run {
         self.items.get(&step).is_some_and(Items::is_over)
     }
 
-    /// Starts no other item of the step, which ends the step unless one is in flight.
+    /// Starts no other item of the step, which ends the step unless one is in flight, or failed items have failed it.
     pub(super) fn close(&mut self, step: StepId, outcome: Outcome, now: Nanos) {
         if self.items.get_mut(&step).is_some_and(Items::cut) {
             self.ended_unreported.push(step);
             self.end(step, outcome, now);
+        } else {
+            self.offer(step);
         }
     }
 

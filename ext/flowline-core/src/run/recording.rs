@@ -110,7 +110,7 @@ impl Run {
             Event::Started { step, at } => self.start_again(step, at)?,
             Event::Began { step, at } => self.begin(step, at)?,
             Event::Reported { step, report, at } => self.report(step, report, at)?,
-            Event::Opened { step, most, at } => self.open(step, most, at)?,
+            Event::Opened { step, most, on_error, at } => self.open(step, most, on_error, at)?,
             Event::Supplied { step, count } => self.supply(step, count),
             Event::Exhausted { step } => self.exhaust(step),
             Event::Taken { step, position } => self.take_again(step, position)?,

@@ -1,7 +1,7 @@
 //! The part of a run that answers questions and changes nothing.
 
 use super::{Phase, Run, StepState};
-use crate::event::{Nanos, Obstacle, Outcome, State, Status, Stop};
+use crate::event::{ItemCounts, Nanos, Obstacle, Outcome, State, Status, Stop};
 use crate::ids::{Position, StepId};
 use crate::items::Items;
 
@@ -68,6 +68,11 @@ impl Run {
     /// Returns how many attempts of an item of an open step failed and were retried.
     pub fn item_attempts(&self, step: StepId, position: Position) -> u32 {
         self.items.get(&step).map_or(0, |items| items.attempts(position))
+    }
+
+    /// Returns how the items of a step that was opened have ended so far.
+    pub fn item_counts(&self, step: StepId) -> Option<ItemCounts> {
+        self.items.get(&step).map(Items::counts).or_else(|| self.item_counts.get(&step).copied())
     }
 
     /// Returns the steps whose failure fails the run, in the order in which they failed.

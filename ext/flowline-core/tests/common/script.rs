@@ -10,7 +10,7 @@ use flowline_core::event::Outcome::{
 use flowline_core::event::Report::{Ended, RetryAt};
 use flowline_core::event::SkipReason::{Condition, NotSelected, UpstreamSkipped};
 use flowline_core::event::{
-    Event, ItemReport, Nanos, Next, Obstacle, OnError, RunError, State, Status, Stop,
+    Event, ItemCounts, ItemReport, Nanos, Next, Obstacle, OnError, OnItemError, RunError, State, Status, Stop,
 };
 use flowline_core::ids::StepId;
 use flowline_core::resources::Needs;
@@ -47,6 +47,8 @@ fn word(outcome: Outcome) -> &'static str {
 fn item_report(words: &[&str]) -> ItemReport {
     match words {
         ["done"] => ItemReport::Done,
+        ["restored"] => ItemReport::Restored,
+        ["withdrawn"] => ItemReport::Withdrawn,
         ["fails"] => ItemReport::Failed,
         [position, "retries", until] => {
             ItemReport::RetryAt(item(position.parse().unwrap()), until.parse().unwrap())
@@ -63,6 +65,7 @@ pub struct View {
     started: Vec<Option<Nanos>>,
     timing: Vec<Option<(Nanos, Nanos)>>,
     attempts: Vec<u32>,
+    items: Vec<Option<ItemCounts>>,
     states: Vec<Option<State>>,
     has_ready: bool,
     failures: Vec<StepId>,
@@ -78,6 +81,7 @@ pub fn view(run: &Run, steps: usize, now: Nanos) -> View {
         started: steps.clone().map(|step| run.started(step)).collect(),
         timing: steps.clone().map(|step| run.timing(step)).collect(),
         attempts: steps.clone().map(|step| run.attempts(step)).collect(),
+        items: steps.clone().map(|step| run.item_counts(step)).collect(),
         states: steps.map(|step| run.state(step, now)).collect(),
         has_ready: run.has_ready(),
         failures: run.failures().to_vec(),
@@ -207,9 +211,26 @@ impl Script<'_> {
             ["begins", names @ ..] => names.iter().for_each(|name| {
                 self.apply(Event::Began { step: self.named.id(name), at: self.now });
             }),
-            ["opens", name, most] => {
+            // How many items at a time, and how many failures fail the step: one, unless it says so.
+            ["opens", name, most, on_error @ ..] => {
                 let step = self.named.id(name);
-                self.apply(Event::Opened { step, most: most.parse().unwrap(), at: self.now });
+                let on_error = match on_error {
+                    [] => OnItemError::FailAt(1),
+                    ["fails_at", most] => OnItemError::FailAt(most.parse().unwrap()),
+                    ["collects"] => OnItemError::Collect,
+                    other => panic!("no such policy: {other:?}"),
+                };
+                self.apply(Event::Opened { step, most: most.parse().unwrap(), on_error, at: self.now });
+            }
+            // How many items were done, restored, failed and retried.
+            ["counts", name, counts @ ..] => {
+                let ItemCounts { done, restored, failed, retries } =
+                    self.run.item_counts(self.named.id(name)).unwrap();
+                assert_eq!(
+                    [done, restored, failed, retries].map(|count| count.to_string()),
+                    *counts,
+                    "{line}"
+                );
             }
             ["supplies", name, count] => {
                 self.apply(Event::Supplied { step: self.named.id(name), count: count.parse().unwrap() });

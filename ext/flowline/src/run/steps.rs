@@ -65,7 +65,8 @@ fn retry(ruby: &Ruby, run: &Run, step: u32, wait: f64) -> Result<bool, Error> {
     let now = run.now();
     let step = StepId::new(step);
     let mut core = run.core(ruby)?;
-    core.report(step, Report::RetryAt(now.saturating_add(nanos(wait))), now).map_err(|e| error::raise(ruby, &e))?;
+    core.report(step, Report::RetryAt(now.saturating_add(nanos(wait))), now)
+        .map_err(|e| error::raise(ruby, &e))?;
     Ok(core.outcome(step).is_none())
 }
 

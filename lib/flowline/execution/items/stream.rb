@@ -34,6 +34,11 @@ module Flowline
           !fiber.alive?
         end
 
+        # @return [Integer, nil] how many items there were; nil: it has not been read to its end
+        def total
+          @read if @complete
+        end
+
         # @param index [Integer]
         # @return [Object]
         def [](index)
@@ -65,6 +70,7 @@ module Flowline
         def fiber
           @fiber ||= Fiber.new(blocking: true) do
             @source.each_entry { |item| Fiber.yield([item]) }
+            @complete = true
             nil
           end
         end
