@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "json"
+
 # Compares the times of blocks. Machines are noisy, so the blocks take turns: every round measures each once, after a
 # garbage collection that is not measured. A time is the median of the rounds. A ratio is the median of the rounds'
 # ratios, because something that slows a whole round down does not change its ratio.
@@ -78,6 +80,7 @@ module Measure
   end
 
   def heading(text)
+    @heading = text
     puts "", text
   end
 
@@ -89,8 +92,15 @@ module Measure
       [Goal.new(sign, goals[name], of), value] if goals.key?(name)
     end
     verdict = goals.all? { |goal, value| goal.met?(value) } ? "met" : "NOT MET" unless goals.empty?
-    columns = [work, show(figure, unit), than && "#{than.first} #{show(than.last, unit)}", ratio && "#{digits(ratio)}×"]
-    puts "  #{align(columns)}  #{[goals.map { |goal, _| goal }.join(", "), verdict].compact.reject(&:empty?).join(": ")}".rstrip
+    than &&= "#{than.first} #{show(than.last, unit)}"
+    goals = goals.map(&:first).join(", ")
+    puts "  #{align([work, show(figure, unit), than, ratio && "#{digits(ratio)}×"])}  #{[goals, verdict].compact.reject(&:empty?).join(": ")}".rstrip
+    note(work: work, figure: figure, unit: unit, than: than, ratio: ratio, goals: goals, verdict: verdict)
+  end
+
+  # Writes a row to the file that `rake bench` reads.
+  def note(**row)
+    File.write(ENV["BENCH_ROWS"], "#{JSON.generate(heading: @heading, **row)}\n", mode: "a") if ENV["BENCH_ROWS"]
   end
 
   def align(columns)
