@@ -161,7 +161,7 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def prepare_end(result)
-        @passed.each { |id,| @provenance.token(id) } unless @passed.empty? || @subject.done?(result)
+        @passed.each { |id,| @provenance.token(id) } unless @passed.empty? || @subject.done?(result, @entries)
       ensure
         @provenance.seal
       end

@@ -99,7 +99,7 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def prepare_end(result)
-        return if @subject.done?(result)
+        return if @subject.done?(result, @entries)
 
         result.steps.each_with_index { |step, id| @provenance.token(id) if step.output? }
         recognise_changed(result)
