@@ -60,7 +60,8 @@ module SpecParts
     failed = Queue.new
     Array.new(Etc.nprocessors) { Thread.new { (part = queue.pop) && (part.run || (failed << part)) until queue.empty? } }.each(&:join)
     puts "#{totals}, #{(processor_time - before).round} s of processor time"
-    puts failed.pop.output until (passed = failed.empty?)
+    passed = failed.empty?
+    puts failed.pop.output until failed.empty?
     passed
   end
 
