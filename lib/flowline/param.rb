@@ -17,7 +17,7 @@ module Flowline
     attr_reader :place
 
     # The maximum number of characters of a value in a message.
-    SHOWN = 40
+    SHOWN = 80
     private_constant :SHOWN
 
     # @param params [Hash{Symbol => Object}] without secrets

@@ -57,22 +57,31 @@ RSpec.describe "the command line" do
       ENV["FLOWLINE_ROOT"] = before
     end
 
-    it "names the file as it was typed, options that are not recorded, and secrets without their values" do
+    it "names the file, the run, the store, options that are not recorded, and secrets without their values" do
       ENV.delete("FLOWLINE_ROOT")
-      expect(resume_command(import, *day)).to eq("flowline run import.rb --resume")
-      expect(resume_command(import, *day, "--param", "token=hunter2")).to eq("flowline run import.rb --resume --param token=…")
+      here = Dir.pwd
+      id = ->(root = "#{here}/.flowline") { Flowline::Store.at(root).latest("import").run_id }
+      expect(resume_command(import, *day)).to eq("flowline resume #{here}/import.rb #{id[]} --root #{here}/.flowline")
+      expect(resume_command(import, *day, "--param", "token=hunter2"))
+        .to eq("flowline resume #{here}/import.rb #{id[]} --root #{here}/.flowline --param token=…")
       expect(resume_command(import, *day, "--executor", "parallel", "--max-threads", "2", "--pipeline", "import"))
-        .to eq("flowline run import.rb --resume --pipeline import --executor parallel --max-threads 2")
+        .to eq("flowline resume #{here}/import.rb #{id[]} --pipeline import --executor parallel --max-threads 2 --root #{here}/.flowline")
     end
 
-    it "works from any directory when the store was named, by --root or FLOWLINE_ROOT" do
-      ENV["FLOWLINE_ROOT"] = "./the store"
+    it "works from any directory and takes that very run, wherever the store is" do
       here = Dir.pwd
-      command = resume_command(import, *day)
-      expect(command).to eq("flowline run #{here}/import.rb --resume --root #{here}/the\\ store")
-      expect(resume_command(import, *day, "--root", "other")).to eq("flowline run #{here}/import.rb --resume --root #{here}/other")
-      File.delete("broken")
-      Dir.mktmpdir { |other| Dir.chdir(other) { expect(flowline(*Shellwords.split(command).drop(1))[2]).to match(/✓ fetch +restored/) } }
+      [[".flowline", []], ["the store", []], ["other", ["--root", "other"]]].each do |name, options|
+        options.empty? && name != ".flowline" ? ENV["FLOWLINE_ROOT"] = "./#{name}" : ENV.delete("FLOWLINE_ROOT")
+        Flowline.config.root = nil
+        write("broken", "")
+        command = resume_command(import, *day, *options)
+        expect(command).to end_with(" --root #{here}/#{name.sub(" ", "\\ ")}")
+        resume_command(import, "--param", "date=2024-02-29", *options)
+        File.delete("broken")
+        ENV.delete("FLOWLINE_ROOT")
+        said = Dir.mktmpdir { |other| Dir.chdir(other) { flowline(*Shellwords.split(command).drop(1))[2] } }
+        expect(said).to match(/^resuming run .* \(date: 2024-01-31\): 1 step restored\n.*✓ fetch +restored/m)
+      end
     ensure
       Flowline.config.root = nil
     end
@@ -304,7 +313,7 @@ RSpec.describe "the command line" do
     recorded = Flowline::Checkpoint.latest("full", root: "#{mount}/store").step_names
     expect(status).to eq(1)
     expect(err.lines.last).to eq("flowline: store #{mount}/store: the disk is full; #{recorded.size} of 60 steps are recorded (s0, s1, s2, s3, s4 and #{recorded.size - 5} more), the others are not; " \
-                                 "make room, then resume with: flowline run #{Dir.pwd}/full.rb --resume --root #{mount}/store\n")
+                                 "make room, then resume with: flowline resume #{Dir.pwd}/full.rb --root #{mount}/store\n")
   ensure
     Flowline.config.root = nil
     system("umount", "-l", mount, err: File::NULL)

@@ -499,7 +499,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(flowline.call("status")).to eq(0)
       expect(err.string).to include("there is no store at #{root}")
       expect(flowline.call("run", "#{folder}/etl.rb")).to eq(1)
-      expect(err.string).to include("Resume with: flowline run #{folder}/etl.rb --resume --root #{root}\n")
+      expect(err.string).to match(%r{Resume with: flowline resume #{folder}/etl.rb \S+ --root #{root}\n})
       expect(flowline.call("plan", "#{folder}/etl.rb", "--resume")).to eq(0)
       expect(out.string).to match(/fetch +restore.*\n +load +run/)
       expect(flowline.call("plan", "#{folder}/etl.rb", "--resume", "--json")).to eq(0)

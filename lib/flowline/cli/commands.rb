@@ -8,6 +8,7 @@ module Flowline
       autoload :Help, "#{__dir__}/commands/help"
       autoload :History, "#{__dir__}/commands/history"
       autoload :Plan, "#{__dir__}/commands/plan"
+      autoload :Resume, "#{__dir__}/commands/resume"
       autoload :Run, "#{__dir__}/commands/run"
       autoload :Status, "#{__dir__}/commands/status"
       autoload :Validate, "#{__dir__}/commands/validate"
@@ -15,7 +16,7 @@ module Flowline
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run plan validate visualize status history cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status history cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

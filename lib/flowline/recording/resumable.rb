@@ -33,13 +33,13 @@ module Flowline
         found.empty? ? alive.first(1) : found
       end
 
-      # @param identity [String]
+      # @param identity [String, nil] nil: any
       # @return [String] why no run with that identity is resumed, and which other runs could be
-      def why_not(identity)
+      def why_not(identity = nil)
         return NO_STORE if @path && store.nil?
         return "no run #{of_pipeline} is recorded" if latest.empty?
 
-        mine, others = latest.partition { |run| run.identity == identity }
+        mine, others = latest.partition { |run| run.identity == (identity || latest.first.identity) }
         other = others.find { |run| !run.alive && run.status != "succeeded" }
         why = mine.empty? ? "no run with the same params, input and context is recorded" : "run #{mine.first.run_id} succeeded"
         other ? "#{why}; run #{describe(other)} #{other.status} and can be resumed" : why

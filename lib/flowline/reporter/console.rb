@@ -22,7 +22,7 @@ module Flowline
       # @param title [String, nil] the title, if not the name of the pipeline
       # @param verbose [Boolean] whether to write params, whole messages and the backtrace through the user's code, as well
       # @param steps [Boolean] whether to write more than failures
-      # @param resume [String, nil] the command that resumes a failed run; +nil+: there is none
+      # @param resume [String, #call, nil] the command that resumes a failed run, or what returns it for a run's id; +nil+: there is none
       # @example
       #   pipeline.run(reporter: Flowline::Reporter::Console.new($stdout, verbose: true))
       def initialize(out = $stderr, title: nil, verbose: false, steps: true, resume: "run(resume: true)")

@@ -26,7 +26,7 @@ module Flowline
         @event = event
         @result = event.result
         @columns = columns
-        @resume = resume if event.context.pipeline_name
+        @resume = resume.respond_to?(:call) ? resume.call(event.context.run_id) : resume if event.context.pipeline_name
         @verbose = verbose
         @here = "#{Dir.pwd}/"
       end

@@ -11,7 +11,7 @@ module Flowline
         EXAMPLE = "flowline run import.rb --param date=2024-01-31 --verbose"
 
         # Options that a resumed run needs again, because they are not recorded.
-        AGAIN = %i[pipeline executor max_threads max_processes].freeze
+        AGAIN = %i[pipeline executor max_threads max_processes require].freeze
         # Options that +Pipeline#run+ takes as well.
         PASSED = %i[executor max_threads max_processes resume exclusive exclusive_wait from only].freeze
         # Options that mean something under one executor only.
@@ -24,15 +24,19 @@ module Flowline
           super
           @params = {}
           parser.on("--param NAME=VALUE", "a param of the pipeline; once for each param") { |pair| param(pair) }
-          option(parser, "resume", "continue the last run if it did not succeed; without params: with the params of that run")
+          declare_selection(parser)
           declare_exclusive(parser)
-          option(parser, "from", "run this step and everything downstream again", value: "STEP")
-          option(parser, "only", Array, "run only these steps: a,b  +a (and upstream)  a+ (and downstream)  tag:x", value: "STEPS")
           option(parser, "executor", "where steps run: #{Executor.names.join(", ")}", value: "NAME")
           option(parser, "max-threads", Integer, "how many steps run at a time (parallel)", value: "N")
           option(parser, "max-processes", Integer, "how many steps run at a time (process)", value: "N")
           option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline", value: "DIRECTORY")
           declare_output(parser)
+        end
+
+        def declare_selection(parser)
+          option(parser, "resume", "continue the last run if it did not succeed; without params: the latest that can be resumed")
+          option(parser, "from", "run this step and everything downstream again", value: "STEP")
+          option(parser, "only", Array, "run only these steps: a,b  +a (and upstream)  a+ (and downstream)  tag:x", value: "STEPS")
         end
 
         def declare_exclusive(parser)
@@ -73,12 +77,7 @@ module Flowline
         end
 
         def resume_command(file, pipeline)
-          ResumeCommand.new(file, pipeline, options: @options.slice(*AGAIN), params: @params, root: given_root).to_s
-        end
-
-        # @return [String, nil] the store, if the command line or the environment names it
-        def given_root
-          @options[:root] || (ENV["FLOWLINE_ROOT"] if ENV["FLOWLINE_ROOT"] == Flowline.config.root)
+          ResumeCommand.new(file, pipeline, options: @options.slice(*AGAIN), params: @params, root: Flowline.config.root)
         end
 
         # Warns of options that have no effect.
@@ -135,7 +134,7 @@ module Flowline
         rescue ScriptError, SystemStackError, NoMemoryError
           1 # It has been reported as the failure of its step.
         rescue StoreError => e
-          warn_line(progress.account(e, @resume))
+          warn_line(progress.account(e, @resume&.call))
           1
         end
 

@@ -1,0 +1,101 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    module Commands
+      # +flowline resume [FILE] [RUN_ID]+: resumes a run that did not succeed. It never starts a new run.
+      class Resume < Run
+        # Its line in the list of commands.
+        SUMMARY = "resume the latest run that did not succeed, or the one with an id; start no new run"
+        # An example of a call.
+        EXAMPLE = "flowline resume import.rb"
+        # The form of a run's id.
+        RUN_ID = /\A\d{8}T\d{6}-\h{8}\z/
+        # The statuses of runs that can be resumed.
+        UNFINISHED = %w[failed timed_out cancelled crashed].freeze
+        private_constant :RUN_ID, :UNFINISHED
+
+        private
+
+        def argument
+          "[FILE] [RUN_ID]"
+        end
+
+        # Without the options that would run something else.
+        def declare_selection(_parser); end
+
+        def work(arguments)
+          ids, files = arguments.partition { |argument| RUN_ID.match?(argument) }
+          extra = ids[1] || files[1]
+          raise Usage, "#{label}: one run of one file at a time; #{extra} is one too many#{hint(extra)}" if extra
+
+          Flowline.config.root = File.expand_path(@options[:root]) if @options[:root]
+          return nothing("recording is off; set FLOWLINE_STORE=on") unless Flowline.config.store
+
+          @run_id = ids.first
+          files.empty? ? find_file : work_on(PipelineFile.load(files.first, application))
+        end
+
+        # Resumes a run whose file is recorded with it.
+        def find_file
+          store = Store.existing(root) or return nothing("there is no store")
+          run = find(store) or return nothing(@run_id ? "there is no such run" : "no run in it failed, timed out, was cancelled or crashed")
+          @run_id = run.run_id
+          @options[:pipeline] = run.pipeline
+          path = run.location && File.expand_path(run.location[/\A(.+):\d+\z/, 1].to_s, run.directory || Dir.pwd)
+          raise Usage, "#{label}: name the file of #{run.pipeline}; it is not recorded with run #{run.run_id}" unless path
+          raise Usage, "#{label}: #{path}, which defines #{run.pipeline}, is no file any more; name its file" unless File.file?(path)
+
+          work_on(PipelineFile.load(path, application))
+        end
+
+        # @return [Store::Run, nil] the run with the id, or the latest that can be resumed
+        def find(store)
+          runs = store.runs.reject(&:damaged?)
+          return runs.find { |run| run.run_id == @run_id } if @run_id
+
+          runs.uniq { |run| [run.pipeline, run.identity] }.find { |run| UNFINISHED.include?(run.status) }
+        end
+
+        def work_on(file)
+          _, pipeline = file.choose(@options[:pipeline])
+          raise Usage, "#{label}: runs of a pipeline without a name: are not recorded; add name: to Flowline.define" unless pipeline.name
+
+          resumable = Recording::Resumable.new(pipeline, root)
+          @options[:resume] = @run_id || choose(pipeline, resumable)
+          @options[:resume] ? super : nothing(resumable.why_not)
+        end
+
+        # @return [String, nil] the id of the latest run that can be resumed and has the given params
+        def choose(pipeline, resumable)
+          given = given(pipeline)
+          run = resumable.runs.find { |candidate| given.empty? || candidate.known_params.slice(*given.keys) == given }
+          raise LockedError.by(run, pipeline.name) if run&.alive
+
+          run&.run_id
+        end
+
+        # @return [Hash{Symbol => Object}] the params that are given, coerced, without secrets
+        def given(pipeline)
+          params = pipeline.params.each_value.select { |param| @params.key?(param.name.name) && !param.secret? }
+          params.to_h { |param| [param.name, coerce(param)] }
+        end
+
+        def coerce(param)
+          param.value(@params.transform_keys(&:to_sym))
+        rescue Definition::Type::Mismatch => e
+          raise Usage, "#{label}: param #{Name.show(param.name)} #{e.message}"
+        end
+
+        def root
+          Flowline.config.root
+        end
+
+        def nothing(why)
+          @err.puts("#{label}: nothing to resume: #{why} (looked in #{File.expand_path(root)})")
+          0
+        end
+      end
+    end
+  end
+end
