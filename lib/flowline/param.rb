@@ -44,7 +44,16 @@ module Flowline
     private_class_method :cut
 
     KNOWN = %i[type required default in description secret].freeze
-    private_constant :KNOWN
+    FLAGS = %i[required secret].freeze
+    private_constant :KNOWN, :FLAGS
+
+    # @param name [Symbol] an option of +run+
+    # @param declared [Hash{Symbol => Param}] the params of a pipeline
+    # @return [String, nil] if a param has that name, the end of a sentence that says how it is given
+    # @api private
+    def self.namesake(name, declared)
+      "; #{name}: is the option of run, the param is given as params: { #{name}: … }" if declared.key?(name)
+    end
 
     # @param name [Symbol]
     # @option options [Symbol, Class] :type (:any) +:string :symbol :integer :float :decimal :boolean
@@ -118,14 +127,18 @@ module Flowline
     private
 
     def default_value
-      default.respond_to?(:call) ? ask { default.call } : default
+      return ask { default.call } if default.respond_to?(:call)
+
+      default.frozen? ? default : default.dup # A run never changes its pipeline.
     end
 
     def coerce(value)
       value = Definition::Type.coerce(type, value)
       return value if self.in.nil? || allowed?(value)
 
-      raise Definition::Type::Mismatch, secret? ? "must be one of the values that in: allows" : "must be in #{self.in.inspect}, not #{value.inspect}"
+      raise Definition::Type::Mismatch, "must be one of the values that in: allows" if secret?
+
+      raise Definition::Type::Mismatch, "must be in #{TypeHints.excerpt(self.in)}, not #{TypeHints.excerpt(value)}"
     rescue Definition::Type::Mismatch => e
       raise e unless secret?
 
@@ -142,15 +155,29 @@ module Flowline
     end
 
     def sentences(options)
-      found = (options.keys - KNOWN).map { |option| "unknown option #{option}:#{Name.suggest(option, KNOWN)}" }
-      found << "is also an option of run, choose another name" if Definition::Options::RUN.key?(name)
+      found = (options.keys - KNOWN).map { |option| "unknown option #{option}:#{Name.suggest(option, KNOWN, known: "known are")}" }
       found << "unknown type #{type.inspect}#{Name.suggest(type, Definition::Type::COERCIONS.keys)}" unless Definition::Type.known?(type)
-      found << "in: must have `include?`" unless self.in.nil? || self.in.respond_to?(:include?)
-      found << default_problem if found.empty? && !default.nil? && !default.respond_to?(:call)
+      found.concat(FLAGS.reject { |option| [true, false].include?(options.fetch(option, false)) }
+                        .map { |option| "#{option}: must be true or false, not #{TypeHints.excerpt(options[option])}" })
+      found << "description: must be a String, not #{TypeHints.excerpt(description)}" unless [NilClass, String, Symbol].include?(description.class)
+      found << "in: must be an Array, a Range or another object with `include?`, not #{TypeHints.excerpt(self.in)}" unless collection?
+      found << default_problem if found.empty? && !default.nil?
       found.compact
     end
 
+    # Returns whether +in:+ can say which values it has. Texts and modules have an +include?+ of another meaning.
+    def collection?
+      self.in.nil? || (self.in.respond_to?(:include?) && [String, Symbol, Module].none? { |type| type === self.in })
+    end
+
+    def lambda_problem
+      needed = Arguments::Signature.of(default).parameters.count { |kind, _| %i[req keyreq].include?(kind) }
+      "default: a lambda is called without arguments for each run, this one needs #{needed}" if needed.positive?
+    end
+
     def default_problem
+      return lambda_problem if default.respond_to?(:call)
+
       coerce(default)
       nil
     rescue Definition::Type::Mismatch => e

@@ -101,7 +101,7 @@ module Flowline
 
     # @api private
     def initialize(definition)
-      @settings = definition.settings.dup.freeze
+      @settings = definition.settings.transform_values { |value| Definition::Frozen.copy(value) }.freeze
       @name = Name.of(settings[:name]).name if settings[:name].is_a?(String) || settings[:name].is_a?(Symbol)
       @params, @pools, @parts = [definition.params, definition.pools, definition.parts].map { |declared| declared.dup.freeze }
       @place = definition.place

@@ -36,10 +36,11 @@ module Flowline
     end
 
     # @param name [Symbol, String]
-    # @return [Plan::Step, nil]
+    # @return [Plan::Step]
+    # @raise [UnknownStepError] there is no such step
     def [](name)
       name = Name.of(name)
-      steps.find { |step| step.name == name }
+      steps.find { |step| step.name == name } || raise(UnknownStepError.new(name, steps.map(&:name)))
     end
 
     # @return [String] without values: they may be anything, and secret

@@ -72,11 +72,16 @@ module Flowline
     end
 
     # @param name [Symbol, String] a step or a nested pipeline
-    # @return [StepResult, nil] +nil+ if there is no such step
+    # @return [StepResult]
+    # @raise [UnknownStepError] there is no such step
+    # @example
+    #   result[:load].output
     def [](name)
       name = Name.of(name)
       id = @record.id(name)
-      id ? at(id) : @record.group(name)
+      return at(id) if id
+
+      @record.group(name) || raise(UnknownStepError.new(name, @record.names))
     end
 
     # @param id [Integer] the step

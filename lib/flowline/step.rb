@@ -12,12 +12,20 @@ module Flowline
   #   end
   #   Flowline.define { step :fetch, FetchUsers }
   class Step
+    # Options that mean nothing without +retries:+.
+    # @api private
+    OF_RETRIES = %i[retry_strategy retry_delay retry_max_delay retry_jitter retry_if on_retry].freeze
     # Options that only a step with +each:+ can have.
     # @api private
     OF_ITEMS = %i[concurrency on_item_error max_failures label].freeze
+    # The option without which another one means nothing, and the words for it.
+    PARTNERS = { **OF_RETRIES.to_h { |option| [option, :retries] }, **OF_ITEMS.to_h { |option| [option, :each] } }.freeze
+    WITHOUT = { retries: "without retries:, so that nothing is retried; add retries: 3",
+                each: "without each:, the step whose items it is called for",
+                continue: "needs on_item_error: :continue" }.freeze
     NONE = {}.freeze
     NOTHING = [].freeze
-    private_constant :NONE, :NOTHING
+    private_constant :PARTNERS, :WITHOUT, :NONE, :NOTHING
 
     # @return [Symbol] unique in its pipeline; +clean.validate+ within a nested pipeline +clean+
     attr_reader :name
@@ -205,7 +213,13 @@ module Flowline
       options = declared.merge(options) unless declared.empty?
       check(callable, block, options) unless plain?(callable, block, options)
       @depends_on = dependencies(options.delete(:depends_on), options[:each])
-      @options = options.empty? ? NONE : options.freeze
+      @options = options.empty? ? NONE : own(options)
+    end
+
+    # Copies Arrays, Hashes and Strings, which the user may change later.
+    def own(options)
+      options.each { |option, value| options[option] = Definition::Frozen.copy(value) unless Symbol === value || Integer === value }
+      options.freeze
     end
 
     # Stores the source location as path and line. All locations in a file share one path String, so a step needs no String
@@ -227,7 +241,7 @@ module Flowline
     def plain?(positional, block, options)
       return false if (positional && block) || !called_as_is?
 
-      options.empty? || (Definition::Options.accept?(Definition::Options::STEP, options) && items_problem(options).nil?)
+      options.empty? || (Definition::Options.accept?(Definition::Options::STEP, options) && needless(options).empty?)
     end
 
     def called_as_is?
@@ -236,20 +250,22 @@ module Flowline
 
     def check(positional, block, options)
       sentences = Definition::Options.problems(Definition::Options::STEP, options) { owner }
-      needless = items_problem(options)
-      sentences << "#{owner}: #{needless}" if needless
+      needless(options).each { |partner, found| sentences << "#{owner}: #{found.map { |option| "#{option}:" }.join(" and ")} #{WITHOUT[partner]}" }
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
       nothing = callable_problem unless called_as_is?
       sentences << "#{owner} #{nothing}" if nothing
       DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
     end
 
-    def items_problem(options)
-      needless = OF_ITEMS.select { |option| options.key?(option) }
-      return if needless.empty?
-      return "max_failures: needs on_item_error: :continue" if options[:each] && options[:max_failures] && options[:on_item_error] != :continue
-
-      "#{needless.map { |option| "#{option}:" }.join(" and ")} without each:, the step whose items it is called for" unless options[:each]
+    # Returns the options that mean nothing without another one, by that one.
+    def needless(options)
+      found = NONE
+      options.each_key do |option|
+        partner = PARTNERS[option]
+        found = found.merge(partner => [*found[partner], option]) if partner && !options[partner]
+      end
+      continue = options[:each] && options[:max_failures] && options[:on_item_error] != :continue
+      continue ? found.merge(continue: [:max_failures]) : found
     end
 
     def owner

@@ -30,6 +30,14 @@ module Flowline
         "#{kind(value)}#{" (#{size})" if size}"
       end
 
+      # @return [String] the value as Ruby code, or the beginning of it, for messages
+      def excerpt(value, most = 80)
+        text = Error.text(value.inspect)
+        text.size > most ? "#{text[0, most]}…" : text
+      rescue ::StandardError
+        "a #{kind(value)}"
+      end
+
       # @return [Integer, nil] the size of an Array, Hash or String
       def size(value)
         _, size = SIZES.find { |type, _| type === value }

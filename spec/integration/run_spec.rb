@@ -31,7 +31,7 @@ RSpec.describe Flowline::Result do
 
   it "finds steps by name, Symbol or String" do
     expect(mixed["ok"]).to have_attributes(name: :ok, status: :succeeded)
-    expect(mixed[:nobody]).to be_nil
+    expect { mixed[:skp] }.to raise_error(Flowline::UnknownStepError, "there is no step skp; did you mean skip?")
     expect(mixed.steps.map(&:name)).to eq(%i[ok skip bad rest])
   end
 

@@ -72,8 +72,10 @@ RSpec.describe Flowline::Param do
       end
     end
 
-    it "refuses an object without include?" do
-      expect { value(in: 5) }.to refuse(/param x: in: must have `include\?`/)
+    it "refuses an object without include?, and texts and modules, whose include? means something else" do
+      [5, "abc", :abc, Comparable].each do |allowed|
+        expect { value(in: allowed) }.to refuse(/param x: in: must be an Array, a Range or another object with `include\?`, not #{allowed.inspect}/)
+      end
     end
   end
 
@@ -121,16 +123,41 @@ RSpec.describe Flowline::Param do
       expect { Flowline.define { param :x, typ: :date, requird: true, type: :dat, in: 3 } }.to raise_error(Flowline::DefinitionError) { |error|
         expect(error.problems.map(&:message))
           .to contain_exactly(/unknown option typ:; did you mean type\?/, /unknown option requird:; did you mean required\?/,
-                              /unknown type :dat; did you mean date\?/, /in: must have/)
+                              /unknown type :dat; did you mean date\?/, /in: must be an Array/)
         expect(error.problems.map(&:place)).to all(start_with(__FILE__))
       }
     end
 
-    it "cannot have the name of an option of run" do
-      Flowline::Definition::Options::RUN.each_key do |name|
-        expect { Flowline.define { param name } }.to refuse(/param #{name}: is also an option of run/)
-        expect { Flowline.define { param name.to_s } }.to refuse(/param #{name}: is also an option of run/)
+    it "may have the name of an option of run, and then its value is given in params:" do
+      pipeline = Flowline.define do
+        param :from, type: :date, required: true
+        step(:s) { |from:, ctx:| [from.to_s, ctx[:from].to_s] }
       end
+
+      expect(output_of(pipeline, :s, params: { from: "2024-01-31" })).to eq(%w[2024-01-31 2024-01-31])
+      expect(pipeline.run(params: { from: "2024-01-31" }, from: :s)).to be_success
+      expect { pipeline.run(from: "2024-01-31") }
+        .to raise_error(Flowline::ParamError, /param from is required; from: is the option of run, the param is given as params: { from: … }/)
+      expect { pipeline.run(from: "2024-01-31", params: { from: "2024-01-31" }) }
+        .to raise_error(Flowline::ParamError, /run: from: there is no step 2024-01-31.*; from: is the option of run/)
+      expect { pipeline.run(from: 5) }.to raise_error(Flowline::ParamError, /run: from: must be a name .*, not 5; from: is the option of run/)
+    end
+
+    it "raises for values of its options that make no sense" do
+      {
+        { required: "yes" } => /required: must be true or false, not "yes"/, { secret: nil } => /secret: must be true or false, not nil/,
+        { description: 5 } => /description: must be a String, not 5/, { default: ->(day) { day } } => /default: a lambda is called without .* needs 1/
+      }.each { |options, message| expect { Flowline.define { param :x, **options } }.to refuse(/param x: #{message}/) }
+    end
+
+    it "is not changed by what its Arrays, Hashes and Strings become afterwards" do
+      default = { list: [+"a"] }
+      pipeline = Flowline.define { param(:x, default: default) && step(:s) { |x:| x } }
+      default[:list].first << "b"
+      default[:list] << "c"
+
+      expect(output_of(pipeline, :s)).to eq(list: ["a"])
+      expect(Ractor.shareable?(pipeline.params[:x].default)).to be(true)
     end
 
     it "names both source locations if there are two of them" do

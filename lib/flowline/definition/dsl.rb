@@ -178,11 +178,11 @@ module Flowline
       private
 
       # Returns the defaults of a step. Options that its class declares take precedence. Options about items apply only to
-      # steps with items.
+      # steps with items, and options about retries only to steps with retries.
       def defaults_for(callable, given)
         declared = Step.declared(callable)
-        each = [given, declared, @defaults].any? { |options| options[:each] }
-        @defaults.except(*declared.keys, *(Step::OF_ITEMS unless each))
+        each, retries = %i[each retries].map { |option| [given, declared, @defaults].any? { |options| options[option] } }
+        @defaults.except(*declared.keys, *(Step::OF_ITEMS unless each), *(Step::OF_RETRIES unless retries))
       end
 
       def bind_options(options)

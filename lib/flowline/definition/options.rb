@@ -30,16 +30,18 @@ module Flowline
       on_error = one_of.call(:stop, :continue)
       count = Option.new("a whole number from 0 up", ->(value) { value.is_a?(Integer) && !value.negative? })
       positive = Option.new("a whole number from 1 up", ->(value) { value.nil? || (value.is_a?(Integer) && value.positive?) })
-      number = ->(value) { value.is_a?(Numeric) && value.real? && value >= 0 }
+      number = ->(value) { value.is_a?(Numeric) && value.real? && value >= 0 } # NaN is not.
+      finite = ->(value) { number.call(value) && value.finite? }
       seconds = Option.new("a number of seconds", ->(value) { value.nil? || number.call(value) })
-      limit = Option.new("a number of seconds above 0", ->(value) { value.nil? || (number.call(value) && value.positive?) })
-      delay = Option.new("a number of seconds, or a lambda that gets attempt and error", ->(value) { number.call(value) || callable.accepts?(value) })
+      limit = Option.new("a number of seconds above 0, or nil for no limit", ->(value) { value.nil? || (finite.call(value) && value.positive?) })
+      lifetime = ->(value) { value.nil? || (number.call(value) && value.positive?) }
+      delay = Option.new("a number of seconds, or a lambda that gets attempt and error", ->(value) { finite.call(value) || callable.accepts?(value) })
       share = Option.new("a number from 0 to 1", ->(value) { number.call(value) && value <= 1 })
       cache = Option.new("true, false or a cache", ->(value) { [true, false, nil].include?(value) || !Cache.of(value).nil? })
       cached = Option.new("true, false, or a Hash of ttl:, key: and store:", lambda do |value|
         next [true, false].include?(value) unless value.is_a?(Hash)
 
-        (value.keys - %i[ttl key store]).empty? && limit.accepts?(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
+        (value.keys - %i[ttl key store]).empty? && lifetime.call(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
           (value[:store].nil? || !Cache.of(value[:store]).nil?)
       end)
       resume = Option.new("true, false or the id of a run", ->(value) { [true, false, nil].include?(value) || value.is_a?(String) })
@@ -81,6 +83,17 @@ module Flowline
         check_types: flag, resume: resume, exclusive_wait: seconds, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
       }.freeze
 
+      # Options of other libraries, and slips, by what they are called here.
+      SYNONYMS = {
+        retry: :retries, retry_count: :retries, max_retries: :retries, attempts: :retries, max_attempts: :retries, tries: :retries,
+        delay: :retry_delay, backoff: :retry_strategy, jitter: :retry_jitter, max_delay: :retry_max_delay,
+        depends: :depends_on, dependencies: :depends_on, needs: :depends_on, requires: :depends_on, after: :depends_on, input_from: :depends_on,
+        if: :when, only_if: :when, skip_if: :unless, on_failure: :on_error, desc: :description, title: :description, id: :name,
+        threads: :max_threads, workers: :max_threads, processes: :max_processes, map: :each, for_each: :each, parallelism: :concurrency,
+        pool: :uses, use: :uses, rate_limit: :rate, throttle: :rate, start_at: :from, start_from: :from, restart: :resume, params_from: :params
+      }.freeze
+      private_constant :SYNONYMS
+
       # @param table [Hash{Symbol => Option}]
       # @param given [Hash{Symbol => Object}]
       # @return [Boolean] whether there are no {problems}
@@ -106,15 +119,40 @@ module Flowline
         sentences
       end
 
+      # Returns what somebody who gives this option to the owner of this table may have meant: a synonym, or an option of another
+      # table.
+      # @param table [Hash{Symbol => Option}]
+      # @param name [Symbol]
+      # @return [String, nil] the end of a sentence
+      # @api private
+      def self.hint(table, name)
+        meant = SYNONYMS[name]
+        return "; did you mean #{meant}?" if table.key?(meant)
+        return if Native.nearest(name.to_s, table.keys.map(&:to_s)) || table.equal?(INCLUDE)
+
+        elsewhere(table, meant || name)
+      end
+
+      def self.elsewhere(table, name)
+        if STEP.key?(name)
+          way_out = "write `defaults #{name}: …` in the block" if table.equal?(DEFINE)
+          way_out = "give it to the steps of the nested pipeline" if table.equal?(NESTED)
+          return "; it is an option of steps: #{way_out || "give it to `step`"}"
+        end
+
+        owners = [*("Flowline.define" if DEFINE.key?(name)), *("run" if RUN.key?(name))]
+        "; it is an option of #{owners.join(" and ")}" unless owners.empty?
+      end
+
       def self.unknown(table, name)
-        "#{Name.show(name)}:#{Name.suggest(name, table.keys, known: "known are")}"
+        "#{Name.show(name)}:#{hint(table, name) || Name.suggest(name, table.keys, known: "known are")}"
       end
 
       # Returns the message for a wrong value. A wrong value for a Hash is not shown, because it may contain secrets.
       def self.refusal(option, value)
-        "must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : value.inspect}"
+        "must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : TypeHints.excerpt(value)}"
       end
-      private_class_method :unknown, :refusal
+      private_class_method :elsewhere, :unknown, :refusal
     end
   end
 end

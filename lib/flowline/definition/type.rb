@@ -14,11 +14,19 @@ module Flowline
         text.lstrip.start_with?(opening) ? ::JSON.parse(text) : raise(ArgumentError)
       end
       exactly = ->(converted, value) { converted == value ? converted : raise(ArgumentError) }
-      # Float() returns Infinity or 0 for numbers that a Float cannot hold.
+      # Float() returns Infinity or 0 for numbers that a Float cannot hold, and rounds those of more than 15 digits. Text that Ruby
+      # prints for a Float is accepted.
       float = lambda do |text|
         value = Float(text)
-        value.infinite? || (value.zero? && text.match?(/\A[^ep]*[1-9]/i)) ? raise(ArgumentError) : value
+        raise ArgumentError if value.infinite? || (value.zero? && text.match?(/\A[^ep]*[1-9]/i))
+
+        digits = text.delete("_")[/\A[^ep]*/i].delete("^0-9").sub(/\A0+/, "")
+        next value if digits.size <= 15 || text.match?(/\A\s*[+-]?0x/i) || value.to_r == text.to_r || value.to_s == text.strip
+
+        raise Mismatch, "must be a number that a Float holds exactly, not #{TypeHints.excerpt(text)}; declare the param with type: :decimal"
       end
+      # A comma at the end, or two in a row, stand for an element without text.
+      list = ->(text) { text.strip.empty? ? [] : text.split(",", -1).map(&:strip) }
 
       # By type, the accepted classes and the conversion of each.
       COERCIONS = {
@@ -32,7 +40,7 @@ module Flowline
                    String => ->(v) { boolean.fetch(v.downcase) } },
         date: { "DateTime" => ->(v) { exactly.call(v.to_date, v) }, "Date" => ->(v) { v }, String => ->(v) { date(v) } },
         time: { Time => ->(v) { v }, "DateTime" => :to_time.to_proc, String => ->(v) { time(v) } },
-        array: { Array => ->(v) { v }, String => ->(v) { v.lstrip.start_with?("[") ? json.call(v, "[") : v.split(",").map(&:strip) } },
+        array: { Array => ->(v) { v }, String => ->(v) { v.lstrip.start_with?("[") ? json.call(v, "[") : list.call(v) } },
         hash: { Hash => ->(v) { v }, String => ->(v) { json.call(v, "{") } }
       }.freeze
 
@@ -90,7 +98,7 @@ module Flowline
         private
 
         def mismatch(type, value)
-          raise Mismatch, "must be #{show(type)}, not #{value.inspect[0, 80]}", cause: nil
+          raise Mismatch, "must be #{show(type)}, not #{TypeHints.excerpt(value)}", cause: nil
         end
 
         def decimal(value)

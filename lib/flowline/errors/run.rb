@@ -16,6 +16,19 @@ module Flowline
     end
   end
 
+  # Raised when a result or a plan is asked for a step that it does not have.
+  class UnknownStepError < Error
+    # @return [Symbol] the name
+    attr_reader :step_name
+
+    # @param step_name [Symbol]
+    # @param known [Array<Symbol>] the steps that there are
+    def initialize(step_name, known)
+      @step_name = step_name
+      super("there is no step #{Name.show(step_name)}#{Name.suggest(step_name, known, known: "there are")}")
+    end
+  end
+
   # A step that failed. Its +cause+ is the exception that the step raised.
   class StepError < Error
     # Folders whose code is not the user's own.

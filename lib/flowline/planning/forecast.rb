@@ -42,7 +42,7 @@ module Flowline
         @entries = recording.entries
         @caching = caching
         @context = context
-        @selection = Selection.new(@dag, request.only, request.from)
+        @selection = Selection.new(@dag, request.only, request.from, pipeline.params)
         @outlooks, @outputs, @open, @items, @veiled = Array.new(5) { {} }
         @objections = Objections.new(pipeline, request, recording, @selection, @outlooks)
         @warnings = @objections.warnings

@@ -27,7 +27,7 @@ module Flowline
       def initialize(pipeline, arguments)
         @declared = pipeline.params
         @options = arguments.empty? ? arguments : arguments.slice(*Definition::Options::RUN.keys)
-        @problems = Definition::Options.problems(Definition::Options::RUN, @options) { "run" }
+        @problems = option_problems
         @settings = @options.empty? ? pipeline.settings : pipeline.settings.merge(@options)
         @pipeline = pipeline
         @root = Flowline.config.root if pipeline.name
@@ -179,10 +179,30 @@ module Flowline
         (loose.keys & explicit.keys).each { |name| @problems << "param #{Name.show(name)} is given twice, also in params:" }
         given = loose.merge(explicit)
         (given.keys - @declared.keys).each do |name|
-          known = loose.key?(name) ? @declared.keys + Definition::Options::RUN.keys : @declared.keys
-          @problems << "unknown param #{Name.show(name)}#{Name.suggest(name, known, known: "known are")}"
+          @problems << "unknown param #{Name.show(name)}#{suggest(name, loose.key?(name))}"
         end
         given
+      end
+
+      # Suggests the pipeline's params first, then options of run.
+      def suggest(name, loose)
+        return Name.suggest(name, @declared.keys, known: "known are") unless loose
+
+        near = Name.suggest(name, @declared.keys)
+        return near unless near.empty?
+
+        Definition::Options.hint(Definition::Options::RUN, name) ||
+          Name.suggest(name, @declared.keys + Definition::Options::RUN.keys, known: "known are")
+      end
+
+      # An option that makes no sense may have been meant for a param of that name.
+      def option_problems
+        return [] if Definition::Options.accept?(Definition::Options::RUN, @options)
+
+        @options.flat_map do |name, value|
+          problems = Definition::Options.problems(Definition::Options::RUN, { name => value }) { "run" }
+          problems.map { |problem| "#{problem}#{Param.namesake(name, @declared)}" }
+        end
       end
 
       # Coerces the params. With +resume:+, those of the run to resume may take their place.
@@ -201,7 +221,8 @@ module Flowline
         @declared.transform_values do |param|
           param.value(given)
         rescue Definition::Type::Mismatch => e
-          @problems << "param #{Name.show(param.name)} #{e.message}"
+          namesake = Param.namesake(param.name, @declared) if @options.key?(param.name) && !given.key?(param.name)
+          @problems << "param #{Name.show(param.name)} #{e.message}#{namesake}"
           nil
         end
       end

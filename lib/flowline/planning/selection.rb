@@ -9,9 +9,11 @@ module Flowline
       # @param only [Symbol, String, Array, nil] +"name"+, +"+name"+ (and upstream), +"name+"+ (and downstream),
       #   +"tag:x"+, or several
       # @param from [Symbol, Array<Symbol>, nil] these and everything downstream
+      # @param params [Hash{Symbol => Param}] of the pipeline
       # @raise [ParamError] a name is unknown, or the list is empty
-      def initialize(dag, only, from)
+      def initialize(dag, only, from, params = {})
         @dag = dag
+        @params = params
         @problems = []
         origins = Array(from).filter_map { |name| known(name, "from") }
         @rerun = ids(origins, :downstream).to_set
@@ -52,7 +54,8 @@ module Flowline
       def known(name, option)
         return name.to_sym if name?(name.to_s)
 
-        @problems << "run: #{option}: there is no step #{Name.show(name)}#{Name.suggest(name, @dag.index.keys, known: "there are")}"
+        @problems << "run: #{option}: there is no step #{Name.show(name)}#{Name.suggest(name, @dag.index.keys, known: "there are")}" \
+                     "#{Param.namesake(option.to_sym, @params)}"
         nil
       end
 

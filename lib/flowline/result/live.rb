@@ -96,6 +96,11 @@ module Flowline
         StepResult.of_group(name, @dag.ends(name).map { |leaf| at(id(leaf)) }, @dag.output(name, @outputs))
       end
 
+      # @return [Array<Symbol>] of the steps and the nested pipelines
+      def names
+        @dag.index.keys + groups
+      end
+
       # @return [Array<Symbol>] the nested pipelines
       def groups
         @dag.groups.keys

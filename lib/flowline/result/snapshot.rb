@@ -60,6 +60,11 @@ module Flowline
         @groups[name]
       end
 
+      # @return [Array<Symbol>] of the steps and the nested pipelines
+      def names
+        @steps.map(&:name) + groups
+      end
+
       # @return [Array<Symbol>]
       def groups
         @groups.keys
