@@ -8,6 +8,7 @@ module Flowline
   # @api private
   module Arguments
     autoload :Binding, "#{__dir__}/arguments/binding"
+    autoload :Undeclared, "#{__dir__}/arguments/undeclared"
     autoload :Signature, "#{__dir__}/arguments/signature"
   end
 end

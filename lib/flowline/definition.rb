@@ -61,8 +61,7 @@ module Flowline
       @place = block.source_location
       return tap(&block) unless block.parameters.empty? && block.arity.zero?
 
-      @bare = BareDsl.new(self, block.binding.receiver)
-      @bare.instance_exec(&block)
+      BareDsl.read(self, block) { |bare| @bare = bare }
       self
     end
 

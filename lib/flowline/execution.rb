@@ -23,6 +23,7 @@ require_relative "execution/short_path"
 module Flowline
   # The execution of a run: the coordinator, the attempts that it submits to a pool, and their outcomes.
   module Execution
+    autoload :FrozenOutputs, "#{__dir__}/execution/frozen_outputs"
     autoload :Gates, "#{__dir__}/execution/gates"
     autoload :Items, "#{__dir__}/execution/items"
     autoload :MappedStep, "#{__dir__}/execution/mapped_step"

@@ -139,6 +139,7 @@ module Flowline
     # @option arguments [Hash] :params ({}) params by Symbol or String
     # @option arguments [Symbol] :on_error (:stop) or +:continue+
     # @option arguments [Boolean] :check_types (false) whether +input:+ and +output:+ of steps are checked
+    # @option arguments [Boolean] :freeze_outputs (false) whether outputs are deeply frozen, so that no step changes what others get
     # @option arguments [Boolean, String] :resume (false) resume the latest run with these params, if it did not succeed; or the
     #   run with this id. Without params: the latest run that can be resumed
     # @option arguments [Boolean, Symbol] :exclusive (nil) +true+: one run of the pipeline at a time; +:params+: one with the

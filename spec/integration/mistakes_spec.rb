@@ -133,4 +133,69 @@ RSpec.describe "A mistake" do
       expect { pipeline.validate! }.to refuse(/step a takes 3 values by position, but gets only 2: the item, the context/)
     end
   end
+  describe "in the code of a step" do
+    day_reader = Class.new do
+      def call = day
+    end
+
+    it "is answered with how to declare the param, the dependency or the context that it uses" do
+      pipeline = Flowline.define do
+        param :day, default: 1
+        step(:fetch_rows) { [1] }
+        step(:a) { day }
+        step(:b, depends_on: :fetch_rows) { fetch_rows }
+        step(:c, depends_on: :fetch_rows) { rows.size }
+        step(:d) { ctx[:day] }
+        step(:e, day_reader)
+        step(:f, each: :fetch_rows) { |_item| day }
+      end
+      result = pipeline.run(on_error: :continue)
+
+      expect(%i[a b c d e f].map { |name| result[name].error.message[/; ([^;]*)\z/, 1] }).to eq(
+        ["day is a param of the pipeline; declare it: |day:|", "fetch_rows is a dependency of the step; declare it: |fetch_rows:|",
+         "rows is the dependency fetch_rows; declare it: |rows:|", "ctx is the context of the run; declare it: |ctx:|",
+         "day is a param of the pipeline; declare it: call(day:)", "day is a param of the pipeline; declare it: |day:|"]
+         .map { |hint| hint[/; (.*)/, 1] }
+      )
+      expect(result[:a].error.message).to match(/undefined local variable or method .day'.*; day is a param of the pipeline; declare it: \|day:\|\z/m)
+    end
+
+    it "is not answered for other names, or names in other methods" do
+      other = Class.new { def self.work = day }
+      pipeline = Flowline.define do
+        param :day, default: 1
+        step(:a) { dya }
+        step(:b) { other.work }
+        step(:c) { Object.new.day }
+      end
+
+      expect(pipeline.run(on_error: :continue).failed_steps.map { |name| pipeline.run(on_error: :continue)[name].error.message }.join)
+        .not_to include("declare it")
+    end
+  end
+
+  describe "in the types of inputs" do
+    it "is raised for the run's input with check_types: true, if the step takes it" do
+      pipeline = Flowline.define do
+        step(:a, input: Array) { |rows| rows.size }
+        step(:b, input: Array) { 1 }
+      end
+
+      expect(pipeline.run(input: [1], check_types: true)).to be_success
+      result = pipeline.run(input: { a: 1 }, check_types: true, on_error: :continue)
+      expect(result.failed_steps).to eq([:a])
+      expect(result.error.message).to include("input of the run is Hash (1), not Array")
+      expect(pipeline.run(input: { a: 1 })).to be_success
+    end
+
+    it "is not raised for the nil of a dependency without an output with run_if:" do
+      pipeline = Flowline.define do
+        step(:a, when: ->(_) { false }) { [1] }
+        step(:b) { [2] }
+        step(:any, depends_on: %i[a b], run_if: :any, input: Array) { |a, b| [a, b] }
+      end
+
+      expect(output_of(pipeline, :any, check_types: true)).to eq([nil, [2]])
+    end
+  end
 end

@@ -82,6 +82,29 @@ RSpec.describe "Flowline.define" do
       expect(@assigned).to eq(3)
     end
 
+    it "has its instance variables read and assigned in the body", executor: :in_process do
+      object = Class.new do
+        attr_reader :later
+
+        def initialize = @limit = 3
+        def prepare = @client = "client #{@day}"
+
+        def pipeline
+          Flowline.define do
+            @day = "2024-01-31"
+            prepare
+            param :day, default: @day
+            step(:s, timeout: @limit, description: @client) { |day:| [day, @client, @later] }
+            @later = 4
+          end
+        end
+      end.new
+      pipeline = object.pipeline
+
+      expect(pipeline.steps.first.options).to include(timeout: 3, description: "client 2024-01-31")
+      expect([output_of(pipeline, :s), object.later]).to eq([["2024-01-31", "client 2024-01-31", 4], 4])
+    end
+
     it "may be a frozen object, or one without methods" do
       [:symbol, 5, nil, Object.new.freeze].each do |receiver|
         expect(output_of(receiver.instance_exec { Flowline.define { step(:s) { self } } }, :s)).to equal(receiver)

@@ -74,6 +74,11 @@ module Flowline
         positional.include?(:context) || keywords.value?(:context)
       end
 
+      # @return [Boolean] whether it takes the run's input
+      def takes_input?
+        positional.include?(:input)
+      end
+
       private
 
       attr_reader :positional, :keywords
@@ -218,6 +223,11 @@ module Flowline
         # @return [Boolean] see {BoundCall#takes_context?}
         def takes_context?
           @call.takes_context?
+      end
+
+        # @return [Boolean] see {BoundCall#takes_input?}
+        def takes_input?
+          @call.takes_input?
         end
       end
     end

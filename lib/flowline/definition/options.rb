@@ -58,7 +58,7 @@ module Flowline
 
       # The options of +Flowline.define+.
       DEFINE = {
-        name: text, description: text, on_error: on_error, executor: executor, check_types: flag, keep_runs: positive, **keeping
+        name: text, description: text, on_error: on_error, executor: executor, check_types: flag, freeze_outputs: flag, keep_runs: positive, **keeping
       }.freeze
 
       # The options of +step+.
@@ -80,7 +80,8 @@ module Flowline
       # The options of +run+. The pipeline's own params are given next to them.
       RUN = {
         executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
-        check_types: flag, resume: resume, exclusive_wait: seconds, from: names, only: names, dry_run: flag, skip_cache: flag, **keeping
+        check_types: flag, freeze_outputs: flag, resume: resume, exclusive_wait: seconds, from: names, only: names, dry_run: flag,
+        skip_cache: flag, **keeping
       }.freeze
 
       # Options of other libraries, and slips, by what they are called here.

@@ -49,9 +49,11 @@ module Flowline
     # @param attempts [Integer]
     # @param inputs [Hash{Symbol => String}]
     # @param detail [String, nil] the original's message, if not as it is
-    def initialize(step_name, original = nil, attempts: 1, inputs: {}, detail: nil)
+    # @param hint [String, nil] what to do
+    def initialize(step_name, original = nil, attempts: 1, inputs: {}, detail: nil, hint: nil)
       @step_name = step_name
       @original = original
+      @hint = hint
       @attempts = attempts
       @inputs = inputs
       super(compose(detail || (original && Error.words(original))))
@@ -85,6 +87,7 @@ module Flowline
       text << " (#{place})" if place && !text.include?(place) # A message of Ruby's may name it.
       text << others.map { |line| "\n#{line}" }.join
       text << "; to leave a step's block early, use `next`" if LocalJumpError === original || UncaughtThrowError === original
+      text << "; #{@hint}" if @hint
       text
     end
   end

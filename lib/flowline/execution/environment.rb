@@ -51,7 +51,7 @@ module Flowline
         @stops_at_failures = !request.go_on?
         @run = Native::Run.new(@dag.graph, request.go_on?)
         pipeline.resources.share(@run)
-        @outputs = Array.new(@dag.size)
+        @outputs = (request.freeze_outputs? ? FrozenOutputs : Array).new(@dag.size)
         @warnings = []
         @reports = {}
         @contextual = pipeline.calls.contextual unless pipeline.calls.contextual.empty?
@@ -153,7 +153,7 @@ module Flowline
 
       # @raise [TypeError]
       def check_input(id)
-        @hints&.check_input(@steps[id], inputs(@steps[id]))
+        @hints&.check_input(@steps[id], checked_inputs(id, @steps[id]))
       end
 
       # @raise [TypeError]
@@ -172,9 +172,26 @@ module Flowline
         step.labels.zip(step.depends_on).to_h { |label, name| [label, output(name)] }
       end
 
+      # @return [String, nil] what to do about a failure of the step
+      def hint(id, error)
+        step = @steps[id]
+        bound = @dag.within(step.group).flat_map { |group| group.params.keys }
+        Arguments::Undeclared.hint(error, step, @context.params.keys | bound) if NameError === error
+      end
+
       # @return [Hash{Symbol => String}] the same in words, without values
       def describe_inputs(id)
         inputs(@steps[id]).transform_values { |value| TypeHints.describe(value) }
+      end
+
+      private
+
+      # Returns the values that the +input:+ of a step is about: what its dependencies gave it, without the nil of those that have
+      # no output; or the run's input.
+      def checked_inputs(id, step)
+        return inputs(step).reject { |_, value| value.nil? && step.options.key?(:run_if) } unless step.depends_on.empty?
+
+        @calls[id].takes_input? ? { "of the run": @context.input } : {}
       end
     end
   end

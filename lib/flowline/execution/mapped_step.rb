@@ -193,6 +193,7 @@ module Flowline
         error = outcome.error unless outcome.limit
         error ||= TimeoutError.new(@step.name, **outcome.limit, **attempts, item: "item #{attempt.index + 1} (#{label})")
         ItemError.new(@step.name, error, position: attempt.index, item: attempt.item, label: label, **attempts,
+                                         hint: @environment.hint(@id, error),
                                          detail: @environment.context.mask(Error.words(error)))
       end
 

@@ -208,7 +208,7 @@ module Flowline
       # @return [StepError] of an attempt that failed
       def step_error(id, error)
         step = @dag.steps[id]
-        StepError.new(step.name, error, detail: @context.mask(Error.words(error)), **facts(id))
+        StepError.new(step.name, error, detail: @context.mask(Error.words(error)), hint: @environment.hint(id, error), **facts(id))
       end
 
       # @param limit [Hash] as {TimeoutError} takes it

@@ -63,6 +63,11 @@ module Flowline
         @settings[:check_types] == true
       end
 
+      # @return [Boolean] whether outputs are deeply frozen
+      def freeze_outputs?
+        @settings[:freeze_outputs] == true
+      end
+
       # @return [Boolean] whether it uses the work of an earlier run
       def continues?
         resume? || picks?
