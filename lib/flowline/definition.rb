@@ -6,6 +6,7 @@ require_relative "definition/composition"
 module Flowline
   # The declarations of a pipeline as inert data. The words of {Dsl} write them; {Pipeline} is built from them.
   class Definition
+    autoload :Declarations, "#{__dir__}/definition/declarations"
     autoload :Frozen, "#{__dir__}/definition/frozen"
     autoload :Group, "#{__dir__}/definition/group"
     autoload :Type, "#{__dir__}/definition/type"
@@ -65,7 +66,27 @@ module Flowline
       self
     end
 
+    # Calls the block for a declaration that was made at another source location.
+    # @param location [Thread::Backtrace::Location, nil]
+    # @api private
+    def declared_at(location)
+      @location = location
+      yield
+    ensure
+      @location = nil
+    end
+
     private
+
+    # @return [Thread::Backtrace::Location, nil] of the user's line that declares something
+    def declared_location
+      @location || SourceLocation.of_caller
+    end
+
+    # @return [String, nil] the same as +file:line+
+    def here
+      SourceLocation.text(declared_location)
+    end
 
     # Binds a block of the bare form to the +self+ around the definition.
     def bind(callable)

@@ -37,6 +37,9 @@ module Flowline
     attr_reader :settings
     # @return [Array<Pipeline>] the pipelines that it includes or nests
     attr_reader :parts
+    # @return [Class, nil] the pipeline class that it is the pipeline of
+    # @api private
+    attr_reader :owner
     # @return [Arguments::CallTable]
     # @api private
     attr_reader :calls
@@ -55,11 +58,12 @@ module Flowline
 
     class << self
       # @param definition [Definition]
+      # @param owner [Class, nil] the pipeline class that it is the pipeline of
       # @return [Pipeline]
       # @raise [DefinitionError] lists every mistake that no enclosing pipeline could fix
       # @api private
-      def build(definition)
-        new(definition)
+      def build(definition, owner: nil)
+        new(definition, owner)
       end
 
       # Passes a new pipeline or pipeline class to the observer of {observe}.
@@ -84,7 +88,14 @@ module Flowline
       def from(object)
         return object if object.is_a?(Pipeline)
 
-        object.pipeline if object.is_a?(Class) && object < Pipeline
+        object.pipeline if part?(object)
+      end
+
+      # @param object [Object]
+      # @return [Boolean] whether it can be included and nested
+      # @api private
+      def part?(object)
+        object.is_a?(Pipeline) || (object.is_a?(Class) && object < Pipeline)
       end
 
       # Calls the observer with every pipeline and pipeline class that is defined until the block ends.
@@ -100,7 +111,8 @@ module Flowline
     private_class_method :new
 
     # @api private
-    def initialize(definition)
+    def initialize(definition, owner = nil)
+      @owner = owner
       @settings = definition.settings.transform_values { |value| Definition::Frozen.copy(value) }.freeze
       @name = Name.of(settings[:name]).name if settings[:name].is_a?(String) || settings[:name].is_a?(Symbol)
       @params, @pools, @parts = [definition.params, definition.pools, definition.parts].map { |declared| declared.dup.freeze }

@@ -87,6 +87,21 @@ RSpec.describe "the options of the command line" do
       expect(flowline_process("validate", file, "-r", "other.rb")[1]).to eq("Jobs: 1 step, valid\n")
     end
 
+    it "counts no pipeline that another one of the application includes or nests, also if a class is loaded twice" do
+      write("nightly.rb", 'require "flowline"; require_relative "jobs"; Flowline.define { step :day, Part }; class Whole < Flowline::Pipeline; include Jobs; end')
+      file = write("jobs.rb", <<~RUBY)
+        Part = Flowline.define { step(:p) { 1 } }
+        class Jobs < Flowline::Pipeline
+          param :day, default: 1
+          step(:a) { |day:| puts day }
+        end
+        Main = Flowline.define { step(:m) { 1 } }
+      RUBY
+      expect(flowline_process("validate", file, "-r", "nightly.rb")[1]).to eq("Main: 1 step, valid\n")
+      write("loading.rb", 'require "flowline"; load "jobs.rb"; Object.send(:remove_const, :Part); Object.send(:remove_const, :Main)')
+      expect(flowline_process("run", file, "-r", "./loading.rb", "--pipeline", "Jobs")[0..1]).to eq([0, "1\n"])
+    end
+
     it "reports what cannot be loaded with the user's line" do
       expect(flowline("run", import, "-r", "nothing")).to eq([2, "", "flowline: --require nothing: there is no such file or library\n"])
       write("bad.rb", "\nraise 'no settings'")

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "tmpdir"
+
 RSpec.describe "Pipelines as classes" do
   inner = Flowline.define { step(:x) { |n| n } }
   other = Flowline.define { step(:y) { 9 } }
@@ -57,6 +59,59 @@ RSpec.describe "Pipelines as classes" do
     end
 
     expect([import.run!.outputs, import.include?(Comparable)]).to eq([{ a: 1, b: 2 }, true])
+  end
+
+  describe "whose file is loaded again" do
+    # Writes the body of a class to a file and loads it.
+    def load_class(path, *lines)
+      File.write(path, ["class Reloaded < Flowline::Pipeline", *lines, "end"].join("\n"))
+      load path
+      Reloaded
+    end
+
+    after { Object.send(:remove_const, :Reloaded) if defined?(Reloaded) }
+
+    it "replace what that file declared, and keep what others did" do
+      Dir.mktmpdir do |directory|
+        path = File.join(directory, "reloaded.rb")
+        lines = ["param :n, default: 1", "before_run { |ctx| ctx[:seen] << :hook }", "step(:a) { |n:| n }"]
+        load_class(path, *lines, "step(:b, depends_on: :a) { |a| a }").class_exec { step(:c, depends_on: :b) { |b| b } }
+        Reloaded.validate!
+        load_class(path, *lines, "step(:b, depends_on: :a) { |a| a + 5 }")
+        result = Reloaded.run!(context: { seen: [] }, executor: :sequential)
+
+        expect(result.outputs).to eq(c: 6, a: 1, b: 6)
+        expect(Reloaded.pipeline.hooks[:before_run].size).to eq(1)
+      end
+    end
+
+    it "are new classes if their constant was removed before" do
+      Dir.mktmpdir do |directory|
+        path = File.join(directory, "reloaded.rb")
+        first = load_class(path, "step(:a) { 1 }")
+        first.validate!
+        Object.send(:remove_const, :Reloaded)
+
+        expect(load_class(path, "step(:a) { 2 }").run!.outputs).to eq(a: 2)
+        expect([first.run!.outputs, first.equal?(Reloaded)]).to eq([{ a: 1 }, false])
+      end
+    end
+  end
+
+  it "are built once, by whichever of several threads needs them first" do
+    built = Queue.new
+    part = Flowline.define { step(:x) { 1 } }
+    slow = part.dup
+    slow.define_singleton_method(:dag) { built.push(1) && sleep(0.05) && part.dag }
+    import = declare { include slow }
+    pipelines = Array.new(4) { Thread.new { import.pipeline } }.map(&:value)
+
+    expect([pipelines.uniq(&:object_id).size, built.size]).to eq([1, 1])
+  end
+
+  it "raise for declarations in Flowline::Pipeline itself, and for a class that nests itself" do
+    expect { Flowline::Pipeline.step(:a) { 1 } }.to refuse(/declarations belong in the body of a class of your own.*\(#{line}\)/)
+    expect { declare { step :a, self }.pipeline }.to refuse(/includes or nests itself/)
   end
 
   it "cannot be instantiated" do
@@ -117,9 +172,14 @@ RSpec.describe "Pipelines as classes" do
     end
 
     it "may not declare anything twice" do
-      twice = declare(base) { step(:load) { 1 } && step(:load) { 2 } }
-      expect { twice.pipeline }.to raise_error(Flowline::DuplicateStepError, /#{line(-1)} and #{line(-1)}/)
-      expect { declare(base) { param(:n) && param(:n, type: :date) }.pipeline }.to refuse(/param n is declared twice/)
+      twice = declare(base) do
+        step(:load) { 1 }
+        step(:load) { 2 }
+        param :n
+        param :n, type: :date
+      end
+      expect { twice.pipeline }.to refuse(/step load is defined twice: #{line(-5)} and #{line(-4)}/)
+      expect { twice.pipeline }.to refuse(/param n is declared twice/)
     end
   end
 

@@ -223,7 +223,7 @@ module Flowline
         # @return [Boolean] see {BoundCall#takes_context?}
         def takes_context?
           @call.takes_context?
-      end
+        end
 
         # @return [Boolean] see {BoundCall#takes_input?}
         def takes_input?

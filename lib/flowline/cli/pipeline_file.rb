@@ -27,8 +27,8 @@ module Flowline
         @full_path = File.expand_path(path)
         @failure = LoadFailure.new(path)
         defined = []
-        load { Pipeline.observe(->(pipeline) { defined << [pipeline, origin] }) { load_file(application, defined) } }
-        load { @pipelines = named(outermost(defined.map(&:first))) }
+        load { Pipeline.observe(->(pipeline) { defined << [pipeline, origin] }) { @own = load_file(application, defined) } }
+        load { @pipelines = named(outermost(@own.map(&:first), (defined - @own).map(&:first))) }
         raise Usage, "#{path} defines no pipeline; call Flowline.define in it" if @pipelines.empty?
       end
 
@@ -70,26 +70,49 @@ module Flowline
       end
 
       # Loads the file after its application, which may have loaded it already. The application's own pipelines don't count.
+      # @return [Array] of what was defined, the file's part
       def load_file(application, defined)
-        loaded = application.load(@path)
         @known = Object.constants
-        return defined.select! { |_, file| file == @full_path } if $LOADED_FEATURES.include?(@full_path)
+        loaded = application.load(@path)
+        return defined.select { |_, file| file == @full_path } if $LOADED_FEATURES.include?(@full_path)
 
-        defined.clear
+        @known = Object.constants
+        before = defined.size
         loaded && @full_path.end_with?(".rb") ? require(@full_path) : Kernel.load(@full_path) # The application's loader then knows the file.
+        defined.drop(before)
       end
 
       # @return [String] the file whose code is defining a pipeline
       def origin
-        caller_locations.find { |frame| !frame.absolute_path.to_s.start_with?(*OWN) }&.absolute_path
+        caller_locations.filter_map(&:absolute_path).find { |path| !path.start_with?(*OWN) } # Ruby's own frames have none.
       end
 
-      def outermost(defined)
-        bases = defined.grep(Class).map(&:superclass)
-        pipelines = defined.map { |found| Pipeline.from(found) }.uniq(&:object_id)
-        pipelines.reject! { |pipeline| pipeline.steps.empty? && bases.any? { |base| pipeline.equal?(Pipeline.from(base)) } }
-        parts = pipelines.flat_map(&:parts) - bases.map { |base| Pipeline.from(base) }
-        pipelines.reject { |pipeline| parts.any? { |part| part.equal?(pipeline) } }
+      # @param own [Array<Pipeline, Class>] of the file
+      # @param others [Array<Pipeline, Class>] of the application
+      # @return [Array<Pipeline>] those of the file that no pipeline includes or nests
+      def outermost(own, others)
+        bases = own.grep(Class).map(&:superclass)
+        pipelines = own.map { |found| Pipeline.from(found) }.uniq(&:object_id)
+        pipelines.reject! { |pipeline| pipeline.steps.empty? && bases.include?(pipeline.owner) }
+        parts = [*pipelines, *others.filter_map { |found| built(found) }].flat_map { |whole| parts_of(whole) }
+        pipelines.reject { |pipeline| parts.any? { |part| part.equal?(identity(pipeline)) } }
+      end
+
+      # The pipeline of a class is built again after the class was reopened.
+      def identity(pipeline)
+        pipeline.owner || pipeline
+      end
+
+      # @return [Pipeline, nil] nil: the application does not use it, since it has mistakes
+      def built(found)
+        Pipeline.from(found)
+      rescue DefinitionError
+        nil
+      end
+
+      # A class that it inherits from is no part.
+      def parts_of(pipeline)
+        pipeline.parts.reject { |part| part.owner && pipeline.owner&.<(part.owner) }.map { |part| identity(part) }
       end
 
       def named(pipelines)

@@ -3,14 +3,15 @@
 module Flowline
   class Definition
     # Pipelines as classes: a class body has the words of a {Definition}, and the class has the methods of its pipeline.
+    #
+    # A class may be reopened. A file that is loaded again replaces what it declared before, as Ruby replaces methods.
     module ClassBody
       # @!parse
       #   # The same words as in a block.
       #   delegate :step, :param, :pool, :defaults, :options, to: Definition
       (WORDS - [:include]).each do |word|
         define_method(word) do |*args, **options, &block|
-          @pipeline = nil
-          definition.public_send(word, *args, **options, &block)
+          declarations.add(word, args, options, block)
         end
       end
 
@@ -19,17 +20,16 @@ module Flowline
       # @param options [Hash] as for {Dsl#include}
       # @return [self]
       def include(*others, **options)
-        return super(*others) unless others.one? && Pipeline.from(others.first)
+        return super(*others) unless others.one? && Pipeline.part?(others.first)
 
-        @pipeline = nil
-        definition.include(others.first, **options)
-        self
+        declarations.add(:include, others, options, nil)
       end
 
-      # @return [Pipeline] the pipeline that the class stands for
+      # Returns the pipeline that the class stands for. It is built when it is first needed, by one thread.
+      # @return [Pipeline]
       # @raise [DefinitionError] lists every mistake that no including pipeline can correct
       def pipeline
-        @pipeline ||= Pipeline.build(definition)
+        declarations.pipeline
       end
 
       %i[run run! start validate! problems dag steps params pools].each do |name|
@@ -40,16 +40,17 @@ module Flowline
       # @api private
       def inherited(subclass)
         super
+        subclass.instance_exec { @declarations = Declarations.new(self) }
         Pipeline.announce(subclass)
       end
 
       private
 
-      def definition
-        @definition ||= Definition.new(name: name).tap do |own|
-          own.place = Object.const_source_location(name) if name
-          own.inherit(superclass.pipeline) if superclass < Pipeline
-        end
+      def declarations
+        return @declarations if @declarations
+
+        sentence = "declarations belong in the body of a class of your own, as in `class Import < Flowline::Pipeline`"
+        Error.raise_at_caller(DefinitionError.new(sentence, place: SourceLocation.of_caller_as_text))
       end
     end
   end

@@ -106,7 +106,7 @@ module Flowline
         return if @pool_clashes[name]
 
         sentence = "pool #{Name.show(name)} has #{sizes.join(" in one pipeline and ")} in another; declare it here"
-        problems << (@pool_clashes[name] = DefinitionError.new(sentence, place: SourceLocation.of_caller_as_text))
+        problems << (@pool_clashes[name] = DefinitionError.new(sentence, place: here))
       end
 
       def adopt_param(param)

@@ -36,7 +36,7 @@ module Flowline
       # @example
       #   step(:load, depends_on: :fetch, when: ->(ctx) { ctx[:live] }) { |rows| DB.insert(rows) }
       def step(name, callable = nil, **options, &block)
-        add_step(name, callable, options, block, SourceLocation.of_caller)
+        add_step(name, callable, options, block, declared_location)
       end
 
       # Declares a param: a typed input of every run.
@@ -46,7 +46,7 @@ module Flowline
       # @example
       #   param :date, type: :date, required: true, description: "The day to import"
       def param(name, **options)
-        place = SourceLocation.of_caller_as_text
+        place = here
         options[:default] = bind(options[:default]) if options.key?(:default)
         add_param(Param.new(name, **options, place: place))
       rescue DefinitionError => e
@@ -64,7 +64,7 @@ module Flowline
       #   step(:load, depends_on: :fetch, uses: :db) { |rows| DB.insert(rows) }
       def pool(name = nil, size = nil)
         sound = (name.is_a?(Symbol) || name.is_a?(String)) && size.is_a?(Integer) && size.positive?
-        place = SourceLocation.of_caller_as_text
+        place = here
         return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], place)
 
         name = name.to_sym
@@ -80,7 +80,7 @@ module Flowline
       # @option options [Symbol] :prefix (nil) +:clean+ renames +:validate+ to +:clean_validate+
       # @return [self]
       def include(other, **options)
-        place = SourceLocation.of_caller_as_text
+        place = here
         pipeline = Pipeline.from(other)
         return wrong(["include takes a pipeline, not #{other.inspect[0, 60]}"], place) unless pipeline
         return self if wrong(Options.problems(Options::INCLUDE, options) { "include" }, place)
@@ -94,7 +94,7 @@ module Flowline
       # @param options [Hash] the options of {Options::STEP}
       # @return [self]
       def defaults(**options)
-        wrong(Options.problems(Options::STEP, options) { "defaults" }, SourceLocation.of_caller_as_text)
+        wrong(Options.problems(Options::STEP, options) { "defaults" }, here)
         @defaults = @defaults.merge(options)
         self
       end
@@ -104,7 +104,7 @@ module Flowline
       # @return [self]
       def options(**options)
         problems = Options.problems(Options::DEFINE, options) { "define" }
-        wrong(problems, SourceLocation.of_caller_as_text) unless problems.empty?
+        wrong(problems, here) unless problems.empty?
         @settings = @settings.merge(options)
         self
       end
@@ -147,7 +147,7 @@ module Flowline
       HOOKS.each do |word|
         define_method(word) do |callable = nil, &block|
           hook = bind(block || callable)
-          return wrong(["#{word} needs a block"], SourceLocation.of_caller_as_text) unless hook.respond_to?(:call)
+          return wrong(["#{word} needs a block"], here) unless hook.respond_to?(:call)
 
           (hooks[word] ||= []) << hook
           self
