@@ -3,6 +3,7 @@
 require_relative "flowline/version"
 require_relative "flowline/errors"
 require "flowline/flowline"
+require_relative "flowline/caller"
 require_relative "flowline/name"
 require_relative "flowline/type_hints"
 require_relative "flowline/definition/options"
@@ -64,6 +65,7 @@ module Flowline
   #   end
   #   pipeline.run[:load].output # => 3
   def self.define(**options, &block)
+    Caller.check("defined")
     Pipeline.build(Definition.new(**options).read(&block)).tap { |pipeline| Pipeline.announce(pipeline) }
   end
 end

@@ -198,4 +198,46 @@ RSpec.describe "A mistake" do
       expect(output_of(pipeline, :any, check_types: true)).to eq([nil, [2]])
     end
   end
+  describe "of where a pipeline is used" do
+    # What the block raises in a handler of a signal.
+    def in_handler
+      error = nil
+      before = trap(:USR2) do
+        yield
+      rescue StandardError => e
+        error = e
+      end
+      Process.kill(:USR2, Process.pid)
+      sleep 0.01 until error
+      error
+    ensure
+      trap(:USR2, before || "DEFAULT")
+    end
+
+    # What the block raises in a Ractor. Ruby warns that they are experimental.
+    def in_ractor(&block)
+      verbose, $VERBOSE = $VERBOSE, nil
+      ractor = Ractor.new(&block)
+      ractor.respond_to?(:value) ? ractor.value : ractor.take
+    ensure
+      $VERBOSE = verbose
+    end
+
+    it "is explained in a signal handler" do
+      pipeline = Flowline.define { step(:a) { 1 } }
+
+      expect(in_handler { Flowline.define }).to be_a(Flowline::Error).and have_attributes(message: /cannot be defined in a signal handler.*define it before/)
+      [-> { pipeline.run }, -> { pipeline.start }, -> { pipeline.run! }].each do |use|
+        expect(in_handler(&use)).to be_a(Flowline::Error).and have_attributes(message: /cannot be run in a signal handler.*Thread.new { pipeline.run }/)
+      end
+    end
+
+    it "is explained in a Ractor" do
+      stub_const("InRactor", Class.new(Flowline::Pipeline) { step(:a) { 1 } })
+      define = in_ractor { Flowline.define { step(:a) { 1 } } rescue [$!.class.name, $!.message] } # rubocop:disable Style/RescueModifier
+      run = in_ractor { InRactor.run rescue [$!.class.name, $!.message] } # rubocop:disable Style/RescueModifier
+
+      expect([define, run]).to all(match(["Flowline::Error", /a pipeline cannot be defined in a Ractor, .*; use threads, or executor: :process/]))
+    end
+  end
 end

@@ -19,6 +19,17 @@ RSpec.describe "Secrets" do
     expect(message("42")).to include("é([secret]) 4242")
   end
 
+  it "are redacted with the keys of a Hash, and as numbers in every notation" do
+    expect(message({ "key-of-9" => { inner_key: 1 } }, type: :hash)).not_to match(/key-of-9|inner_key/)
+    pipeline = Flowline.define do
+      param :amount, secret: true, type: :decimal
+      step(:a) { |amount:| raise "#{amount} #{amount.to_s("F")} #{amount.to_f} #{amount.to_i if amount.frac.zero?} end" }
+    end
+
+    expect(pipeline.run(amount: "1234.50").error.message).to include("RuntimeError: [secret] [secret] [secret]  end")
+    expect(pipeline.run(amount: "777777").error.message).to include("RuntimeError: [secret] [secret] [secret] [secret] end")
+  end
+
   # Returns the output about a secret that one step returns and the next one raises, and the bytes of the store's files.
   def told_and_stored(secret)
     result = Flowline.define(name: "leak") do

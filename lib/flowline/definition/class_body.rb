@@ -29,11 +29,13 @@ module Flowline
       # @return [Pipeline]
       # @raise [DefinitionError] lists every mistake that no including pipeline can correct
       def pipeline
+        Caller.check("defined")
         declarations.pipeline
       end
 
       %i[run run! start validate! problems dag steps params pools].each do |name|
-        define_method(name) { |**arguments| pipeline.public_send(name, **arguments) }
+        # def run(**arguments) = pipeline.run(**arguments)
+        class_eval("def #{name}(**arguments) = pipeline.#{name}(**arguments)", __FILE__, __LINE__)
       end
 
       # Reports the new class to an observer of definitions.

@@ -63,18 +63,32 @@ module Flowline
         @stored.concat([plain.b, text.b].map { |bytes| plain.size > SHORT ? bytes : Marshal.dump(bytes)[2..] })
       end
 
-      # Adds a number as text and in the format of +Marshal+.
+      # Adds a number as text, in every notation that it has in Ruby, and in the format of +Marshal+.
       def add_number(number, shown)
         text = number.to_s
-        @texts << text if shown
+        @texts.push(text, *notations(number)) if shown
         @stored.push(text, Marshal.dump(number)[2..]) if text.size > SHORT
+      end
+
+      # Returns the keys of a Hash that are data. Symbols are names in the user's code: they are redacted, but an output that has
+      # them is recorded. Short ones would redact half of every message.
+      def keys(hash)
+        names, data = hash.keys.partition { |key| ::Symbol === key }
+        @texts.concat(names.map(&:name).select { |name| name.size > SHORT })
+        data.reject { |key| ::String === key && key.size <= SHORT }
+      end
+
+      def notations(number)
+        whole = number.to_i.to_s if !(::Integer === number) && number.finite? && number == number.to_i
+        decimal = [number.to_s("F"), number.to_f.to_s] if defined?(::BigDecimal) && ::BigDecimal === number
+        [*whole, *decimal]
       end
 
       def parts(object)
         variables = VARIABLES.bind_call(object).map { |name| VARIABLE.bind_call(object, name) }
         inner = case object
                 when ::Array then object
-                when ::Hash then object.values
+                when ::Hash then keys(object) + object.values
                 when ::Range then [object.begin, object.end]
                 when ::Exception then [object.message]
                 when ::Regexp then [object.source]
