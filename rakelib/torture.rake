@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
 desc <<~TEXT.lines.map(&:chomp).join(" ")
-  Torture the store: TORTURE=steps,kills,errors,pauses,forks,reading,storms,clocks,starts (all), COUNT=tries of each kind
+  Torture the store: TORTURE=steps,kills,errors,pauses,forks,reading,storms,clocks,starts,turns (all), COUNT=tries of each kind
   (every call), DRIVER=part of a driver's name, SEED, LIMIT=seconds of a child (20), JOBS=processes (processors)
 TEXT
 task torture: :compile do
   require_relative "../spec/torture/launch"
-  names = ENV.fetch("TORTURE", "steps,kills,errors,pauses,forks,reading,storms,clocks,starts").split(",")
+  names = ENV.fetch("TORTURE", "steps,kills,errors,pauses,forks,reading,storms,clocks,starts,turns").split(",")
   seed = ENV.fetch("SEED") { Random.new_seed.to_s }
   bad = []
   $stdout.sync = true

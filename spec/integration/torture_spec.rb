@@ -13,7 +13,8 @@ RSpec.describe "The store under torture" do
     "is not unlocked by a step that reads its files" => ["reading", 6],
     "has free locks after threads were killed" => ["storms", 5],
     "is right when clocks are days apart" => ["clocks", 1],
-    "is right when many start at the same time" => ["starts", 1] }.each do |title, (name, count)|
+    "is right when many start at the same time" => ["starts", 1],
+    "lets exactly one run of those that exclude each other" => ["turns", 50] }.each do |title, (name, count)|
     it title do
       tallies = []
       Dir.mktmpdir do |folder|

@@ -13,6 +13,7 @@
 #   storms    threads are killed while they acquire and release locks
 #   clocks    processes whose clocks are days apart
 #   starts    16 processes or threads start at the same time
+#   turns     2 to 16 processes or threads start runs that exclude each other: exactly one runs
 #
 # Every try checks that a step whose dependent has started is recorded and never runs again on resume, that another run's
 # records stay, that outputs are right, that a process ends in time, and that only a StoreError or a CacheError is raised.
@@ -25,11 +26,12 @@ require_relative "pauses"
 require_relative "reading"
 require_relative "starts"
 require_relative "storms"
+require_relative "turns"
 
 module Torture
   # The torture tests, by name.
   class Program
-    NAMES = %w[steps kills errors pauses forks reading storms clocks starts].freeze
+    NAMES = %w[steps kills errors pauses forks reading storms clocks starts turns].freeze
     # These need the shim.
     SHIM = %w[kills errors pauses clocks].freeze
 
@@ -73,6 +75,7 @@ module Torture
       when "storms" then Storms.new(**count, random: @random)
       when "clocks" then Clocks.new(**count, random: @random)
       when "starts" then Starts.new(**count)
+      when "turns" then Turns.new(**count, random: @random)
       else raise ArgumentError, "TORTURE=#{name}: known are #{NAMES.join(", ")}"
       end
     end
