@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "demands"
+
 module Flowline
   module Execution
     # The pools that the steps of a pipeline share, and their rates: +pool+, +uses:+ and +rate:+.
@@ -8,8 +10,12 @@ module Flowline
       # The largest number that the core accepts.
       MOST = (2**32) - 1
       SECONDS = { "s" => 1.0, "m" => 60.0, "h" => 3600.0, "d" => 86_400.0 }.freeze
-      private_constant :SECONDS
+      # Options that take or ask for something.
+      ASKING = %i[uses rate concurrency].freeze
+      private_constant :SECONDS, :ASKING
 
+      # @return [Demands] the attempts at a time that the steps ask for
+      attr_reader :demands
       # @return [Array<DefinitionError>] pools that are missing or too small; an including pipeline may declare them
       attr_reader :problems
 
@@ -19,7 +25,8 @@ module Flowline
         @pools = pools
         @problems = []
         @needs = []
-        steps.each_with_index { |step, id| add(step, id) unless step.options.empty? || !(step.options.key?(:uses) || step.options[:rate]) }
+        @demands = Demands.new
+        steps.each_with_index { |step, id| add(step, id) unless step.options.empty? || ASKING.none? { |option| step.options[option] } }
         [@problems, @needs].each(&:freeze)
       end
 
@@ -34,6 +41,9 @@ module Flowline
 
       def add(step, id)
         taken = amounts(step.options[:uses]).select { |name, amount| fits?(step, name, amount) }
+        @demands.add(step, taken, @pools)
+        return unless step.options[:uses] || step.options[:rate]
+
         count, unit = step.options[:rate].to_s.match(Definition::Options::RATE)&.captures
         @needs << [id, taken.map { |name, amount| [@pools.keys.index(name), most(amount)] }, count && most(count.to_i), SECONDS[unit]]
       end

@@ -75,6 +75,8 @@ module Flowline
         entries = [Executor::Isolate.new, *entries] if !@pipeline.plain? && environment.steps.any? { |step| step.options[:isolate] }
         environment.middleware = Middleware.new(entries) unless entries.empty?
         environment.bare = bare?
+        demands = @pipeline.resources.demands
+        environment.warnings.concat(demands.beyond(pool)) unless demands.empty?
       end
 
       # Tells the core how long steps took before, because with several workers the order matters.
