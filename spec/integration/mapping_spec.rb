@@ -172,7 +172,7 @@ RSpec.describe "A step for each item", executor: :in_process do
           raise "no matter" if cleaned.empty?
         end
         result = mapping(source) { |_| raise "no" }.run(executor: executor)
-        expect([result.error.message, Timeout.timeout(10) { cleaned.pop }]).to match([/no/, executor == :parallel ? "flowline items" : Thread.current.name])
+        expect([result.error.message, Timeout.timeout(10) { cleaned.pop }]).to match([/no/, "flowline items"])
       end
     end
 
@@ -215,7 +215,7 @@ RSpec.describe "A step for each item", executor: :in_process do
     end
 
     it "pulls only a few items while others wait for a retry" do
-      stub_const("Flowline::Execution::Items::Puller::WAITING", 5)
+      stub_const("Flowline::Execution::Items::Producer::WAITING", 5)
       [:sequential, :parallel].each do |executor|
         made = []
         result = mapping(counting(made), concurrency: 2, retries: 1, retry_strategy: :linear, retry_delay: 60) { |_| raise "no" }.run(executor: executor, timeout: 1)
@@ -301,6 +301,26 @@ RSpec.describe "A step for each item", executor: :in_process do
           expect { pipeline.run(executor: executor) }.to raise_error(equal(error))
           expect(ended).to eq(SystemExit === error ? %i[cancelled interrupted] : :failed)
         end
+      end
+    end
+
+    it "runs the source with the stack of a thread, not with the small one of a Fiber" do
+      depth = ->(n) { n.zero? ? 0 : 1 + depth.call(n - 1) }
+      measure = lambda do
+        reached = 0
+        dig = ->(n) { dig.call(reached = n) && nil if n += 1 }
+        begin
+          dig.call(0)
+        rescue SystemStackError
+          reached
+        end
+      end
+      in_fiber = Fiber.new { measure.call }.resume
+      %i[sequential parallel].each do |executor|
+        source = Enumerator.new { |items| items << measure.call }
+        deepest = mapping(source) { |n| n }.run!(executor: executor)[:map].output.first
+        expect(deepest).to be > 2 * in_fiber
+        expect(mapping(Enumerator.new { |items| items << depth.call(in_fiber) }) { |n| n }.run!(executor: executor)[:map].output).to eq([in_fiber])
       end
     end
 

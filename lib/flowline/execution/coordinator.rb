@@ -36,7 +36,7 @@ module Flowline
         @pace = Pace.new
         @token = 0
         @setup = Setup.new(pipeline, request, self, @section)
-        @works = Works.new(@setup, @inbox, @section)
+        @works = Works.new(@setup, @inbox)
         @announcer = Announcer.new(@setup, @inbox, @in_flight)
         @batches = Batches.new(@setup, @in_flight, @pace)
         @environment = @setup.environment

@@ -17,16 +17,12 @@ module Flowline
         @digests = {}
       end
 
-      # Reads items from the source.
-      # @return [Integer] how many there are more
+      # Reads the items of a source that is no list.
+      # @yield once an item is there
+      # @return [void]
       # @raise [Exception] what the source raises
-      def more
-        @source.more
-      end
-
-      # @return [Boolean] whether the source has no further items
-      def exhausted?
-        @source.exhausted?
+      def read(&block)
+        @source.read(&block)
       end
 
       # @return [Integer, nil] how many items there are; nil: the source has not been read to its end
@@ -67,12 +63,6 @@ module Flowline
         @source.open
       end
 
-      # Lets the source clean up. No more is read.
-      # @return [void]
-      def close
-        @source.close
-      end
-
       private
 
       def wrap(source, name)
@@ -93,14 +83,8 @@ module Flowline
         end
 
         # @return [Integer]
-        def more
+        def total
           @list.size
-        end
-        alias total more
-
-        # @return [Boolean]
-        def exhausted?
-          true
         end
 
         # @return [Object]
@@ -110,9 +94,6 @@ module Flowline
 
         # The item stays where it is.
         def done(_index); end
-
-        # There is nothing to clean up.
-        def close; end
       end
       private_constant :List
     end
@@ -122,4 +103,4 @@ end
 require_relative "items/labels"
 require_relative "items/tally"
 require_relative "items/stream"
-require_relative "items/puller"
+require_relative "items/producer"

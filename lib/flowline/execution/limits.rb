@@ -84,14 +84,6 @@ module Flowline
         { limit: @timeout, scope: :run } if @timeout
       end
 
-      # Calls the block, for a source of items, until the run's time is up.
-      # @param endless [Boolean] whether that does not matter
-      # @return [Array(Object, StandardError, Hash)]
-      def produce(endless, &block)
-        seconds = left_of_run unless endless
-        seconds ? within(seconds, { limit: @timeout, scope: :run }, nil, &block) : answer(&block)
-      end
-
       # @return [Float, nil] the seconds that are left of the run, one at least; nil: it has no limit
       def left
         [@timeout - @run.elapsed, 1.0].max if @timeout

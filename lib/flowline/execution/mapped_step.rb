@@ -13,15 +13,15 @@ module Flowline
       # @param state [State]
       # @param environment [Environment]
       # @param recording [Recording]
-      # @param supplier [#call] starts what reads the items: gets this, the items, and how many are called for at a time
-      def initialize(id, state, environment, recording, supplier)
+      # @param make_producer [#call] makes what reads lazy items: gets this, the items, and how many are called for at a time
+      def initialize(id, state, environment, recording, make_producer)
         @id = id
         @state = state
         @run = state.run
         @environment = environment
         @step = environment.steps[id]
         @recording = recording
-        @supplier = supplier
+        @make_producer = make_producer
       end
 
       # Begins with the items, the conditions having said yes.
@@ -37,10 +37,10 @@ module Flowline
         @state.count(@id, @tally = Items::Tally.new(@run, @id, @items, @recording.records?(@step)))
         @run.open(@id, most, fails_at)
         if @items.list?
-          supplied(@items.more, true)
+          supplied(@items.total, true)
         else
-          @puller = @supplier.call(self, @items, most)
-          @puller.start
+          @producer = @make_producer.call(self, @items, most)
+          @producer.start
         end
       end
 
@@ -52,28 +52,20 @@ module Flowline
       # Further items are there.
       # @param count [Integer]
       # @param exhausted [Boolean] whether they are the last
-      # @return [Boolean] whether there may be more
+      # @return [void]
       def supplied(count, exhausted)
-        return false if over?
+        return if over?
 
         @run.supply(@id, count)
         @run.exhaust(@id) if exhausted
-        !exhausted
       end
 
       # The source raised: no item is to blame.
-      # @param error [Exception, nil]
-      # @param limit [Hash, nil] the limit that it reached
-      # @return [false]
-      def source_failed(error, limit = nil)
-        @failure ||= if limit
-                       stop_run(limit)
-                       [TimeoutError.new(@step.name, **limit), :timed_out]
-                     else
-                       StandardError === error ? [@state.step_error(@id, error), :failed] : error
-                     end
+      # @param error [Exception]
+      # @return [void]
+      def source_failed(error)
+        @failure ||= StandardError === error ? [@state.step_error(@id, error), :failed] : error
         @run.exhaust(@id)
-        false
       end
 
       # @return [Array, nil] number, index and item of the next attempt; nil: the core is to be asked again
@@ -122,7 +114,7 @@ module Flowline
       # Stops reading items.
       # @return [void]
       def close_source
-        return if @puller.nil? || @puller.close
+        return if @producer.nil? || @producer.close
 
         @state.warn(["the source of step #{Name.show(@step.name)} did not stop, and may still run"])
       end
@@ -163,7 +155,7 @@ module Flowline
       def end_item(index, report, first, called, wait = nil)
         @run.item(@id, index, report, called, wait)
         @state.drain_ended if @run.stopped?
-        @puller&.worked_on(first)
+        @producer&.worked_on(first)
       end
 
       def try_again(attempt, outcome)

@@ -10,13 +10,11 @@ module Flowline
 
       # @param setup [Setup]
       # @param inbox [Inbox] gets what a producer of items has to say
-      # @param section [Executor::Section, nil] where the coordinator's thread may be interrupted
-      def initialize(setup, inbox, section)
+      def initialize(setup, inbox)
         @setup = setup
         @environment = setup.environment
         @state = setup.state
         @inbox = inbox
-        @section = section
         @works = {}
       end
 
@@ -77,7 +75,7 @@ module Flowline
       def read_items(id)
         @state.start(id)
         @environment.check_input(id)
-        mapped = @works[id] = MappedStep.new(id, @state, @environment, @setup.recording, method(:puller))
+        mapped = @works[id] = MappedStep.new(id, @state, @environment, @setup.recording, method(:producer))
         # There is a limit in any case: a pool may take all that it is given before it calls any of it.
         most = [@environment.steps[id].options[:concurrency], @pool.capacity].compact.min.clamp(1, Execution::Resources::MOST)
         mapped.open(most, @setup.reuse&.items(id))
@@ -93,28 +91,10 @@ module Flowline
         read_items(id)
       end
 
-      # @return [Items::Puller] what reads the items of a lazy source
-      def puller(mapped, items, most)
-        return Items::Puller.new(items, most) { pull(mapped, items) } if @pool.inline? && Fiber.current_scheduler.nil?
-
+      # @return [Items::Producer] what reads the items of a lazy source
+      def producer(mapped, items, most)
         failed = ->(error) { @inbox << [:source, -> { mapped.source_failed(error) }] }
-        Items::Producer.new(items, most, failed) do
-          count = items.more
-          exhausted = items.exhausted?
-          @inbox << [:source, -> { mapped.supplied(count, exhausted) }]
-          !exhausted
-        end
-      end
-
-      def pull(mapped, items)
-        return false if mapped.over?
-
-        always = @environment.steps[mapped.id].outlasts_stop?
-        name = always ? :always : :user
-        count, error, limit = @environment.limits.produce(always) { @section ? @section.call(name) { items.more } : items.more }
-        error || limit ? mapped.source_failed(error, limit) : mapped.supplied(count, items.exhausted?)
-      rescue ScriptError, SystemStackError, NoMemoryError => e
-        mapped.source_failed(e)
+        Items::Producer.new(items, most, failed) { |count, exhausted| @inbox << [:source, -> { mapped.supplied(count, exhausted) }] }
       end
     end
   end
