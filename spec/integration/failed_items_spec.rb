@@ -126,7 +126,7 @@ RSpec.describe "Failed items of a step for each item", executor: :in_process do
       hints = {
         { each: :source, max_failures: 2 } => "max_failures: needs on_item_error: :continue",
         { each: :source, max_failures: 2, on_item_error: :collect } => "max_failures: needs on_item_error: :continue",
-        { max_failures: 2, on_item_error: :continue } => "on_item_error: and max_failures: without each:",
+        { max_failures: 2, on_item_error: :continue } => "max_failures: and on_item_error: without each:",
         { label: ->(n) { n } } => "label: without each:", { on_item_error: :collect } => "on_item_error: without each:",
         { each: :source, on_item_error: :ignore } => "must be :fail, :continue or :collect", { each: :source, max_failures: 0 } => "a whole number from 1 up",
         { each: :source, label: "page" } => "label: must be a lambda"
