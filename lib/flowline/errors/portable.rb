@@ -21,21 +21,29 @@ module Flowline
       end
     end
 
-    # An exception as data that can always be marshalled: the exception itself if it can be dumped, at least without some
-    # instance variables; otherwise its message.
+    # An exception as data that can always be marshalled: the exception itself, or without the instance variables that cannot be
+    # dumped; otherwise its class, or the nearest ancestor that the other process has, with its message. Class, message, backtrace
+    # and cause are kept in any case.
     # @api private
     class Portable
       # @param error [Exception]
       def initialize(error)
-        @words = Error.account(error)
+        @words = Error.words(error)
+        @account = Error.account(error)
         @backtrace = error.backtrace
+        @classes = error.class.ancestors.grep(Class).take_while { |type| type != ::Exception }.filter_map(&:name)
+        cause = Error.cause_of(error)
+        @cause = Portable.new(cause) if cause
         @bytes = dump(error)
-        @cause = Portable.new(error.cause) if error.cause
       end
 
       # @return [Exception] its class may be one that only the other process has loaded
       def exception
-        restored || remote(@words, @backtrace, @cause&.exception)
+        error = restored || substitute
+        error.set_backtrace(@backtrace) if @backtrace && error.backtrace != @backtrace
+        @cause ? caused(error, @cause.exception) : error
+      rescue StandardError
+        remote
       end
 
       # @param value [Object]
@@ -49,15 +57,46 @@ module Flowline
 
       private
 
+      # @return [Exception, nil] the exception itself, if it can be read here and says the same
       def restored
         error = Marshal.load(@bytes) if @bytes # rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
-        error && @cause && Error.cause_of(error).nil? ? with_cause(error, @cause.exception) : error
-      rescue StandardError
+        return error if error.nil? || Error.words(error) == @words
+
+        error = error.exception(@words)
+        error if Error.words(error) == @words
+      rescue *Cache::TROUBLE
+        nil
+      end
+
+      # @return [Exception] of the nearest class that is here, made without its +initialize+
+      def substitute
+        exact, *others = @classes
+        type = known(exact) if exact
+        words = type ? @words : @account
+        type ||= others.filter_map { |name| known(name) }.first || Remote
+        return remote if type.equal?(StandardError) || !(type <= StandardError)
+
+        error = type.allocate
+        ::Exception.instance_method(:initialize).bind_call(error, words)
+        Error.words(error) == words ? error : remote
+      end
+
+      def remote
+        Remote.new(@account).tap { |error| error.set_backtrace(@backtrace || []) }
+      end
+
+      # @return [Class, nil]
+      def known(name)
+        type = Object.const_get(name)
+        type if type.is_a?(Class) && type <= ::Exception
+      rescue *Cache::TROUBLE
         nil
       end
 
       # Sets the cause, which Ruby does only for a raised exception.
-      def with_cause(error, cause)
+      def caused(error, cause)
+        return error if Error.cause_of(error)
+
         backtrace = error.backtrace
         begin
           raise error, cause: cause
@@ -65,12 +104,6 @@ module Flowline
           e.set_backtrace(backtrace) if backtrace
           e
         end
-      end
-
-      def remote(words, backtrace, cause)
-        raise Remote, words, backtrace || [], cause: cause
-      rescue Remote => e
-        e
       end
 
       # @return [String, nil] nil: it cannot be dumped
@@ -81,14 +114,15 @@ module Flowline
         Marshal.dump(pared) if pared
       end
 
-      # Removes the instance variables that cannot be dumped. (The cause is dumped with an exception.)
-      # @return [Exception, nil] the copy, if its message is still the same
+      # Removes the instance variables that cannot be dumped, and the cause, which is dumped with an exception.
+      # @return [Exception, nil] the copy
       def pare(error)
-        pared = error.dup # Without the modules that it was extended with.
-        pared.instance_variables.each { |name| pared.remove_instance_variable(name) unless Portable.dumps?(pared.instance_variable_get(name)) }
-        return if Error.words(pared) != Error.words(error)
-
-        pared = with_cause(pared, pare(error.cause) || remote(Error.account(error.cause), error.cause.backtrace, nil)) if error.cause
+        pared = error.class.allocate # Neither with a cause nor with the modules that it was extended with.
+        ::Exception.instance_method(:initialize).bind_call(pared, ::Exception.instance_method(:to_s).bind_call(error))
+        error.instance_variables.each do |name|
+          value = error.instance_variable_get(name)
+          pared.instance_variable_set(name, value) if Portable.dumps?(value)
+        end
         pared if Portable.dumps?(pared)
       rescue StandardError
         nil

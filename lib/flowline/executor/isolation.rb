@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "fileutils"
+require "fcntl"
 require "io/wait"
 require "tmpdir"
 
@@ -46,6 +47,21 @@ module Flowline
 
         new(grace, contain).call(&block)
       end
+
+      # Flushes the files of this process that are open for writing, so that what they buffer is written once, here.
+      # @return [void]
+      # @raise [SystemCallError] the text cannot be written
+      def self.flush_files
+        ObjectSpace.each_object(::File) { |file| file.flush if writable?(file) }
+      end
+
+      # @return [Boolean] whether it is a regular file that is open for writing; others might block
+      def self.writable?(file)
+        !file.closed? && (file.fcntl(Fcntl::F_GETFL) & Fcntl::O_ACCMODE) != ::File::RDONLY && file.stat.file?
+      rescue IOError, SystemCallError
+        false # Another thread has just closed it.
+      end
+      private_class_method :writable?
 
       def initialize(grace, contain)
         @grace = grace
@@ -101,11 +117,12 @@ module Flowline
         child.work(block)
       end
 
-      # Flushes the buffers of the original streams; otherwise the child would write the buffered text a second time.
+      # Flushes the buffers of the original streams and of files; otherwise the child would write the text a second time.
       def flush
         [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream
+        Isolation.flush_files
       rescue IOError, SystemCallError
-        nil
+        nil # The next write reports it.
       end
 
       # Makes the child a process group. Parent and child both do this, because either may run first.

@@ -134,14 +134,16 @@ module Flowline
           return error unless @contain
 
           case error
-          when SystemExit then remote("the step called exit", error.backtrace)
-          when SignalException, NoMemoryError then remote(Error.account(error), error.backtrace)
+          when SystemExit then remote("the step called exit", error)
+          when SignalException, NoMemoryError then remote(Error.account(error), error)
           else error
           end
         end
 
-        def remote(words, backtrace = [])
-          Error::Remote.new(words).tap { |error| error.set_backtrace(backtrace) }
+        def remote(words, cause = nil)
+          raise Error::Remote, words, cause&.backtrace || [], cause: cause
+        rescue Error::Remote => e
+          e
         end
 
         # @return [Array<Integer>] those that are open
@@ -151,10 +153,12 @@ module Flowline
           []
         end
 
-        # Flushes the files that the child has opened and not closed. Inherited files belong to the parent.
+        # Flushes what the step has written: to IOs that the child has opened and not closed, and to files that were open before,
+        # whose buffers were empty when it was forked. Other inherited IOs belong to the parent.
         def flush_opened(quietly: false)
           opened = descriptors - @inherited
           ObjectSpace.each_object(IO) { |io| io.flush if opened.include?(descriptor(io)) } if opened.any?
+          Isolation.flush_files
         rescue IOError, SystemCallError
           raise unless quietly # The step has failed already.
         end
