@@ -64,6 +64,23 @@ module Flowline
       self
     end
 
+    # Waits for the end of a run that was stopped. If user code holds it for longer, records its end instead, because the
+    # program is about to end.
+    # @param seconds [Numeric] how long at most
+    # @return [Boolean] whether the run has ended by itself
+    # @api private
+    def give_up(seconds)
+      return true if @thread.join(seconds)
+
+      Thread.new do
+        Thread.current.report_on_exception = false
+        @coordinator.give_up
+      end.join(seconds)
+      false
+    rescue StandardError # Of the store. Everything else of the run is recorded.
+      false
+    end
+
     # @return [String]
     def inspect
       "#<#{self.class} #{run_id} #{status}>"

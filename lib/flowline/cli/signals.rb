@@ -3,11 +3,13 @@
 module Flowline
   module CLI
     # The signals that stop a run: on the first, running steps finish and nothing more starts; on the second, running steps
-    # are stopped, too; on the third, so are steps that run always.
+    # are stopped, too; on the third, so are steps that run always, and the program ends even if they ignore that.
     module Signals
       # Instructions to send a signal again, by signal.
       AGAIN = { "INT" => "press Ctrl-C again", "TERM" => "send it again" }.freeze
-      private_constant :AGAIN
+      # Seconds from the third signal to the end of the program: more than a pool takes to abandon steps.
+      PATIENCE = Executor::GRACE + 2
+      private_constant :AGAIN, :PATIENCE
 
       # Starts a run and waits for it. From before it starts, these signals are handled.
       # @param err [IO]
@@ -22,13 +24,27 @@ module Flowline
           first = queue.pop
           run.cancel
           say(err, "flowline: SIG#{first}: finishing running steps; #{AGAIN.fetch(first)} to stop now")
-          run.cancel(now: true) while queue.pop
+          queue.pop
+          run.cancel(now: true)
+          say(err, "flowline: SIG#{first}: stopping running steps; #{AGAIN.fetch(first)} to end the program")
+          queue.pop
+          run.cancel(now: true)
+          end_program(first, err) unless run.give_up(PATIENCE)
         end
         [run.wait, first]
       ensure
         before&.each { |name, handler| trap(name, handler || "DEFAULT") }
         watcher&.kill
       end
+
+      # Ends the program at once, because a step ignores that it was stopped. The end of the run is recorded.
+      def self.end_program(signal, err)
+        say(err, "flowline: stopped by SIG#{signal}, although a step did not stop")
+        [$stdout, $stderr].each(&:flush)
+      ensure
+        exit!(128 + Signal.list.fetch(signal))
+      end
+      private_class_method :end_program
 
       # Writes a line, although the reader may be gone.
       # @return [void]
