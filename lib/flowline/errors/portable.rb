@@ -23,7 +23,7 @@ module Flowline
 
     # An exception as data that can always be marshalled: the exception itself, or without the instance variables that cannot be
     # dumped; otherwise its class, or the nearest ancestor that the other process has, with its message. Class, message, backtrace
-    # and cause are kept in any case.
+    # and cause stay the same in any case.
     # @api private
     class Portable
       # @param error [Exception]
