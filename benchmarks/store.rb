@@ -85,6 +85,15 @@ Measure.heading "Resuming a run of #{COUNT} recorded steps"
 Measure.row("a step", times[:flowline] * 1e6, "µs", than: ["SQLite + Marshal.load", times[:bare] * 1e6], ratio: times.ratio(:flowline, :bare),
                                                     most_times: 3)
 
+Flowline.configure { |config| config.root = File.join(FOLDER, "exclusive") }
+single = Flowline.define(name: "single") { |p| p.step(:a) { 1 } }
+calls = ->(**options) { -> { 50.times { single.run(**options) } } }
+times = Measure.times({ plain: calls[], exclusive: calls[exclusive: true], resume: calls[resume: true] }, per: 50)
+Measure.heading "Running a step that excludes other runs"
+Measure.row("exclusive: true", times[:exclusive] * 1e6, "µs", than: ["run", times[:plain] * 1e6], ratio: times.ratio(:exclusive, :plain),
+                                                              most_times: 1.3)
+Measure.row("resume: true, nothing to resume", times[:resume] * 1e6, "µs", than: ["run", times[:plain] * 1e6], ratio: times.ratio(:resume, :plain))
+
 script = File.join(FOLDER, "cached.rb")
 File.write(script, <<~RUBY)
   cache = Flowline::Cache::File.new(#{File.join(FOLDER, "cache").inspect})

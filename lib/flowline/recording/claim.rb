@@ -35,7 +35,7 @@ module Flowline
       # @return [Store::Run]
       # @raise [LockedError, StoreError]
       def begin(run, **options)
-        @store = Store.at(@request.root, patience: @patience.seconds)
+        @store ||= Store.at(@request.root, patience: @patience.seconds)
         @lock ||= @store.lock
         begun = @store.begin_run(run, @lock, resumes: !@run.nil?, apart_from: @turn.apart_from, **options)
         begun.run_id == run.run_id ? begun : @turn.refuse(begun)
@@ -67,7 +67,7 @@ module Flowline
         return unless @turn.taken?
 
         @makes_store = store.nil?
-        @store = Store.at(@request.root, patience: @patience.seconds)
+        @store ||= Store.at(@request.root, patience: @patience.seconds)
         @turn.take(@store.method(:lock)) { |others| alive(others) }
         return unless @turn.waits?
 

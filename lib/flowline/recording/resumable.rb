@@ -9,7 +9,9 @@ module Flowline
       GIVE = "give them with resume: true"
       # Why nothing is resumed, if no run was recorded there before.
       NO_STORE = "there is no store"
-      private_constant :GIVE
+      # How many runs are looked through for another one that could be resumed.
+      RECENT = 20
+      private_constant :GIVE, :RECENT
 
       # @return [String, nil] the directory of the store; nil: the memory of this process
       attr_reader :path
@@ -37,11 +39,13 @@ module Flowline
       # @return [String] why no run with that identity is resumed, and which other runs could be
       def why_not(identity = nil)
         return NO_STORE if @path && store.nil?
-        return "no run #{of_pipeline} is recorded" if latest.empty?
 
-        mine, others = latest.partition { |run| run.identity == (identity || latest.first.identity) }
-        other = others.find { |run| !run.alive && run.status != "succeeded" }
-        why = mine.empty? ? "no run with the same params, input and context is recorded" : "run #{mine.first.run_id} succeeded"
+        recent = @path ? sound(store.runs(@pipeline.name, RECENT)) : latest
+        return "no run #{of_pipeline} is recorded" if recent.empty?
+
+        mine = identity ? latest_of(identity) : recent.first
+        other = unfinished(recent, mine&.identity)
+        why = mine ? "run #{mine.run_id} succeeded" : "no run with the same params, input and context is recorded"
         other ? "#{why}; run #{describe(other)} #{other.status} and can be resumed" : why
       end
 
@@ -113,7 +117,19 @@ module Flowline
 
       # @return [Array<Store::Run>] the latest run of each identity
       def latest
-        @latest ||= all.reject(&:damaged?).uniq(&:identity)
+        @latest ||= sound(all)
+      end
+
+      def latest_of(identity)
+        @path ? store.latest(@pipeline.name, identity) : latest.find { |run| run.identity == identity }
+      end
+
+      def unfinished(runs, identity)
+        runs.find { |run| run.identity != identity && !run.alive && run.status != "succeeded" }
+      end
+
+      def sound(runs)
+        runs.reject(&:damaged?).uniq(&:identity)
       end
 
       def check
