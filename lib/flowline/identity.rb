@@ -6,6 +6,7 @@ module Flowline
   module Identity
     autoload :Digest, "#{__dir__}/identity/digest"
     autoload :Fingerprint, "#{__dir__}/identity/fingerprint"
+    autoload :Notations, "#{__dir__}/identity/notations"
     autoload :Secrets, "#{__dir__}/identity/secrets"
   end
 end

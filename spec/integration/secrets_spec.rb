@@ -41,6 +41,37 @@ RSpec.describe "Secrets" do
     [result.error.message, Dir.glob("#{ENV.fetch("FLOWLINE_ROOT")}/**/*").select { |file| File.file?(file) }.map { |file| File.binread(file) }.join]
   end
 
+  it "are redacted in URLs, HTML, JSON and Base64" do
+    require "cgi"
+    require "erb"
+    require "json"
+    require "uri"
+    secret = "a b&c\"d\n√é/+'<~*?"
+    forms = [secret.to_json, URI.encode_www_form_component(secret), CGI.escape(secret), ERB::Util.url_encode(secret), CGI.escapeHTML(secret),
+             [secret].pack("m0"), [secret].pack("m0").tr("+/", "-_").delete("="), CGI.escape(secret).gsub(/%\h\h/, &:downcase)]
+    forms.each do |form|
+      told = Flowline.define do
+        param :key, secret: true
+        step(:a) { raise "<#{form}>" }
+      end.run(key: secret).error.message
+      expect(told).to match(/<"?\[secret\]"?>/), form
+    end
+  end
+
+  it "are redacted in the usual notations of a number" do
+    require "bigdecimal"
+    { BigDecimal("1234567.5") => ["0.12345675e7", "1234567.5", "1234567.50", "1,234,567.5", "1_234_567.50", "1.234568e+06"],
+      123_456 => %w[123456 123,456 123_456 123456.0 123456.00], 0.25 => %w[0.25 2.500000e-01] }.each do |secret, forms|
+      forms.each do |form|
+        told = Flowline.define do
+          param :key, secret: true
+          step(:a) { raise "<#{form}>" }
+        end.run(key: secret).error.message
+        expect(told).to include("<[secret]>"), "#{secret} as #{form}"
+      end
+    end
+  end
+
   it "are redacted and not stored when they are bytes" do
     key = "\xDE\xAD\xBE\xEF\x01\x02\xFF".b
     told, stored = told_and_stored(key)

@@ -58,6 +58,7 @@ module Flowline
       def add_text(text, shown)
         plain = Error.text(text)
         @texts.push(plain, text.inspect[1..-2], text.b.inspect[1..-2]) if shown
+        @texts.concat(Notations.of_text(plain)) if shown && plain.size > SHORT
         return if text.empty?
 
         @stored.concat([plain.b, text.b].map { |bytes| plain.size > SHORT ? bytes : Marshal.dump(bytes)[2..] })
@@ -66,7 +67,7 @@ module Flowline
       # Adds a number as text, in every notation that it has in Ruby, and in the format of +Marshal+.
       def add_number(number, shown)
         text = number.to_s
-        @texts.push(text, *notations(number)) if shown
+        @texts.push(text, *Notations.of_number(number)) if shown
         @stored.push(text, Marshal.dump(number)[2..]) if text.size > SHORT
       end
 
@@ -76,12 +77,6 @@ module Flowline
         names, data = hash.keys.partition { |key| ::Symbol === key }
         @texts.concat(names.map(&:name).select { |name| name.size > SHORT })
         data.reject { |key| ::String === key && key.size <= SHORT }
-      end
-
-      def notations(number)
-        whole = number.to_i.to_s if !(::Integer === number) && number.finite? && number == number.to_i
-        decimal = [number.to_s("F"), number.to_f.to_s] if defined?(::BigDecimal) && ::BigDecimal === number
-        [*whole, *decimal]
       end
 
       def parts(object)
