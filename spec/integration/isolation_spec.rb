@@ -167,6 +167,39 @@ RSpec.describe "Steps in a process of their own" do
     end
   end
 
+  it "end with their parent, and no other process with them, although they have joined another process group" do
+    bystander = child { sleep }
+    eventually { Process.getpgid(bystander.pid) == bystander.pid }
+    reader, writer = IO.pipe
+    parent = fork do
+      Flowline.define do |p|
+        p.step(:joins, isolate: :process) do
+          Process.setpgid(0, bystander.pid)
+          writer.write("#{Process.pid}\n")
+          sleep
+        end
+      end.run
+    end
+    joined = reader.gets.to_i
+    Process.kill(:KILL, parent)
+    Process.wait(parent)
+    expect { eventually(10) { !alive?(joined) } }.not_to raise_error
+    expect(alive?(bystander.pid)).to be(true)
+  ensure
+    [reader, writer].each(&:close)
+  end
+
+  it "are ended by their time limit although they have joined another process group" do
+    group = Process.getpgrp
+    result = Flowline.define do |p|
+      p.step(:joins, isolate: :process, timeout: 0.2) do
+        Process.setpgid(0, group)
+        sleep
+      end
+    end.run
+    expect(result[:joins].status).to eq(:timed_out)
+  end
+
   it "write to the same streams as other steps, in order" do
     out = StringIO.new
     err = StringIO.new

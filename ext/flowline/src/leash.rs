@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use magnus::{Error, Object, RModule, Ruby, function};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 
 use crate::error;
 
@@ -22,7 +22,10 @@ fn leash(ruby: &Ruby, descriptor: u32, folder: PathBuf) -> Result<(), Error> {
     let wait = move || {
         await_end(pipe);
         let _ = fs::remove_dir_all(folder);
-        let _ = kill(Pid::from_raw(0), Signal::SIGKILL);
+        // The group that this process leads, and never another one: the step may have joined that of a shell.
+        let own = getpid();
+        let _ = kill(Pid::from_raw(-own.as_raw()), Signal::SIGKILL);
+        let _ = kill(own, Signal::SIGKILL);
     };
     std::thread::Builder::new().spawn(wait).map(|_| ()).map_err(|e| error::raise(ruby, &e))
 }

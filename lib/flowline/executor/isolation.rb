@@ -85,7 +85,7 @@ module Flowline
         reader, leash, pid = start(folder, block)
         kind, value = Thread.handle_interrupt(ANYTIME) { answer(reader, pid) }
         status = @status || reap(pid)
-        signal(:KILL, pid) unless kind
+        signal(:KILL, -pid) unless kind
         pid = nil
         raise Died, status, [] unless kind # No backtrace: ours would say nothing.
 
@@ -185,20 +185,21 @@ module Flowline
 
       # Kills the child and its process group.
       def kill(pid)
-        signal(:TERM, pid)
+        [-pid, pid].each { |target| signal(:TERM, target) } # The step may have joined another process group.
         deadline = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) + @grace
         sleep(0.005) until (gone = ::Process.wait(pid, ::Process::WNOHANG)) || ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) > deadline
       rescue Errno::ECHILD
         gone = true
       ensure
-        signal(:KILL, pid)
+        signal(:KILL, -pid)
+        signal(:KILL, pid) unless gone
         reap(pid) unless gone
       end
 
-      def signal(name, pid)
-        ::Process.kill(name, -pid)
+      def signal(name, target)
+        ::Process.kill(name, target)
       rescue SystemCallError
-        nil # The process group has ended.
+        nil # It has ended.
       end
     end
   end
