@@ -65,7 +65,7 @@ module Flowline
   #   end
   #   pipeline.run[:load].output # => 3
   def self.define(**options, &block)
-    Caller.check("defined")
+    Caller.may_define
     Pipeline.build(Definition.new(**options).read(&block)).tap { |pipeline| Pipeline.announce(pipeline) }
   end
 end

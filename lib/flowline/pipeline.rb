@@ -280,7 +280,7 @@ module Flowline
     private
 
     def prepare_run(arguments, background: false)
-      Caller.check("run")
+      Caller.may_run
       DefinitionError.check(@mistakes[arguments.key?(:input)])
       request = Planning::RunOptions.new(self, arguments)
       [Execution::Coordinator.new(self, request, background: background), request]

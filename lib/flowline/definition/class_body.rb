@@ -29,7 +29,7 @@ module Flowline
       # @return [Pipeline]
       # @raise [DefinitionError] lists every mistake that no including pipeline can correct
       def pipeline
-        Caller.check("defined")
+        Caller.may_define
         declarations.pipeline
       end
 
