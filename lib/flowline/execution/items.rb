@@ -32,7 +32,7 @@ module Flowline
 
       # @return [Boolean] whether all items are there from the beginning
       def list?
-        List === @source
+        !(Stream === @source)
       end
 
       # @param index [Integer]
@@ -69,11 +69,38 @@ module Flowline
         case source
         when ::Array then List.new(source)
         when ::Hash then List.new(source.to_a)
-        when ::Enumerable then Stream.new(source)
+        when ::Enumerable then whole_numbers?(source) ? Span.new(source) : Stream.new(source)
         else
           raise ::TypeError, "each: goes over the items of an Array or another Enumerable; step #{Name.show(name)} gave #{TypeHints.kind(source)}", []
         end
       end
+
+      def whole_numbers?(source)
+        source.instance_of?(::Range) && ::Integer === source.begin && ::Integer === source.end
+      end
+
+      # The whole numbers of a Range, which are known without reading them.
+      class Span
+        # @param range [Range]
+        def initialize(range)
+          @first = range.begin
+          @size = range.size
+        end
+
+        # @return [Integer]
+        def total
+          @size
+        end
+
+        # @return [Integer]
+        def [](index)
+          @first + index
+        end
+
+        # Nothing is held.
+        def done(_index); end
+      end
+      private_constant :Span
 
       # Items that are all there.
       class List
