@@ -37,6 +37,7 @@ module Flowline
   autoload :Plan, "#{__dir__}/flowline/plan"
   autoload :Resumption, "#{__dir__}/flowline/resumption"
   autoload :Run, "#{__dir__}/flowline/run"
+  autoload :State, "#{__dir__}/flowline/state"
   autoload :Store, "#{__dir__}/flowline/store"
   autoload :Text, "#{__dir__}/flowline/text"
 

@@ -3,9 +3,9 @@
 module Flowline
   # A read-only view of a run: its params and the values of +context:+, as in a Hash.
   class Context
-    # Held while the first caller of {#run_id} creates the id.
-    RUN_ID = Mutex.new
-    private_constant :RUN_ID
+    # Held while the first caller of {#run_id} or {#state} creates it.
+    FIRST = Mutex.new
+    private_constant :FIRST
 
     # @return [String, nil]
     attr_reader :pipeline_name
@@ -35,7 +35,7 @@ module Flowline
       @secrets = secrets
       @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
       @started_at = Time.now
-      @run_id = []
+      @made = [] # The id of the run, its ledger, and its recording.
       @scopes = {}
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       freeze
@@ -84,7 +84,38 @@ module Flowline
       nil
     end
 
-    # @param sink [#reported] gets what is reported
+    # Returns the state of the pipeline, which stays between its runs. Steps read and write it; hooks and conditions read it.
+    # @return [State]
+    # @raise [Error] the run is that of another process
+    # @example
+    #   step(:fetch) { |ctx| Orders.since(ctx.state[:last_id] || 0).tap { |rows| ctx.state[:last_id] = rows.map(&:id).max } }
+    def state
+      raise Error, "the state of a pipeline can be used only in the process that runs it" unless @made[2]
+
+      State.new(open_ledger, *@sink)
+    end
+
+    # @return [Recording::Ledger, nil] nil: the state was not used
+    # @api private
+    def ledger
+      @made[1]
+    end
+
+    # @return [Recording::Ledger]
+    # @api private
+    def open_ledger
+      @made[1] || FIRST.synchronize { @made[1] ||= Recording::Ledger.new(@made[2], self) }
+    end
+
+    # Sets what knows the state of the pipeline.
+    # @param recording [#state]
+    # @return [void]
+    # @api private
+    def record_in(recording)
+      @made[2] = recording
+    end
+
+    # @param sink [#reported, #wrote] gets what is reported and written
     # @param id [Integer] the step
     # @return [Context] the same for one call of a step
     # @api private
@@ -99,8 +130,8 @@ module Flowline
 
     # @return [String] unique among all runs
     def run_id
-      @run_id.first || RUN_ID.synchronize do
-        @run_id[0] ||= "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}".freeze
+      @made.first || FIRST.synchronize do
+        @made[0] ||= "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}".freeze
       end
     end
 
@@ -191,7 +222,7 @@ module Flowline
       @values = @params
       @secrets = {}
       @hidden = nil
-      @run_id = [run_id]
+      @made = [run_id]
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC) - (Time.now - @started_at)
       freeze
     end

@@ -8,6 +8,7 @@ module Flowline
     autoload :Claim, "#{__dir__}/recording/claim"
     autoload :Expense, "#{__dir__}/recording/expense"
     autoload :Items, "#{__dir__}/recording/items"
+    autoload :Ledger, "#{__dir__}/recording/ledger"
     autoload :LocalLock, "#{__dir__}/recording/local_lock"
     autoload :Patience, "#{__dir__}/recording/patience"
     autoload :Provenance, "#{__dir__}/recording/provenance"

@@ -65,8 +65,8 @@ module Flowline
     Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value)
 
     # The end of a run; +clear+ says whether its checkpoint can be removed; +keep+ how many runs of the pipeline stay (nil:
-    # 100); +state+ is an Array of changes of the pipeline's state (see {SQLite::History#change_state}).
-    End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, :state, keyword_init: true)
+    # 100).
+    End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, keyword_init: true)
 
     # A selection of past runs; nil: any. +since+ is in seconds since 1970; +before+ the +run_id+ of a run, of which only
     # earlier ones are selected; +params+ an Array of members of {Run}'s +shown+, as <tt>"name":"text"</tt>.

@@ -349,12 +349,15 @@ RSpec.shared_examples "a store" do
   end
 
   describe "state" do
-    it "changes on its own or with the end of a run" do
+    it "changes on its own, or by the writes of the steps of a run that succeeds" do
       run = begun
-      store.finish_run(end_of(run, "succeeded", state: [["b", "2".b, "two", 5.0], ["a", "1".b, "one", 5.0]]), [], lock)
+      writes = [["b", "2".b, "two", 5.0], ["a", "1".b, "one", 5.0], ["c", nil, "", 5.0]]
+      store.record([[step_of(run, 0, "s"), record_of(run, "s"), false, [run.checkpoint, "s", writes]]], "output")
+      expect([store.state, store.writes(run.checkpoint).sort]).to eq([[], writes.sort])
+      store.finish_run(end_of(run, "succeeded"), [], lock)
       store.change_state("q", [["a", "3".b, "three", 6.0]])
       expect(store.state("p").map(&:to_a)).to eq([["p", "a", "1", "one", 5.0, run.run_id], ["p", "b", "2", "two", 5.0, run.run_id]])
-      store.change_state("p", [["a", nil, nil, 7.0]])
+      store.change_state("p", [["a", nil, "", 7.0]])
       expect(elsewhere { opening.call.state.map { |value| [value.pipeline, value.key, value.run_id] } }).to eq([["p", "b", run.run_id], ["q", "a", nil]])
     end
   end

@@ -95,7 +95,7 @@ mod runs {
             start.run.started = -0.0;
             let run = begun(store.store.begin(&start, false, patient()).unwrap());
             let step = Step { started: Some(-0.0), duration: Some(-0.0), ..step(1, 0, "a") };
-            let completion = Completion { step: Some(step), record: None, ends_items: false };
+            let completion = Completion { step: Some(step), record: None, ends_items: false, writes: None };
             let end = End { duration: -0.0, ..end(&run, "succeeded") };
             store.store.finish(&end, &[completion], false, patient()).unwrap();
             assert_eq!(store.statuses("p"), "1 succeeded");
@@ -381,12 +381,13 @@ mod resuming {
             for (step, items) in [("whole", 3), ("some", 3), ("other", 2)] {
                 for item in 0..items {
                     let record = Record { item: Some(item), ..record(first.checkpoint, step) };
-                    let completion = Completion { step: None, record: Some(record), ends_items: false };
+                    let completion =
+                        Completion { step: None, record: Some(record), ends_items: false, writes: None };
                     store.store.record(&[completion], b"item", false, patient()).unwrap();
                 }
             }
             let failed = Record { outcome: "failed".to_owned(), ..record(first.checkpoint, "whole") };
-            let completion = Completion { step: None, record: Some(failed), ends_items: false };
+            let completion = Completion { step: None, record: Some(failed), ends_items: false, writes: None };
             store.store.record(&[completion], b"", false, patient()).unwrap();
             store.finish(&first);
             assert_eq!(store.claim(&first, patient()).unwrap(), Claim::Claimed);
@@ -556,7 +557,7 @@ mod steps {
     fn finish_with(store: &TestStore, run: i64, steps: Vec<Step>) -> Result<(), StoreError> {
         let completions: Vec<_> = steps
             .into_iter()
-            .map(|step| Completion { step: Some(step), record: None, ends_items: false })
+            .map(|step| Completion { step: Some(step), record: None, ends_items: false, writes: None })
             .collect();
         store.store.record(&completions, b"", false, patient()).map(|()| assert!(run > 0))
     }
@@ -648,7 +649,7 @@ mod records {
         store
             .store
             .record(
-                &[Completion { step: None, record: Some(record), ends_items: false }],
+                &[Completion { step: None, record: Some(record), ends_items: false, writes: None }],
                 output,
                 false,
                 patient(),
@@ -720,7 +721,7 @@ mod records {
                 put(store, Record { item: Some(1), ..record(5, "other") }, b"other");
                 put(store, Record { item: Some(1), ..record(5, "a") }, b"again");
                 assert_eq!(store.outputs(5), ["a[0] <0>", "a[1] <again>", "a[2] <2>", "other[1] <other>"]);
-                let whole = Completion { step: None, record: Some(record(5, "a")), ends_items };
+                let whole = Completion { step: None, record: Some(record(5, "a")), ends_items, writes: None };
                 store.store.record(&[whole], b"whole", false, patient()).unwrap();
                 let items: &[&str] = if ends_items { &[] } else { &["a[0] <0>", "a[1] <again>", "a[2] <2>"] };
                 let expected = ["a <whole>"].iter().chain(items).chain(&["other[1] <other>"]).copied();
@@ -1380,6 +1381,7 @@ mod a_transaction {
                         step: Some(step(if n == bad { 99 } else { 1 }, n, "s")),
                         record: Some(record(1, &n.to_string())),
                         ends_items: false,
+                        writes: None,
                     })
                     .collect();
                 let answer = store.store.record(&completions, b"output", false, patient());

@@ -7,7 +7,9 @@ mod common;
 use std::sync::Arc;
 
 use common::store::{TempDir, TestStore, begun, completion, end, patient, resumption, start, step};
-use flowline_core::store::{Change, Completion, End, Graph, Lines, Lock, Query, Request, Run, Step, Tally};
+use flowline_core::store::{
+    Change, Completion, End, Graph, Lines, Lock, Query, Request, Run, Step, Tally, Writes,
+};
 
 fn with_store(test: impl FnOnce(&TestStore)) {
     let directory = TempDir::new();
@@ -116,7 +118,12 @@ mod history {
                 },
                 step(run.id, 2, "c"),
             ];
-            let done = steps.map(|step| Completion { step: Some(step), record: None, ends_items: false });
+            let done = steps.map(|step| Completion {
+                step: Some(step),
+                record: None,
+                ends_items: false,
+                writes: None,
+            });
             store.store.finish(&end(&run, "failed"), &done, false, patient()).unwrap();
             let found = store.runs(None, 1, patient()).unwrap().remove(0);
             assert_eq!(found.outcomes.as_deref(), Some("failed 1, succeeded 2"));
@@ -202,9 +209,20 @@ mod a_graph {
 mod the_state_of_a_pipeline {
     use super::*;
 
-    fn change(key: &str, value: Option<&str>) -> Change {
-        let value = value.map(|value| (value.as_bytes().to_vec(), format!("shown {value}")));
-        Change { key: key.to_owned(), value, written: 5.0 }
+    fn change(key: &str, value: Option<&str>, written: f64) -> Change {
+        let shown = format!("shown {}", value.unwrap_or("nothing"));
+        Change { key: key.to_owned(), value: value.map(|value| value.as_bytes().to_vec()), shown, written }
+    }
+
+    /// Records a step with what it wrote.
+    fn write(store: &TestStore, run: &Run, step: &str, changes: Vec<Change>) {
+        let writes = Writes { checkpoint: run.checkpoint, step: step.to_owned(), changes };
+        let done = Completion { writes: Some(writes), ..completion(run, 0, step) };
+        store.store.record(&[done], b"output", false, patient()).unwrap();
+    }
+
+    fn finish(store: &TestStore, run: &Run, status: &str) {
+        store.store.finish(&end(run, status), &[], false, patient()).unwrap();
     }
 
     fn state(store: &TestStore, pipeline: Option<&str>) -> Vec<String> {
@@ -217,20 +235,56 @@ mod the_state_of_a_pipeline {
     }
 
     #[test]
-    fn changes_with_the_end_of_a_run() {
+    fn has_what_the_steps_of_a_run_wrote_once_it_succeeds() {
         with_store(|store| {
             let run = store.begin("r1", "p", "i");
-            let changes = vec![change("b", Some("1")), change("a", Some("2"))];
-            let end = End { state: changes, ..end(&run, "succeeded") };
-            store.store.finish(&end, &[], false, patient()).unwrap();
+            write(store, &run, "fetch", vec![change("b", Some("1"), 1.0), change("a", Some("2"), 1.0)]);
+            write(store, &run, "load", vec![change("b", Some("3"), 2.0)]);
+            assert_eq!(state(store, Some("p")), [""; 0]);
+            finish(store, &run, "succeeded");
             assert_eq!(
                 state(store, Some("p")),
-                [r#"p.a=2 shown 2 Some("r1")"#, r#"p.b=1 shown 1 Some("r1")"#]
+                [r#"p.a=2 shown 2 Some("r1")"#, r#"p.b=3 shown 3 Some("r1")"#]
             );
-            store.change_state("p", &[change("a", None), change("b", Some("3"))], patient()).unwrap();
-            store.change_state("q", &[change("a", Some("4"))], patient()).unwrap();
-            assert_eq!(state(store, Some("p")), ["p.b=3 shown 3 None"]);
-            assert_eq!(state(store, None), ["p.b=3 shown 3 None", "q.a=4 shown 4 None"]);
+            assert_eq!(store.count("writes"), 0);
+            store
+                .change_state("p", &[change("a", None, 5.0), change("b", Some("4"), 5.0)], patient())
+                .unwrap();
+            store.change_state("q", &[change("a", Some("5"), 5.0)], patient()).unwrap();
+            assert_eq!(state(store, None), ["p.b=4 shown 4 None", "q.a=5 shown 5 None"]);
+        });
+    }
+
+    #[test]
+    fn has_what_a_step_wrote_that_a_later_run_restored() {
+        with_store(|store| {
+            let first = store.begin("r1", "p", "i");
+            write(store, &first, "fetch", vec![change("a", Some("1"), 1.0)]);
+            write(store, &first, "stale", vec![change("b", Some("1"), 1.0)]);
+            finish(store, &first, "failed");
+            assert_eq!(
+                (state(store, None), store.writes(first.checkpoint, patient()).unwrap().len()),
+                (vec![], 2)
+            );
+            assert_eq!(store.claim(&first, patient()).unwrap(), flowline_core::store::Claim::Claimed);
+            let mut again = resumption("r2", &first);
+            again.outdated = vec![("stale".to_owned(), -1..=-1), ("fetch".to_owned(), 3..=3)];
+            let second = begun(store.store.begin(&again, false, patient()).unwrap());
+            finish(store, &second, "succeeded");
+            assert_eq!(state(store, None), [r#"p.a=1 shown 1 Some("r2")"#]);
+        });
+    }
+
+    #[test]
+    fn has_nothing_of_a_run_that_was_given_up() {
+        with_store(|store| {
+            let first = store.begin("r1", "p", "i");
+            write(store, &first, "fetch", vec![change("a", Some("1"), 1.0)]);
+            finish(store, &first, "failed");
+            let next = store.begin("r2", "p", "i");
+            assert_eq!(store.count("writes"), 0, "its checkpoint is cleared");
+            finish(store, &next, "succeeded");
+            assert_eq!(state(store, None), [""; 0]);
         });
     }
 
@@ -238,7 +292,8 @@ mod the_state_of_a_pipeline {
     fn stays_when_its_runs_are_pruned() {
         with_store(|store| {
             let run = store.begin("r1", "p", "i");
-            let end = End { state: vec![change("a", Some("1"))], keep: Some(0), ..end(&run, "succeeded") };
+            write(store, &run, "fetch", vec![change("a", Some("1"), 1.0)]);
+            let end = End { keep: Some(0), ..end(&run, "succeeded") };
             store.store.finish(&end, &[], false, patient()).unwrap();
             assert_eq!((store.count("runs"), state(store, Some("p")).len()), (0, 1));
         });
@@ -247,9 +302,15 @@ mod the_state_of_a_pipeline {
     #[test]
     fn leaves_out_damaged_values() {
         with_store(|store| {
-            store.change_state("p", &[change("a", Some("1")), change("b", Some("1"))], patient()).unwrap();
+            let changes = [change("a", Some("1"), 1.0), change("b", Some("1"), 1.0)];
+            store.change_state("p", &changes, patient()).unwrap();
             store.change("UPDATE state SET value = x'32' WHERE key = 'a'");
             assert_eq!(state(store, Some("p")), ["p.b=1 shown 1 None"]);
+            let run = store.begin("r1", "p", "i");
+            write(store, &run, "fetch", vec![change("c", Some("1"), 1.0), change("d", Some("1"), 1.0)]);
+            store.change("UPDATE writes SET value = x'32' WHERE key = 'c'");
+            finish(store, &run, "succeeded");
+            assert_eq!(state(store, Some("p")), ["p.b=1 shown 1 None", r#"p.d=1 shown 1 Some("r1")"#]);
         });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flowline_core::store::{
     Change, Completion, End, Entry, Graph, Items, Key, Lines, Query, Record, Request, Run, Start, Step,
-    Tally, Value as State,
+    Tally, Value as State, Writes,
 };
 use magnus::encoding::EncodingCapable;
 use magnus::value::ReprValue;
@@ -248,7 +248,8 @@ impl Shared {
     }
 }
 
-/// `[[step or nil, record or nil, whether the records of its items are no longer needed], …]`
+/// `[[step or nil, record or nil, whether the records of its items are no longer needed, [checkpoint, step, changes of the
+/// state] or nil], …]`
 pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
     list.into_iter()
         .map(|pair| {
@@ -259,6 +260,7 @@ pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
                 step: step_row.map(step).transpose()?,
                 record: record_row.map(record).transpose()?,
                 ends_items: fields.next()?,
+                writes: fields.next::<Option<RArray>>()?.map(writes).transpose()?,
             })
         })
         .collect()
@@ -274,13 +276,17 @@ pub fn uncalled(run: i64, list: RArray) -> Result<Vec<Completion>, Error> {
         for (position, name) in positions.into_iter().zip(names) {
             let (position, name) = (i64::try_convert(position)?, String::try_convert(name)?);
             let step = Step { position, name, ..alike.clone() };
-            completions.push(Completion { step: Some(step), record: None, ends_items: false });
+            completions.push(Completion { step: Some(step), record: None, ends_items: false, writes: None });
         }
     }
     Ok(completions)
 }
 
-/// `[run, status, duration, error, clear, warnings, keep, changes of the state]`
+fn writes(row: RArray) -> Result<Writes, Error> {
+    Ok(Writes { checkpoint: row.entry(0)?, step: row.entry(1)?, changes: changes(row.entry(2)?)? })
+}
+
+/// `[run, status, duration, error, clear, warnings, keep]`
 pub fn end(row: Value) -> Result<End, Error> {
     let mut fields = Fields::of(row)?;
     Ok(End {
@@ -291,17 +297,16 @@ pub fn end(row: Value) -> Result<End, Error> {
         clear: fields.next()?,
         warnings: fields.next()?,
         keep: fields.next()?,
-        state: fields.next::<Option<RArray>>()?.map(changes).transpose()?.unwrap_or_default(),
     })
 }
 
-/// `[[key, bytes or nil, text, written], …]`
+/// `[[key, bytes or nil, text, written], …]`: changes of the state.
 pub fn changes(list: RArray) -> Result<Vec<Change>, Error> {
     list.into_iter()
         .map(|row| {
             let mut fields = Fields::of(row)?;
-            let (key, bytes, text) = (fields.next()?, fields.bytes()?, fields.next::<Option<String>>()?);
-            Ok(Change { key, value: bytes.zip(text), written: fields.next()? })
+            let (key, value) = (fields.next()?, fields.bytes()?);
+            Ok(Change { key, value, shown: fields.next()?, written: fields.next()? })
         })
         .collect()
 }
@@ -315,6 +320,16 @@ pub fn from_state(ruby: &Ruby, value: State) -> Result<RArray, Error> {
     row.push(value.shown)?;
     row.push(value.written)?;
     row.push(value.run_id)?;
+    Ok(row)
+}
+
+/// Converts changes that were read to the same Arrays.
+pub fn from_change(ruby: &Ruby, change: Change) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(4);
+    row.push(change.key)?;
+    row.push(bytes(ruby, change.value))?;
+    row.push(change.shown)?;
+    row.push(change.written)?;
     Ok(row)
 }
 

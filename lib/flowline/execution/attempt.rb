@@ -29,6 +29,10 @@ module Flowline
       # @return [Hash{Symbol => Numeric}, nil]
       # @api private
       attr_accessor :report
+      # The values that the callable has written into the state of the pipeline, as bytes by key.
+      # @return [Hash{String => String, nil}, nil]
+      # @api private
+      attr_accessor :writes
 
       # @param environment [Environment]
       # @param token [Integer]
@@ -63,6 +67,20 @@ module Flowline
       # @api private
       def reported(_id, numbers)
         (@report ||= {}).merge!(numbers)
+      end
+
+      # @param key [String]
+      # @param bytes [String, nil] nil: the value is deleted
+      # @return [void]
+      # @api private
+      def wrote(_id, key, bytes)
+        (@writes ||= {})[key] = bytes
+      end
+
+      # @return [Hash{String => String, nil}, nil] see {#writes}
+      # @api private
+      def written(_id)
+        @writes
       end
 
       # @return [Boolean] whether it is called even after the run was stopped
@@ -100,7 +118,7 @@ module Flowline
       # @return [Outcome]
       # @api private
       def outcome(status, output: nil, error: nil, limit: nil, wait: nil, fatal: nil)
-        Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings, (report if status == :succeeded))
+        Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings, *([report, writes] if status == :succeeded))
       end
 
       # @param limit [Hash] the limit that it ignores

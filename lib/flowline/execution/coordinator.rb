@@ -205,7 +205,7 @@ module Flowline
         return settle_batch(attempt, outcome) if Batch === attempt
 
         @settling = [attempt, outcome]
-        @works[attempt.id].record(attempt, outcome)
+        @works.record(attempt, outcome)
         @in_flight.delete(outcome.token)
         apply(attempt, outcome)
         @settling = nil

@@ -72,6 +72,18 @@ module Flowline
         (@reports[id] ||= {}).merge!(numbers)
       end
 
+      # A step writes into the state of the pipeline while it is called.
+      # @param id [Integer] the step
+      # @param key [String]
+      # @param bytes [String, nil] nil: the value is deleted
+      # @return [void]
+      def wrote(id, key, bytes)
+        context.ledger.add(id, { key => bytes })
+      end
+
+      # @return [nil] what a step wrote is in the ledger
+      def written(_id); end
+
       # Adds up what an attempt of a step, or of one of its items, reported.
       # @param id [Integer] the step
       # @param numbers [Hash{Symbol => Numeric}]

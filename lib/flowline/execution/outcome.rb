@@ -14,8 +14,8 @@ module Flowline
     #
     # +began+ and +ended+ are the times of its call, in seconds from the start of the run. +fatal+ is an exception that ends
     # the run as well, because it is not a StandardError. +warnings+ are sentences. +report+ is what the
-    # callable reported ({Context#report}).
-    Outcome = Struct.new(:token, :status, :output, :error, :limit, :wait, :began, :ended, :fatal, :warnings, :report) do
+    # callable reported ({Context#report}), and +writes+ what it wrote ({Context#state}).
+    Outcome = Struct.new(:token, :status, :output, :error, :limit, :wait, :began, :ended, :fatal, :warnings, :report, :writes) do
       # @return [Boolean] whether the callable was called
       def called?
         !began.nil?

@@ -28,6 +28,7 @@ module Flowline
         @request = request
         @environment = Environment.new(pipeline, request, coordinator)
         @recording = Recording.of(pipeline, request)
+        environment.context.record_in(recording)
         @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
         make_plan if request.continues? || request.dry?
         @state = State.new(environment, recording, Events::Notifier.new(own_observers, request.reporters, environment, section))

@@ -28,6 +28,16 @@ module Flowline
         MappedStep === @works[id]
       end
 
+      # Records an outcome, before anything else learns of it, together with what the attempt wrote into the state.
+      # @param attempt [Attempt]
+      # @param outcome [Outcome]
+      # @return [void]
+      # @raise [StoreError]
+      def record(attempt, outcome)
+        @environment.context.open_ledger.add(attempt.id, outcome.writes) if outcome.writes
+        @works[attempt.id].record(attempt, outcome)
+      end
+
       # Decides what the start of a step, or of one of its items, leads to.
       # @return [Array, nil] the number of the next attempt, and of an item its index and itself; nil: there is none
       def start(id)

@@ -17,9 +17,9 @@ module Flowline
       def call(attempt)
         return yield unless @all || attempt.step.options[:isolate]
 
-        attempt.output, attempt.report = Executor::Isolation.call(contain: !@all) do
+        attempt.output, attempt.report, attempt.writes = Executor::Isolation.call(contain: !@all) do
           yield
-          [attempt.output, attempt.report]
+          [attempt.output, attempt.report, attempt.writes]
         end
       end
     end

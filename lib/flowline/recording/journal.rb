@@ -81,6 +81,13 @@ module Flowline
         true
       end
 
+      # @return [Hash{String => String, nil}] the state of the pipeline, and over it the writes of restored steps, as bytes by key
+      def state
+        store = @claim.store or return {}
+        before = store.state(@pipeline.name, patience: @patience.seconds).to_h { |value| [value.key, value.value] }
+        @run ? before.merge(store.writes(@run.checkpoint, patience: @patience.seconds).to_h { |key, bytes| [key, bytes] }) : before
+      end
+
       # @return [Hash{Symbol => Float}]
       def timings
         @claim.store&.timings(@pipeline.name, patience: patience).to_h.transform_keys(&:to_sym)
@@ -128,14 +135,14 @@ module Flowline
       # @raise [StoreError] it could not be recorded
       def complete(id, step, facts, output)
         @written[id] = true
-        return write([[completed(id, step, facts, output, false)]]) unless @request.checkpoint?
+        return write([[completed(id, step, facts, output, false), nil, nil, writes(id, step)]]) unless @request.checkpoint?
 
         bytes = step.options[:checkpoint] == false ? "" : dump(step, output)
         row = completed(id, step, facts, output, !bytes.empty?)
         outcome = Recording.collected?(step, output) ? COLLECTED : SUCCEEDED
         @repeated[id] = true if bytes.empty? || outcome == COLLECTED || (@repeated.any? && @pipeline.dag.inputs(id).any? { |other| @repeated[other] })
         ends_items = step.each && !@repeated[id] # Otherwise its items are still needed.
-        write([*passed, [row, record(id, outcome), ends_items]], bytes)
+        write([*passed, [row, record(id, outcome), ends_items, writes(id, step)]], bytes)
       end
 
       # Records an item that succeeded. The record is durable when this returns.
@@ -144,7 +151,8 @@ module Flowline
         bytes = dump(step, output)
         return false if bytes.empty?
 
-        write([[nil, [@run.checkpoint, step.name.name, position, SUCCEEDED, imprint(id), digest, @provenance.items_made_of(id).join(" ")]]], bytes)
+        record = [@run.checkpoint, step.name.name, position, SUCCEEDED, imprint(id), digest, @provenance.items_made_of(id).join(" ")]
+        write([[nil, record, nil, writes(id, step)]], bytes)
         true
       end
 

@@ -63,6 +63,7 @@ module Flowline
       # @param provenance [Provenance] asked when something is recorded
       # @return [void]
       def start(context, _warnings, provenance)
+        @context = context
         @started = context.started_at.to_f
         @provenance = provenance
         @subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
@@ -75,6 +76,7 @@ module Flowline
       def forget(outputs, mapped)
         @entries = @entries.except(*outputs) unless outputs.empty?
         @items = items.except(*mapped) unless mapped.empty?
+        @writes = @writes&.except(*outputs, *mapped)
       end
 
       # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
@@ -112,8 +114,9 @@ module Flowline
       # @return [void]
       def finish(result)
         memory = @pipeline.memory
+        commit(result) if result.success? && (@writes || @context.ledger)
         if @subject.done?(result, @entries)
-          memory.clear if !memory.empty? && memory[:identity] == @subject.identity
+          memory.select! { |name, _| name == :state } if memory[:identity] == @subject.identity
           return
         end
         outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
@@ -121,7 +124,13 @@ module Flowline
         run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
                              status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
         memory.replace(run: run, identity: @subject.identity, status: result.status,
-                       entries: entries, outcomes: outcomes, items: items)
+                       entries: entries, outcomes: outcomes, items: items,
+                       writes: (writes(result) unless result.success?), state: memory[:state])
+      end
+
+      # @return [Hash{String => String, nil}] the state of the pipeline, and over it the writes of restored steps, as bytes by key
+      def state
+        (@pipeline.memory[:state] || {}).merge(*@writes&.values)
       end
 
       # Ends the recording. Nothing is recorded after this.
@@ -136,6 +145,17 @@ module Flowline
       end
 
       private
+
+      # Commits what the steps of the run have written, those that it restored included.
+      def commit(result)
+        @pipeline.memory[:state] = (@pipeline.memory[:state] || {}).merge(*writes(result).values).compact
+      end
+
+      # Returns what the steps that are not to run again have written, by step.
+      def writes(result)
+        now = @context.ledger&.written.to_h.select { |id, _| @pipeline.steps[id].each || result.at(id).status == :succeeded }
+        (@writes || {}).merge(now.transform_keys { |id| @pipeline.steps[id].name }) { |_, before, later| before.merge(later) }
+      end
 
       # Takes the turn among the runs of this process, if the run excludes others.
       def take_turn
@@ -187,6 +207,7 @@ module Flowline
 
         @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run)
         @items = memory[:items].dup
+        @writes = memory[:writes]
       end
     end
   end

@@ -58,6 +58,14 @@ module Flowline
          *(result.output? ? Shown.output(result.output, @context, false) : [nil, nil, nil]), Shown.detail(@retries&.[](result.name), @context)]
       end
 
+      # Returns what a step has written into the state since it was last asked.
+      # @return [Array(Integer, String, Array<Array>), nil]
+      def writes(id, step)
+        changes = @context.ledger&.take(id) or return
+        now = Time.now.to_f
+        [@run.checkpoint, step.name.name, changes.map { |key, bytes| [key, bytes, Shown.bytes(bytes, @context), now] }]
+      end
+
       # Returns the record of a step without its output, in the order of {Store::Record}'s members.
       def record(id, outcome)
         [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, imprint(id), @provenance.token(id), @provenance.made_of(id).join(" ")]

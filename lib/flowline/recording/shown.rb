@@ -47,6 +47,12 @@ module Flowline
           [kind, size, (context.mask(text) if searched)]
         end
 
+        # @param bytes [String, nil] +Marshal+ data of this process, without secrets
+        # @return [String] the value as a short text
+        def bytes(bytes, context)
+          bytes ? context.mask(Native.preview(Marshal.load(bytes)).last) : "" # rubocop:disable Security/MarshalLoad -- just dumped
+        end
+
         # @param retries [Array<Array(Float, Event::Retry)>] when attempts failed, in seconds from the start of the run, and why
         # @return [String, nil] the last of them as JSON
         def detail(retries, context)

@@ -73,8 +73,9 @@ module Flowline
       end
 
       # Records the outcomes of steps and items. The records are durable when this returns.
-      # @param completions [Array<Array(Step, Record, Boolean)>] either row may be nil, or its members in an Array; the Boolean
-      #   says whether the recorded items of the step can be removed
+      # @param completions [Array<Array(Step, Record, Boolean, Array)>] either row may be nil, or its members in an Array; the
+      #   Boolean says whether the recorded items of the step can be removed; the last is nil, or a checkpoint, a step, and its
+      #   changes of the state (see {History#change_state}), which are applied when a run of the checkpoint succeeds
       # @param output [String] bytes, of the last of them; frozen
       # @return [void]
       def record(completions, output = "", durable: false, patience: PATIENCE)

@@ -7,6 +7,7 @@ use super::blobs::Prepared;
 use super::payload::{Found, Payload};
 use super::rows::{Record, Step};
 use super::session::Session;
+use super::state::{self, Change};
 use super::{Store, StoreError, Wait};
 
 /// A range of items of a step; -1 is the step itself.
@@ -21,6 +22,19 @@ pub struct Completion {
     pub record: Option<Record>,
     /// Whether the records of the step's items are no longer needed.
     pub ends_items: bool,
+    /// Its changes of the state of the pipeline.
+    pub writes: Option<Writes>,
+}
+
+/// The changes that a step makes to the state of the pipeline.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Writes {
+    /// The checkpoint of the run.
+    pub checkpoint: i64,
+    /// The name of the step.
+    pub step: String,
+    /// The values that it wrote.
+    pub changes: Vec<Change>,
 }
 
 impl Store {
@@ -49,6 +63,7 @@ impl Store {
                     let bytes = (!prepared.is_file()).then_some(output);
                     insert_record(session, record, last.ends_items, &Payload::of(prepared), bytes)?;
                 }
+                write_state(session, last)?;
                 session.keep(prepared)
             })
         })
@@ -134,7 +149,13 @@ pub fn forget(
     checkpoint: i64,
     outdated: &[(String, Items)],
 ) -> Result<(), StoreError> {
-    outdated.iter().try_for_each(|(step, items)| delete(session, checkpoint, step, items))
+    for (step, items) in outdated {
+        delete(session, checkpoint, step, items)?;
+        if items.start() != items.end() || *items.start() == -1 {
+            state::forget(session, checkpoint, Some(step))?; // Of one item it is not known what it wrote.
+        }
+    }
+    Ok(())
 }
 
 /// Removes the records of a step, or of some of its items, from a checkpoint.
@@ -151,7 +172,8 @@ fn delete(session: &mut Session, checkpoint: i64, step: &str, items: &Items) -> 
 
 pub fn clear(session: &mut Session, checkpoint: i64) -> Result<(), StoreError> {
     let sql = "DELETE FROM records WHERE checkpoint = ?1 RETURNING digest, bytes IS NULL";
-    session.delete(sql, [checkpoint]).map(|_| ())
+    session.delete(sql, [checkpoint])?;
+    state::forget(session, checkpoint, None)
 }
 
 /// Records the results of steps that have no output to be recorded.
@@ -161,15 +183,22 @@ pub fn complete(session: &mut Session, completions: &[Completion]) -> Result<(),
     }
     let empty = Payload::of(&Prepared::inline(&[]));
     let mut insert = session.statement(STEP)?; // There may be many.
-    for Completion { step, record, ends_items } in completions {
+    for completion in completions {
+        let Completion { step, record, ends_items, .. } = completion;
         if let Some(step) = step {
             insert_step(session, &mut insert, step)?;
         }
         if let Some(record) = record {
             insert_record(session, record, *ends_items, &empty, Some(&[]))?;
         }
+        write_state(session, completion)?;
     }
     Ok(())
+}
+
+fn write_state(session: &Session, completion: &Completion) -> Result<(), StoreError> {
+    let Some(Writes { checkpoint, step, changes }) = &completion.writes else { return Ok(()) };
+    state::record(session, *checkpoint, step, changes)
 }
 
 /// `OR REPLACE` would cost more, and there is rarely a row to replace.

@@ -21,6 +21,8 @@ pub type Digest = [u8; DIGEST];
 
 /// The status of a run whose row has a wrong seal.
 pub const DAMAGED: &str = "damaged";
+/// The status of a run that has succeeded.
+pub const SUCCEEDED: &str = "succeeded";
 /// The status of a run that has not ended.
 pub const RUNNING: &str = "running";
 /// The status of a run whose process is gone.

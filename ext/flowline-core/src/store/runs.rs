@@ -7,9 +7,9 @@ use rusqlite::params;
 use super::graphs::{self, Graph};
 use super::history::{count, find, latest, mark_crashed, prune, update};
 use super::records::{Completion, Items, clear, complete, forget};
-use super::rows::{RUNNING, Run};
+use super::rows::{RUNNING, Run, SUCCEEDED};
 use super::session::Session;
-use super::state::{self, Change};
+use super::state;
 use super::{Lock, Store, StoreError, Wait, live};
 
 /// How a run begins.
@@ -75,8 +75,6 @@ pub struct End {
     pub warnings: Option<String>,
     /// How many runs of the pipeline stay in history; `None`: 100.
     pub keep: Option<i64>,
-    /// Its changes of the state of its pipeline.
-    pub state: Vec<Change>,
 }
 
 /// The answer to a claim of a run's checkpoint.
@@ -148,7 +146,9 @@ impl Store {
             run.warnings.clone_from(&end.warnings);
             count(session, &mut run)?;
             update(session, &run)?;
-            state::change(session, &run.pipeline, Some(&run.run_id), &end.state)?;
+            if run.status == SUCCEEDED {
+                state::commit(session, run.checkpoint, &run.pipeline, &run.run_id)?;
+            }
             live::end(session, run.id)?;
             if end.clear {
                 clear(session, run.checkpoint)?;

@@ -85,6 +85,9 @@ const MIGRATIONS: [&str; 4] = [
     CREATE TABLE state (
         pipeline TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, shown TEXT NOT NULL, written REAL NOT NULL,
         run_id TEXT, seal BLOB NOT NULL, PRIMARY KEY (pipeline, key)) WITHOUT ROWID;
+    CREATE TABLE writes (
+        checkpoint INTEGER NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL, value BLOB, shown TEXT NOT NULL,
+        written REAL NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (checkpoint, step, key)) WITHOUT ROWID;
     CREATE TABLE live (
         run INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE, updated REAL NOT NULL, body TEXT NOT NULL,
         seal BLOB NOT NULL);

@@ -1,4 +1,8 @@
 //! The state of pipelines: a few named values each, which stay between runs.
+//!
+//! A step of a run writes with its completion, in the same transaction, and into the checkpoint of the run. So a run that
+//! resumes it has the writes of the steps that it restores. The end of a run that succeeded moves the writes of its
+//! checkpoint to the state of the pipeline; with the checkpoint of any other run they are removed.
 
 use rusqlite::{Row, params};
 
@@ -22,13 +26,15 @@ pub struct Value {
     pub run_id: Option<String>,
 }
 
-/// A change of a pipeline's state.
+/// A change of a value in a pipeline's state.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Change {
     /// The name of the value.
     pub key: String,
-    /// The new value and its text; `None`: the value is deleted.
-    pub value: Option<(Vec<u8>, String)>,
+    /// The new value; `None`: it is deleted.
+    pub value: Option<Vec<u8>>,
+    /// The value as a short text.
+    pub shown: String,
     /// When it was written, in seconds since 1970.
     pub written: f64,
 }
@@ -60,6 +66,34 @@ impl Value {
     }
 }
 
+impl Change {
+    const COLUMNS: &'static str = "checkpoint, step, key, value, shown, written, seal";
+
+    /// Returns the change of a row, or `None` if its seal is wrong.
+    fn read(row: &Row) -> Result<Option<Self>, StoreError> {
+        let mut columns = Columns::of(row);
+        let (Ok(checkpoint), Ok(step)) = (columns.next::<i64>(), columns.next::<String>()) else {
+            return Ok(None);
+        };
+        let Ok(change) = Self::unsealed(&mut columns) else { return Ok(None) };
+        let sound = columns.next::<[u8; SEAL]>().is_ok_and(|seal| seal == change.seal(checkpoint, &step));
+        Ok(sound.then_some(change))
+    }
+
+    fn unsealed(columns: &mut Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            key: columns.next()?,
+            value: columns.next()?,
+            shown: columns.next()?,
+            written: columns.next()?,
+        })
+    }
+
+    fn seal(&self, checkpoint: i64, step: &String) -> [u8; SEAL] {
+        seal(&[&checkpoint, step, &self.key, &self.value, &self.shown, &self.written])
+    }
+}
+
 impl Store {
     /// Returns the state of a pipeline, or of all, by key. A damaged value is left out.
     ///
@@ -70,11 +104,16 @@ impl Store {
             "SELECT {} FROM state WHERE pipeline = coalesce(?1, pipeline) ORDER BY pipeline, key",
             Value::COLUMNS
         );
-        Ok(self
-            .read(wait, |session| session.rows(&sql, [pipeline], Value::read))?
-            .into_iter()
-            .flatten()
-            .collect())
+        let values = self.read(wait, |session| session.rows(&sql, [pipeline], Value::read))?;
+        Ok(values.into_iter().flatten().collect())
+    }
+
+    /// Returns what the steps of a checkpoint have written, in the order of time.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn writes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Change>, StoreError> {
+        self.read(wait, |session| writes(session, checkpoint))
     }
 
     /// Changes the state of a pipeline.
@@ -82,35 +121,72 @@ impl Store {
     /// # Errors
     /// As for every write.
     pub fn change_state(&self, pipeline: &str, changes: &[Change], wait: Wait) -> Result<(), StoreError> {
-        self.write(wait, false, |session| change(session, pipeline, None, changes))
+        self.write(wait, false, |session| apply(session, pipeline, None, changes))
     }
 }
 
-/// Changes the state of a pipeline.
-pub fn change(
+fn writes(session: &Session, checkpoint: i64) -> Result<Vec<Change>, StoreError> {
+    let sql = format!("SELECT {} FROM writes WHERE checkpoint = ?1 ORDER BY written", Change::COLUMNS);
+    Ok(session.rows(&sql, [checkpoint], Change::read)?.into_iter().flatten().collect())
+}
+
+/// Records what a step has written.
+pub fn record(
+    session: &Session,
+    checkpoint: i64,
+    step: &String,
+    changes: &[Change],
+) -> Result<(), StoreError> {
+    let sql =
+        format!("INSERT OR REPLACE INTO writes ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", Change::COLUMNS);
+    for change in changes {
+        let Change { key, value, shown, written } = change;
+        let row = params![checkpoint, step, key, value, shown, written, change.seal(checkpoint, step)];
+        session.execute(&sql, row)?;
+    }
+    Ok(())
+}
+
+/// Removes what the steps of a checkpoint, or one of them, have written.
+pub fn forget(session: &Session, checkpoint: i64, step: Option<&str>) -> Result<(), StoreError> {
+    let sql = "DELETE FROM writes WHERE checkpoint = ?1 AND step = coalesce(?2, step)";
+    session.execute(sql, params![checkpoint, step]).map(|_| ())
+}
+
+/// Moves what the steps of a checkpoint have written to the state of the pipeline.
+pub fn commit(session: &Session, checkpoint: i64, pipeline: &str, run_id: &str) -> Result<(), StoreError> {
+    let changes = writes(session, checkpoint)?;
+    if changes.is_empty() {
+        return Ok(());
+    }
+    apply(session, pipeline, Some(run_id), &changes)?;
+    forget(session, checkpoint, None)
+}
+
+fn apply(
     session: &Session,
     pipeline: &str,
     run_id: Option<&str>,
     changes: &[Change],
 ) -> Result<(), StoreError> {
-    for Change { key, value, written } in changes {
-        let Some((bytes, shown)) = value else {
-            session.execute("DELETE FROM state WHERE pipeline = ?1 AND key = ?2", params![pipeline, key])?;
+    let delete = "DELETE FROM state WHERE pipeline = ?1 AND key = ?2";
+    let insert =
+        format!("INSERT OR REPLACE INTO state ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", Value::COLUMNS);
+    for Change { key, value, shown, written } in changes {
+        let Some(value) = value else {
+            session.execute(delete, params![pipeline, key])?;
             continue;
         };
         let row = Value {
             pipeline: pipeline.to_owned(),
             key: key.clone(),
-            value: bytes.clone(),
+            value: value.clone(),
             shown: shown.clone(),
             written: *written,
             run_id: run_id.map(str::to_owned),
         };
-        let sql =
-            format!("INSERT OR REPLACE INTO state ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", Value::COLUMNS);
-        let columns =
-            params![row.pipeline, row.key, row.value, row.shown, row.written, row.run_id, row.seal()];
-        session.execute(&sql, columns)?;
+        let columns = params![pipeline, key, value, shown, written, run_id, row.seal()];
+        session.execute(&insert, columns)?;
     }
     Ok(())
 }

@@ -188,6 +188,7 @@ pub fn completion(run: &Run, position: i64, name: &str) -> Completion {
         step: Some(step(run.id, position, name)),
         record: Some(record(run.checkpoint, name)),
         ends_items: false,
+        writes: None,
     }
 }
 

@@ -9,6 +9,7 @@ pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("item_counts", method!(item_counts, 2))?;
     class.define_method("graph", method!(graph, 2))?;
     class.define_method("state", method!(state, 2))?;
+    class.define_method("writes", method!(writes, 2))?;
     class.define_method("change_state", method!(change_state, 3))
 }
 
@@ -34,6 +35,12 @@ fn graph(ruby: &Ruby, store: &Store, number: i64, patience: f64) -> Result<Optio
 fn state(ruby: &Ruby, store: &Store, pipeline: Option<String>, patience: f64) -> Result<RArray, Error> {
     let values = store.ask(ruby, patience, |store, wait| store.state(pipeline.as_deref(), wait))?;
     list(ruby, values, rows::from_state)
+}
+
+/// `writes(checkpoint: Integer, patience) -> Array<Array>`: the changes of the state that its steps have made.
+fn writes(ruby: &Ruby, store: &Store, checkpoint: i64, patience: f64) -> Result<RArray, Error> {
+    let changes = store.ask(ruby, patience, |store, wait| store.writes(checkpoint, wait))?;
+    list(ruby, changes, rows::from_change)
 }
 
 /// `change_state(pipeline: String, changes: Array<Array>, patience)`

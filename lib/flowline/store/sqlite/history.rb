@@ -29,10 +29,16 @@ module Flowline
           @native.state(pipeline, patience).map { |row| fill(Value, row) }
         end
 
+        # @return [Array<Array(String, String, String, Float)>] what the steps of a checkpoint have written, in the order of time; see
+        #   {#change_state}
+        def writes(checkpoint, patience: PATIENCE)
+          @native.writes(checkpoint, patience)
+        end
+
         # Changes the state of a pipeline.
         # @param pipeline [String]
-        # @param changes [Array<Array(String, String, String, Float)>] each is a key, the bytes of the value, the value as a short
-        #   text, and when it was written in seconds since 1970; bytes of nil delete the value
+        # @param changes [Array<Array(String, String, String, Float)>] each is a key, the bytes of the value or nil to delete it, the
+        #   value as a short text, and when it was written in seconds since 1970
         # @return [void]
         def change_state(pipeline, changes)
           @native.change_state(pipeline, changes, PATIENCE)

@@ -1,0 +1,185 @@
+# frozen_string_literal: true
+
+require "flowline/cli"
+require "json"
+
+# The values that a pipeline has between its runs.
+RSpec.describe "State" do
+  let(:root) { ENV.fetch("FLOWLINE_ROOT") }
+  let(:store) { Flowline::Store.at(root) }
+
+  def values(name = "marked")
+    store.state(name).to_h { |value| [value.key, value.shown] }
+  end
+
+  # A pipeline whose step :mark counts its calls in the state.
+  def counting(broken = [], name: "marked", **options)
+    Flowline.define(name: name) do |p|
+      p.step(:mark, **options) { |ctx| ctx.state[:count] = ctx.state.fetch(:count, 0) + 1 }
+      p.step(:load, depends_on: :mark) { |count| broken.empty? ? count : raise("down") }
+    end
+  end
+
+  %i[sequential parallel process].each do |executor|
+    context "with executor: #{executor.inspect}" do
+      it "is committed by a run that succeeds" do
+        pipeline = counting
+        expect(Array.new(3) { pipeline.run(executor: executor).outputs[:load] }).to eq([1, 2, 3])
+        expect(values).to eq("count" => "3")
+      end
+
+      it "is not changed by a run that fails" do
+        pipeline = counting(broken = [])
+        pipeline.run(executor: executor)
+        broken << 1
+        pipeline.run(executor: executor)
+        expect(values).to eq("count" => "1")
+        broken.clear
+        expect(pipeline.run(executor: executor).outputs[:mark]).to eq(2)
+      end
+
+      it "is committed with the writes of restored steps when a run is resumed" do
+        pipeline = counting(broken = [1])
+        pipeline.run(executor: executor)
+        broken.clear
+        expect(pipeline.run(resume: true, executor: executor)[:mark].status).to eq(:restored)
+        expect(values).to eq("count" => "1")
+      end
+
+      it "has nothing of an attempt that failed" do
+        calls = "#{root}-calls"
+        Flowline.define(name: "marked") do |p|
+          p.step(:a, retries: 1) do |ctx|
+            ctx.state[:first] = 1 unless File.exist?(calls)
+            File.write(calls, "x", mode: "a")
+            File.size(calls) < 2 ? raise("again") : ctx.state[:second] = 2
+          end
+          p.step(:b, optional: true) { |ctx| (ctx.state[:optional] = 1) && raise("down") }
+        end.run(executor: executor)
+        expect(values).to eq("second" => "2")
+      ensure
+        File.delete(calls)
+      end
+
+      it "has what the items of a step write" do
+        Flowline.define(name: "marked") do |p|
+          p.step(:items) { [1, 2, 3] }
+          p.step(:each, each: :items) { |n, ctx| ctx.state["item_#{n}"] = n * n }
+          p.step(:sum, depends_on: :each) { |_, ctx| ctx.state.to_h.values.sum }
+        end.run(executor: executor).then { |result| expect(result.outputs[:sum]).to eq(14) }
+        expect(values).to eq("item_1" => "1", "item_2" => "4", "item_3" => "9")
+      end
+    end
+  end
+
+  it "survives a killed process with the completion of the step that wrote it" do
+    reader, writer = IO.pipe
+    patient = [1]
+    pipeline = Flowline.define(name: "marked") do |p|
+      p.step(:mark) { |ctx| ctx.state[:count] = 7 }
+      p.step(:load, depends_on: :mark) { |_| patient.empty? ? 1 : writer.write("x") && sleep }
+    end
+    pid = fork { pipeline.run }
+    reader.read(1)
+    Process.kill(:KILL, pid)
+    Process.wait(pid)
+    expect(values).to eq({})
+    patient.clear
+    expect(pipeline.run(resume: true)[:mark].status).to eq(:restored)
+    expect(values).to eq("count" => "7")
+  end
+
+  it "is like a Hash for the steps of a run" do
+    seen = []
+    Flowline.define(name: "marked") do |p|
+      p.step(:write) do |ctx|
+        ctx.state[:a] = { list: [1] }
+        ctx.state["b"] = nil
+        ctx.state[:c] = 1
+      end
+      p.step(:read, depends_on: :write) do |_, ctx|
+        state = ctx.state
+        seen << state[:a] << state["a"].frozen? << state.key?(:b) << state.key?(:x) << state[:x] << state.fetch(:x, 5) << state.fetch(:x) { |key| key }
+        seen << state.delete(:c) << state.key?(:c) << state.to_h << state.inspect
+        state.fetch(:aa)
+      end
+    end.run.then { |result| expect(result.error.message).to include("KeyError: the state has no aa; did you mean a?") }
+    expect(seen).to eq([{ list: [1] }, true, true, false, nil, 5, :x, 1, false, { a: { list: [1] }, b: nil }, "#<Flowline::State a, b>"])
+  end
+
+  it "has copies: values that were changed later are not" do
+    pipeline = Flowline.define(name: "marked") do |p|
+      p.step(:a) do |ctx|
+        list = [1]
+        ctx.state[:list] = list
+        list << 2
+        ctx.state[:list] << 3
+      end
+    end
+    expect(pipeline.run.error.message).to include("FrozenError")
+  end
+
+  it "refuses values that cannot be serialised, are too large or hold a secret, and writers that are no steps" do
+    errors = lambda do |&write|
+      pipeline = Flowline.define(name: "marked") do |p|
+        p.param :token, secret: true, default: "hunter2-secret"
+        p.step(:a) { |ctx| write.call(ctx) }
+      end
+      pipeline.run.error.message
+    end
+    expect(errors.call { |ctx| ctx.state[:x] = -> {} }).to match(/state x: the value cannot be serialised: no _dump_data is defined for class Proc; write plain data/)
+    expect(errors.call { |ctx| ctx.state[:x] = "x" * 300_000 }).to match(/state x: the value takes 3000\d\d bytes, and 262144 are possible/)
+    expect(errors.call { |ctx| ctx.state[:x] = "a #{ctx[:token]}" }).to match(/state x: the value holds the value of a secret param/)
+    hooked = Flowline.define(name: "marked") do |p|
+      p.before_run { |ctx| ctx.state[:x] = 1 }
+      p.step(:a) { 1 }
+    end
+    expect(hooked.run.error.message).to include("ctx.state can be changed only through the ctx that the block of a step takes")
+    expect(values).to eq({})
+  end
+
+  it "is read by hooks and conditions" do
+    seen = []
+    counting.run
+    Flowline.define(name: "marked") do |p|
+      p.before_run { |ctx| seen << ctx.state[:count] }
+      p.step(:a, when: ->(ctx) { seen << ctx.state[:count] }) { 1 }
+      p.after_run { |_, ctx| seen << ctx.state[:count] }
+    end.run
+    expect(seen).to eq([1, 1, 1])
+  end
+
+  it "stays in the memory of the process for a pipeline without a name" do
+    pipeline = counting(broken = [1], name: nil)
+    pipeline.run
+    broken.clear
+    expect([pipeline.run(resume: true), pipeline.run, pipeline.run].map { |result| result.outputs[:mark] }).to eq([1, 2, 3])
+    expect(store.state).to eq([])
+  end
+
+  it "costs nothing if it is not used" do
+    context = nil
+    Flowline.define(name: "marked") { |p| p.step(:a) { |ctx| context = ctx } }.run
+    expect(context.ledger).to be_nil
+  end
+
+  describe "flowline state" do
+    it "shows values without loading them, and changes them" do
+      counting.run
+      expect(Processes.flowline("state")).to match([0, /\Amarked  count = 1  \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\)\n\z/, ""])
+      expect(Processes.flowline("state", "marked", "--set", "count=41", "--set", "until=2024-01-31", "--set", 'more={"a":[1]}')[1].lines.size).to eq(3)
+      expect(counting.run.outputs[:mark]).to eq(42)
+      status, out, = Processes.flowline("state", "marked", "--delete", "more", "--json")
+      expect([status, JSON.parse(out).map { |row| row.values_at("pipeline", "name", "value") }]).to eq([0, [%w[marked count 42], ["marked", "until", '"2024-01-31"']]])
+    end
+
+    it "says what does not exist" do
+      expect(Processes.flowline("state")).to eq([0, "", "state: there is no store at #{root}\n"])
+      counting.run
+      expect(Processes.flowline("state", "markd")).to eq([0, "", "state: pipeline markd has no state in #{root}; did you mean marked?\n"])
+      expect(Processes.flowline("state", "marked", "--delete", "cont")).to eq([1, "", "flowline: state: marked has no cont; did you mean count?\n"])
+      expect(Processes.flowline("state", "--set", "a=1")).to match([2, "", /name the pipeline whose state to change/])
+      expect(Processes.flowline("state", "marked", "--set", "a")).to match([2, "", /--set a has no value/])
+    end
+  end
+end
