@@ -35,8 +35,13 @@ module Flowline
       @steps = steps
       @step = step
       @result = result
+      @monitor = yield if block_given?
       freeze
     end
+
+    # @return [Execution::Monitor, nil] at the start of a run, in its process
+    # @api private
+    attr_reader :monitor
 
     # Dumps the event as data, with its steps without their callables.
     # @return [Array] what {#marshal_load} takes

@@ -27,6 +27,7 @@ module Flowline
     autoload :Gates, "#{__dir__}/execution/gates"
     autoload :Items, "#{__dir__}/execution/items"
     autoload :MappedStep, "#{__dir__}/execution/mapped_step"
+    autoload :Monitor, "#{__dir__}/execution/monitor"
     autoload :Retry, "#{__dir__}/execution/retry"
     autoload :Reuse, "#{__dir__}/execution/reuse"
   end

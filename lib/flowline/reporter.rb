@@ -4,14 +4,22 @@ module Flowline
   # Reporters are notified of the events of a run. A reporter is an object with +call(event)+, such as a lambda. An exception
   # in one becomes a warning of the result. See {Event}.
   module Reporter
+    autoload :Annotations, "#{__dir__}/reporter/annotations"
+    autoload :Board, "#{__dir__}/reporter/board"
+    autoload :Capture, "#{__dir__}/reporter/capture"
     autoload :Console, "#{__dir__}/reporter/console"
+    autoload :Estimate, "#{__dir__}/reporter/estimate"
     autoload :Failure, "#{__dir__}/reporter/failure"
+    autoload :Heartbeat, "#{__dir__}/reporter/heartbeat"
     autoload :JSON, "#{__dir__}/reporter/json"
     autoload :Lines, "#{__dir__}/reporter/lines"
+    autoload :Live, "#{__dir__}/reporter/live"
+    autoload :Screen, "#{__dir__}/reporter/screen"
     autoload :Terminal, "#{__dir__}/reporter/terminal"
+    autoload :View, "#{__dir__}/reporter/view"
 
     # Reporters by the name that +reporter:+ takes.
-    NAMES = { console: :Console, json: :JSON }.freeze
+    NAMES = { console: :Console, progress: :Console, json: :JSON }.freeze
 
     # @param given [Symbol, #call, Array, nil, false]
     # @return [Array<#call>]

@@ -305,6 +305,6 @@ RSpec.describe Flowline::Reporter do
 
   it "suggests known reporters for an unknown one" do
     expect { run(reporter: :consle) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /did you mean console\?/)
-    expect { run(reporter: [3]) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /one of console, json/)
+    expect { run(reporter: [3]) { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /one of console, progress, json/)
   end
 end

@@ -69,9 +69,9 @@ module Flowline
       end
 
       # Declares an option that takes one of these values.
-      def choice(parser, name, values)
+      def choice(parser, name, values, placeholder = "WHEN")
         key = name.tr("-", "_").to_sym
-        parser.on("--#{name} WHEN", "#{values.join(", ")}; default #{values.first}") do |given|
+        parser.on("--#{name} #{placeholder}", "#{values.join(", ")}; default #{values.first}") do |given|
           @options[key] = values.find { |value| value.name == given } or
             raise Usage, "#{label}: --#{name} is one of #{values.join(", ")}, not #{given}#{Name.suggest(given, values)}"
         end

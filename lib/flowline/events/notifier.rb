@@ -64,10 +64,11 @@ module Flowline
       # @param name [Symbol]
       # @param step [Step, nil]
       # @param result [Object, nil]
+      # @yieldreturn [Execution::Monitor, nil] with +run_started+
       # @return [void]
       # @raise [HookError, StoreError, Error::TimeUp] after all were notified
-      def notify(name, step = nil, result = nil)
-        deliver(delivery(name, step, result)) unless @observers.empty?
+      def notify(name, step = nil, result = nil, &monitor)
+        deliver(delivery(name, step, result, &monitor)) unless @observers.empty?
       end
 
       # Notifies of the end of a step, or of the run. If that was interrupted, notifies of what is left of it.
@@ -98,8 +99,8 @@ module Flowline
 
       private
 
-      def delivery(name, step, result)
-        Delivery.new(Event.new(name, @context, @steps, step, result), @observers)
+      def delivery(name, step, result, &monitor)
+        Delivery.new(Event.new(name, @context, @steps, step, result, &monitor), @observers)
       end
 
       # Notifies all observers, even if one of them is interrupted.

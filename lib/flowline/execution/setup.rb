@@ -80,6 +80,12 @@ module Flowline
         environment.warnings.concat(demands.beyond(pool)) unless demands.empty?
       end
 
+      # @param pool [Executor::Pool]
+      # @return [Monitor, nil] nil: no reporter would use it
+      def monitor(pool)
+        Monitor.new(environment, state, recording, pools: @pipeline.pools.keys, workers: pool.capacity) if @request.reporters.any?
+      end
+
       # Tells the core how long steps took before, because with several workers the order matters.
       # @return [void]
       def expect_times

@@ -40,6 +40,9 @@ module Flowline
         @run.ended?(id)
       end
 
+      # @return [Hash{Integer => Items::Tally}] by step with +each:+ that has begun
+      attr_reader :tallies
+
       # @return [Boolean] whether every step has ended
       def over?
         @run.ended == @dag.size
@@ -106,8 +109,8 @@ module Flowline
 
       # @return [void]
       # @raise [HookError] a +before_+ hook raised
-      def notify(name, step = nil, result = nil)
-        @notifier.notify(name, step, result)
+      def notify(name, step = nil, result = nil, &monitor)
+        @notifier.notify(name, step, result, &monitor)
       end
 
       # @return [void]

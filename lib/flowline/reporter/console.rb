@@ -12,39 +12,75 @@ module Flowline
     #   ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
     #   Elapsed: 1.76s | Steps: 1/3
     #
+    # In a terminal, rows below these lines show what runs at the moment. Elsewhere lines are only appended; when nothing has
+    # ended for a while, a line says what still runs. GitHub Actions gets a group of lines, and annotations.
+    #
     # Lines fit a terminal: longer ones are wrapped or cut. Control characters in names and messages are shown, not obeyed.
     # Uses colours on a terminal only, and not if +NO_COLOR+ is set (https://no-color.org).
     class Console
       # Outcomes, as a character each.
       MARKS = { succeeded: "✓", cached: "✓", restored: "✓", skipped: "⏸", cancelled: "⏸", failed: "✗", timed_out: "✗" }.freeze
+      # The values of +progress:+.
+      PROGRESS = %i[auto live plain none].freeze
 
       # @param out [IO, Terminal] where to write
       # @param title [String, nil] the title, if not the name of the pipeline
       # @param verbose [Boolean] whether to write params, whole messages and the backtrace through the user's code, as well
-      # @param steps [Boolean] whether to write more than failures
+      # @param progress [Symbol] +:auto+ (live rows in a terminal), +:live+ (the same), +:plain+ (appended lines) or +:none+ (only
+      #   warnings and failures)
       # @param resume [String, #call, nil] the command that resumes a failed run, or what returns it for a run's id; +nil+: there is none
+      # @raise [ArgumentError] there is no such progress
       # @example
-      #   pipeline.run(reporter: Flowline::Reporter::Console.new($stdout, verbose: true))
-      def initialize(out = $stderr, title: nil, verbose: false, steps: true, resume: "run(resume: true)")
+      #   pipeline.run(reporter: Flowline::Reporter::Console.new($stdout, progress: :plain))
+      def initialize(out = $stderr, title: nil, verbose: false, progress: :auto, resume: "run(resume: true)")
+        raise ArgumentError, "progress: must be one of #{PROGRESS.join(", ")}, not #{progress.inspect}" unless PROGRESS.include?(progress)
+
         @terminal = Terminal === out ? out : Terminal.new(out)
         @lines = Lines.new(@terminal, title: title, verbose: verbose, resume: resume)
-        @steps = steps
+        @steps = progress != :none
+        @annotations = Annotations.for(@terminal) if @steps
+        @redraws = @steps && progress != :plain && @terminal.redraws?
       end
 
       # @param event [Event]
       # @return [void]
       def call(event)
+        return finish(event) if event.name == :run_finished
+        return unless @steps
+
+        start(event) if event.name == :run_started
+        @board.call(event)
         case event.name
-        when :run_started then append(@lines.started(event)) if @steps
-        when :step_retried then append(@lines.retried(event)) if @steps
-        when :step_finished then append(@lines.step(event)) if @steps
-        when :run_finished then append(@lines.finished(event, steps: @steps))
+        when :step_retried then append(@lines.retried(event)) unless @live
+        when :step_finished then append(@lines.step(event))
         end
       end
 
       private
 
+      def start(event)
+        title = @lines.started(event)
+        @board = Board.new(event)
+        @live = Live.start(@terminal, @board, @lines.width) if @redraws
+        @heartbeat = Heartbeat.new(@board) { |line| write([line]) } unless @live || @terminal.tty?
+        append(@annotations ? @annotations.open(title) : title)
+      end
+
+      def finish(event)
+        @heartbeat&.stop
+        lines = @lines.finished(event, steps: @steps)
+        lines = @annotations.close(event, lines) if @annotations
+        live = @live
+        @live = @heartbeat = nil
+        live ? live.finish(lines) : write(lines)
+      end
+
       def append(lines)
+        @live ? @live.append(lines) : write(lines)
+        @heartbeat&.beat
+      end
+
+      def write(lines)
         @terminal.write("#{lines.join("\n")}\n") if lines.any?
       end
     end

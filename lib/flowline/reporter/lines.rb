@@ -25,11 +25,20 @@ module Flowline
       WIDE = 500
       private_constant :COLOURS, :WIDTHS, :BESIDES, :RULE, :WARNING, :WIDE
 
+      # @return [Integer] how wide the names of steps are shown, once the run has started
+      attr_reader :width
+
       # @param number [Numeric]
       # @return [String] with a comma between thousands
       def self.count(number)
         whole, fraction = (number.is_a?(Float) ? number.round(2) : number).to_s.split(".", 2)
         [whole.gsub(/(?<=\d)(?=(\d{3})+\z)/, ","), fraction].compact.join(".")
+      end
+
+      # @param step [Step]
+      # @return [Integer] how many pipelines it is nested in
+      def self.depth(step)
+        step.group ? step.group.name.count(".") + 1 : 0
       end
 
       # @param terminal [Terminal]
@@ -46,7 +55,7 @@ module Flowline
       # @param event [Event]
       # @return [Array<String>]
       def started(event)
-        @width = event.steps.map { |step| Text.width(Name.show(step.name)) }.max.to_i.clamp(WIDTHS)
+        @width = event.steps.map { |step| Text.width(shown(step)) }.max.to_i.clamp(WIDTHS)
         @done = 0
         params = @verbose ? event.context.public_params.map { |name, value| cut("  #{Name.show(name)}: #{Text.line(Error.text(value))}") } : []
         [cut("Pipeline: #{Text.line(@title || event.context.pipeline_name || "unnamed")}"), *resumed(event), *params, rule]
@@ -57,7 +66,7 @@ module Flowline
       def step(event)
         result = event.result
         @done += 1 if result.output?
-        [line(Console::MARKS.fetch(result.status), result.name, timing(result), remark(result))]
+        [line(Console::MARKS.fetch(result.status), event.step, timing(result), remark(result))]
       end
 
       # @param event [Event]
@@ -67,7 +76,7 @@ module Flowline
         item = "item #{index + 1} (#{label}), " if index
         text = event.context.mask("attempt #{attempt} failed: #{Error.account(error, Error.words(error).lines.first.to_s.chomp)}")
         again = wait.zero? ? "again at once" : format("again in %.2fs", wait)
-        [line("↻", event.step.name, "#{item}#{Text.line(text)}; #{again}")]
+        [line("↻", event.step, "#{item}#{Text.line(text)}; #{again}")]
       end
 
       # @param event [Event]
@@ -99,9 +108,14 @@ module Flowline
         ["#{mark("⚠")} #{first}", *others.map { |row| "  #{row}" }]
       end
 
-      def line(mark, name, *columns)
+      # The steps of nested pipelines are indented.
+      def shown(step)
+        ("  " * Lines.depth(step)) + Name.show(step.name)
+      end
+
+      def line(mark, step, *columns)
         most = [@width, (@terminal.columns || WIDE) - BESIDES].min.clamp(1..)
-        name = Name.show(name)
+        name = shown(step)
         name = @terminal.columns ? Text.fit(name, most) : name + (" " * [most - Text.width(name), 0].max)
         "#{mark(mark)}#{cut(" #{[name, *columns].compact.join("   ").rstrip}", 1)}"
       end

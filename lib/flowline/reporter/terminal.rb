@@ -36,10 +36,14 @@ module Flowline
       # @return [Boolean] whether rows that were written can be written again
       def redraws? = @tty && !@dumb
 
+      # @return [Boolean] whether it shows more than ASCII
+      def unicode? = @unicode
+
+      # @param io [IO] the terminal, if {#io} is redirected
       # @return [Array(Integer, Integer)] rows and columns
-      def size
+      def size(io = @io)
         require "io/console"
-        rows, columns = @io.winsize if @tty && @io.respond_to?(:winsize)
+        rows, columns = io.winsize if @tty && io.respond_to?(:winsize)
         rows&.positive? && columns.positive? ? [rows, columns] : SIZE
       rescue SystemCallError, LoadError
         SIZE

@@ -16,7 +16,9 @@ module Flowline
         PASSED = %i[executor max_threads max_processes resume exclusive exclusive_wait from only].freeze
         # Options that mean something under one executor only.
         WORKERS = { max_threads: "parallel", max_processes: "process" }.freeze
-        private_constant :AGAIN, :PASSED, :WORKERS
+        # The values of --progress.
+        PROGRESS = [*Reporter::Console::PROGRESS, :json].freeze
+        private_constant :PROGRESS, :AGAIN, :PASSED, :WORKERS
 
         private
 
@@ -47,9 +49,10 @@ module Flowline
         end
 
         def declare_output(parser)
-          option(parser, "json", "write events to standard output, one JSON object a line")
+          choice(parser, "progress", PROGRESS, "HOW")
+          option(parser, "json", "write events to standard output, one JSON object a line; as --progress json")
           option(parser, "verbose", "also print params, and the backtrace through your code")
-          option(parser, "quiet", "print only failures")
+          option(parser, "quiet", "print only failures; as --progress none")
           choice(parser, "color", Reporter::Terminal::COLOR)
         end
 
@@ -112,7 +115,7 @@ module Flowline
         # With --json, standard output has the events and nothing else: what steps and their children print goes to standard error.
         def with_output
           own = STDOUT # rubocop:disable Style/GlobalStdStream -- children of steps inherit it
-          return yield unless @options[:json] && @out.equal?(own)
+          return yield unless json? && @out.equal?(own)
 
           begin
             @out = own.dup
@@ -150,10 +153,19 @@ module Flowline
           Recording::Trigger.with("cli") { pipeline.start(reporter: reporters, **options) }
         end
 
+        def json?
+          @options[:json] || @options[:progress] == :json
+        end
+
+        def progress
+          @options[:quiet] ? :none : @options[:progress] || :auto
+        end
+
         def reporters(name)
           terminal = Reporter::Terminal.new(@err, color: @options[:color] || :auto)
-          console = Reporter::Console.new(terminal, title: name, resume: @resume, verbose: @options[:verbose], steps: !@options[:quiet])
-          return [console] unless @options[:json]
+          warn_line("--progress live has no effect: standard error is not a terminal that can be redrawn") if progress == :live && !terminal.redraws?
+          console = Reporter::Console.new(terminal, title: name, resume: @resume, verbose: @options[:verbose], progress: json? ? :plain : progress)
+          return [console] unless json?
 
           @events = Events.new(Reporter::JSON.new(@out), @err)
           @options[:verbose] ? [@events, console] : [@events]

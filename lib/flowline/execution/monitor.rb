@@ -1,0 +1,87 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Execution
+    # A view of a run while it goes on, for reporters that redraw: where steps stand, what they wait for, and how long they took
+    # in earlier runs. It reads and changes nothing, so that any thread may ask. The event +run_started+ has it, in the
+    # process of the run only.
+    # @api private
+    class Monitor
+      # @return [Integer] how many attempts are called at a time
+      attr_reader :workers
+
+      # @param environment [Environment]
+      # @param state [State]
+      # @param recording [Recording]
+      # @param pools [Array<Symbol>] the names of the pools
+      # @param workers [Integer]
+      def initialize(environment, state, recording, pools:, workers:)
+        @dag = environment.dag
+        @tallies = state.tallies
+        @run = environment.run
+        @recording = recording
+        @pools = pools
+        @workers = workers
+      end
+
+      # @return [Float] seconds since the run started
+      def elapsed
+        @run.elapsed
+      end
+
+      # @param step [Step]
+      # @return [Integer] its position
+      def id(step)
+        @dag.index.fetch(step.name)
+      end
+
+      # @return [Array<Integer>] the steps, each after those that it depends on
+      def order
+        @dag.order
+      end
+
+      # @param id [Integer] a step
+      # @return [Array<Integer>] the steps that it depends on
+      def inputs(id)
+        @dag.inputs(id)
+      end
+
+      # @param id [Integer] a step that has not ended
+      # @return [String, nil] what it waits for: +"pool db"+, +"rate"+ or +"retry"+
+      def waits_for(id)
+        state, what = @run.state(id)
+        state == :waiting ? wording(what) : nil
+      end
+
+      # @param except [Hash{Integer => true}] steps that do not count
+      # @return [Hash{String => Integer}] how many steps wait, by what they wait for
+      def waits(except = {})
+        @dag.steps.each_index.filter_map { |id| waits_for(id) unless except.key?(id) }.tally
+      end
+
+      # @param id [Integer] a step
+      # @return [ItemCounts, nil] how its items ended so far; nil: it has none
+      def items(id)
+        @tallies[id]&.counts
+      end
+
+      # @return [Boolean] whether the run was stopped
+      def stopped?
+        @run.stopped?
+      end
+
+      # @return [Hash{Integer => Float}] by step, its average duration in seconds so far, as far as it is recorded
+      # @raise [StoreError]
+      def timings
+        recorded = @recording.timings
+        @dag.steps.each_with_index.filter_map { |step, id| [id, recorded[step.name]] if recorded[step.name] }.to_h
+      end
+
+      private
+
+      def wording(what)
+        what.is_a?(Integer) ? "pool #{@pools[what]}" : what.to_s
+      end
+    end
+  end
+end

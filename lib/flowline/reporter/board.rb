@@ -1,0 +1,125 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Reporter
+    # The steps that run at the moment, from the events of a run and its {Execution::Monitor}, as the data that a {View} draws.
+    # Events come in the coordinator's thread; another thread may ask at any time.
+    # @api private
+    class Board
+      # Steps up to which the waiting ones are counted each time.
+      COUNTED = 2_000
+      # Seconds between two counts of waiting steps, if there are more.
+      RARELY = 1.0
+      private_constant :COUNTED, :RARELY
+
+      # The facts about a step that has started.
+      Active = Struct.new(:step, :id, :since, :attempt, :again, :error)
+      private_constant :Active
+
+      # @param event [Event] the start of a run
+      def initialize(event)
+        @steps = event.steps
+        @context = event.context
+        @monitor = event.monitor
+        @active = {}
+        @ended = {}
+        @failed = 0
+        @counted = {}
+        @estimate = Estimate.new(@monitor, @steps.size) if @monitor
+      end
+
+      # @param event [Event]
+      # @return [void]
+      def call(event)
+        case event.name
+        when :step_started then @active[event.step.name] = Active.new(event.step, @monitor&.id(event.step), now, 1)
+        when :step_retried then retried(event)
+        when :step_finished then finished(event)
+        end
+      end
+
+      # @return [View::State]
+      def state
+        at = now
+        active = @active.values
+        View::State.new(total: @steps.size, ended: @ended.size, failed: @failed, elapsed: at, left: left(at, active),
+                        rows: active.map { |known| row(known, at) }, waits: waits(at, active), cancelling: @monitor&.stopped?)
+      end
+
+      # @return [Array<String>] the steps that run, with how long they have
+      def running
+        at = now
+        @active.values.map { |known| "#{Name.show(known.step.name)} (#{[View.duration(at - known.since), *progress(known)].join(", ")})" }
+      end
+
+      private
+
+      def now
+        @monitor ? @monitor.elapsed : @context.elapsed
+      end
+
+      def retried(event)
+        known = @active[event.step.name] or return
+        return if event.result.item
+
+        known.attempt = event.result.attempt + 1
+        known.again = now + event.result.wait
+        known.error = @context.mask(Error.account(event.result.error, Error.words(event.result.error).lines.first.to_s.chomp))
+      end
+
+      def finished(event)
+        id = @monitor&.id(event.step)
+        @ended[id || event.step.name] = true
+        @failed += 1 if event.result.failed?
+        @active.delete(event.step.name)
+      end
+
+      def left(at, active)
+        @estimate&.left(at, @ended, active.to_h { |known| [known.id, at - known.since] })
+      end
+
+      def row(known, at)
+        step = known.step
+        waits_for = @monitor&.waits_for(known.id)
+        waits = known.again - at if known.again && waits_for == "retry"
+        View::Row.new(name: step.name, depth: Lines.depth(step), elapsed: at - known.since, attempt: known.attempt, attempts: allowed(step),
+                      waits_for: waits_for, waits: waits, note: note(known), items: items(known, at))
+      end
+
+      def allowed(step)
+        1 + (step.options[:retries] || 0)
+      end
+
+      def note(known)
+        return known.error if known.attempt > 1
+
+        usual = @estimate&.of(known.id)
+        "of about #{View.estimate(usual)}" if usual && usual >= 1
+      end
+
+      def items(known, at)
+        counts = @monitor&.items(known.id) or return
+        ended = counts.done + counts.failed
+        seconds = at - known.since
+        View::Items.new(total: counts.total && (counts.total - counts.restored), done: counts.done, failed: counts.failed, restored: counts.restored,
+                        rate: (ended / seconds if ended.positive? && seconds >= 1), slowest: nil)
+      end
+
+      def progress(known)
+        counts = @monitor&.items(known.id) or return []
+        done = counts.done + counts.failed + counts.restored
+        [counts.total ? "#{Lines.count(done)}/#{Lines.count(counts.total)}" : "#{Lines.count(done)} items"]
+      end
+
+      # Steps that wait for a pool or a rate before they are called.
+      def waits(at, active)
+        return {} unless @monitor
+        return @counted if @steps.size > COUNTED && @waits_at && at - @waits_at < RARELY
+
+        @waits_at = at
+        shown = active.to_h { |known| [known.id, true] }
+        @counted = @monitor.waits(shown)
+      end
+    end
+  end
+end

@@ -1,0 +1,183 @@
+# frozen_string_literal: true
+
+require "tmpdir"
+require "stringio"
+require_relative "../support/screen"
+
+RSpec.describe "the live terminal", executor: :sequential do
+  around { |example| Dir.mktmpdir { |dir| Dir.chdir(dir) { example.run } } }
+  after { programs.each(&:close) }
+
+  let(:programs) { [] }
+  let(:spinner) { /^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] / }
+
+  # Runs a pipeline in a terminal.
+  def terminal(definition, *options, rows: 24, columns: 80, **env)
+    File.write("live.rb", "Flowline.define(name: \"live\") do\n#{definition}\nend\n")
+    env = { "TERM" => "xterm-256color", "LC_ALL" => "C.UTF-8", "NO_COLOR" => nil, **env.transform_keys(&:to_s) }
+    Screen::Program.new(*Processes::FLOWLINE, "run", "live.rb", *options, rows: rows, columns: columns, env: env).tap { |program| programs << program }
+  end
+
+  it "shows running steps, retries and waits, and in the end only the lines of the run" do
+    program = terminal(<<~RUBY, "--executor", "parallel", "--max-threads", "8")
+      pool :db, 1
+      step(:slow) { sleep(0.05) until File.exist?("go"); [1, 2] }
+      step(:flaky, retries: 3, retry_strategy: :linear, retry_delay: 60) { raise IOError, "reset" unless File.exist?("go") }
+      step(:first, uses: :db) { sleep(0.05) until File.exist?("go") }
+      step(:second, uses: :db) { sleep(0.05) }
+    RUBY
+    screen = program.read { |seen| seen.lines.grep(/retry in/).any? && seen.lines.grep(/waiting/).any? }
+    expect(screen.lines).to include(/\A⠋?.? ?slow +\d\.\ds/, /\A  flaky +\d\.\ds +attempt 2 of 4, retry in \d+s  IOError: reset/, "  … 1 waiting (pool db)", %r{\A─+ 0/4 steps  \d\.\ds})
+    expect(screen).not_to be_cursor
+    program.signal(:INT)
+    File.write("go", "")
+    expect(program.wait.exitstatus).to eq(130)
+    expect(screen.history.grep(spinner)).to be_empty
+    expect(screen).to be_cursor
+  end
+
+  it "keeps every line whole that 8 threads and 2 children print" do
+    program = terminal(<<~'RUBY', "--executor", "parallel", "--max-threads", "10", columns: 120)
+      8.times { |t| step(:"thread#{t}") { 1000.times { |n| (n.odd? ? $stdout : $stderr).puts "thread #{t} line #{n} #{"x" * (n % 80)}." } } }
+      2.times { |t| step(:"child#{t}") { system("i=0; while [ $i -lt 1000 ]; do echo child #{t} line $i.; i=$((i+1)); done") } }
+    RUBY
+    expect(program.wait).to be_success
+    wanted = Array.new(8_000) { |n| "thread #{n / 1000} line #{n % 1000} #{"x" * (n % 1000 % 80)}." } + Array.new(2_000) { |n| "child #{n / 1000} line #{n % 1000}." }
+    expect(program.screen.history.grep(/ line \d/).sort).to eq(wanted.sort)
+    expect(program.screen.history.grep_v(/ line \d/)).to match(["Pipeline: live", /━/, *[/\A✓ /] * 10, /━/, %r{Steps: 10/10}])
+  end
+
+  it "writes at most ten frames a second, each in one piece" do
+    program = terminal('step(:a) { 40.times { |n| puts "line #{n}"; sleep 0.05 } }') # rubocop:disable Lint/InterpolationCheck
+    started = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    program.wait
+    seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - started
+    frames = program.bytes.scan("\e[J").size
+    expect(frames).to be_between(5, (seconds * 10) + 3)
+  end
+
+  it "leaves no stray row in a storm of resizes" do
+    program = terminal(<<~'RUBY', "--executor", "parallel", "--max-threads", "9", rows: 30)
+      6.times { |n| step(:"step_with_a_long_name_#{n}", retries: 3, retry_delay: 9) { raise IOError, "a long message " * 9 unless File.exist?("go") } }
+      step(:"名前が長いステップ") { sleep(0.05) until File.exist?("go") }
+      step(:prints) { n = 0; (puts "line #{n += 1} #{"y" * 60}"; sleep 0.02) until File.exist?("go"); n }
+    RUBY
+    random = Random.new(12)
+    program.read { |screen| screen.lines.grep(/retry/).any? }
+    20.times do
+      program.resize(30 + random.rand(12), 60 + random.rand(100))
+      following = program.chunks.size + 2
+      program.read { program.chunks.size >= following }
+    end
+    expect(program.screen.history.count { |line| line.include?("名前が長い") }).to eq(1)
+    program.signal(:INT)
+    File.write("go", "")
+    program.wait
+    expect(program.screen.history.grep(/retry in|^\W+[a-z_\d]+ +\d+\.\ds( |$)/)).to be_empty
+  end
+
+  it "fits into 40 columns and 10 lines" do
+    program = terminal('30.times { |n| step(:"step_number_#{n}_of_many") { sleep(0.05) until File.exist?("go") } }', # rubocop:disable Lint/InterpolationCheck
+                       "--executor", "parallel", "--max-threads", "30", rows: 10, columns: 40)
+    screen = program.read { |seen| seen.lines.grep(/more running/).any? }
+    expect(screen.lines.grep(/more running|steps/)).to match([/… 26 more running/, %r{0/30 steps}])
+    File.write("go", "")
+    expect(program.wait).to be_success
+    expect(screen.history.grep_v(/\A(✓ step_number_.*…|━{39,40}|Pipeline: live|Elapsed.*)/)).to be_empty
+  end
+
+  it "shows the unfinished line that a step prints, and a step's output is still a terminal's" do
+    program = terminal('step(:asks) { print "Continue? #{$stdout.tty?} #{$stdout.winsize.inspect} "; $stdin.gets }', rows: 20, columns: 70) # rubocop:disable Lint/InterpolationCheck
+    program.read { |screen| screen.lines.include?("Continue? true [20, 70]") }
+    program.type("yes\n")
+    expect(program.wait).to be_success
+    expect(program.screen.history).to include(/\AContinue\? true \[20, 70\]/, /✓ asks/)
+  end
+
+  { "an interrupt" => 1, "two interrupts" => 2, "three interrupts" => 3 }.each do |what, count|
+    it "shows the cursor again after #{what}" do
+      program = terminal("step(:a) { sleep 1 }; step(:b, depends_on: :a) { 1 }")
+      program.read { |screen| screen.lines.grep(spinner).any? }
+      count.times { program.signal(:INT) }
+      expect([program.wait.exitstatus, program.screen.cursor?]).to eq([130, true])
+      expect(program.screen.history.grep(spinner)).to be_empty
+    end
+  end
+
+  it "shows the cursor again after SIGTERM, an exit, and an error that ends the program" do
+    ["Process.kill(:TERM, Process.pid); sleep 0.3", "sleep 0.3; exit 3", "sleep 0.3; raise NotImplementedError"].each do |call|
+      program = terminal("step(:a) { #{call} }")
+      program.wait
+      expect([program.bytes.include?("\e[?25l"), program.screen.cursor?]).to eq([true, true])
+    end
+  end
+
+  it "gives the terminal back to a script that the run's caller ends" do
+    File.write("script.rb", "Flowline.define { step(:a) { sleep 0.3; Thread.main.raise(Interrupt); sleep } }.start(reporter: :console).wait")
+    program = Screen::Program.new(RbConfig.ruby, "-I#{Processes::LIB}", "-rflowline", "script.rb", env: { "TERM" => "xterm", "LC_ALL" => "C.UTF-8" }).tap { |started| programs << started }
+    program.wait
+    expect(program.screen.cursor?).to be(true)
+    expect(program.screen.history.join("\n")).to include("Interrupt")
+  end
+
+  it "estimates the time left from earlier runs" do
+    definition = "step(:a) { sleep 1 }; step(:b, depends_on: :a) { sleep 1 }"
+    terminal(definition).wait
+    left = []
+    program = terminal(definition)
+    program.read do |screen|
+      now = screen.lines.last.to_s
+      left << [now[/steps  (\d\.\d)s/, 1].to_f, now[/about (\d+)s left/, 1].to_i] if now.include?("left")
+      left.any? && left.last.first >= 1.2
+    end
+    expect(left.first.last).to be_between(2, 3)
+    expect(left.last.last).to eq(1)
+  end
+
+  it "only appends lines with --progress plain, in a dumb terminal, and elsewhere" do
+    program = terminal("step(:a) { sleep 0.2 }", "--progress", "plain")
+    program.wait
+    expect(program.bytes).not_to match(/\e\[(?!\d*m)/)
+    program = terminal("step(:a) { sleep 0.2 }", TERM: "dumb")
+    program.wait
+    expect(program.bytes).not_to include("\e")
+    _, _, err = Processes.flowline("run", "live.rb", "--progress", "live")
+    expect(err).to start_with("flowline: --progress live has no effect: standard error is not a terminal that can be redrawn\n").and(satisfy { |text| !text.include?("\e") })
+  end
+
+  it "prints only failures with --progress none, and events with --progress json" do
+    File.write("live.rb", "Flowline.define { step(:a) { 1 } }")
+    expect(Processes.flowline("run", "live.rb", "--progress", "none")).to eq([0, "", ""])
+    expect(Processes.flowline("run", "live.rb", "--progress", "json")[1].lines.map { |line| JSON.parse(line)["event"] }).to eq(%w[run_started step_started step_finished run_finished])
+  end
+
+  describe "elsewhere" do
+    it "says what still runs after 30 seconds of silence, 60, and then every two minutes" do
+      board = Struct.new(:running).new(["fetch (31.0s)", "pages (31.0s, 114/240)", *Array.new(5) { |n| "s#{n} (1.0s)" }])
+      lines = []
+      heartbeat = Flowline::Reporter::Heartbeat.new(board, pauses: [0.1, 0.1, 0.3]) { |line| lines << [line, Process.clock_gettime(Process::CLOCK_MONOTONIC)] }
+      eventually { lines.size == 4 }
+      heartbeat.stop
+      expect(lines.first.first).to match(%r{\A\d\d:\d\d:\d\d still running: fetch \(31\.0s\), pages \(31\.0s, 114/240\), s0 \(1\.0s\), s1 \(1\.0s\), s2 \(1\.0s\) and 2 more\z})
+      pauses = lines.map(&:last).each_cons(2).map { |before, after| after - before }
+      expect(pauses).to match([be_between(0.09, 0.25), be_between(0.29, 0.5), be_between(0.29, 0.5)])
+      expect(Flowline::Reporter::Heartbeat.instance_method(:initialize).parameters).to include(%i[key pauses])
+    end
+
+    it "groups and annotates for GitHub Actions" do
+      before = ENV.fetch("GITHUB_ACTIONS", nil)
+      ENV["GITHUB_ACTIONS"] = "true"
+      out = StringIO.new
+      pipeline = Flowline.define(name: "ci") do
+        after_step { raise "100% of\nhooks" }
+        step(:bad) { raise "no: 50%" }
+      end
+      pipeline.run(reporter: Flowline::Reporter::Console.new(out))
+      line = __LINE__ - 3
+      expect(out.string).to match(/\A::group::Pipeline: ci\n━+\n✗ bad .*\n::endgroup::\n::warning::hook after_step failed: RuntimeError: 100%25 of%0Ahooks/)
+      expect(out.string).to match(/^::error file=#{Regexp.escape(__FILE__)},line=#{line},title=Step bad::step bad failed: RuntimeError: no: 50%25 /)
+    ensure
+      ENV["GITHUB_ACTIONS"] = before
+    end
+  end
+end
