@@ -35,6 +35,7 @@ module Flowline
   autoload :Integrations, "#{__dir__}/flowline/integrations"
   autoload :Param, "#{__dir__}/flowline/param"
   autoload :Plan, "#{__dir__}/flowline/plan"
+  autoload :Report, "#{__dir__}/flowline/report"
   autoload :Resumption, "#{__dir__}/flowline/resumption"
   autoload :Run, "#{__dir__}/flowline/run"
   autoload :State, "#{__dir__}/flowline/state"

@@ -109,6 +109,40 @@ module Flowline
       drawing.to_ascii
     end
 
+    # Draws the graph as SVG, with nested pipelines in frames. Parts that would not fit on a screen are folded: branches between the
+    # same steps, long rows of steps, nested pipelines. The picture follows the reader's light or dark mode.
+    # @param folded [Boolean] +false+ draws every step
+    # @param link [String, nil] the URL of each step's source, with +{path}+ and +{line}+; +nil+ makes no links
+    # @return [String] a document of its own
+    # @raise [DefinitionError] {#problems}
+    # @raise [Error] with +folded: false+, the picture would be too large
+    # @example
+    #   File.write("import.svg", pipeline.dag.to_svg(link: "https://github.com/me/app/blob/main/{path}#L{line}"))
+    def to_svg(folded: true, link: Drawing::LINK)
+      drawing.picture(link).svg(folded: folded)
+    end
+
+    # Draws the graph as a page of one file, on which what is folded can be opened. The page makes no requests and has no
+    # script.
+    # @param title [String]
+    # @param link [String, nil] as in {#to_svg}
+    # @return [String] HTML
+    # @raise [DefinitionError] {#problems}
+    def to_html(title: "Pipeline", link: Drawing::LINK)
+      drawing.picture(link).html(title)
+    end
+
+    # Returns the graph and the geometry of its picture, in pixels: +steps+ with +depends_on+; +groups+, nested pipelines;
+    # +boxes+, each a step or what is folded; +lines+ between boxes.
+    # @param folded [Boolean] +false+ has a box for every step
+    # @param link [String, nil] as in {#to_svg}
+    # @return [String]
+    # @raise [DefinitionError] {#problems}
+    # @raise [Error] with +folded: false+, the picture would be too large
+    def to_json(*, folded: true, link: Drawing::LINK)
+      drawing.picture(link).json(folded: folded)
+    end
+
     # @return [String]
     def inspect
       "#<#{self.class} #{size} steps>"

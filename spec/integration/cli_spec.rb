@@ -177,10 +177,13 @@ RSpec.describe "the command line" do
       expect(flowline("visualize", import, "--format=mermaid")).to eq([0, "graph TD\n  fetch --> load\n", ""])
       expect(flowline("visualize", import, "--format", "dot")[1]).to include("digraph")
       expect(flowline("visualize", import)[1]).to include("│ fetch │", "│ load │")
+      expect(flowline("visualize", import, "--format=svg", "--link=https://example.com/{line}")[1]).to include("<svg ", 'href="https://example.com/')
+      expect(flowline("visualize", import, "--format=html")[1]).to include("<!doctype html>", "<svg ", ">load</text>")
+      expect(JSON.parse(flowline("visualize", import, "--format=json")[1])["steps"].map { |step| step["name"] }).to eq(%w[fetch load])
     end
 
     it "refuses an unknown format" do
-      expect(flowline("visualize", import, "--format=png")).to eq([2, "", "flowline: visualize: unknown format png; known are ascii, mermaid, dot\n"])
+      expect(flowline("visualize", import, "--format=png")).to eq([2, "", "flowline: visualize: unknown format png; known are ascii, mermaid, dot, svg, html, json\n"])
     end
   end
 

@@ -38,13 +38,13 @@ fn step(diagram: &mut Diagram, name: &str) -> usize {
             Some(diagram.groups.len() - 1)
         });
     }
-    diagram.nodes.push(Node { name: name.to_owned(), label, group });
+    diagram.nodes.push(Node { name: name.to_owned(), label, group, ..Node::default() });
     diagram.nodes.len() - 1
 }
 
 /// A step by name alone, whatever characters it has.
 fn named(names: &[&str]) -> Diagram {
-    let node = |name: &&str| Node { name: (*name).to_owned(), label: (*name).to_owned(), group: None };
+    let node = |name: &&str| Node { name: (*name).to_owned(), label: (*name).to_owned(), ..Node::default() };
     Diagram { nodes: names.iter().map(node).collect(), ..Diagram::default() }
 }
 
@@ -397,7 +397,7 @@ fn wide_characters_take_two_columns() {
 
 /// Steps, all of one name, with edges by position.
 fn numbered(count: usize, edges: impl Iterator<Item = (usize, usize)>) -> Diagram {
-    let node = Node { name: "s".to_owned(), label: "s".to_owned(), group: None };
+    let node = Node { name: "s".to_owned(), label: "s".to_owned(), ..Node::default() };
     let edges = edges.map(|(from, to)| Edge { from, to, label: None }).collect();
     Diagram { nodes: vec![node; count], edges, groups: Vec::new() }
 }
@@ -553,7 +553,7 @@ impl Random {
             .map(|index| {
                 let name = format!("n{index}{}", "_".repeat(self.below(3) * self.below(6)));
                 let group = Some(self.below(groups.len() + 2)).filter(|group| *group < groups.len());
-                Node { label: name.clone(), name, group }
+                Node { label: name.clone(), name, group, ..Node::default() }
             })
             .collect();
         let density = 1 + self.below(9);

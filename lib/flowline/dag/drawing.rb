@@ -5,31 +5,56 @@ module Flowline
     # The input of the core's drawing functions: nodes, edges and frames, by position.
     # @api private
     class Drawing
+      # The default of +link:+: the source file from the working directory, with the line as GitHub has it.
+      LINK = "{path}#L{line}"
+
       # @param dag [DAG] without problems
       def initialize(dag)
         @dag = dag
-        positions = dag.groups.keys.each_with_index.to_h
-        nodes = dag.steps.map { |step| [Name.show(step.name), Name.show(label(step, step.group)), positions[step.group]] }
-        frames = dag.groups.each_value.map { |group| [Name.show(label(group, group.parent)), positions[group.parent]] }
-        @parts = [nodes, edges, frames]
       end
 
       # @return [String]
       def to_mermaid
-        Native.mermaid(*@parts)
+        Native.mermaid(*names)
       end
 
       # @return [String]
       def to_dot
-        Native.dot(*@parts)
+        Native.dot(*names)
       end
 
       # @return [String]
       def to_ascii
-        Native.ascii(*@parts)
+        Native.ascii(*names)
+      end
+
+      # @param link [String, nil] a template of the URL of a step's source
+      # @return [Report::Picture]
+      def picture(link = LINK)
+        nodes = steps.zip(@dag.steps).map do |node, step|
+          title = [step.description, step.place].compact.map { |line| Name.show(line) }.join("\n")
+          [*node, nil, ("each #{Name.show(step.each)}" if step.each), title, url(link, step.place), !step.each.nil?]
+        end
+        Report::Picture.new(nodes, edges, frames)
       end
 
       private
+
+      def names
+        [steps, edges, frames]
+      end
+
+      def positions
+        @positions ||= @dag.groups.keys.each_with_index.to_h
+      end
+
+      def steps
+        @dag.steps.map { |step| [Name.show(step.name), Name.show(label(step, step.group)), positions[step.group]] }
+      end
+
+      def frames
+        @dag.groups.each_value.map { |group| [Name.show(label(group, group.parent)), positions[group.parent]] }
+      end
 
       # Returns the name of a member within its group.
       def label(member, group)
@@ -43,6 +68,15 @@ module Flowline
             [from, to, hint && Name.show(hint.is_a?(Module) ? hint.name : hint.inspect)]
           end
         end
+      end
+
+      # Returns the URL of a line. A path is escaped as a whole, so it never becomes another scheme.
+      def url(template, place)
+        return unless template && place
+
+        path, line = place.match(/\A(.*?)(?::(\d+))?\z/m).captures
+        path = path.b.delete_prefix("#{Dir.pwd.b}/").gsub(%r{[^\w.~/-]}n) { |char| format("%%%02X", char.ord) }
+        template.gsub(/\{(path|line)\}/, "{path}" => path, "{line}" => line.to_s)
       end
     end
   end

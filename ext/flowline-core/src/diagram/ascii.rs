@@ -1,12 +1,16 @@
 //! Boxes and lines for a terminal.
 
-use super::{Diagram, Table, layers::Layered, place, route};
+use super::layers::{Layered, Link};
+use super::{Diagram, Table, place, route};
 use std::collections::BTreeMap;
 use thiserror::Error;
 use unicode_width::UnicodeWidthStr;
 
 /// The most characters a drawing may have.
 const MAX_CELLS: usize = 4_000_000;
+
+/// Steps without any edge fill the layers up to this many columns.
+const WRAP: usize = 100;
 
 /// The directions in which a cell's lines leave it. A cell holds the sum: where lines meet, the sum is
 /// the character that joins them.
@@ -36,7 +40,10 @@ impl Diagram {
             .rows
             .iter()
             .map(|caption| 4 + caption.iter().map(|line| line.width()).max().unwrap_or(0));
-        let graph = Layered::new(self, widths.collect())?;
+        let links: Vec<_> =
+            self.edges.iter().map(|edge| Link { from: edge.from, to: edge.to, way: edge.from }).collect();
+        let mut graph = Layered::new(widths.collect(), &links, WRAP)?.sort();
+        graph.make_room();
         let mut x = place::columns(&graph);
         let columns =
             x.rows.iter().zip(&graph.widths.rows).map(|(x, width)| x + width / 2 + 2).max().unwrap_or(0);

@@ -1,14 +1,19 @@
-//! Which layer each step stands in, and in which order: the first two steps of a layered drawing after
-//! Sugiyama, Tagawa & Toda, "Methods for Visual Understanding of Hierarchical System Structures" (1981).
+//! Which layer each step stands in: the first step of a layered drawing after Sugiyama, Tagawa & Toda,
+//! "Methods for Visual Understanding of Hierarchical System Structures" (1981). `order` is the second, `place` the third.
 
-use super::{Diagram, Table, TooLarge};
-use std::collections::BTreeMap;
+use super::{Table, TooLarge, levels, order};
+use std::collections::{BTreeMap, HashMap};
 
 /// More steps, and layers that edges pass, are no drawing.
 const MAX_ITEMS: usize = 5_000;
 
-/// Steps without any edge fill the layers up to this many columns.
-const WRAP: usize = 100;
+/// An edge between two items. Edges of one way share their line past the layers between them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Link {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) way: usize,
+}
 
 /// The graph with every edge leading from one layer to the next: items after the steps are dummies, which
 /// stand where an edge passes a layer.
@@ -20,15 +25,17 @@ pub(super) struct Layered {
     pub(super) layers: Table<Vec<usize>>,
     /// How wide each item is: a dummy has no width.
     pub(super) widths: Table<usize>,
+    /// The items that each link passes, from its first to its last. Empty for a link of a cycle.
+    pub(super) routes: Vec<Vec<usize>>,
 }
 
 impl Layered {
-    /// `widths` are those of the boxes.
-    pub(super) fn new(diagram: &Diagram, widths: Table<usize>) -> Result<Self, TooLarge> {
+    /// `widths` are those of the boxes. Boxes without any link fill the layers up to `wrap` columns.
+    pub(super) fn new(widths: Table<usize>, links: &[Link], wrap: usize) -> Result<Self, TooLarge> {
         let count = widths.rows.len();
         let mut graph = Self { up: Table::new(count), down: Table::new(count), widths, ..Self::default() };
-        for edge in diagram.edges.iter().filter(|edge| edge.from.max(edge.to) < count) {
-            graph.link(edge.from, edge.to);
+        for link in links.iter().filter(|link| link.from.max(link.to) < count) {
+            graph.link(link.from, link.to);
         }
         let level = graph.levels();
         let mut taken: Table<usize> = Table::new(count + 1);
@@ -38,7 +45,7 @@ impl Layered {
             for index in 0..count {
                 if (graph.up[index].len() + graph.down[index].len() == 0) == loners {
                     let width = graph.widths[index] + 2;
-                    while loners && taken[free] > 0 && taken[free] + width > WRAP {
+                    while loners && taken[free] > 0 && taken[free] + width > wrap {
                         free += 1;
                     }
                     let layer = if loners { free } else { level[index] };
@@ -48,10 +55,14 @@ impl Layered {
             }
         }
         graph.layers.rows.retain(|layer| !layer.is_empty());
-        graph.split_edges(&level)?;
-        graph.make_room();
-        graph.reduce_crossings();
+        graph.split_edges(&level, links)?;
         Ok(graph)
+    }
+
+    /// Sorts each layer so that few lines cross.
+    pub(super) fn sort(mut self) -> Self {
+        order::sort(&mut self);
+        self
     }
 
     fn link(&mut self, from: usize, to: usize) {
@@ -84,28 +95,38 @@ impl Layered {
             self.down[index].retain(|&to| level[index] < level[to]);
             self.up[index].retain(|&from| level[from] < level[index]);
         }
+        levels::shorten(&mut level, &self.down);
         level
     }
 
-    /// Cuts edges that pass layers. All edges of one step share the way.
-    fn split_edges(&mut self, level: &Table<usize>) -> Result<(), TooLarge> {
+    /// Cuts edges that pass layers.
+    fn split_edges(&mut self, level: &Table<usize>, links: &[Link]) -> Result<(), TooLarge> {
         self.up.rows.iter_mut().for_each(Vec::clear);
-        for from in 0..level.rows.len() {
-            let first = self.up.rows.len();
-            let at = |depth: usize| if depth == 0 { from } else { first + depth - 1 };
-            for to in std::mem::take(&mut self.down[from]) {
-                let depth = level[to] - level[from] - 1;
-                for passed in self.up.rows.len() - first..depth {
-                    self.layers[level[from] + passed + 1].push(first + passed);
-                    self.up.rows.push(Vec::new());
-                    self.down.rows.push(Vec::new());
-                    self.widths.rows.push(0);
-                    self.link(at(passed), first + passed);
-                }
-                self.link(at(depth), to);
+        self.down.rows.iter_mut().for_each(Vec::clear);
+        self.routes = vec![Vec::new(); links.len()];
+        let mut sorted: Vec<_> =
+            links.iter().zip(0..).filter(|(link, _)| level[link.from] < level[link.to]).collect();
+        sorted.sort_by_key(|(link, _)| link.from);
+        let mut ways: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (link, index) in sorted {
+            let passed = level[link.to] - level[link.from];
+            let way = ways.entry(link.way).or_insert_with(|| vec![link.from]);
+            while way.len() < passed {
+                let (last, dummy) = (way.last().copied().unwrap_or(link.from), self.up.rows.len());
+                self.layers[level[link.from] + way.len()].push(dummy);
+                self.up.rows.push(Vec::new());
+                self.down.rows.push(Vec::new());
+                self.widths.rows.push(0);
+                self.link(last, dummy);
+                way.push(dummy);
             }
             if self.up.rows.len() > MAX_ITEMS {
                 return Err(TooLarge);
+            }
+            let route: Vec<usize> = way.iter().copied().take(passed).chain([link.to]).collect();
+            self.link(way.get(passed - 1).copied().unwrap_or(link.from), link.to);
+            if let Some(slot) = self.routes.get_mut(index) {
+                *slot = route;
             }
         }
         Ok(())
@@ -125,7 +146,7 @@ impl Layered {
 
     /// Widens steps so that each net enters in a column of its own, next to columns where lines from other steps come
     /// down.
-    fn make_room(&mut self) {
+    pub(super) fn make_room(&mut self) {
         let mut entries: Table<usize> = Table::new(self.up.rows.len());
         for (ups, downs) in (0..self.layers.rows.len()).flat_map(|layer| self.nets(layer)) {
             downs.iter().for_each(|&to| entries[to] += if ups.len() > 2 { 3 } else { 1 });
@@ -134,38 +155,6 @@ impl Layered {
             // Three lines leave side by side.
             let exits = if self.down[index].len() > 2 { 7 } else { 5 };
             *width = (*width).max(2 * entries[index] + 3).max(exits);
-        }
-    }
-
-    /// Begins with a depth-first order, which draws a tree without crossings and follows the definition;
-    /// then sorts each layer by the barycentres of its neighbours, up and down.
-    fn reduce_crossings(&mut self) {
-        let mut keys: Table<f64> = Table::new(self.up.rows.len());
-        let mut visited = 0.0;
-        for root in 0..self.up.rows.len() {
-            let mut stack = vec![root];
-            while let Some(index) = stack.pop() {
-                if keys[index] == 0.0 {
-                    visited += 1.0;
-                    keys[index] = visited;
-                    stack.extend(self.down[index].iter().rev());
-                }
-            }
-        }
-        let mut position: Table<usize> = Table::new(self.up.rows.len());
-        let count = self.layers.rows.len();
-        for (round, step) in (0..9).flat_map(|round| (0..count).map(move |step| (round, step))) {
-            let (ends, layer) =
-                if round % 2 == 0 { (&self.up, step) } else { (&self.down, count - 1 - step) };
-            for &index in self.layers[layer].iter().filter(|&&index| round > 0 && !ends[index].is_empty()) {
-                let sum: usize = ends[index].iter().map(|&end| position[end]).sum();
-                keys[index] = sum as f64 / ends[index].len() as f64;
-            }
-            self.layers[layer].sort_by(|&one, &other| keys[one].total_cmp(&keys[other]));
-            for (at, &index) in self.layers[layer].iter().enumerate() {
-                position[index] = at;
-                keys[index] = at as f64;
-            }
         }
     }
 }

@@ -1,17 +1,29 @@
-//! Diagrams of a graph: Mermaid, DOT, and boxes and lines for a terminal.
+//! Diagrams of a graph: Mermaid, DOT, boxes and lines for a terminal, SVG and JSON.
 //!
 //! A [`Diagram`] is plain data, already made of text that can be shown: the caller has escaped
 //! control characters. Each format decides itself how to quote what is special to it.
+//!
+//! The terminal, SVG and JSON share one layout: `layers`, then `order`, then `place`. The terminal draws every step, and
+//! routes lines in the columns of `route`. A picture folds what is too large to be read (`fold`), frames nested pipelines
+//! (`scene`), and is then written as text (`svg`, `json`).
 
 mod ascii;
 mod dot;
+mod fold;
+mod json;
 mod layers;
+mod levels;
 mod mermaid;
+mod order;
 mod place;
 mod route;
+mod scene;
+mod svg;
 mod table;
+mod view;
 
 pub use ascii::TooLarge;
+pub use svg::Sheet;
 use table::Table;
 
 /// The content of a diagram: steps in definition order, the edges between them, and groups around them.
@@ -34,6 +46,79 @@ pub struct Node {
     pub label: String,
     /// The innermost group around it, as a position in [`Diagram::groups`].
     pub group: Option<usize>,
+    /// Its state in a run. Only pictures show this and the following fields.
+    pub state: Option<State>,
+    /// Short lines below its name, such as how long it took.
+    pub note: Option<String>,
+    /// More text for a reader who points at it.
+    pub title: Option<String>,
+    /// A URL, such as that of its source.
+    pub link: Option<String>,
+    /// Whether it is called for each of several items.
+    pub many: bool,
+}
+
+/// The state of a step, from the most ordinary to the one that deserves the most attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Its output was there and was taken over from an earlier run.
+    Restored,
+    /// Its output came from the cache.
+    Cached,
+    /// Its callable returned.
+    Succeeded,
+    /// It has not started.
+    Pending,
+    /// It did not have to run.
+    Skipped,
+    /// It was stopped, or never started because of something that failed.
+    Cancelled,
+    /// It waits for a retry, a pool or a rate.
+    Waiting,
+    /// It runs.
+    Running,
+    /// A time limit ended it.
+    TimedOut,
+    /// It failed.
+    Failed,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Restored,
+        Self::Cached,
+        Self::Succeeded,
+        Self::Pending,
+        Self::Skipped,
+        Self::Cancelled,
+        Self::Waiting,
+        Self::Running,
+        Self::TimedOut,
+        Self::Failed,
+    ];
+
+    /// Returns its name, which is also its class in a picture.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Restored => "restored",
+            Self::Cached => "cached",
+            Self::Succeeded => "succeeded",
+            Self::Pending => "pending",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::TimedOut => "timed_out",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether a step in this state is shown by itself among others that are alike.
+    const fn stands_out(self) -> bool {
+        matches!(self, Self::Waiting | Self::Running | Self::TimedOut | Self::Failed)
+    }
 }
 
 /// An edge from a dependency to the step that depends on it.

@@ -10,7 +10,12 @@ module Flowline
         # An example of a call.
         EXAMPLE = "flowline visualize import.rb --format=mermaid"
 
-        FORMATS = { "ascii" => :to_ascii, "mermaid" => :to_mermaid, "dot" => :to_dot }.freeze
+        # Draws each format, from a graph, the pipeline's title, and the template of links.
+        FORMATS = {
+          "ascii" => ->(dag, _, _) { dag.to_ascii }, "mermaid" => ->(dag, _, _) { dag.to_mermaid }, "dot" => ->(dag, _, _) { dag.to_dot },
+          "svg" => ->(dag, _, link) { dag.to_svg(**link) }, "html" => ->(dag, title, link) { dag.to_html(title: title, **link) },
+          "json" => ->(dag, _, link) { dag.to_json(**link) }
+        }.freeze
         private_constant :FORMATS
 
         private
@@ -22,11 +27,13 @@ module Flowline
 
             @options[:format] = format
           end
+          option(parser, "link", "URL of a step's source in svg, html and json; default {path}#L{line}", value: "TEMPLATE")
         end
 
         def work_on(file)
-          _, pipeline = file.choose(@options[:pipeline])
-          @out.puts(file.check { pipeline.dag.public_send(FORMATS.fetch(@options[:format] || "ascii")) })
+          name, pipeline = file.choose(@options[:pipeline])
+          draw = FORMATS.fetch(@options[:format] || "ascii")
+          @out.puts(file.check { draw.call(pipeline.dag, Name.show(pipeline.name || name), @options.slice(:link)) })
           0
         end
       end

@@ -1,0 +1,85 @@
+# frozen_string_literal: true
+
+# A headless Chromium that opens files, for specs of what a reader of a page sees. Needs the Debian packages chromium,
+# chromium-driver and ruby-selenium-webdriver; examples are skipped without them.
+module Browser
+  DRIVER = %w[/usr/bin/chromedriver /usr/lib/chromium/chromedriver].find { |path| File.executable?(path) }
+  BINARY = %w[/usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome].find { |path| File.executable?(path) }
+  # Rectangles of text that overlap other text, in any picture that is shown.
+  OVERLAPS = <<~JS
+    const found = [];
+    for (const svg of document.querySelectorAll("svg.picture")) {
+      const texts = [...svg.querySelectorAll("text")].map(t => [t.textContent, t.getBoundingClientRect()]).filter(([, r]) => r.width > 0);
+      texts.sort((a, b) => a[1].left - b[1].left);
+      texts.forEach(([text, a], i) => {
+        for (let j = i + 1; j < texts.length && texts[j][1].left < a.right - 0.5; j++) {
+          const b = texts[j][1];
+          if (b.top < a.bottom - 4 && a.top < b.bottom - 4) found.push(text + " / " + texts[j][0]);
+        }
+      });
+      for (const step of svg.querySelectorAll(".step")) {
+        const box = [...step.querySelectorAll("rect")].at(-1).getBoundingClientRect();
+        for (const text of step.querySelectorAll("text")) {
+          const r = text.getBoundingClientRect();
+          if (r.width > 0 && (r.left < box.left || r.right > box.right)) found.push(text.textContent + " leaves its box");
+        }
+      }
+    }
+    return found;
+  JS
+
+  module_function
+
+  # @return [String, nil] what is missing
+  def missing
+    return "chromium" unless DRIVER && BINARY
+
+    require "selenium-webdriver"
+    nil
+  rescue LoadError
+    "ruby-selenium-webdriver"
+  end
+
+  # @param width [Integer] of the window, in pixels
+  # @param dark [Boolean] whether the reader prefers dark colours
+  # @param script [Boolean] whether scripts are allowed
+  # @yieldparam browser [Selenium::WebDriver::Driver]
+  def open(width: 1280, height: 900, dark: false, script: true)
+    options = Selenium::WebDriver::Chrome::Options.new(binary: BINARY)
+    %w[--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars].each { |argument| options.add_argument(argument) }
+    options.add_argument("--window-size=#{width},#{height}")
+    options.add_option("goog:loggingPrefs", { browser: "ALL", performance: "ALL" })
+    options.add_preference("profile.managed_default_content_settings.javascript", 2) unless script
+    browser = Selenium::WebDriver.for(:chrome, options: options, service: Selenium::WebDriver::Service.chrome(path: DRIVER))
+    emulate(browser, width, height, dark)
+    yield browser
+  ensure
+    browser&.quit
+  end
+
+  # @return [Array<String>] what the page has written to the console
+  def console(browser)
+    browser.logs.get(:browser).map(&:message)
+  end
+
+  # @return [Array<String>] the URLs that were requested since the last call
+  def requests(browser)
+    events = browser.logs.get(:performance).map { |entry| JSON.parse(entry.message)["message"] }
+    events.select { |event| event["method"] == "Network.requestWillBeSent" }.map { |event| event.dig("params", "request", "url") }
+  end
+
+  def emulate(browser, width, height, dark)
+    browser.execute_cdp("Emulation.setDeviceMetricsOverride", width: width, height: height, deviceScaleFactor: 1, mobile: width < 600)
+    browser.execute_cdp("Emulation.setEmulatedMedia", features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }])
+  end
+end
+
+RSpec.configure do |config|
+  config.before(:each, :browser) do
+    missing = Browser.missing
+    # Everything is installed on CI where there is a package of it.
+    raise "#{missing} is missing" if missing && ENV["CI"] && File.exist?("/usr/bin/apt-get")
+
+    skip "needs #{missing}" if missing
+  end
+end
