@@ -60,10 +60,24 @@ module Flowline
         @count
       end
 
+      # @return [Integer] how many marks were made
+      attr_reader :count
+
+      # @return [Integer] how many of them were found
+      def found
+        @count - @marked.size
+      end
+
+      # @return [Boolean] whether the last {#read} has read more than marks
+      def heard?
+        @heard
+      end
+
       # Reads what is there.
       # @return [String] whole lines
       def read
         lines = "".b
+        @heard = false
         while (chunk = @master.read_nonblock(SIZE, exception: false)).is_a?(String)
           @buffer << chunk
           take(lines)
@@ -139,11 +153,13 @@ module Flowline
       # Moves whole lines from the buffer.
       def take(lines)
         while (match = @mark.match(@buffer))
+          @heard ||= !match.pre_match.empty?
           lines << match.pre_match
           lines << "\n" unless lines.empty? || lines.end_with?("\n")
           lines << @marked.delete(match[1].to_i).to_s.b
           @buffer = match.post_match
         end
+        @heard ||= !@buffer.empty?
         final = @buffer.rindex("\n") or return
         lines << @buffer.slice!(0..final)
       end

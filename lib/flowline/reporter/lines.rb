@@ -110,14 +110,16 @@ module Flowline
 
       # The steps of nested pipelines are indented.
       def shown(step)
-        ("  " * Lines.depth(step)) + Name.show(step.name)
+        name = Name.show(step.name)
+        step.group ? ("  " * Lines.depth(step)) + name : name
       end
 
       def line(mark, step, *columns)
-        most = [@width, (@terminal.columns || WIDE) - BESIDES].min.clamp(1..)
+        limit = @terminal.columns
+        most = [@width, (limit || WIDE) - BESIDES].min.clamp(1..)
         name = shown(step)
-        name = @terminal.columns ? Text.fit(name, most) : name + (" " * [most - Text.width(name), 0].max)
-        "#{mark(mark)}#{cut(" #{[name, *columns].compact.join("   ").rstrip}", 1)}"
+        name = limit ? Text.fit(name, most) : name + (" " * [most - Text.width(name), 0].max)
+        "#{mark(mark)} #{Text.cut([name, *columns].compact.join("   ").rstrip, (limit || WIDE) - 2)}"
       end
 
       def timing(result)

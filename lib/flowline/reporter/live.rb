@@ -10,8 +10,12 @@ module Flowline
     class Live
       # Seconds between two frames.
       INTERVAL = 0.1
+      # Seconds between two lines of the run below which its lines don't ask for their place among the output, if there was none
+      # for a while: a mark costs a hand-over to the thread that reads.
+      QUICK = 0.005
+      QUIET = 0.5
       LOCK = Mutex.new
-      private_constant :INTERVAL, :LOCK
+      private_constant :INTERVAL, :QUICK, :QUIET, :LOCK
 
       class << self
         # @return [Live, nil] the one that has the terminal
@@ -54,6 +58,9 @@ module Flowline
         @screen = Screen.new(terminal, @capture.terminal)
         @wake, @waker = IO.pipe
         @tick = 0
+        @pending = []
+        @found = 0
+        @heard = @spoken = now
         view
         Live.watch_exit
         @thread = Thread.new { work }
@@ -68,7 +75,11 @@ module Flowline
       def append(lines)
         raise @failure if @failure
 
-        @capture.mark(@terminal.encode("#{lines.join("\n")}\n"))
+        text = @terminal.encode("#{lines.join("\n")}\n")
+        at = now
+        quick = at - @spoken < QUICK && at - @heard > QUIET && @found == @capture.count
+        @spoken = at
+        quick ? @pending << text : @capture.mark(text)
       end
 
       # Adds the last lines, and gives the terminal back.
@@ -78,7 +89,7 @@ module Flowline
       def finish(lines)
         append(lines)
         stop
-        @screen.close(@pending + @capture.close)
+        @screen.close([*@pending, @capture.close].map(&:b).join)
       ensure
         Live.release(self)
       end
@@ -99,10 +110,9 @@ module Flowline
       private
 
       def work
-        @pending = "".b
         following = now + INTERVAL
         until @stopped
-          @pending << @capture.read if IO.select([@capture.master, @wake], nil, nil, [following - now, 0].max)
+          listen if IO.select([@capture.master, @wake], nil, nil, [following - now, 0].max)
           next if now < following
 
           draw
@@ -121,9 +131,13 @@ module Flowline
         @tick += 1
         rows = view.rows(state, @tick)
         rows = view.rows(state, @tick) until @size == @terminal.size(@capture.terminal) # It may have been resized just now.
-        added = @pending
-        @pending = "".b
-        @screen.frame(added, rows, @size.last)
+        @screen.frame(@pending.shift(@pending.size).map(&:b).join, rows, @size.last)
+      end
+
+      def listen
+        @pending << @capture.read
+        @found = @capture.found # Now that its lines are there, others may follow them.
+        @heard = now if @capture.heard?
       end
 
       # @return [View] for the size that the terminal has

@@ -25,6 +25,7 @@ module Flowline
 
         @io = io
         @tty = io.respond_to?(:tty?) && io.tty?
+        require "io/console" if @tty
         @dumb = ENV["TERM"] == "dumb"
         @colour = color == :always || (color == :auto && @tty && !@dumb && ENV.fetch("NO_COLOR", "").empty?)
         @unicode = !@tty || Encoding.find("locale") == Encoding::UTF_8
@@ -42,10 +43,9 @@ module Flowline
       # @param io [IO] the terminal, if {#io} is redirected
       # @return [Array(Integer, Integer)] rows and columns
       def size(io = @io)
-        require "io/console"
         rows, columns = io.winsize if @tty && io.respond_to?(:winsize)
         rows&.positive? && columns.positive? ? [rows, columns] : SIZE
-      rescue SystemCallError, LoadError
+      rescue SystemCallError
         SIZE
       end
 
