@@ -178,6 +178,12 @@ class Screen
       screen
     end
 
+    # @return [Boolean] whether the program has ended
+    def ended?
+      @wait ||= Process.wait2(@pid, Process::WNOHANG)&.last
+      !@wait.nil?
+    end
+
     # @return [Array<String>] what was read at a time
     attr_reader :chunks
 
