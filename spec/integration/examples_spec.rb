@@ -185,7 +185,7 @@ RSpec.describe "examples" do
       out, err, status = ruby("#{root}/examples/nested_pipelines.rb")
       expect(status).to be_success
       expect(out).to eq("Lyon     3 orders    43.00\nPorto    2 orders    19.50\n")
-      expect(err).to include("✓ lyon.normalise", "✓ porto.deduplicate", "Steps: 8/8")
+      expect(err).to include("✓   lyon.normalise", "✓   porto.deduplicate", "Steps: 8/8")
       expect(err).not_to include("warning:")
     end
   end
@@ -197,7 +197,7 @@ RSpec.describe "examples" do
           out, err, status = ruby("#{root}/exe/flowline", "run", "#{root}/examples/parallel_pages.rb", "--executor", executor)
           expect(status).to be_success
           expect(out.lines.sort).to eq(["48 pages of 49; the wettest day was 2015/03/15, 55.9 mm\n", "left out: page 20, page 20 is broken\n"])
-          expect(err).to match(/✓ page .* attempts/).and include("Steps: 5/5")
+          expect(err).to match(/✓ page .* retries/).and include("Steps: 5/5")
           expect(err).not_to include("warning:")
         end
       end

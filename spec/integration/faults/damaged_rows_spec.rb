@@ -42,7 +42,7 @@ RSpec.describe "A row of the store that was changed", executor: :in_process do
         FileUtils.rm_rf(place)
       end
     end
-    slices.flat_map(&:value)
+    slices.flat_map { |slice| slice.value(120) } # Each change takes a copy of the store, and a child.
   end
 
   def copy_of_failed_run
