@@ -19,20 +19,25 @@ module Flowline
     # @return [Float, nil] the seconds that the run takes, as far as is known; nil: nothing is known
     attr_reader :expected
 
+    # @return [Array<String>] reasons to doubt outputs that are restored
+    attr_reader :warnings
+
     # @param pipeline [String, nil] its name
     # @param resumes [String, nil] the run that is resumed
     # @param steps [Array<Plan::Step>]
     # @param critical_path [Array<Symbol>]
     # @param expected [Float, nil]
+    # @param warnings [Array<String>]
     # @param complete [Boolean] whether the time of every step that runs is known
     # @api private
-    def initialize(pipeline:, resumes:, steps:, critical_path:, expected:, complete:)
+    def initialize(pipeline:, resumes:, steps:, critical_path:, expected:, complete:, warnings: [])
       @pipeline = pipeline
       @resumes = resumes
       @steps = steps
       @critical_path = critical_path
       @expected = expected
       @complete = complete
+      @warnings = warnings
     end
 
     # @param name [Symbol, String]
@@ -50,7 +55,7 @@ module Flowline
 
     # @return [Hash{Symbol => Object}]
     def to_h
-      { pipeline: @pipeline, resumes: @resumes, expected: expected, critical_path: critical_path, steps: steps.map(&:to_h) }
+      { pipeline: @pipeline, resumes: @resumes, expected: expected, critical_path: critical_path, warnings: warnings, steps: steps.map(&:to_h) }
     end
 
     # @return [String] for people
@@ -63,7 +68,7 @@ module Flowline
       end
       least = "at least " unless @complete
       total = "Expected: #{least}#{format("%.2fs", expected)} (#{critical_path.map { |name| Name.show(name) }.join(" → ")})\n" if expected
-      "Plan: #{Name.show(@pipeline || "unnamed")}\n#{rows.join}#{total}"
+      "Plan: #{Name.show(@pipeline || "unnamed")}\n#{rows.join}#{total}#{warnings.map { |warning| "Warning: #{warning}\n" }.join}"
     end
   end
 end

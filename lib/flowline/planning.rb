@@ -12,5 +12,6 @@ module Flowline
   # The decisions before a run: which steps it runs, restores, reuses or skips.
   # @api private
   module Planning
+    autoload :Sources, "#{__dir__}/planning/sources"
   end
 end

@@ -145,7 +145,7 @@ RSpec.describe "A plan" do
       status, out, err = flowline("plan", "#{folder}/p.rb", "--resume", "--json")
       expect([status, err, listing]).to eq([0, "", before])
       expect(JSON.parse(out)).to match(
-        "pipeline" => "p", "resumes" => run[:run_id], "expected" => nil, "critical_path" => ["b\n"],
+        "pipeline" => "p", "resumes" => run[:run_id], "expected" => nil, "critical_path" => ["b\n"], "warnings" => [],
         "steps" => [{ "name" => "a", "action" => "restore", "reason" => "recorded in run #{run[:run_id]}", "expected" => nil },
                     { "name" => "b\n", "action" => "run", "reason" => nil, "expected" => nil }]
       )

@@ -108,6 +108,7 @@ module Flowline
         planner = Planning::Planner.new(@pipeline, @request, recording, environment.caching, environment.context)
         return @plan = planner.plan if @request.dry?
 
+        environment.warnings.concat(planner.warnings)
         environment.presets = @presets = planner.presets
         environment.resumption = resumption
       end

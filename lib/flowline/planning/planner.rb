@@ -27,10 +27,16 @@ module Flowline
         Presets.new(@dag, @recording, @forecast)
       end
 
+      # @return [Array<String>] reasons to doubt the outputs that are restored
+      def warnings
+        run = @recording.resumed if @recording.stored?
+        run && @outlooks.each_value.any?(&:there?) ? [Sources.new(@pipeline).warning(run)].compact : []
+      end
+
       # @return [Plan] the decisions, for people
       def plan
         Plan.new(pipeline: @pipeline.name, resumes: @recording.resumed&.run_id, steps: steps, critical_path: critical_path, expected: expected,
-                 complete: @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? })
+                 warnings: warnings, complete: @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? })
       end
 
       private
