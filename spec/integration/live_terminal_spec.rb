@@ -112,6 +112,25 @@ RSpec.describe "the live terminal", executor: :sequential do
     end
   end
 
+  it "shows the cursor again, and what was printed, after a third interrupt of a step that ignores it" do
+    program = terminal(<<~RUBY)
+      step(:stubborn) do
+        puts "started"
+        sleep
+      rescue Exception
+        puts "ignored"
+        retry
+      end
+    RUBY
+    3.times do |count|
+      program.read { |screen| screen.history.grep(/started|press Ctrl-C again/).size > count }
+      program.signal(:INT)
+    end
+    expect([program.wait.exitstatus, program.screen.cursor?]).to eq([130, true])
+    expect(program.screen.history).to include("ignored", /finishing running steps \(stubborn\); press/, /stopped by SIGINT, although a step did not stop/)
+    expect(program.screen.history.grep(spinner)).to be_empty
+  end
+
   it "gives the terminal back to a script that the run's caller ends" do
     File.write("script.rb", "Flowline.define { step(:a) { sleep 0.3; Thread.main.raise(Interrupt); sleep } }.start(reporter: :console).wait")
     program = Screen::Program.new(RbConfig.ruby, "-I#{Processes::LIB}", "-rflowline", "script.rb", env: { "TERM" => "xterm", "LC_ALL" => "C.UTF-8" }).tap { |started| programs << started }
@@ -179,5 +198,25 @@ RSpec.describe "the live terminal", executor: :sequential do
     ensure
       ENV["GITHUB_ACTIONS"] = before
     end
+  end
+end
+
+RSpec.describe "The end of a run", executor: :sequential do
+  it "names the steps that took at least twice their average, and a second" do
+    pause = [0.4, 0.4, 1.3]
+    pipeline = Flowline.define(name: "slower") do
+      step(:parse) { sleep pause.shift }
+      step(:quick) { pause.empty? ? sleep(0.2) : 1 }
+    end
+    texts = Array.new(3) { StringIO.new.tap { |out| pipeline.run(reporter: Flowline::Reporter::Console.new(out)) }.string }
+    expect(texts[1]).not_to include("average")
+    expect(texts[2]).to match(/^parse took 1\.3\ds, 3\.[0-3]× its average\n━/)
+    expect(texts[2]).not_to include("quick took")
+  end
+
+  it "estimates nothing after a run that began with an exception of a hook" do
+    out = StringIO.new
+    Flowline.define { before_run { raise "no" } && step(:a) { 1 } }.run(reporter: Flowline::Reporter::Console.new(out))
+    expect(out.string).to include("✗ hook before_run failed", "Steps: 0/1")
   end
 end

@@ -9,7 +9,9 @@ module Flowline
       AGAIN = { "INT" => "press Ctrl-C again", "TERM" => "send it again" }.freeze
       # Seconds from the third signal to the end of the program: more than a pool takes to abandon steps.
       PATIENCE = Executor::GRACE + 2
-      private_constant :AGAIN, :PATIENCE
+      # Steps that a message names.
+      NAMED = 3
+      private_constant :NAMED, :AGAIN, :PATIENCE
 
       # Starts a run and waits for it. From before it starts, these signals are handled.
       # @param err [IO]
@@ -23,7 +25,7 @@ module Flowline
         watcher = Thread.new do
           first = queue.pop
           run.cancel
-          say(err, "flowline: SIG#{first}: finishing running steps; #{AGAIN.fetch(first)} to stop now")
+          say(err, "flowline: SIG#{first}: finishing running steps#{running(run)}; #{AGAIN.fetch(first)} to stop now")
           queue.pop
           run.cancel(now: true)
           say(err, "flowline: SIG#{first}: stopping running steps; #{AGAIN.fetch(first)} to end the program")
@@ -37,8 +39,18 @@ module Flowline
         watcher&.kill
       end
 
+      # @return [String] the names of the first steps that run
+      def self.running(run)
+        names = run.steps.filter_map { |name, state| Name.show(name) if state == :running }
+        return "" if names.empty?
+
+        " (#{names.first(NAMED).join(", ")}#{" and #{names.size - NAMED} more" if names.size > NAMED})"
+      end
+      private_class_method :running
+
       # Ends the program at once, because a step ignores that it was stopped. The end of the run is recorded.
       def self.end_program(signal, err)
+        Reporter::Live.current&.leave
         say(err, "flowline: stopped by SIG#{signal}, although a step did not stop")
         [$stdout, $stderr].each(&:flush)
       ensure

@@ -10,7 +10,11 @@ module Flowline
       COUNTED = 2_000
       # Seconds between two counts of waiting steps, if there are more.
       RARELY = 1.0
-      private_constant :COUNTED, :RARELY
+      # Seconds that a slow step takes at least, how many times the average they are, and how many steps are listed.
+      SLOW = 1.0
+      TIMES = 2.0
+      LISTED = 3
+      private_constant :COUNTED, :RARELY, :SLOW, :TIMES, :LISTED
 
       # The facts about a step that has started.
       Active = Struct.new(:step, :id, :since, :attempt, :again, :error)
@@ -50,6 +54,18 @@ module Flowline
       def running
         at = now
         @active.values.map { |known| "#{Name.show(known.step.name)} (#{[View.duration(at - known.since), *progress(known)].join(", ")})" }
+      end
+
+      # @param result [Result] of the run
+      # @return [Array<Array(Step, Float, Float)>] the steps that took much longer than usual, the longest first: their seconds, and
+      #   how many times the average that is
+      def slow(result)
+        found = @steps.each_with_index.filter_map do |step, id|
+          usual = @estimate&.of(id) or next
+          duration = result[step.name].duration
+          [step, duration, duration / usual] if duration && duration >= SLOW && duration >= usual * TIMES
+        end
+        found.sort_by { |_, duration, _| -duration }.first(LISTED)
       end
 
       private

@@ -68,7 +68,7 @@ module Flowline
 
       def finish(event)
         @heartbeat&.stop
-        lines = @lines.finished(event, steps: @steps)
+        lines = @lines.finished(event, @board)
         lines = @annotations.close(event, lines) if @annotations
         live = @live
         @live = @heartbeat = nil

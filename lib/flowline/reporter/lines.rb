@@ -80,15 +80,23 @@ module Flowline
       end
 
       # @param event [Event]
-      # @param steps [Boolean] whether more than failures is wanted
+      # @param board [Board, nil] of the run; nil: nothing but failures is wanted
       # @return [Array<String>]
-      def finished(event, steps: true)
+      def finished(event, board)
         result = event.result
         rows = result.warnings.flat_map { |warning| warning(warning) } + (result.success? ? [] : ["", *failure(event)])
-        steps ? [*rows, rule, "Elapsed: #{format("%.2fs", result.duration)} | Steps: #{@done}/#{event.steps.size}"] : rows
+        return rows unless board
+
+        [*rows, *slow(board.slow(result)), rule, "Elapsed: #{format("%.2fs", result.duration)} | Steps: #{@done}/#{event.steps.size}"]
       end
 
       private
+
+      def slow(steps)
+        steps.map do |step, duration, times|
+          cut("#{Name.show(step.name)} took #{format("%.2fs", duration)}, #{times.round(1)}× its average")
+        end
+      end
 
       # Returns what the run resumes, or why it resumes nothing.
       def resumed(event)

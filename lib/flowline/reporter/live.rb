@@ -87,11 +87,19 @@ module Flowline
       # @return [void]
       # @raise [SystemCallError] the terminal is gone
       def finish(lines)
-        append(lines)
+        append(lines) unless lines.empty?
         stop
         @screen.close([*@pending, @capture.close].map(&:b).join)
       ensure
         Live.release(self)
+      end
+
+      # Gives the terminal back before the program ends without the end of the run.
+      # @return [void]
+      def leave
+        finish([])
+      rescue SystemCallError, IOError
+        abandon
       end
 
       # Gives the streams and the cursor back at once.

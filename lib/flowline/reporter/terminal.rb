@@ -9,7 +9,7 @@ module Flowline
       COLOR = %i[auto always never].freeze
       COLOURS = { green: 32, red: 31, yellow: 33, blue: 34, dim: 2, bold: 1 }.freeze
       # The marks of a terminal that has no UTF-8, by what they stand for.
-      ASCII = { "✓" => "+", "✗" => "x", "⏸" => "-", "⚠" => "!", "↻" => "~", "━" => "=", "…" => ">", "→" => ">", "·" => "|" }.freeze
+      ASCII = { "✓" => "+", "✗" => "x", "⏸" => "-", "⚠" => "!", "↻" => "~", "━" => "=", "…" => ">", "→" => ">", "·" => "|", "×" => "x" }.freeze
       # The size of a terminal that does not tell it.
       SIZE = [24, 80].freeze
       private_constant :COLOURS, :ASCII, :SIZE
