@@ -158,7 +158,7 @@ RSpec.describe "what people read of a run" do
   end
 end
 
-RSpec.describe "The warning of an expensive record" do
+RSpec.describe "The warning of an expensive record", executor: :in_process do
   # A value that takes 150 ms to marshal.
   slow = Class.new do
     def marshal_dump
