@@ -55,6 +55,28 @@ RSpec.describe "Pools and rates" do
       end
     end
 
+    it "lets a step that waits have its turn between the items of a step that was there first" do
+      calls = Queue.new
+      noted = Queue.new
+      begun = Queue.new
+      run = Flowline.define do
+        pool :db, 1
+        step(:rows) { (1..50).to_a }
+        step(:load, each: :rows, uses: :db) do |row|
+          begun << row if row == 3
+          noted.pop if row == 4 # From here on :one could start, if it had the pool.
+          calls << row
+        end
+        step(:report, depends_on: :load) { |_| nil } # Longer paths come first.
+        step(:notice) { begun.pop }
+        step(:one, depends_on: :notice, uses: :db) { |_| calls << :one }
+        on_step_success { |step, _| noted << nil if step.name == :notice }
+      end.run(executor: :parallel, **workers)
+      expect(run).to be_success
+      order = Array.new(calls.size) { calls.pop }
+      expect(order.index(:one)).to be_between(4, 5)
+    end
+
     it "of size one admits one step after the other" do
       seen = counter.new
       expect(run(executor: :parallel, max_threads: 8) do

@@ -1,17 +1,22 @@
 //! Limits that the steps of a run share: pools (how much at a time) and rates (how often).
 //!
 //! A step that finds too little room in a pool is parked at that pool. Room that becomes free wakes one parked step,
-//! the first in rank. If that starts and leaves room, or cannot start for another reason, it wakes the next.
+//! the first by age and rank. If that starts and leaves room, or cannot start for another reason, it wakes the next.
+//!
+//! Steps that wait are ordered by *generation*, then by rank. A new generation begins when a step that was started
+//! before, for an item or an attempt, starts again and overtakes waiting steps: whatever begins to wait from then on
+//! comes after those. So a stream of items of any rank overtakes a waiting step once at most, streams take turns, and
+//! rank alone decides between steps that start once. (The idea is that of start-time fair queueing: Goyal 1996.)
 //!
 //! - No deadlock: no step holds one pool while it waits for another.
-//! - No starvation: no step of a lower rank overtakes a parked step, so a step that needs one pool gets it.
-//! - A step that needs several pools waits for one at a time and leaves the others to steps that can use them.
+//! - No starvation: no later step overtakes a parked step, so a step that needs one pool gets it.
+//! - A step that needs several pools is parked at one at a time and leaves the others to steps that can use them, but
+//!   not to steps of a later generation. The oldest waiting step waits for running steps only, so that it starts.
 //!
 //! A rate counts calls, not starts: a start is *expected* to lead to a call until the call begins, or until it is
 //! known that there is none. An expected call begins now at the earliest, so a rate never lets too many through.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::event::{Nanos, Obstacle};
 use crate::ids::{PoolId, Rank, StepId};
@@ -40,11 +45,16 @@ impl Needs {
     }
 }
 
+/// Where a waiting step stands: its generation, then its rank.
+type Place = (u64, Rank);
+
 #[derive(Debug, Default)]
 struct Pool {
     free: u32,
-    /// Ranks of the steps that wait for it.
-    parked: BinaryHeap<Reverse<Rank>>,
+    /// The steps that wait for it.
+    parked: BTreeSet<Place>,
+    /// Waiting steps that need it, too, but are parked at another pool.
+    awaited: BTreeSet<Place>,
     /// Whether one of these steps may have become able to start.
     check: bool,
 }
@@ -67,8 +77,12 @@ pub(crate) struct Resources {
     calls: HashMap<StepId, Calls>,
     /// How many starts of a step hold resources.
     held: HashMap<StepId, u32>,
-    /// By rank, the steps that were woken and have not been considered since, and the pools they were parked at.
+    /// By rank, the steps that were woken and have not been considered since, and the pools they are parked at.
     woken: HashMap<Rank, PoolId>,
+    /// By rank, the steps that wait for a pool, and in which generation they began to.
+    waiting: HashMap<Rank, (StepId, u64)>,
+    /// The generation of the steps that begin to wait now.
+    generation: u64,
 }
 
 impl Resources {
@@ -83,13 +97,30 @@ impl Resources {
         if let Some(until) = self.rate_allows_at(step, now) {
             return Some(Obstacle::Rate(until)); // First, so that a step that its rate holds back parks nowhere.
         }
-        let lacks = |&&(pool, amount): &&(PoolId, u32)| {
-            self.pools.get(pool.index()).is_some_and(|pool| {
-                pool.free < amount || pool.parked.peek().is_some_and(|&Reverse(first)| first < rank)
+        let needs = self.needs.get(&step)?;
+        let place = self.place(rank);
+        let lacks = |&&(id, amount): &&(PoolId, u32)| {
+            self.pools.get(id.index()).is_some_and(|pool| {
+                pool.free < amount.saturating_add(self.reserved(id, pool, place))
+                    || pool.parked.first().is_some_and(|&first| first < place)
             })
         };
-        let (pool, _) = self.needs.get(&step)?.pools.iter().find(lacks)?;
-        Some(Obstacle::Pool(*pool))
+        needs.pools.iter().find(lacks).map(|&(pool, _)| Obstacle::Pool(pool))
+    }
+
+    fn place(&self, rank: Rank) -> Place {
+        (self.waiting.get(&rank).map_or(self.generation, |&(_, generation)| generation), rank)
+    }
+
+    /// Returns how much of the pool is left to an older step that waits for another one.
+    fn reserved(&self, id: PoolId, pool: &Pool, place: Place) -> u32 {
+        let oldest = pool.awaited.first().filter(|&&(generation, _)| generation < place.0);
+        oldest.and_then(|(_, rank)| self.waiting.get(rank)).map_or(0, |&(step, _)| self.amount(step, id))
+    }
+
+    fn amount(&self, step: StepId, id: PoolId) -> u32 {
+        let needs = self.needs.get(&step).into_iter().flat_map(|needs| &needs.pools);
+        needs.filter(|&&(pool, _)| pool == id).map(|&(_, amount)| amount).sum()
     }
 
     /// Returns when the step's rate lets it start, if that is not now. Expected calls begin now at the earliest.
@@ -104,8 +135,8 @@ impl Resources {
         (again > now).then_some(again)
     }
 
-    /// Takes the resources that a step needs when it starts.
-    pub(crate) fn acquire(&mut self, step: StepId) {
+    /// Takes the resources that a step needs when it starts, `again` for another item or attempt.
+    pub(crate) fn acquire(&mut self, step: StepId, again: bool) {
         let Some(needs) = self.needs.get(&step) else { return };
         if needs.rate.is_some() {
             self.calls.entry(step).or_default().expected += 1;
@@ -114,11 +145,15 @@ impl Resources {
             return;
         }
         *self.held.entry(step).or_default() += 1;
+        let mut overtakes = false;
         for &(pool, amount) in &needs.pools {
             if let Some(pool) = self.pools.get_mut(pool.index()) {
                 pool.free = pool.free.saturating_sub(amount);
+                let last = pool.parked.last().max(pool.awaited.last());
+                overtakes |= last.is_some_and(|&(generation, _)| generation == self.generation);
             }
         }
+        self.generation += u64::from(overtakes && again);
     }
 
     /// Records that a start of the step leads to a call.
@@ -159,41 +194,50 @@ impl Resources {
         }
     }
 
-    /// Marks the pools of a step that needs them no longer, because steps that wait behind it may start.
-    pub(crate) fn check_pools_of(&mut self, step: StepId) {
-        let Some(needs) = self.needs.get(&step) else { return };
-        for &(pool, _) in &needs.pools {
-            if let Some(pool) = self.pools.get_mut(pool.index()) {
+    /// Parks a step at a pool.
+    pub(crate) fn park(&mut self, step: StepId, rank: Rank, at: PoolId) {
+        let from = self.woken.remove(&rank).filter(|&from| from != at);
+        self.waiting.entry(rank).or_insert((step, self.generation));
+        let place = self.place(rank);
+        self.needs.get(&step).into_iter().flat_map(|needs| &needs.pools).for_each(|&(id, _)| {
+            if let Some(pool) = self.pools.get_mut(id.index()) {
+                pool.parked.remove(&place);
+                pool.awaited.remove(&place);
+                if id == at {
+                    pool.parked.insert(place)
+                } else {
+                    pool.awaited.insert(place)
+                };
+                pool.check |= from == Some(id);
+            }
+        });
+    }
+
+    /// Records that a step does not wait for a pool any more: it starts, or cannot. Steps behind it may start, too.
+    pub(crate) fn leave(&mut self, rank: Rank) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.woken.remove(&rank);
+        let place = self.place(rank);
+        let Some((step, _)) = self.waiting.remove(&rank) else { return };
+        for &(id, _) in self.needs.get(&step).into_iter().flat_map(|needs| &needs.pools) {
+            if let Some(pool) = self.pools.get_mut(id.index()) {
+                pool.parked.remove(&place);
+                pool.awaited.remove(&place);
                 pool.check = true;
             }
         }
     }
 
-    /// Parks the step of that rank at a pool.
-    pub(crate) fn park(&mut self, rank: Rank, at: PoolId) {
-        self.considered(rank, Some(at));
-        if let Some(pool) = self.pools.get_mut(at.index()) {
-            pool.parked.push(Reverse(rank));
-        }
-    }
-
-    /// Records that a step that may have been woken has been considered. Steps that were parked behind it may start,
-    /// too, unless it goes `back` there.
-    pub(crate) fn considered(&mut self, rank: Rank, back: Option<PoolId>) {
-        let from = self.woken.remove(&rank).filter(|&from| Some(from) != back);
-        if let Some(pool) = from.and_then(|from| self.pools.get_mut(from.index())) {
-            pool.check = true;
-        }
-    }
-
-    /// Removes and returns the rank of a parked step that may be able to start. Repeated calls end, because a step that
-    /// goes back to its pool wakes no other.
+    /// Returns the rank of a parked step that may be able to start, which keeps its place until it is considered. Repeated
+    /// calls end, because a step that stays at its pool wakes no other.
     pub(crate) fn wake(&mut self) -> Option<Rank> {
         for (id, pool) in (0..).map(PoolId::new).zip(&mut self.pools) {
             if pool.check && pool.free > 0 {
                 pool.check = false;
-                if let Some(Reverse(rank)) = pool.parked.pop() {
-                    self.woken.insert(rank, id);
+                let Some(&(_, rank)) = pool.parked.first() else { continue };
+                if self.woken.insert(rank, id).is_none() {
                     return Some(rank);
                 }
             }
@@ -206,12 +250,15 @@ impl Resources {
         self.pools.iter().any(|pool| pool.check && pool.free > 0 && !pool.parked.is_empty())
     }
 
-    /// Removes and returns the ranks of all parked steps.
+    /// Removes all parked steps, and returns the ranks of those that were not woken.
     pub(crate) fn unpark(&mut self) -> Vec<Rank> {
-        self.pools
-            .iter_mut()
-            .flat_map(|pool| std::mem::take(&mut pool.parked))
-            .map(|Reverse(rank)| rank)
-            .collect()
+        for pool in &mut self.pools {
+            pool.parked.clear();
+            pool.awaited.clear();
+        }
+        let woken = std::mem::take(&mut self.woken);
+        let mut ranks: Vec<Rank> = self.waiting.drain().map(|(rank, _)| rank).collect();
+        ranks.retain(|rank| !woken.contains_key(rank));
+        ranks
     }
 }

@@ -2029,6 +2029,86 @@ mod shared {
     }
 
     #[test]
+    fn pools_are_not_held_by_a_stream_of_higher_rank_while_a_step_waits() {
+        check_sharing(
+            "db=1",
+            STOP,
+            "m | uses=db; after: m; step | uses=db",
+            "starts m
+             opens m 9
+             supplies m 9
+             starts m
+             waits
+             item m done
+             starts m
+             waits
+             item m done
+             starts step
+             step ok
+             starts m
+             waits",
+        );
+    }
+
+    #[test]
+    fn pools_are_shared_by_streams_in_turns() {
+        check_sharing(
+            "db=1",
+            STOP,
+            "a | uses=db; b | uses=db",
+            "starts a
+             opens a 9
+             starts b
+             opens b 9
+             supplies a 9
+             supplies b 9
+             starts a
+             waits
+             item a done
+             starts a
+             waits
+             item a done
+             starts b
+             waits
+             item b done
+             starts a
+             waits
+             item a done
+             starts b
+             waits",
+        );
+    }
+
+    #[test]
+    fn pools_of_which_a_step_needs_two_are_not_held_by_two_streams_in_turns() {
+        let names = "a | uses=x; b | uses=y; step | uses=x uses=y";
+        check_sharing(
+            "x=1 y=1",
+            STOP,
+            names,
+            "starts a b
+             opens a 9
+             opens b 9
+             supplies a 9
+             supplies b 9
+             starts a b
+             waits
+             item a done
+             starts a
+             item b done
+             starts b
+             item a done
+             waits
+             item b done
+             starts step
+             waits
+             step ok
+             starts a b
+             waits",
+        );
+    }
+
+    #[test]
     fn rates_count_the_calls_of_items_and_not_the_step_itself() {
         check_sharing(
             "",

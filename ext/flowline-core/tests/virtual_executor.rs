@@ -237,6 +237,10 @@ struct Live {
     starts: u32,
     /// Starts that hold what they took of the pools.
     holding: u32,
+    /// The generation in which the run found that it waits for a pool, if it does.
+    waits_since: Option<u64>,
+    /// How often each step, by its number, has taken room that this one waits for, while that was first in line.
+    overtaken: Vec<u32>,
     /// When it counts as started.
     started: Option<Nanos>,
     /// When it was called, or its items.
@@ -457,6 +461,10 @@ struct Execution<'a> {
     events: Vec<Event>,
     /// When `next` last had nothing to start and nothing has changed since but the time.
     waited: Option<Nanos>,
+    /// Begins with every start of a started step that overtakes a step of the last generation.
+    generation: u64,
+    /// The order of waiting steps is not known any more: it may depend on how often the run looked at some of them.
+    is_vague: bool,
 }
 
 impl<'a> Execution<'a> {
@@ -477,6 +485,7 @@ impl<'a> Execution<'a> {
         let live = |(id, step): (usize, &Step)| {
             let items = step.map.as_ref().map_or(0, |map| map.retries.len());
             Live {
+                overtaken: vec![0; steps],
                 item_starts: vec![0; items],
                 item_failed: vec![0; items],
                 results: vec![None; items],
@@ -495,6 +504,8 @@ impl<'a> Execution<'a> {
             failures: vec![],
             events: vec![],
             waited: None,
+            generation: 0,
+            is_vague: false,
         }
     }
 
@@ -621,6 +632,7 @@ impl<'a> Execution<'a> {
             }
         }
         self.note_guesses();
+        self.note_ends_of_waits();
         let has_ready = self.run.has_ready();
         let next = self.run.next(self.now);
         assert_eq!(self.run.is_stopped(), self.stopped.is_some(), "nothing else stops it");
@@ -631,11 +643,14 @@ impl<'a> Execution<'a> {
             Next::Start(step) => {
                 assert!(has_ready || self.waited != Some(self.now), "there was nothing ready: {step}");
                 self.check_start(step.index());
+                self.note_waits(Some(step.index()));
+                self.note_overtaking(step.index());
                 self.start(worker, step.index(), random);
             }
             Next::Wait(until) => {
                 let idle = self.idle();
                 assert_eq!(idle, None, "this step could start");
+                self.note_waits(None);
                 self.check_wait(until);
                 assert!(!self.run.has_ready(), "or a worker would ask for nothing");
                 assert!(until.is_none_or(|until| until > self.now));
@@ -724,28 +739,124 @@ impl<'a> Execution<'a> {
 
     /// The pools in which too little is left for the step.
     fn short(&self, step: usize) -> Vec<PoolId> {
-        let over = self.live[step].is_over();
-        let needs = self.case.steps[step].needs.pools.iter().filter(|_| !over);
-        needs.filter(|&&(pool, amount)| self.free(pool) < amount).map(|&(pool, _)| pool).collect()
+        let needed = self.pools(step).iter();
+        needed.filter(|&&(pool, amount)| self.free(pool) < amount).map(|&(pool, _)| pool).collect()
+    }
+
+    /// The pools in which too little may be left for the step and any step of an earlier generation.
+    fn lacks(&self, step: usize) -> Vec<PoolId> {
+        let (generation, _) = self.place(step);
+        let is_earlier =
+            |live: &Live| live.waits_since.is_some_and(|since| since < generation || self.is_vague);
+        let reserved = |pool| {
+            let earlier =
+                (0..self.live.len()).filter(|&other| other != step && is_earlier(&self.live[other]));
+            earlier.map(|other| self.amount(other, pool)).max().unwrap_or(0)
+        };
+        let lacks = |&&(pool, amount): &&(PoolId, u32)| self.free(pool) < amount + reserved(pool);
+        self.pools(step).iter().filter(lacks).map(|&(pool, _)| pool).collect()
+    }
+
+    /// The amounts that the next start of the step takes.
+    fn pools(&self, step: usize) -> &[(PoolId, u32)] {
+        if self.live[step].is_over() { &[] } else { &self.case.steps[step].needs.pools }
+    }
+
+    fn amount(&self, step: usize, pool: PoolId) -> u32 {
+        self.pools(step).iter().filter(|(needed, _)| *needed == pool).map(|(_, amount)| amount).sum()
     }
 
     fn uses(&self, step: usize, pool: PoolId) -> bool {
-        !self.live[step].is_over()
-            && self.case.steps[step].needs.pools.iter().any(|&(needed, _)| needed == pool)
+        self.pools(step).iter().any(|&(needed, _)| needed == pool)
     }
 
-    /// Returns the steps that come before this one in rank and wait for pools only, each with these pools.
+    fn share(&self, step: usize, other: usize) -> bool {
+        step != other && self.pools(step).iter().any(|&(pool, _)| self.uses(other, pool))
+    }
+
+    /// The place in the order of steps that wait for pools: by generation, then by rank.
+    fn place(&self, step: usize) -> (u64, Rank) {
+        (self.live[step].waits_since.unwrap_or(self.generation), self.case.ranks[step])
+    }
+
+    /// Returns the steps that are, or may be, before this one, are due and wait for pools only, each with these pools.
     fn before(&self, step: usize, due: &[usize]) -> Vec<(usize, Vec<PoolId>)> {
-        let first = due.iter().copied().take_while(|&other| other != step);
-        first.filter(|&other| self.delayed(other).is_none()).map(|other| (other, self.short(other))).collect()
+        let is_before = |other| self.place(other) < self.place(step) || self.is_vague;
+        let first = due.iter().copied().filter(|&other| other != step && is_before(other));
+        first.filter(|&other| self.delayed(other).is_none()).map(|other| (other, self.lacks(other))).collect()
     }
 
     /// Whether nothing keeps the step from starting, and nothing that is due before it waits for the same pool.
     fn may_start(&self, step: usize, due: &[usize]) -> bool {
-        let blocked = |(_, short): &(usize, Vec<PoolId>)| short.iter().any(|&pool| self.uses(step, pool));
+        let blocked = |(_, lacks): &(usize, Vec<PoolId>)| lacks.iter().any(|&pool| self.uses(step, pool));
         self.delayed(step).is_none()
-            && self.short(step).is_empty()
+            && self.lacks(step).is_empty()
             && !self.before(step, due).iter().any(blocked)
+    }
+
+    /// Steps that wait for no pool any more lose their place.
+    fn note_ends_of_waits(&mut self) {
+        let due = self.due();
+        for step in 0..self.live.len() {
+            if !due.contains(&step) || self.live[step].is_over() {
+                self.live[step].waits_since = None;
+            }
+        }
+    }
+
+    /// The run has looked at all due steps, or at those that come in rank before the one that starts: they wait. If
+    /// that waited itself, for a step that had its turn at one pool and is parked at another now, it may also have
+    /// looked at later ones.
+    fn note_waits(&mut self, started: Option<usize>) {
+        if let Some(started) = started.filter(|&step| self.live[step].waits_since.is_some()) {
+            let others = (0..self.live.len()).filter(|&other| self.live[other].waits_since.is_some());
+            let mut others = others.filter(|&other| self.pools(other).len() > 1);
+            let has_moved = others.any(|other| self.share(started, other));
+            let is_later = |other: &usize| {
+                self.place(*other).1 > self.place(started).1 && !self.pools(*other).is_empty()
+            };
+            let mut later = self.due().into_iter().filter(is_later);
+            self.is_vague |= has_moved && later.any(|other| self.live[other].waits_since.is_none());
+        }
+        for step in self.due().into_iter().take_while(|&step| Some(step) != started) {
+            if self.delayed(step).is_none() && !self.live[step].is_over() {
+                let generation = self.generation;
+                let live = &mut self.live[step];
+                if live.waits_since.is_none() {
+                    live.waits_since = Some(generation);
+                    live.overtaken.fill(0);
+                }
+            }
+        }
+    }
+
+    /// Checks that a step that starts has not often taken room for which the first in line waits: once if that began to
+    /// wait for it later, and once for its first item.
+    fn note_overtaking(&mut self, step: usize) {
+        self.live[step].waits_since = None;
+        let again = self.live[step].open || self.live[step].calls > 0;
+        let waiting = |other: usize| self.live[other].waits_since.is_some();
+        let waiting: Vec<usize> = (0..self.live.len()).filter(|&other| waiting(other)).collect();
+        let precedes = |first: usize, other: usize| self.is_vague || self.place(first) < self.place(other);
+        let is_first = |other: usize| {
+            let mut shared = waiting.iter().filter(|&&first| self.share(first, other));
+            self.pools(other).len() == 1 || !shared.any(|&first| precedes(first, other))
+        };
+        let takes = |other: usize| {
+            let mut pools = self.pools(step).iter();
+            pools.any(|&(pool, amount)| self.free(pool) - amount < self.amount(other, pool))
+        };
+        let overtaken: Vec<usize> =
+            waiting.iter().copied().filter(|&other| is_first(other) && takes(other)).collect();
+        let is_last = |other: &usize| self.live[*other].waits_since == Some(self.generation);
+        let ends =
+            again && waiting.iter().filter(|other| is_last(other)).any(|&other| self.share(step, other));
+        self.generation += u64::from(ends);
+        for other in overtaken {
+            let times = &mut self.live[other].overtaken[step];
+            *times += 1;
+            assert!(*times <= 2, "{step} overtakes {other} again and again");
+        }
     }
 
     /// A step that could start.
@@ -786,11 +897,32 @@ impl<'a> Execution<'a> {
         assert_eq!(self.delayed(step), None, "{step} is not delayed by its rate");
         assert_eq!(self.short(step), [], "there is room for {step}");
         assert!(self.all_before_have_ended(step), "{step} starts while something runs that comes before it");
-        for (other, short) in self.before(step, &due) {
-            assert!(!self.may_start(other, &due), "{other} comes before {step}");
+        for &other in due.iter().take_while(|&&other| other != step) {
+            let is_older = |older| self.place(older).0 < self.place(other).0 || self.is_vague;
+            let older = |&older: &usize| is_older(older) && self.share(older, other);
+            let is_next_at_pools = !due.iter().any(older);
+            assert!(!(is_next_at_pools && self.may_start(other, &due)), "{other} comes before {step}");
+        }
+        if self.is_vague {
+            return;
+        }
+        for (other, _) in self.before(step, &due) {
             // A step that waits for one pool only waits there, even if it waited for something else before.
+            let short = self.short(other);
             let overtaken = matches!(short[..], [pool] if self.uses(step, pool) && !self.may_be_behind(other, pool, &due));
             assert!(!overtaken, "{step} overtakes {other}");
+        }
+        for &(pool, amount) in self.pools(step) {
+            let waiting = (0..self.live.len()).filter(|&other| self.live[other].waits_since.is_some());
+            let first =
+                waiting.filter(|&other| self.uses(other, pool)).min_by_key(|&other| self.place(other));
+            if let Some(first) = first.filter(|&first| self.place(first).0 < self.place(step).0) {
+                let left = self.free(pool) - amount;
+                assert!(
+                    left >= self.amount(first, pool),
+                    "{step} leaves no room for {first}, which is older"
+                );
+            }
         }
     }
 
@@ -806,7 +938,9 @@ impl<'a> Execution<'a> {
     fn may_be_behind(&self, step: usize, other_than: PoolId, due: &[usize]) -> bool {
         let needs = &self.case.steps[step].needs.pools;
         let shared = |other| needs.iter().any(|&(pool, _)| pool != other_than && self.uses(other, pool));
-        self.before(step, due).iter().any(|(other, short)| !short.is_empty() && shared(*other))
+        let is_waiting = |other: usize| self.live[other].waits_since.is_some();
+        let is_before = |(other, lacks): &(usize, Vec<PoolId>)| !lacks.is_empty() || is_waiting(*other);
+        self.before(step, due).iter().any(|before| is_before(before) && shared(before.0))
     }
 
     fn start(&mut self, worker: usize, step: usize, random: &mut Random) {
@@ -1037,6 +1171,9 @@ impl<'a> Execution<'a> {
     }
 
     fn note_stop(&mut self, stop: Stop, entirely: bool) {
+        if self.stopped.is_none() || entirely {
+            self.live.iter_mut().for_each(|live| live.waits_since = None); // The run looks at all of them again.
+        }
         let (stop, entirely) = self.stopped.map_or((stop, entirely), |(first, was)| (first, was || entirely));
         self.stopped = Some((stop, entirely));
         for step in 0..self.live.len() {

@@ -77,7 +77,7 @@ impl Run {
                 state.attempts += items.most_attempts();
             }
             self.item_counts.insert(step, items.counts());
-            self.resources.check_pools_of(step);
+            self.resources.leave(self.rank(step));
         }
     }
 

@@ -83,7 +83,11 @@ impl Run {
             items.expect_no_call();
         }
         let cut = stop.filter(|_| items.cut());
+        let has_next = items.has_next();
         self.resources.release(step);
+        if !has_next {
+            self.resources.leave(self.rank(step)); // Failed items have closed it.
+        }
         if let ItemReport::RetryAt(_, until) = report {
             self.waiting.push(Reverse((until, step)));
         }
@@ -109,12 +113,15 @@ impl Run {
 
     /// Starts a step. An open step starts for an item, which takes the step's resources, or to be reported on.
     pub(super) fn start_item(&mut self, step: StepId) {
-        match self.items.get_mut(&step) {
+        let again = match self.items.get_mut(&step) {
             Some(items) if items.is_over() => return items.start_closing(),
-            Some(items) => items.start(),
-            None => {}
-        }
-        self.resources.acquire(step);
+            Some(items) => {
+                items.start();
+                true
+            }
+            None => self.attempts(step) > 0,
+        };
+        self.resources.acquire(step, again);
         self.offer(step);
     }
 

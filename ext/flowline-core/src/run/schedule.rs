@@ -43,17 +43,17 @@ impl Run {
             let startable = self.can_start(step, now);
             match self.resources.obstacle(step, rank, now).filter(|_| startable && !self.is_over(step)) {
                 Some(Obstacle::Pool(pool)) => {
-                    self.resources.park(rank, pool);
+                    self.resources.park(step, rank, pool);
                     continue;
                 }
                 Some(Obstacle::Rate(until)) => self.wait(step, until),
                 None if !startable => self.leave_queue(step),
                 None => {
-                    self.resources.considered(rank, None);
+                    self.resources.leave(rank);
                     return Some(step);
                 }
             }
-            self.resources.considered(rank, None);
+            self.resources.leave(rank);
         }
         None
     }
