@@ -112,7 +112,7 @@ module Flowline
     # Draws the graph as SVG, with nested pipelines in frames. Parts that would not fit on a screen are folded: branches between the
     # same steps, long rows of steps, nested pipelines. The picture follows the reader's light or dark mode.
     # @param folded [Boolean] +false+ draws every step
-    # @param link [String, nil] the URL of each step's source, with +{path}+ and +{line}+; +nil+ makes no links
+    # @param link [String, nil] the URL of each step's source, with +path+ and +line+ in braces as in the example; +nil+ makes no links
     # @return [String] a document of its own
     # @raise [DefinitionError] {#problems}
     # @raise [Error] with +folded: false+, the picture would be too large

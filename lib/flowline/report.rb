@@ -1,10 +1,35 @@
 # frozen_string_literal: true
 
 module Flowline
-  # Pictures and pages of pipelines and runs.
+  # A run as a page of one file: its graph with outcomes, a timeline, a table of its steps, and how it compares with earlier
+  # runs. The page makes no request to anywhere, so it can be stored, attached or sent.
+  #
+  #   result = pipeline.run
+  #   result.report("run.html")
   # @api private
   class Report
+    autoload :Comparison, "#{__dir__}/report/comparison"
+    autoload :Data, "#{__dir__}/report/data"
+    autoload :Document, "#{__dir__}/report/document"
+    autoload :Island, "#{__dir__}/report/island"
+    autoload :Markup, "#{__dir__}/report/markup"
     autoload :Page, "#{__dir__}/report/page"
     autoload :Picture, "#{__dir__}/report/picture"
+    autoload :Reasons, "#{__dir__}/report/reasons"
+    autoload :Sources, "#{__dir__}/report/sources"
+    autoload :Step, "#{__dir__}/report/step"
+    autoload :Table, "#{__dir__}/report/table"
+    autoload :Timing, "#{__dir__}/report/timing"
+    autoload :Trend, "#{__dir__}/report/trend"
+
+    # @param data [Data]
+    def initialize(data)
+      @data = data
+    end
+
+    # @return [String] HTML
+    def to_s
+      Page.new("#{@data.pipeline || "Pipeline"} #{@data.status}", Document.new(@data).to_s, script: Page.asset("report.js")).to_s
+    end
   end
 end

@@ -140,6 +140,25 @@ module Flowline
       ::JSON.generate(report, *args)
     end
 
+    # Returns a report of the run: a page of one file with its graph, a timeline, and a table of its steps. A recorded run has
+    # more in it than a run of a pipeline without a name: waits for retries, previews of outputs, the last runs.
+    # @param path [String, nil] a file to write it to
+    # @return [String] HTML
+    # @raise [SystemCallError] the file cannot be written
+    # @example
+    #   pipeline.run(date: "2024-01-01").report("run.html")
+    def report(path = nil)
+      html = Report.new(Report::Sources.result(self, @record.dag)).to_s
+      File.write(path, html) if path
+      html
+    end
+
+    # @return [Context]
+    # @api private
+    def context
+      @record.context
+    end
+
     # @return [String]
     def inspect
       failed = " (#{failed_steps.map { |name| Name.show(name) }.join(", ")})" if failed_step

@@ -1,64 +1,193 @@
 # frozen_string_literal: true
 
-require "stringio"
+require "json"
+require "rexml/document"
+require "zlib"
+require_relative "../support/browser"
 
-RSpec.describe "ctx.report" do
-  def numbers(executor = :sequential, **options, &definition)
-    Flowline.define(&definition).run!(executor: executor, **options).steps.to_h { |step| [step.name, step.report] }
-  end
-
-  %i[sequential parallel process].each do |executor|
-    it "keeps the numbers of a step, the later ones of a name, from any thread of the step, under :#{executor}" do
-      expect(numbers(executor) do
-        step(:load) do |ctx|
-          ctx.report(rows: 1, skipped: 2.5)
-          Thread.new { ctx.report(rows: 3) }.join
-          nil
-        end
-        step(:isolated, isolate: :process) { |ctx| ctx.report(rows: 4) }
-        step(:after, depends_on: :load) { |_, context:| context.report(more: 5) }
-        step(:silent) { |ctx| ctx.params }
-      end).to eq(load: { rows: 3, skipped: 2.5 }, isolated: { rows: 4 }, after: { more: 5 }, silent: {})
-    end
-
-    it "adds up the numbers of items, and of the last attempt of each, under :#{executor}" do
-      expect(numbers(executor, reporter: ->(_) {}) do
-        step(:list) { [1, 2, 3] }
-        step(:map, each: :list, retries: 1, retry_delay: 0, concurrency: 2) do |number, ctx|
-          ctx.report(tries: number)
-          raise IOError if number == 2 && !File.exist?("#{ENV.fetch("FLOWLINE_ROOT")}-tried") && File.write("#{ENV.fetch("FLOWLINE_ROOT")}-tried", "")
-        end
-      end[:map]).to eq(tries: 6)
-    ensure
-      FileUtils.rm_f("#{ENV.fetch("FLOWLINE_ROOT")}-tried")
-    end
-  end
-
-  it "is on the step's line instead of the number of records, in to_h and in a marshalled result" do
-    out = StringIO.new
-    result = Flowline.define { step(:load) { |ctx| ctx.report(rows: 1_234_567, ratio: 0.1234) || [1] } }.run(reporter: Flowline::Reporter::Console.new(out))
-    expect(out.string).to match(/✓ load +\d\.\d\ds   rows: 1,234,567, ratio: 0\.12$/)
-    expect(result.to_h[:steps].first[:report]).to eq(rows: 1_234_567, ratio: 0.1234)
-    expect(Marshal.load(Marshal.dump(result))[:load].report).to eq(rows: 1_234_567, ratio: 0.1234)
-  end
-
-  it "belongs to the inner pipeline's context, too" do
+RSpec.describe "A report of a run" do
+  let(:pipeline) do
     inner = Flowline.define do
-      param :day
-      step(:load) { |ctx| ctx.report(day: ctx[:day]) }
+      step(:trim, &:itself)
+      step(:check, depends_on: :trim, &:itself)
     end
-    expect(numbers { step(:nested, inner, params: { day: 7 }) }).to eq("nested.load": { day: 7 })
+    Flowline.define(on_error: :continue) do
+      param :date, default: "2024-01-31"
+      param :token, default: "s3cr3t-value", secret: true
+      step(:fetch, description: "All of today") { [1, 2] }
+      step(:clean, inner, depends_on: :fetch)
+      step(:load, depends_on: :clean, retries: 1) { raise "HTTP 500 with s3cr3t-value </script><b>" }
+      step(:notify, depends_on: :load) { 1 }
+      step(:rest, when: -> { false }) { 1 }
+    end
+  end
+  let(:html) { pipeline.run.report }
+
+  def island(html)
+    JSON.parse(html[%r{<script type="application/json" id="run">(.*?)</script>}m, 1])
   end
 
-  it "refuses what is no number, and a context that is not a step's" do
-    expect(error_of { numbers { step(:a) { |ctx| ctx.report(rows: "many") } } }.message).to include("ArgumentError: report rows: must be a number, not String (4)")
-    expect(error_of { numbers { before_run { |ctx| ctx.report(rows: 1) } && step(:a) { 1 } } }.message).to include("ctx.report belongs to the ctx that the block of a step takes")
+  it "shows the graph with outcomes, the failure with the user's line, params and reasons" do
+    expect(html).to include('<a class="step failed" href="#s3">', '<a class="step succeeded" href="#s0">', ">clean</text>")
+    expect(html).to include("1 step failed", "HTTP 500", "report_spec.rb:", "<dt>date</dt>", "its condition was not met", "a step before it failed")
+    expect(html.index('id="s3"')).to be < html.index('id="s0"')
   end
 
-  it "keeps the key of a cached step as it is" do
-    cache = Flowline::Cache::Memory.new
-    pipeline = Flowline.define { step(:a, cache: true) { |ctx| ctx.report(rows: 1) || 5 } }
-    statuses = Array.new(2) { pipeline.run!(cache: cache)[:a] }.map { |step| [step.status, step.report] }
-    expect(statuses).to eq([[:succeeded, { rows: 1 }], [:cached, {}]])
+  it "has no secret, no request and no character of the user's that could be markup" do
+    expect(html).not_to include("s3cr3t-value")
+    expect(html).to include("[secret]", "&lt;/script&gt;&lt;b&gt;", "\\u003c/script\\u003e")
+    expect(html.scan(%r{(?:src|href)="(?!#)[^"]*"|url\(|@import|https?://(?!www\.w3\.org/)})).to eq([])
+    expect(html).to match(/http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-/)
+  end
+
+  it "is written to a file" do
+    Dir.mktmpdir do |directory|
+      result = pipeline.run
+      expect(result.report("#{directory}/run.html")).to eq(File.read("#{directory}/run.html"))
+    end
+  end
+
+  it "has times, slack and attempts for the timeline" do
+    data = island(html)
+    expect(data["names"].lines.size).to eq(6)
+    expect(data.values_at("status", "attempts")).to eq(["666049", { "3" => 2 }])
+    expect(data["start"].count { |start| start >= 0 }).to eq(4)
+    expect(data["slack"]).to all(be >= 0)
+    expect(data["critical"]).to eq([0, 1, 2, 3])
+  end
+
+  it "can be made of a result that came from another process, without a graph" do
+    copy = Marshal.load(Marshal.dump(pipeline.run))
+    expect(copy.report).to include("HTTP 500", ">clean.trim<")
+    expect(copy.report).not_to include("<h2>Graph</h2>")
+  end
+
+  it "takes the time and the bytes that a page of 5,000 steps may take" do
+    wide = Flowline.define { 5_000.times { |at| step(:"load_table_#{at}", depends_on: at < 50 ? [] : :"load_table_#{at - 50}") { 1 } } }
+    result = wide.run
+    result.report
+    start = Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID)
+    html = result.report
+    expect(Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID) - start).to be < 1.5 # With a development build of the core.
+    expect(html.bytesize).to be < 300_000
+  end
+
+  it "has a script of at most 8 KB" do
+    expect(Zlib.gzip(Flowline::Report::Page.asset("report.js"), level: 9).bytesize).to be <= 8 * 1024
+  end
+
+  it "marks the steps that could not have ended later" do
+    step = ->(name, start, duration, after) { Flowline::Report::Step.new(name: name, start: start, duration: duration, after: after, retries: []) }
+    steps = [step.call("a", 0.0, 1.0, []), step.call("b", 1.0, 3.0, [0]), step.call("c", 1.5, 1.0, [0]), step.call("d", 4.0, 1.0, [1, 2])]
+    timing = Flowline::Report::Timing.new(Flowline::Report::Data.new(steps: steps, duration: 5.0))
+    expect(timing.critical).to eq([0, 1, 3])
+    expect(timing.slack).to eq([0.0, 0.0, 1.5, 0.0])
+    expect(timing.ready).to eq([0.0, 1.0, 1.0, 4.0])
+    expect(timing.critical_time).to eq(5.0)
+  end
+
+  describe "in a browser", :browser do
+    around { |example| Dir.mktmpdir { |directory| @directory = directory and example.run } }
+
+    def visit(html, **options)
+      path = File.join(@directory, "report.html")
+      File.write(path, html)
+      Browser.open(**options) do |browser|
+        browser.get("file://#{path}")
+        yield browser
+      end
+    end
+
+    it "writes nothing to the console, requests nothing and has no overlapping labels, light, dark and on a phone" do
+      [{}, { dark: true }, { width: 390, height: 844 }].each do |options|
+        visit(html, **options) do |browser|
+          expect(Browser.console(browser)).to eq([])
+          expect(Browser.requests(browser).size).to eq(1)
+          expect(browser.execute_script(Browser::OVERLAPS)).to eq([])
+          expect(browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")).to be(true)
+          background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+          expect(background).to eq(options[:dark] ? "rgb(13, 17, 23)" : "rgb(255, 255, 255)")
+        end
+      end
+    end
+
+    it "sorts and filters the table, and leads from the graph to the row" do
+      visit(html) do |browser|
+        names = -> { browser.find_elements(css: "#steps tbody tr").map { |row| row.find_element(css: "th").text.lines.first.chomp } }
+        expect(names.call.first).to eq("load")
+        browser.find_element(css: "#steps thead th:nth-child(1) button").send_keys(:enter)
+        expect(names.call).to eq(%w[clean.check clean.trim fetch load notify rest])
+        browser.find_element(css: "#filters input").send_keys("http 500")
+        expect(names.call).to eq(["load"])
+        browser.find_element(css: 'a.step[href="#s0"]').click
+        expect(browser.switch_to.active_element.attribute("id")).to eq("s0")
+      end
+    end
+
+    it "draws the timeline, and can be used by the keyboard" do
+      visit(html) do |browser|
+        colours = <<~JS
+          const canvas = document.querySelector("#timeline canvas");
+          const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+          const seen = {};
+          for (let at = 0; at < pixels.length; at += 4) if (pixels[at + 3] === 255) seen[[pixels[at], pixels[at + 1], pixels[at + 2]]] = (seen[[pixels[at], pixels[at + 1], pixels[at + 2]]] ?? 0) + 1;
+          return seen;
+        JS
+        expect(browser.execute_script(colours)).to include("26,127,55")
+        before = browser.execute_script("return document.querySelector('#timeline canvas').toDataURL()")
+        browser.find_element(css: "#timeline canvas").send_keys("+", "+")
+        expect(browser.execute_script("return document.querySelector('#timeline canvas').toDataURL()")).not_to eq(before)
+        browser.find_element(xpath: "//button[text()='By worker']").click
+        expect(browser.find_element(xpath: "//button[text()='By worker']").attribute("aria-pressed")).to eq("true")
+      end
+    end
+
+    it "can be read without a script" do
+      visit(html, script: false) do |browser|
+        expect(browser.find_element(id: "timeline").displayed?).to be(false)
+        expect(browser.find_elements(css: "#steps tbody tr").size).to eq(6)
+        expect(browser.find_element(css: "#steps tbody tr th").text).to include("load")
+      end
+    end
+
+    it "exports what it shows as CSV, as a Chrome trace and as SVG" do
+      visit(html) do |browser|
+        capture = "window.saved = []; const make = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved.push(blob); return make(blob); };"
+        browser.execute_script(capture)
+        browser.find_elements(css: "#exports button").each(&:click)
+        read = "const done = arguments[0]; Promise.all(window.saved.map(blob => blob.text())).then(done);"
+        svg, csv, trace = browser.execute_async_script(read)
+        expect(REXML::Document.new(svg).root.get_elements("//text").map(&:text)).to include("fetch", "trim")
+        expect(csv.lines.first).to start_with('"step","status","start_ms"')
+        expect(csv).to include('"load","failed"')
+        expect(JSON.parse(trace)["traceEvents"].map { |event| event["name"] }).to include("fetch", "load")
+      end
+    end
+
+    it "has nothing that axe-core finds" do
+      axe = [ENV["FLOWLINE_AXE"], "node_modules/axe-core/axe.min.js"].compact.find { |path| File.exist?(path) }
+      skip "needs axe-core: npm install --no-save axe-core" unless axe
+      [{}, { dark: true }, { width: 390, height: 844 }].each do |options|
+        visit(html, **options) do |browser|
+          browser.execute_script(File.read(axe))
+          found = browser.execute_async_script("const done = arguments[0]; axe.run().then(done);")
+          expect(found["passes"].size).to be > 10
+          expect(found["violations"].map { |violation| [violation["id"], violation["nodes"].map { |node| node["html"] }] }).to eq([])
+        end
+      end
+    end
+
+    it "shows the first frame of 100,000 bars within a second" do
+      steps = Array.new(100_000) do |at|
+        Flowline::Report::Step.new(name: "load_table_#{at}", label: "load_table_#{at}", status: :succeeded, attempts: 1, start: at / 16 * 0.01,
+                                   duration: 0.01, after: at < 16 ? [] : [at - 16], retries: [])
+      end
+      data = Flowline::Report::Data.new(pipeline: "large", run_id: "r", status: :succeeded, started_at: Time.now, duration: 62.5, params: {}, warnings: [],
+                                        steps: steps, groups: [], runs: [])
+      visit(Flowline::Report.new(data).to_s) do |browser|
+        expect(browser.execute_script("return performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")).to be < 1_000 * Browser::PATIENCE
+        expect(browser.execute_script("return document.querySelector('#timeline canvas').width")).to be > 500
+      end
+    end
   end
 end

@@ -5,6 +5,8 @@
 module Browser
   DRIVER = %w[/usr/bin/chromedriver /usr/lib/chromium/chromedriver].find { |path| File.executable?(path) }
   BINARY = %w[/usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome].find { |path| File.executable?(path) }
+  # Times in a browser may be this many times as long as promised, since other programs run as well.
+  PATIENCE = 4
   # Rectangles of text that overlap other text, in any picture that is shown.
   OVERLAPS = <<~JS
     const found = [];

@@ -5,6 +5,8 @@ module Flowline
     # The data of a result of a run in this process. Step results are built when they are read.
     # @api private
     class Live
+      # @return [DAG]
+      attr_reader :dag
       # @return [Context]
       attr_reader :context
       # @return [Integer] the number of steps

@@ -14,6 +14,9 @@ module Flowline
       # @return [Array<Integer>]
       attr_reader :failures
 
+      # @return [nil] a graph has code in it, which cannot be marshalled
+      attr_reader :dag
+
       # @param live [Live]
       # @param unsent [Array<Symbol>] gets the steps whose output cannot be marshalled
       def initialize(live, unsent)

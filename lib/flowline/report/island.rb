@@ -1,0 +1,89 @@
+# frozen_string_literal: true
+
+require "json"
+
+module Flowline
+  class Report
+    # The data of a run for the script of the page, as small as can be: a list for each column, times as whole numbers of a unit
+    # that suits the length of the run, and of each name only the end that differs from the name before.
+    # @api private
+    class Island
+      # The length of a run in units is at least a tenth of this.
+      PRECISION = 100_000
+      private_constant :PRECISION
+
+      # @param data [Data]
+      # @param timing [Timing]
+      def initialize(data, timing)
+        @data = data
+        @timing = timing
+        # Milliseconds: 0.1 for a run of some seconds, 1 for one of a minute.
+        @unit = 10.0**Math.log10([data.length * 1e3, 1.0].max / PRECISION).ceil
+      end
+
+      # @return [String] JSON that can stand within a script element
+      def to_s
+        content = { run: @data.run_id, pipeline: @data.pipeline, length: (@data.length * 1e3).round(3), unit: @unit, statuses: Data::ORDER,
+                    critical: @timing.critical, names: names, status: statuses, **times, attempts: attempts, more: more }
+        Island.escape(::JSON.generate(content))
+      end
+
+      # @param json [String]
+      # @return [String] the same data, without a character that could end the script element
+      def self.escape(json)
+        json.gsub(/[<>&\u2028\u2029]/) { |char| format("\\u%04x", char.ord) }
+      end
+
+      private
+
+      # Returns the names, a line each: how many characters of the one before it begins with, in base 36, and the rest.
+      def names
+        before = ""
+        lines = @data.steps.map do |step|
+          name = step.name
+          most = [before.size, name.size, 35].min
+          same = 0
+          same += 1 while same < most && name[same] == before[same]
+          before = name
+          "#{same.to_s(36)}#{name[same..]}"
+        end
+        lines.join("\n")
+      end
+
+      # Returns a digit for each step: its position in {Data::ORDER}.
+      def statuses
+        @data.steps.map { |step| Data::ORDER.index(step.status) || Data::ORDER.size }.join
+      end
+
+      # Of steps that were not called, the start is -1, and the other columns have nothing.
+      def times
+        called = @data.steps.each_index.select { |at| @data.steps[at].start }
+        { start: @data.steps.map { |step| step.start ? units(step.start) : -1 }, duration: called.map { |at| units(@data.steps[at].duration.to_f) },
+          waited: called.map { |at| units(@data.steps[at].start - @timing.ready[at]) }, slack: called.map { |at| units(@timing.slack[at]) } }
+      end
+
+      # Returns by position, of steps that were called more than once.
+      def attempts
+        @data.steps.each_with_index.filter_map { |step, at| [at, step.attempts] if step.attempts > 1 }.to_h
+      end
+
+      # Returns by position whatever few steps have.
+      def more
+        @data.steps.each_with_index.filter_map do |step, at|
+          facts = { reason: step.reason, error: step.error, items: step.items, output: step.output, log: step.log }.compact
+          facts[:at] = step.location if step.error
+          facts[:retries] = step.retries.map { |ended, wait, error| [milliseconds(ended), milliseconds(wait), error] } if step.retries.any?
+          [at, facts] unless facts.empty?
+        end.to_h
+      end
+
+      def units(seconds)
+        seconds && (seconds * 1e3 / @unit).round
+      end
+
+      def milliseconds(seconds)
+        (seconds * 1e3).round(3)
+      end
+    end
+  end
+end

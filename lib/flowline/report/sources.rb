@@ -1,0 +1,91 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Report
+    # Reads {Data} from a result, or from a recorded run.
+    # @api private
+    module Sources
+      class << self
+        # @param result [Result]
+        # @param dag [DAG, nil] nil: the result came from another process, without its graph
+        # @return [Data]
+        def result(result, dag)
+          context = result.context
+          groups = dag ? dag.groups.each_value.to_a : []
+          Data.new(pipeline: text(context.pipeline_name), run_id: result.run_id, status: result.status, started_at: context.started_at,
+                   duration: result.duration, params: params(context), error: mask(context, result.error&.message), warnings: result.warnings,
+                   steps: result.steps.each_with_index.map { |step, id| step(step, id, dag, context) },
+                   groups: groups.map { |group| group(group.name, group.parent, groups.map(&:name)) }, runs: [])
+        end
+
+        # @param run [History::Run]
+        # @param runs [Array<History::Run>] earlier ones of its pipeline, the latest first
+        # @param other [History::Run, nil] the one to compare it with
+        # @return [Data]
+        def recorded(run, runs = [], other = nil)
+          graph = run.graph || { steps: [], groups: [] }
+          names = graph[:groups].map { |group| group[:name] }
+          nodes = graph[:steps].to_h { |node| [node[:name], node] }
+          groups = graph[:groups].map { |group| group(group[:name], group[:group] && names[group[:group]], names) }
+          steps = run.steps.map { |step| recorded_step(step, nodes[step.name.name], names, run.started_at) }
+          facts = %i[run_id status started_at duration params trigger resumed error warnings location].to_h { |name| [name, run.public_send(name)] }
+          Data.new(**facts, pipeline: text(run.pipeline), steps: steps, groups: groups, other: other && recorded(other),
+                            runs: runs.map { |past| [past.run_id, past.status, past.started_at, past.duration] })
+        end
+
+        private
+
+        def text(name)
+          name && Name.show(name)
+        end
+
+        def mask(context, text)
+          text && context.mask(text)
+        end
+
+        def params(context)
+          known = context.public_params
+          context.params.to_h { |name, value| [name, known.key?(name) ? context.mask(Error.text(value.inspect)[0, 200]) : "[secret]"] }
+        end
+
+        def group(name, parent, names)
+          [text(parent ? name.to_s.delete_prefix("#{parent}.") : name), parent && names.index(parent)]
+        end
+
+        def label(name, group)
+          text(group ? name.to_s.delete_prefix("#{group}.") : name)
+        end
+
+        def step(result, id, dag, context)
+          known = dag&.steps&.at(id)
+          group = known&.group
+          Step.new(name: text(result.name), label: label(result.name, group), group: group && dag.groups.keys.index(group),
+                   status: result.status, reason: result.reason, attempts: result.attempts,
+                   start: result.started_at&.-(context.started_at), duration: result.duration,
+                   error: mask(context, result.error&.message), location: known&.place, description: known&.description,
+                   after: known && dag.inputs(id), many: known&.each, retries: [])
+        end
+
+        def recorded_step(step, node, names, began)
+          group = node && node[:group] && names[node[:group]]
+          Step.new(name: text(step.name), label: label(step.name, group), group: group && names.index(group), status: step.status,
+                   reason: step.reason, attempts: step.attempts, start: step.started_at&.-(began), duration: step.duration,
+                   error: step.error, location: node && node[:location], description: node && node[:description],
+                   after: node && (node[:after] || []), many: node && node[:each],
+                   retries: step.retries.reject { |again| again[:item] }.map { |again| again.values_at(:ended, :wait, :error) },
+                   items: items(step), output: preview(step.output))
+        end
+
+        def items(step)
+          counts = step.items or return
+          facts = %i[done restored failed].filter_map { |name| "#{counts[name]} #{name}" if counts[name].to_i.positive? }
+          [*facts, *("of #{counts.total}" if counts.total)].join(", ")
+        end
+
+        def preview(output)
+          output && [output[:kind], ("(#{output[:size]})" if output[:size]), output[:text]].compact.join(" ")
+        end
+      end
+    end
+  end
+end

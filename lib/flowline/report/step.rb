@@ -1,0 +1,16 @@
+# frozen_string_literal: true
+
+module Flowline
+  class Report
+    # A step: +after+ are the positions of its dependencies, nil if they are not known; +retries+ are
+    # +[when an attempt ended, seconds until the next, error]+; +items+ and +output+ are texts.
+    # @api private
+    Step = Struct.new(:name, :label, :group, :status, :reason, :attempts, :start, :duration, :error, :location, :description, :after,
+                      :many, :retries, :items, :output, :log, keyword_init: true) do
+      # @return [Float, nil] when it ended
+      def end
+        start + duration.to_f if start
+      end
+    end
+  end
+end
