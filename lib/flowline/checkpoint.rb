@@ -5,6 +5,7 @@ module Flowline
   #
   #   checkpoint = Flowline::Checkpoint.latest("import")
   #   checkpoint.status         # => :failed
+  #   checkpoint.params         # => { date: #<Date: 2024-01-31> }
   #   checkpoint.step_names     # => [:fetch, :transform]
   #   checkpoint.output(:fetch) # => [1, 2]
   #   checkpoint.delete
@@ -46,6 +47,12 @@ module Flowline
       @pipeline_name = run.pipeline
       @started_at = run.started_at
       @status = run.status.to_sym
+      @params = run.params
+    end
+
+    # @return [Hash{Symbol => Object}] copies of the params of the run, without secrets; empty if they cannot be read
+    def params
+      @params ? Recording.restore(@params).first || {} : {}
     end
 
     # @return [Array<Symbol>] the steps whose outputs it has

@@ -51,7 +51,7 @@ module Flowline
     end
 
     # The end of a step of a run; +started+ is in seconds since the start of the run. Of a step with +each:+ it has the number
-    # of items, and how they ended; a restored item is also done. +kind+, +output_size+ and +preview+ describe the output (see
+    # of items, and how they ended: done by this run, restored, or failed. +kind+, +output_size+ and +preview+ describe the output (see
     # +Native.preview+); +detail+ is JSON: attempts, waits and failed items.
     Step = Struct.new(:run, :position, :name, :status, :reason, :attempts, :started, :duration, :error, :items_total, :items_done, :items_failed,
                       :items_restored, :kind, :output_size, :preview, :detail, keyword_init: true)

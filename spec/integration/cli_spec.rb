@@ -276,12 +276,12 @@ RSpec.describe "the command line" do
       expect(flowline("run", "slow.rb", "--resume")).to match([75, "", /\Aflowline: run \S+ of slow is alive in process #{holder.pid} since .+; wait for it, .*or stop that process\n\z/])
     end
 
-    it "is 1 where a store, pipeline or cache was named that does not exist" do
+    it "is 1 where a store or cache was named that does not exist, and 2 for a pipeline" do
       flowline("run", import, "--param", "date=2024-01-31")
       %w[status history].each do |command|
         expect(flowline(command, "--root", "elsewhere")).to eq([1, "", "#{command}: there is no store at elsewhere; check --root\n"])
         expect(flowline(command, "--root", "elsewhere", "--json")).to eq([1, "[]\n", "#{command}: there is no store at elsewhere; check --root\n"])
-        expect(flowline(command, "--pipeline", "imprt")).to eq([1, "", "#{command}: no run of pipeline imprt in #{root}; did you mean import?\n"])
+        expect(flowline(command, "--pipeline", "imprt")).to eq([2, "", "#{command}: no run of pipeline imprt in #{root}; did you mean import?\n"])
       end
       expect(flowline("cache", "--dir", "elsewhere")).to eq([1, "", "cache: there is no cache at elsewhere\n"])
       expect(flowline("cache")).to eq([0, "", "cache: nothing in #{root}/cache\n"])

@@ -37,18 +37,21 @@ RSpec.describe "History" do
     Flowline.define(name: "another") { |p| p.step(:a) { 1 } }.run
     another, mixed = json("status")
     expect(another).to include("pipeline" => "another", "status" => "succeeded", "error" => nil, "resumed" => nil)
-    step = lambda do |name, status, reason, attempts, error: nil|
-      started = attempts.positive? ? be_a(Float) : nil
-      { "name" => name, "status" => status, "reason" => reason, "attempts" => attempts, "started" => started, "duration" => started, "error" => error }
+    step = lambda do |name, status, reason, attempts, error: nil, output: nil, retries: []|
+      called = attempts.positive?
+      { "name" => name, "status" => status, "reason" => reason, "attempts" => attempts, "started_at" => (time if called),
+        "duration" => (be_a(Float) if called), "error" => error, "items" => nil, "output" => output, "retries" => retries, "failed_items" => [] }
     end
     expect(mixed).to match(
       "run_id" => id, "pipeline" => "mixed", "resumed" => first.run_id, "status" => "failed", "pid" => Process.pid, "elsewhere" => false, "started_at" => time,
+      "params" => {}, "trigger" => "ruby", "resumed_by" => nil, "counts" => { "cancelled" => 1, "failed" => 2, "restored" => 1, "skipped" => 2 }, "items" => nil,
+      "location" => /history_spec/, "directory" => Dir.pwd, "warnings" => [/optional step maybe failed/], "recorded" => %w[ok off after_off],
       "duration" => be_a(Float), "error" => /\Astep bad\\n failed after 2 attempts: RuntimeError: first line .*\nsecond line/,
       "steps" => [step["ok", "restored", nil, 0], step["off", "skipped", "condition", 0], step["after_off", "skipped", "upstream_skipped", 0],
-                  step["bad\n", "failed", nil, 2, error: /first line/], step["never", "cancelled", "upstream_failed", 0],
+                  step["bad\n", "failed", nil, 2, error: /first line/, retries: [include("number" => 1, "error" => /first line/)]], step["never", "cancelled", "upstream_failed", 0],
                   step["maybe", "failed", nil, 1, error: /perhaps/]]
     )
-    expect(json("history").map { |run| run.keys }).to all(eq(%w[run_id pipeline resumed status pid elsewhere started_at duration error]))
+    expect(json("history").map { |run| run.keys }).to all(eq(%w[run_id pipeline status params trigger resumed resumed_by pid elsewhere started_at duration error counts items location directory warnings]))
     expect(json("history").map { |run| run.values_at("pipeline", "status") }).to eq([%w[another succeeded], %w[mixed failed], %w[mixed failed]])
     expect(json("status", "--pipeline", "mixed").map { |run| run["run_id"] }).to eq([mixed["run_id"]])
   end
@@ -62,7 +65,7 @@ RSpec.describe "History" do
                                                /\A  ✓ ok {19} succeeded  \d\.\d\ds\z/, /\A  ⏸ off +skipped +condition\z/, /\A  ⏸ after_off +skipped +upstream_skipped\z/,
                                                /\A  ✗ bad\\n +failed +\d\.\d\ds\z/, /\A  ⏸ never +cancelled  upstream_failed\z/, /\A  ✗ maybe +failed +\d\.\d\ds\z/,
                                                /\A  step bad\\n failed after 2 attempts: RuntimeError: first line \(.*\)\z/, /\A  second line\z/,
-                                               /\A  step maybe failed: RuntimeError: perhaps \(.*\)\z/
+                                               /\A  step maybe failed: RuntimeError: perhaps \(.*\)\z/, "  resume restores 3 steps"
                                              ])
     expect(flowline("history")[1]).to match(/\Amixed  +failed  .*\n\z/)
   end
@@ -88,14 +91,17 @@ RSpec.describe "History" do
     pipeline = Flowline.define(name: "alive") do |p|
       p.step(:a) { 1 }
       p.step(:b, depends_on: :a) { |_| writer.write("x") && sleep }
+      p.step(:c, depends_on: :b) { |_| 1 }
     end
     pid = fork { pipeline.run }
     reader.read(1)
-    expect(json("status")).to match([include("status" => "running", "pid" => pid, "duration" => nil, "steps" => [include("name" => "a", "status" => "succeeded")])])
-    expect(flowline("status")[1]).to match(/\Aalive +running +.*\n  ✓ a .*\n\z/)
+    steps = [include("name" => "a", "status" => "succeeded"), include("name" => "b", "status" => "running"), include("name" => "c", "status" => "pending")]
+    expect(json("status")).to match([include("status" => "running", "pid" => pid, "duration" => nil, "steps" => steps)])
+    expect(flowline("status")[1]).to match(/\Aalive +running +.*\n  ✓ a .*\n  ▶ b +running\n  · c +pending\n\z/)
     Process.kill(:KILL, pid)
     Process.wait(pid)
-    expect(json("status")).to match([include("status" => "crashed", "duration" => nil)])
+    expect(json("status")).to match([include("status" => "crashed", "duration" => nil, "recorded" => ["a"])])
+    expect(flowline("status")).to match([1, /\Aalive +crashed +.*\n  ✓ a .*\n  ▶ b +running\n  · c +pending\n  resume restores 1 step\n\z/, ""])
     expect(flowline("history")[1]).to match(/\Aalive +crashed /)
   end
 
@@ -122,8 +128,8 @@ RSpec.describe "History" do
     expect(flowline("status", "import.rb")).to match([2, "", /status: takes no argument import\.rb/])
     %w[status history].each do |command|
       expect(flowline(command, "--help")).to match([0, /Example: flowline #{command} /, ""])
-      expect(flowline(command, "--pipeline", "mxed")).to eq([1, "", "#{command}: no run of pipeline mxed in #{root}; did you mean mixed?\n"])
-      expect(flowline(command, "--pipeline", "none")).to eq([1, "", "#{command}: no run of pipeline none in #{root}; there are mixed\n"])
+      expect(flowline(command, "--pipeline", "mxed")).to eq([2, "", "#{command}: no run of pipeline mxed in #{root}; did you mean mixed?\n"])
+      expect(flowline(command, "--pipeline", "none")).to eq([2, "", "#{command}: no run of pipeline none in #{root}; there are mixed\n"])
     end
   end
 
@@ -132,6 +138,102 @@ RSpec.describe "History" do
     Dir.glob("#{root}/flowline.db*").each { |file| File.delete(file) }
     File.binwrite("#{root}/flowline.db", "no database, for sure" * 100)
     %w[status history].each { |command| expect(flowline(command)).to match([1, "", /\Aflowline: store .* is damaged .*FLOWLINE_STORE=off\n\z/]) }
+  end
+
+  describe "of a pipeline with params and items" do
+    let(:broken) { [1] }
+    let(:pipeline) do
+      Flowline.define(name: "import") do |p|
+        p.param :date, type: :date, default: "2024-01-31"
+        p.step(:list) { [1, 2, 3, 4] }
+        p.step(:each, each: :list, on_item_error: :continue, label: ->(n) { "page-#{n}" }) { |n| n == 3 && broken.any? ? raise("bad") : n }
+        p.step(:load, depends_on: :each, &:size)
+      end
+    end
+    let!(:runs) { [pipeline.run, (broken.clear && pipeline.run(resume: true)), pipeline.run(date: "2024-02-01")].map(&:run_id) }
+
+    def ids(**query) = Flowline::History.runs(**query).map(&:run_id)
+
+    it "has values of runs and steps" do
+      run = Flowline::History.run(runs.first)
+      expect(run.to_h).to include(status: :failed, params: { date: "2024-01-31" }, trigger: :ruby, resumed: nil, resumed_by: runs[1],
+                                  counts: { cancelled: 1, failed: 1, succeeded: 1 }, items: { done: 3, restored: 0, failed: 1 })
+      expect(run.step(:each).to_h).to include(items: { total: 4, done: 3, restored: 0, failed: 1 }, failed_items: [{ item: 3, label: "page-3", attempts: 1, error: "RuntimeError: bad" }])
+      expect(run.step(:list).output).to eq(kind: "Array", size: 4, text: "[1, 2, 3, 4]")
+      expect(run.graph[:steps].map { |step| step.slice(:name, :after, :each) }).to eq([{ name: "list" }, { name: "each", after: [0], each: "list" }, { name: "load", after: [1] }])
+      again = Flowline::History.run(runs[1])
+      expect([again.resumed, again.items.to_h.slice(:done, :restored), again.recorded]).to eq([runs[0], { done: 1, restored: 3 }, []])
+      expect(Flowline::History.run("none")).to be_nil
+      expect(run.inspect).to eq("#<Flowline::History::Run import #{runs.first} failed>")
+    end
+
+    it "selects runs, page by page" do
+      expect([ids, ids(limit: 2), ids(before: runs[1])]).to eq([runs.reverse, runs.last(2).reverse, [runs[0]]])
+      expect([ids(status: :failed), ids(pipeline: :import, status: "succeeded"), ids(pipeline: "other")]).to eq([[runs[0]], runs.last(2).reverse, []])
+      expect([ids(params: { date: Date.new(2024, 1, 31) }), ids(params: { date: "2024-02-01" }), ids(params: { other: 1 })]).to eq([runs.first(2).reverse, [runs[2]], []])
+      expect([ids(since: Time.now - 60).size, ids(since: Time.now + 60)]).to eq([3, []])
+      expect { ids(status: :faild) }.to raise_error(ArgumentError, /no faild; did you mean failed\?/)
+      expect { ids(limit: 0) }.to raise_error(ArgumentError, /limit: must be a whole number from 1 up/)
+      expect(flowline("history", "--param", "date=2024-02-01", "--status", "succeeded", "--since", "2024-01-01")[1]).to include(runs[2]).and(satisfy { |out| out.lines.size == 1 })
+      expect(flowline("history", "--since", "soon")).to match([2, "", /--since soon is no time/])
+      expect(flowline("history", "--status", "faild")).to match([2, "", /--status is one of .*did you mean failed/])
+    end
+
+    it "shows what a run resumed, and what resumed it" do
+      expect(flowline("history")[1].lines[1]).to end_with("  date: 2024-01-31, resumed #{runs[0]}\n")
+      expect(flowline("history")[1].lines[2]).to end_with("  date: 2024-01-31, resumed by #{runs[1]}\n")
+    end
+
+    it "shows all of a run" do
+      status, out, err = flowline("show", runs.first)
+      expect([status, err]).to eq([0, ""])
+      expect(out).to include("  params: date: 2024-01-31\n", "  started by: ruby\n", "  resumed by: #{runs[1]}\n", "      item 3 (page-3): RuntimeError: bad\n",
+                             "✓ list                  succeeded  0.00s   Array (4) [1, 2, 3, 4]\n", "3 of 4 done, 1 failed")
+      expect(json("show", runs.first)).to include("run_id" => runs.first, "graph" => include("version" => 1), "steps" => [include("name" => "list"), include("name" => "each"), include("name" => "load")])
+      expect(flowline("show", "#{runs.first[0..-2]}x")).to match([1, "", /there is no run .* did you mean #{runs.first}/])
+      expect(flowline("show")).to match([2, "", /name one run/])
+    end
+
+    it "has the times of the latest runs" do
+      stats = Flowline::History.stats(:import)
+      expect([stats.statuses, stats.runs.runs, stats.steps.map { |times| [times.name, times.runs] }]).to eq([{ succeeded: 2, failed: 1 }, 2, [[:list, 2], [:each, 2], [:load, 2]]])
+      expect(stats.durations.size).to eq(2)
+      expect(flowline("stats", "import")[1].lines.map { |line| line[/\A {2}(\w+) +\d/, 1] }.compact).to eq(%w[run list each load])
+      expect(json("stats").first).to include("pipeline" => "import", "statuses" => { "succeeded" => 2, "failed" => 1 })
+      expect(flowline("stats", "imprt")).to eq([2, "", "stats: no run of pipeline imprt in #{root}; did you mean import?\n"])
+    end
+  end
+
+  it "computes median, 95th percentile and trend" do
+    times = Flowline::History::Stats::Times.of(:a, [4.0, 4.0, 2.0, 2.0, 1.0])
+    expect(times.to_h).to eq(name: :a, runs: 5, median: 2.0, p95: 4.0, last: 4.0, trend: 2.667)
+    expect(Flowline::History::Stats::Times.of(nil, []).to_h.values).to eq([nil, 0, nil, nil, nil, nil])
+  end
+
+  it "counts the recorded items of a crashed run" do
+    reader, writer = IO.pipe
+    pipeline = Flowline.define(name: "items") do |p|
+      p.step(:list) { [1, 2, 3] }
+      p.step(:each, each: :list) { |n| n == 3 ? writer.write("x") && sleep : n }
+    end
+    pid = fork { pipeline.run }
+    reader.read(1)
+    Process.kill(:KILL, pid)
+    Process.wait(pid)
+    expect(flowline("status")[1]).to match(/  ▶ each +running +2 items recorded\n  resume restores 1 step and 2 items\n\z/)
+    expect(Flowline::History.runs.first.step(:each).items.recorded).to eq(2)
+  end
+
+  it "never loads data of the user" do
+    pipeline = Flowline.define(name: "loads") do |p|
+      p.param :object, default: nil
+      p.step(:a) { |object:| object }
+      p.step(:b, depends_on: :a) { |_| raise "down" }
+    end
+    stub_const("Trap", Class.new { def self._load(_) = raise("loaded") and def _dump(_) = "x" })
+    pipeline.run(object: Trap.new)
+    %w[status history stats state].each { |command| expect(flowline(command)[2]).not_to include("loaded") }
+    expect(Flowline::History.runs.first.tap(&:steps).params).to eq(object: "Trap")
   end
 
   it "shows an interrupted run, one that timed out and one that a hook refused" do

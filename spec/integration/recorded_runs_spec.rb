@@ -95,7 +95,7 @@ RSpec.describe "Recorded runs" do
     attempts = JSON.parse(step("a").detail).fetch("attempts")
     expect(attempts.map { |attempt| attempt["number"] }).to eq((6..25).to_a)
     expect(attempts.first).to match("number" => 6, "ended" => be_a(Float), "wait" => 0.0, "error" => "RuntimeError: down [secret]")
-    expect(JSON.parse(step("each").detail).fetch("attempts").map { |attempt| attempt.values_at("item", "error") }).to contain_exactly([0, "RuntimeError: item"], [1, "RuntimeError: item"])
+    expect(JSON.parse(step("each").detail).fetch("attempts").map { |attempt| attempt.values_at("item", "error") }).to contain_exactly([1, "RuntimeError: item"], [2, "RuntimeError: item"])
     expect(JSON.parse(last.warnings)).to include(/\Ahook after_step failed/)
   end
 

@@ -10,14 +10,16 @@ module Flowline
       autoload :Plan, "#{__dir__}/commands/plan"
       autoload :Resume, "#{__dir__}/commands/resume"
       autoload :Run, "#{__dir__}/commands/run"
+      autoload :Show, "#{__dir__}/commands/show"
       autoload :State, "#{__dir__}/commands/state"
+      autoload :Stats, "#{__dir__}/commands/stats"
       autoload :Status, "#{__dir__}/commands/status"
       autoload :Validate, "#{__dir__}/commands/validate"
       autoload :Version, "#{__dir__}/commands/version"
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run resume plan validate visualize status history state cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status history show stats state cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

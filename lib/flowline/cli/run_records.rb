@@ -2,8 +2,12 @@
 
 module Flowline
   module CLI
-    # Rows about runs, for {Commands::Status} and {Commands::History}.
+    # Text and data about recorded runs, for {Commands::Status}, {Commands::History} and {Commands::Show}.
     module RunRecords
+      # The marks of steps that have not ended.
+      OPEN = { running: "▶", pending: "·" }.freeze
+      private_constant :OPEN
+
       private
 
       def declare(parser)
@@ -11,29 +15,78 @@ module Flowline
         super
       end
 
-      def missing?
-        super || @options.key?(:pipeline)
+      # @return [Integer] 2 if the pipeline does not exist
+      def nothing
+        status = super
+        unknown_pipeline? ? 2 : status
+      end
+
+      def unknown_pipeline?
+        @options.key?(:pipeline) && !store.nil? && !known.include?(@options[:pipeline])
       end
 
       def absence
-        name = @options[:pipeline]
-        return super unless name && store
+        return super unless unknown_pipeline?
 
-        known = store.last_runs.map(&:pipeline)
+        name = @options[:pipeline]
         "no run of pipeline #{Name.show(name)} in #{root}#{Name.suggest(name, known, known: "there are")}"
       end
 
-      # @return [Hash] the data that is shown of a run
-      def row_of(run)
-        { run_id: run.run_id, pipeline: run.pipeline, resumed: run.resumed, status: run.status, pid: run.pid,
-          elsewhere: run.alive && run.elsewhere?, started_at: run.started_at, duration: run.duration, error: run.error }
+      def known
+        @known ||= store.last_runs.map(&:pipeline)
       end
 
+      # @param run [History::Run]
+      # @return [String] one line
       def headline(run)
-        time = run[:duration] ? format("%.2fs", run[:duration]) : ""
-        started = run[:started_at].strftime("%Y-%m-%d %H:%M:%S")
-        status = run[:elsewhere] ? "#{run[:status]} elsewhere" : run[:status]
-        [Name.show(run[:pipeline]).ljust(20), status.ljust(9), started, time.rjust(8), run[:run_id]].join("  ")
+        time = run.duration ? format("%.2fs", run.duration) : ""
+        started = run.started_at.strftime("%Y-%m-%d %H:%M:%S")
+        status = run.elsewhere? ? "#{run.status} elsewhere" : run.status.name
+        [Name.show(run.pipeline).ljust(20), status.ljust(9), started, time.rjust(8), run.run_id].join("  ")
+      end
+
+      # @return [String, nil] the params of a run, and the runs that it resumed or that resumed it
+      def facts(run)
+        parts = [params(run), ("resumed #{run.resumed}" if run.resumed), ("resumed by #{run.resumed_by}" if run.resumed_by)].compact
+        parts.unshift("by #{run.trigger}") unless [nil, :cli, :ruby].include?(run.trigger)
+        parts.join(", ") unless parts.empty?
+      end
+
+      def params(run)
+        run.params.map { |name, value| "#{Name.show(name)}: #{value.nil? ? "nil" : Name.show(value)}" }.join(", ") unless run.params.empty?
+      end
+
+      # @param step [History::Step]
+      # @return [String] one line
+      def step_line(step)
+        time = step.duration ? format("%.2fs", step.duration) : step.reason.to_s
+        mark = OPEN[step.status] || Reporter::Console::MARKS.fetch(step.status)
+        ["  #{mark} #{Name.show(step.name).ljust(20)}  #{step.status.name.ljust(9)}  #{time.ljust(5)}", items(step.items)].compact.join("  ").rstrip
+      end
+
+      def items(counts)
+        return unless counts
+        return "#{counts.recorded} items recorded" if (counts.done + counts.restored + counts.failed).zero?
+
+        counts.to_s.delete_prefix("items: ")
+      end
+
+      # @return [Array<String>] the errors of a run, each once
+      def errors(run)
+        steps = run.steps.map(&:error) - [run.error]
+        lines = run.error.to_s.delete_suffix(CancelledError::ADVICE).lines(chomp: true).first(3).reject(&:empty?)
+        lines += steps.compact.map { |error| error.lines.first.chomp }
+        lines.map { |line| Name.show(line) }
+      end
+
+      # @return [String, nil] what a resumed run would restore
+      def restorable(run)
+        steps = run.recorded
+        items = run.steps.filter_map { |step| step.items&.recorded unless steps.include?(step.name) }.sum
+        return if steps.empty? && items.zero?
+
+        counts = [[steps.size, "step"], [items, "item"]].reject { |count, _| count.zero? }
+        "resume restores #{counts.map { |count, word| "#{count} #{word}#{"s" if count > 1}" }.join(" and ")}"
       end
     end
   end

@@ -6,9 +6,14 @@ module Flowline
     class StoreCommand < Command
       private
 
-      # @return [Array<Hash>] the rows to show
+      # @return [Array] the rows to show
       def rows
         raise NotImplementedError
+      end
+
+      # @return [Hash] what JSON has of a row
+      def data(row)
+        row
       end
 
       # Writes one row as text.
@@ -21,11 +26,16 @@ module Flowline
         option(parser, "json", "write JSON")
       end
 
+      # Declares an option that takes a whole number from 1 up.
+      def count(parser, name, description)
+        parser.on("--#{name} COUNT", /\A[1-9]\d*\z/, description) { |number| @options[name.to_sym] = Integer(number) }
+      end
+
       def work(arguments)
         raise Usage, "#{label}: takes no argument #{arguments.first}" unless arguments.empty?
 
         found = rows
-        @out.puts(json(found)) if @options[:json]
+        @out.puts(json(found.map { |row| data(row) })) if @options[:json]
         return nothing if found.empty?
 
         found.each { |row| show(row) } unless @options[:json]
@@ -58,12 +68,21 @@ module Flowline
         Store.existing(root)
       end
 
-      def json(rows)
-        return "[]" if rows.empty?
+      def json(value)
+        return "[]" if value == []
 
         require "json"
         require "time"
-        ::JSON.pretty_generate(rows.map { |row| row.transform_values { |value| value.is_a?(Time) ? value.iso8601(3) : value } })
+        ::JSON.pretty_generate(plain(value))
+      end
+
+      def plain(value)
+        case value
+        when Hash then value.transform_values { |inner| plain(inner) }
+        when Array then value.map { |inner| plain(inner) }
+        when Time then value.iso8601(3)
+        else value
+        end
       end
     end
   end

@@ -83,7 +83,7 @@ module Flowline
         _, _, attempts, started, duration = @run.step(id)
         duration = ended - started if ended
         began = @run.elapsed
-        size = @recording.complete(id, @dag.steps[id], [attempts + 1, started, duration], output)
+        size = @recording.complete(id, @dag.steps[id], [attempts + 1, started, duration, @tallies[id]], output)
         @expense.note(@dag.steps[id], duration, @run.elapsed - began, size)
       end
 

@@ -47,15 +47,17 @@ module Flowline
       # Returns the row for history of a step whose callable returned, in the order of {Store::Step}'s members.
       # @param searched [Boolean] whether no secret was found in its output
       def completed(id, step, facts, output, searched)
-        [@run.id, id, step.name.name, SUCCEEDED, nil, *facts, nil, nil, nil, nil, nil, *Shown.output(output, @context, searched),
-         Shown.detail(@retries&.[](step.name), @context)]
+        *facts, tally = facts
+        [@run.id, id, step.name.name, SUCCEEDED, nil, *facts, nil, *Shown.items(tally&.counts), *Shown.output(output, @context, searched),
+         Shown.detail(@retries&.[](step.name), tally&.errors, @context)]
       end
 
       # Returns the row for history of any other step.
       def row(id, result)
         [@run.id, id, result.name.name, result.status.name, result.reason&.name, result.attempts,
-         result.started_at&.-(@context.started_at), result.duration, text(result.error), nil, nil, nil, nil,
-         *(result.output? ? Shown.output(result.output, @context, false) : [nil, nil, nil]), Shown.detail(@retries&.[](result.name), @context)]
+         result.started_at&.-(@context.started_at), result.duration, text(result.error), *Shown.items(result.items),
+         *(result.output? ? Shown.output(result.output, @context, false) : Shown::NO_OUTPUT),
+         Shown.detail(@retries&.[](result.name), (result.item_errors if result.items), @context)]
       end
 
       # Returns what a step has written into the state since it was last asked.

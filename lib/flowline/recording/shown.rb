@@ -11,7 +11,10 @@ module Flowline
       PARAM = 200
       TEXT = 500
       SECRET = "[secret]"
-      private_constant :PARAM, :TEXT, :SECRET
+      # The columns of a step without items, and of one without an output.
+      NO_ITEMS = [nil, nil, nil, nil].freeze
+      NO_OUTPUT = [nil, nil, nil].freeze
+      private_constant :PARAM, :TEXT, :SECRET, :NO_ITEMS
 
       class << self
         # @param context [Context]
@@ -53,26 +56,44 @@ module Flowline
           bytes ? context.mask(Native.preview(Marshal.load(bytes)).last) : "" # rubocop:disable Security/MarshalLoad -- just dumped
         end
 
-        # @param retries [Array<Array(Float, Event::Retry)>] when attempts failed, in seconds from the start of the run, and why
-        # @return [String, nil] the last of them as JSON
-        def detail(retries, context)
-          return if retries.nil?
+        # @param counts [ItemCounts, nil]
+        # @return [Array(Integer, Integer, Integer, Integer)] how many items there are, were done, failed and were restored
+        def items(counts)
+          counts ? [counts.total, counts.done, counts.failed, counts.restored] : NO_ITEMS
+        end
 
-          attempts = retries.map do |ended, again|
-            error = context.mask(Error.account(again.error))[0, TEXT]
-            item = ",\"item\":#{again.item}" if again.item
-            "{\"number\":#{again.attempt}#{item},\"ended\":#{ended.round(6)},\"wait\":#{again.wait.to_f.round(6)},\"error\":#{Native.quote(error)}}"
-          end
-          "{\"attempts\":[#{attempts.join(",")}]}"
+        # @param retries [Array<Array(Float, Event::Retry)>, nil] when attempts failed, in seconds from the start of the run, and why
+        # @param failed [Array<ItemError>, nil] the items that failed
+        # @return [String, nil] the attempts, and the first failed items, as JSON
+        def detail(retries, failed, context)
+          return if retries.nil? && (failed.nil? || failed.empty?)
+
+          attempts = retries&.map { |ended, again| attempt(ended, again, context) }
+          items = failed.first(MOST).map { |error| item(error, context) } unless failed.nil? || failed.empty?
+          "{#{{ attempts: attempts, items: items }.compact.map { |name, list| "\"#{name}\":[#{list.join(",")}]" }.join(",")}}"
         end
 
         private
 
+        def attempt(ended, again, context)
+          item = ",\"item\":#{again.item + 1}" if again.item
+          times = "\"ended\":#{ended.round(6)},\"wait\":#{again.wait.to_f.round(6)}"
+          "{\"number\":#{again.attempt}#{item},#{times},\"error\":#{error(again.error, context)}}"
+        end
+
+        def item(failed, context)
+          "{\"item\":#{failed.number},\"label\":#{Native.quote(context.mask(Error.text(failed.label.to_s))[0, PARAM])}," \
+            "\"attempts\":#{failed.attempts},\"error\":#{error(failed.original, context)}}"
+        end
+
+        def error(error, context)
+          Native.quote(context.mask(Error.account(error))[0, TEXT])
+        end
+
+        # No method of an object of the user's own class is called.
         def text(value, context)
-          plain = Error.text(value)
+          plain = ::Array === value || ::Hash === value ? Native.preview(value).last : Param.text(value)
           context ? context.mask(plain) : plain
-        rescue StandardError
-          TypeHints.kind(value)
         end
       end
     end

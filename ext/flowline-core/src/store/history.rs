@@ -1,7 +1,5 @@
 //! The history of a store: past runs, and how their steps ended.
 
-use std::collections::HashMap;
-
 use rusqlite::{ToSql, params};
 
 use super::records::clear;
@@ -11,8 +9,6 @@ use super::{Lock, Store, StoreError, Wait, graphs, owner};
 
 /// The least number of runs of a pipeline that history has.
 const HISTORY: i64 = 100;
-/// The number of runs over which expected times are averaged.
-const TIMED: i64 = 10;
 
 /// A selection of past runs. A field that is `None`, or empty, selects all.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -111,20 +107,6 @@ impl Store {
     pub fn steps(&self, run: i64, wait: Wait) -> Result<Vec<Step>, StoreError> {
         let sql = format!("SELECT {} FROM steps WHERE run = ?1 ORDER BY position", Step::COLUMNS);
         self.read(wait, |session| Ok(session.rows(&sql, [run], Step::read)?.into_iter().flatten().collect()))
-    }
-
-    /// Returns the seconds that steps of a pipeline took on average in its latest runs.
-    ///
-    /// # Errors
-    /// They cannot be read.
-    pub fn timings(&self, pipeline: &str, wait: Wait) -> Result<HashMap<String, f64>, StoreError> {
-        let sql = "SELECT name, avg(duration) FROM steps WHERE status = 'succeeded' AND run IN \
-                   (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT ?2) GROUP BY name \
-                   HAVING avg(duration) IS NOT NULL";
-        // A damaged name is skipped.
-        let read = |row: &rusqlite::Row| Ok(row.get(0).ok().zip(row.get(1).ok()));
-        let found = self.read(wait, |session| session.rows(sql, params![pipeline, TIMED], read))?;
-        Ok(found.into_iter().flatten().collect())
     }
 }
 
@@ -242,12 +224,17 @@ pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<Vec
     Ok(alive)
 }
 
-/// Deletes old runs of the pipeline of a run. The latest ones stay, and the ones that have not ended.
+/// Deletes old runs of the pipeline of a run. The latest ones stay, and the ones that have not ended. Finding the old ones
+/// takes as long as there are runs that stay, so many runs are not pruned at each end.
 pub fn prune(session: &mut Session, run: &Run, keep: Option<i64>) -> Result<(), StoreError> {
+    let keep = keep.unwrap_or(HISTORY);
+    if run.id % (keep / HISTORY).max(1) != 0 {
+        return Ok(());
+    }
     let sql = "DELETE FROM runs WHERE pipeline = ?1 AND status <> 'running' AND id <= \
                (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) \
                RETURNING checkpoint, graph";
-    let parameters = params![run.pipeline, keep.unwrap_or(HISTORY)];
+    let parameters = params![run.pipeline, keep];
     let gone = session.rows(sql, parameters, |row| Ok((row.get(0).ok(), row.get(1).ok().flatten())))?;
     for checkpoint in gone.iter().filter_map(|(checkpoint, _)| *checkpoint) {
         let sql = "SELECT 1 FROM runs WHERE checkpoint = ?1";

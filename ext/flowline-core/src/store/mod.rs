@@ -34,6 +34,7 @@ mod schema;
 mod seal;
 mod session;
 mod state;
+mod times;
 mod wait;
 
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use crate::rows;
 pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("history", method!(history, 2))?;
     class.define_method("item_counts", method!(item_counts, 2))?;
+    class.define_method("durations", method!(durations, 3))?;
     class.define_method("graph", method!(graph, 2))?;
     class.define_method("state", method!(state, 2))?;
     class.define_method("writes", method!(writes, 2))?;
@@ -24,6 +25,23 @@ fn history(ruby: &Ruby, store: &Store, query: Value, patience: f64) -> Result<RA
 fn item_counts(ruby: &Ruby, store: &Store, checkpoint: i64, patience: f64) -> Result<RHash, Error> {
     let counts = store.ask(ruby, patience, |store, wait| store.item_counts(checkpoint, wait))?;
     Ok(ruby.hash_from_iter(counts))
+}
+
+/// `durations(pipeline: String, last: Integer, patience) -> Array<[String, Array<Float>]>`: by step, the latest run first.
+fn durations(
+    ruby: &Ruby,
+    store: &Store,
+    pipeline: String,
+    last: i64,
+    patience: f64,
+) -> Result<RArray, Error> {
+    let durations = store.ask(ruby, patience, |store, wait| store.durations(&pipeline, last, wait))?;
+    list(ruby, durations, |ruby, (name, seconds)| {
+        let row = ruby.ary_new_capa(2);
+        row.push(name)?;
+        row.push(seconds)?;
+        Ok(row)
+    })
 }
 
 /// `graph(number: Integer, patience) -> String or nil`: JSON.

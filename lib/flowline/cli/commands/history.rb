@@ -10,21 +10,46 @@ module Flowline
         # Its line in the list of commands.
         SUMMARY = "list past runs, the latest first"
         # An example of a call.
-        EXAMPLE = "flowline history --pipeline import --limit 20"
+        EXAMPLE = "flowline history --pipeline import --status failed --since 2024-01-31 --limit 20"
 
         private
 
         def declare(parser)
           super
-          parser.on("--limit COUNT", /\A[1-9]\d*\z/, "how many runs; default 20") { |limit| @options[:limit] = Integer(limit) }
+          @params = {}
+          choice(parser, "status", Flowline::History::STATUSES)
+          parser.on("--param NAME=VALUE", "only runs with this param; may be given several times") { |pair| param(pair) }
+          option(parser, "since", "only runs that started then or later: a date or a time", value: "TIME")
+          option(parser, "before", "only runs before this one, for the next page", value: "RUN_ID")
+          count(parser, "limit", "how many runs; default #{Flowline::History::PAGE}")
+        end
+
+        def param(pair)
+          name, value = pair.split("=", 2)
+          raise Usage, "#{label}: --param #{pair} has no value; write --param #{pair}=VALUE" if value.nil?
+
+          @params[name.to_sym] = value
         end
 
         def rows
-          store ? store.runs(@options[:pipeline], @options[:limit] || 20).map { |run| row_of(run) } : []
+          Flowline::History.runs(**@options.slice(:pipeline, :status, :limit, :before), params: @params, since: since, root: root)
+        end
+
+        def since
+          return unless @options[:since]
+
+          require "time"
+          Time.parse(@options[:since])
+        rescue ArgumentError
+          raise Usage, "#{label}: --since #{@options[:since]} is no time; write it as 2024-01-31 or 2024-01-31T12:00:00"
+        end
+
+        def data(run)
+          run.to_h
         end
 
         def show(run)
-          @out.puts(headline(run))
+          @out.puts([headline(run), facts(run)].compact.join("  "))
         end
       end
     end

@@ -11,10 +11,6 @@ module Flowline
         SUMMARY = "show the last run of every pipeline, step by step"
         # An example of a call.
         EXAMPLE = "flowline status --pipeline import"
-        # Statuses of runs that did not fail.
-        GOOD = %w[succeeded running].freeze
-        STEP = %i[name status reason attempts started duration error].freeze
-        private_constant :GOOD, :STEP
 
         private
 
@@ -25,28 +21,22 @@ module Flowline
         end
 
         def rows
-          return [] unless store
+          name = @options[:pipeline]
+          runs = name ? Flowline::History.runs(pipeline: name, limit: 1, root: root) : Flowline::History.last_runs(root: root)
+          @failed = runs.any?(&:failed?)
+          runs
+        end
 
-          runs = @options[:pipeline] ? store.runs(@options[:pipeline], 1) : store.last_runs
-          @failed = runs.any? { |run| !GOOD.include?(run.status) }
-          runs.map { |run| row_of(run).merge(steps: store.steps(run.id).map { |step| step.to_h.slice(*STEP) }) }
+        def data(run)
+          { **run.to_h, recorded: run.recorded, steps: run.steps.map(&:to_h) }
         end
 
         def show(run)
           @out.puts(headline(run))
-          run[:steps].each do |step|
-            time = step[:duration] ? format("%.2fs", step[:duration]) : step[:reason].to_s
-            mark = Reporter::Console::MARKS.fetch(step[:status].to_sym)
-            @out.puts("  #{mark} #{Name.show(step[:name]).ljust(20)}  #{step[:status].ljust(9)}  #{time}".rstrip)
-          end
-          show_errors(run)
-        end
-
-        def show_errors(run)
-          errors = run[:steps].map { |step| step[:error] } - [run[:error]]
-          lines = run[:error].to_s.delete_suffix(CancelledError::ADVICE).lines(chomp: true).first(3).reject(&:empty?)
-          lines += errors.compact.map { |error| error.lines.first.chomp }
-          lines.each { |line| @out.puts("  #{Name.show(line)}") }
+          about = facts(run)
+          @out.puts("  #{about}") if about
+          run.steps.each { |step| @out.puts(step_line(step)) }
+          [*errors(run), *(restorable(run) if run.failed?)].each { |line| @out.puts("  #{line}") }
         end
       end
     end

@@ -17,6 +17,12 @@ module Flowline
           @native.item_counts(checkpoint, PATIENCE)
         end
 
+        # @param last [Integer] how many runs are looked at
+        # @return [Array<Array(String, Array<Float>)>] by step, the seconds that it took when it succeeded, the latest run first
+        def durations(pipeline, last)
+          @native.durations(pipeline, last, PATIENCE)
+        end
+
         # @param number [Integer]
         # @return [String, nil] a graph as JSON; nil: it is gone or damaged
         def graph(number)

@@ -31,7 +31,7 @@ pub struct Step {
     pub detail: Option<String>,
 }
 
-/// The number of items of a step, and how they ended. A restored item is also done.
+/// The number of items of a step, and how they ended. An item is done by this run, or restored, or failed.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs)]
 pub struct Tally {

@@ -1,0 +1,40 @@
+# frozen_string_literal: true
+
+# The time that a page of history takes in a store of 100,000 runs, by what it selects. Rows are written as runs write them.
+require_relative "support/measure"
+require "fileutils"
+require "flowline"
+require "tmpdir"
+
+FOLDER = Dir.mktmpdir("flowline-benchmark")
+at_exit { FileUtils.rm_rf(FOLDER) }
+COUNT = Integer(ENV.fetch("RUNS", 100_000))
+DAY = 86_400
+
+store = Flowline::Store.at(FOLDER)
+COUNT.times do |n|
+  lock = store.lock
+  shown = %({"date":"#{(Time.at(0) + ((n % 2000) * DAY)).utc.strftime("%F")}","limit":"10"})
+  run = store.begin_run(Flowline::Store::Run.new(run_id: "run-#{n}", pipeline: "pipeline_#{n % 10}", identity: n.to_s, pid: Process.pid,
+                                                 host: Flowline::Store.host, started: n * 60.0, shown: shown, trigger: "cli", params: "x" * 100,
+                                                 location: "import.rb:1", directory: "/srv"), lock)
+  step = [run.id, 0, "fetch", "succeeded", nil, 1, 0.1, 0.1]
+  ended = Flowline::Store::End.new(run: run.id, status: (n % 1000).zero? ? "failed" : "succeeded", duration: 1.0, clear: true, keep: COUNT)
+  store.finish_run(ended, [[step, nil]], lock)
+end
+
+history = ->(**query) { -> { Flowline::History.runs(limit: 20, root: FOLDER, **query).each(&:to_h) } }
+pages = {
+  "the latest runs" => history.call,
+  "a page in the middle" => history.call(before: "run-#{COUNT / 2}"),
+  "of a pipeline" => history.call(pipeline: "pipeline_3"),
+  "failed, of all pipelines" => history.call(status: :failed),
+  "failed, of a pipeline" => history.call(status: :failed, pipeline: "pipeline_0"),
+  "since a time, none there" => history.call(since: Time.at(COUNT * 60)),
+  "with a param" => history.call(params: { date: "1970-01-02" }),
+  "with a param that no run has" => history.call(params: { date: "2222-01-02" }),
+  "crashed, none there" => history.call(status: :crashed)
+}
+times = Measure.times(pages)
+Measure.heading "A page of 20 of #{COUNT} runs"
+pages.each_key { |name| Measure.row(name, times[name] * 1e3, "ms", most: 50.0) }

@@ -1,0 +1,64 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    module Commands
+      # +flowline show RUN+: shows all that history has of a run.
+      class Show < StoreCommand
+        include RunRecords
+
+        # Its line in the list of commands.
+        SUMMARY = "show all that is recorded of a run: params, steps, attempts, outputs, warnings"
+        # An example of a call.
+        EXAMPLE = "flowline show 20261124T015539-04c21255"
+
+        private
+
+        def argument
+          "RUN_ID"
+        end
+
+        def work(arguments)
+          raise Usage, "#{label}: name one run, as in: #{EXAMPLE}; flowline history lists them" unless arguments.size == 1
+
+          run = Flowline::History.run(arguments.first, root: root)
+          raise NotFound, "#{label}: there is no run #{arguments.first} in #{root}#{suggestion(arguments.first)}" unless run
+
+          @options[:json] ? @out.puts(json(data(run))) : show(run)
+          0
+        end
+
+        def suggestion(run_id)
+          Name.suggest(run_id, Flowline::History.runs(limit: 100, root: root).map(&:run_id))
+        end
+
+        def data(run)
+          { **run.to_h, recorded: run.recorded, steps: run.steps.map(&:to_h), graph: run.graph }
+        end
+
+        def show(run)
+          @out.puts(headline(run))
+          about = { "params" => params(run), "started by" => run.trigger, "defined at" => run.location, "directory" => run.directory,
+                    "process" => run.pid, "resumed" => run.resumed, "resumed by" => run.resumed_by }
+          about.each { |name, value| @out.puts("  #{name}: #{value}") if value }
+          run.steps.each { |step| show_step(step) }
+          lines = errors(run) + run.warnings.map { |warning| "⚠ #{Name.show(warning)}" }
+          lines << restorable(run) if run.failed?
+          lines.compact.each { |line| @out.puts("  #{line}") }
+        end
+
+        def show_step(step)
+          @out.puts([step_line(step), preview(step.output)].compact.join("   "))
+          step.retries.each do |again|
+            @out.puts("      attempt #{again[:number]}#{" of item #{again[:item]}" if again[:item]}: #{Name.show(again[:error])}")
+          end
+          step.failed_items.each { |item| @out.puts("      item #{item[:item]} (#{Name.show(item[:label])}): #{Name.show(item[:error])}") }
+        end
+
+        def preview(output)
+          output && [output[:kind], ("(#{output[:size]})" if output[:size]), output[:text]].compact.join(" ")
+        end
+      end
+    end
+  end
+end

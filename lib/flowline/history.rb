@@ -1,0 +1,80 @@
+# frozen_string_literal: true
+
+require_relative "history/step"
+require_relative "history/run"
+require_relative "history/stats"
+
+module Flowline
+  # The recorded runs of pipelines with a name: values to read, which no definition and no output is needed for.
+  #
+  #   Flowline::History.runs(pipeline: "import", status: :failed, limit: 5)
+  #   run = Flowline::History.run("20261124T015539-04c21255")
+  #   run.params                # => { date: "2024-01-31" }
+  #   run.steps.map(&:duration) # => [0.52, 1.24]
+  #   Flowline::History.stats("import").steps.first.median # => 0.48
+  #
+  # Nothing of it loads data of the user: params, outputs and errors are short texts without secrets.
+  module History
+    # The statuses of runs.
+    STATUSES = %i[running succeeded failed timed_out cancelled crashed].freeze
+    # The number of runs of a page, unless another one is asked for.
+    PAGE = 20
+
+    class << self
+      # @param pipeline [String, Symbol, nil] only its runs
+      # @param status [Symbol, String, nil] only runs with one of {STATUSES}
+      # @param params [Hash{Symbol => Object}] only runs with these params, among others; they are compared as they are shown
+      # @param since [Time, nil] only runs that started then or later
+      # @param limit [Integer] how many runs at most
+      # @param before [String, nil] the id of a run: only earlier ones, for the next page
+      # @param root [String] the directory of the store
+      # @return [Array<Run>] the latest first
+      # @raise [ArgumentError] there is no such status, or the limit is no whole number from 1 up
+      # @raise [StoreError] the store cannot be read
+      # @example
+      #   Flowline::History.runs(pipeline: :import, params: { date: Date.today }, since: Time.now - 86_400)
+      def runs(pipeline: nil, status: nil, params: {}, since: nil, limit: PAGE, before: nil, root: Flowline.config.root)
+        raise ArgumentError, "limit: must be a whole number from 1 up, not #{limit.inspect}" unless limit.is_a?(Integer) && limit.positive?
+        unless status.nil? || STATUSES.include?(status.to_sym)
+          raise ArgumentError, "status: there is no #{status}#{Name.suggest(status, STATUSES, known: "there are")}"
+        end
+
+        find(root, pipeline: pipeline&.to_s, status: status&.to_s, since: since&.to_f, before: before, limit: limit,
+                   params: params.map { |name, value| Recording::Shown.param(name, value) })
+      end
+
+      # @param run_id [String]
+      # @param root [String] the directory of the store
+      # @return [Run, nil] nil: there is no such run any more
+      # @raise [StoreError] the store cannot be read
+      def run(run_id, root: Flowline.config.root)
+        find(root, run_id: run_id, limit: 1).first
+      end
+
+      # @param root [String] the directory of the store
+      # @return [Array<Run>] the latest run of every pipeline, by its name
+      # @raise [StoreError] the store cannot be read
+      def last_runs(root: Flowline.config.root)
+        store = Store.existing(root)
+        store ? store.last_runs.flat_map { |run| find(root, run_id: run.run_id, limit: 1) } : []
+      end
+
+      # @param pipeline [String, Symbol]
+      # @param last [Integer] how many runs are looked at
+      # @param root [String] the directory of the store
+      # @return [Stats] how long the latest runs, and their steps, took
+      # @raise [StoreError] the store cannot be read
+      def stats(pipeline, last: Stats::LAST, root: Flowline.config.root)
+        store = Store.existing(root)
+        Stats.new(pipeline.to_s, runs(pipeline: pipeline, limit: last, root: root), store ? store.durations(pipeline.to_s, last) : [])
+      end
+
+      private
+
+      def find(root, **query)
+        store = Store.existing(root) or return []
+        store.history(Store::Query.new(**query)).map { |row| Run.new(store, row) }
+      end
+    end
+  end
+end

@@ -1,0 +1,152 @@
+# frozen_string_literal: true
+
+module Flowline
+  module History
+    # A recorded run. Its steps, its graph and its checkpoint are read when they are asked for.
+    class Run
+      # @return [String]
+      attr_reader :run_id
+      # @return [String] the name of its pipeline
+      attr_reader :pipeline
+      # @return [Symbol] one of {STATUSES}, or +:damaged+
+      attr_reader :status
+      # @return [Hash{Symbol => String, nil}] its params as short texts; secrets as "[secret]"
+      attr_reader :params
+      # @return [Symbol, nil] the kind of caller that started it: +:cli :job :web :schedule :ruby+
+      attr_reader :trigger
+      # @return [Time]
+      attr_reader :started_at
+      # @return [Float, nil] seconds; nil: it has not ended, or it has crashed
+      attr_reader :duration
+      # @return [String, nil] the message of its error
+      attr_reader :error
+      # @return [String, nil] the id of the run that it resumed
+      attr_reader :resumed
+      # @return [String, nil] the id of the latest run that resumed it
+      attr_reader :resumed_by
+      # @return [String, nil] the line that defines its pipeline, as +file:line+
+      attr_reader :location
+      # @return [String, nil] its working directory
+      attr_reader :directory
+      # @return [Integer] the number of its process
+      attr_reader :pid
+      # @return [Hash{Symbol => Integer}] how many of its steps ended in which way
+      attr_reader :counts
+      # @return [ItemCounts, nil] how the items of all its steps ended; nil: no step had items
+      attr_reader :items
+
+      # @param store [Store::SQLite]
+      # @param row [Store::Run]
+      # @api private
+      def initialize(store, row)
+        @store = store
+        @row = row
+        %i[run_id pipeline duration error location directory pid resumed resumed_by].each { |name| instance_variable_set(:"@#{name}", row[name]) }
+        @status = row.status.to_sym
+        @started_at = Time.at(row.started)
+        @trigger = row.trigger&.to_sym
+        @params = parse(row.shown, {}).transform_keys(&:to_sym)
+        @counts = row.outcomes.to_s.split(", ").to_h { |text| text.split.then { |name, count| [name.to_sym, count.to_i] } }
+        @items = Run.items(row) if row.items_done
+      end
+
+      # @api private
+      def self.items(row)
+        ItemCounts.new(done: row.items_done, restored: row.items_restored || 0, failed: row.items_failed || 0, retries: 0).freeze
+      end
+
+      # @return [Boolean] whether its process exists and works on it
+      def alive?
+        @row.alive == true
+      end
+
+      # @return [Boolean] whether its process belongs to another machine or container
+      def elsewhere?
+        alive? && @row.elsewhere?
+      end
+
+      # @return [Boolean] whether it has failed, timed out, was cancelled or has crashed
+      def failed?
+        !%i[running succeeded].include?(status)
+      end
+
+      # @return [Array<String>] what went wrong without failing anything
+      def warnings
+        parse(@row.warnings, [])
+      end
+
+      # Returns its steps, in the order of the definition. Of a run that goes on or has crashed, the steps that have not ended are
+      # +:running+ if every step that they depend on has ended, else +:pending+: a step that was about to be called when its
+      # process was killed counts as running.
+      # @return [Array<Step>]
+      def steps
+        @steps ||= begin
+          rows = @store.steps(@row.id)
+          rows.concat(open_steps(rows)) if %i[running crashed].include?(status)
+          recorded = recorded_items
+          rows.sort_by(&:position).map { |row| Step.new(row, started_at, recorded[row.name]) }
+        end
+      end
+
+      # @return [Step, nil]
+      def step(name)
+        steps.find { |step| step.name == name.to_sym }
+      end
+
+      # @return [Hash{Symbol => Object}, nil] its graph: +steps+, each with +name+, +after+ (positions), +group+, +location+ and what else
+      #   its declaration says; and +groups+. nil: an older version recorded the run
+      def graph
+        return unless @row.graph
+
+        text = @store.graph(@row.graph)
+        text && parse(text, nil, symbolize_names: true)
+      end
+
+      # @return [Array<Symbol>] the steps whose outcomes are recorded, which a run that resumes this one does not call again
+      def recorded
+        return [] unless failed? || status == :running
+
+        outcomes = @store.outcomes(@row.checkpoint).reject { |_, outcome| LOST.include?(outcome) }
+        steps.map(&:name).select { |name| outcomes.key?(name.name) }
+      end
+
+      # @return [Hash{Symbol => Object}] everything but the graph
+      def to_h
+        { run_id: run_id, pipeline: pipeline, status: status, params: params, trigger: trigger, resumed: resumed, resumed_by: resumed_by,
+          pid: pid, elsewhere: elsewhere?, started_at: started_at, duration: duration, error: error, counts: counts,
+          items: items&.to_h&.slice(*Step::ITEMS)&.compact, location: location, directory: directory, warnings: warnings }
+      end
+
+      # @return [String]
+      def inspect
+        "#<#{self.class} #{Name.show(pipeline)} #{run_id} #{status}>"
+      end
+
+      # Outcomes of a checkpoint after which the step runs again.
+      LOST = %w[failed timed_out not_selected].freeze
+      private_constant :LOST
+
+      private
+
+      def parse(text, default, **options)
+        return default unless text
+
+        require "json"
+        ::JSON.parse(text, **options)
+      end
+
+      def recorded_items
+        status == :succeeded || @row.damaged? ? {} : @store.item_counts(@row.checkpoint)
+      end
+
+      def open_steps(rows)
+        nodes = graph&.fetch(:steps) || []
+        ended = rows.map(&:name)
+        nodes.each_with_index.reject { |node, _| ended.include?(node[:name]) }.map do |node, position|
+          ready = node.fetch(:after, []).all? { |before| ended.include?(nodes[before][:name]) }
+          Store::Step.new(run: @row.id, position: position, name: node[:name], status: ready ? "running" : "pending", attempts: 0)
+        end
+      end
+    end
+  end
+end
