@@ -8,13 +8,14 @@ module Flowline
   # - +restored+: items with a result that an earlier run recorded
   # - +failed+: items whose attempts all failed
   # - +recorded+: items with a recorded result, which a resumed run does not call; +nil+ if items are not recorded
+  # - +cached+: items with a result from a cache, which is not recorded; +nil+ in history
   # - +retries+: further attempts, of all items together
   #
   # @example
   #   counts = result[:fetch_page].items
   #   counts.failed # => 6
   #   counts.to_s   # => "items: 114 of 120 done, 6 failed, 58 retries"
-  ItemCounts = Struct.new(:total, :done, :restored, :failed, :recorded, :retries, keyword_init: true) do
+  ItemCounts = Struct.new(:total, :done, :restored, :failed, :recorded, :cached, :retries, keyword_init: true) do
     # @return [Integer, nil] items without a result, failed ones included; +nil+ if the total is not known
     def missing
       total && (total - done - restored)
@@ -23,9 +24,11 @@ module Flowline
     # @return [String, nil] what a resumed run would do with the items; +nil+ if none are recorded
     def safety
       return unless recorded
-      return "#{several(recorded)} recorded; resume tries the others" unless total
 
-      "#{recorded} of #{several(total)} recorded; resume tries #{total - recorded}"
+      safe = total ? "#{recorded} of #{several(total)} recorded" : "#{several(recorded)} recorded"
+      reused = cached || 0
+      safe += ", #{reused} cached" unless reused.zero?
+      "#{safe}; resume tries #{total ? total - recorded - reused : "the others"}"
     end
 
     # @return [String]

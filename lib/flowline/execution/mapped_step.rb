@@ -102,7 +102,7 @@ module Flowline
         case outcome.status
         when :succeeded then put(attempt.index, outcome.output, :done, first, called: true)
         when :cached
-          @tally.record
+          @tally.cache
           put(attempt.index, outcome.output, :done, first)
         when :retry then retries?(attempt) ? try_again(attempt, outcome) : fail(attempt, outcome)
         when :failed, :timed_out then fail(attempt, outcome)

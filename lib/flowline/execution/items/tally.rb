@@ -18,13 +18,20 @@ module Flowline
           @id = id
           @items = items
           @recorded = 0 if recorded
+          @cached = 0
           @failures = []
         end
 
-        # An item has a recorded result, or one in a cache.
+        # An item has a recorded result.
         # @return [void]
         def record
           @recorded += 1 if @recorded
+        end
+
+        # An item has a result from a cache.
+        # @return [void]
+        def cache
+          @cached += 1
         end
 
         # @return [Array<ItemError>] in the order of the items
@@ -35,7 +42,8 @@ module Flowline
         # @return [ItemCounts]
         def counts
           done, restored, failed, retries = @run.item_counts(@id) || [0, 0, 0, 0]
-          ItemCounts.new(total: @items.total, done: done, restored: restored, failed: failed, recorded: @recorded, retries: retries).freeze
+          ItemCounts.new(total: @items.total, done: done, restored: restored, failed: failed,
+                         recorded: @recorded, cached: @cached, retries: retries).freeze
         end
       end
     end
