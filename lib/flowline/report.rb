@@ -27,6 +27,15 @@ module Flowline
       @data = data
     end
 
+    # @param path [String, nil] a file to write it to
+    # @return [String] HTML
+    # @raise [SystemCallError] the file cannot be written
+    def write(path)
+      html = to_s
+      File.write(path, html) if path
+      html
+    end
+
     # @return [String] HTML
     def to_s
       Page.new("#{@data.pipeline || "Pipeline"} #{@data.status}", Document.new(@data).to_s, script: Page.asset("report.js")).to_s

@@ -148,9 +148,7 @@ module Flowline
     # @example
     #   pipeline.run(date: "2024-01-01").report("run.html")
     def report(path = nil)
-      html = Report.new(Report::Sources.result(self, @record.dag)).to_s
-      File.write(path, html) if path
-      html
+      Report.new(Report::Sources.result(self, @record.dag)).write(path)
     end
 
     # @return [Context]

@@ -4,6 +4,7 @@ require "json"
 require "rexml/document"
 require "zlib"
 require_relative "../support/browser"
+require_relative "../support/processes"
 
 RSpec.describe "A report of a run" do
   let(:pipeline) do
@@ -84,6 +85,75 @@ RSpec.describe "A report of a run" do
     expect(timing.slack).to eq([0.0, 0.0, 1.5, 0.0])
     expect(timing.ready).to eq([0.0, 1.0, 1.0, 4.0])
     expect(timing.critical_time).to eq(5.0)
+  end
+
+  describe "of a recorded run" do
+    let(:file) do
+      <<~RUBY
+        require "flowline"
+
+        Flowline.define(name: "import") do
+          param :rows, type: :integer, default: 3
+          step(:fetch) { |rows:| Array.new(rows) { |row| row } }
+          step(:each_row, each: :fetch, on_item_error: :collect, label: ->(row) { "row <\#{row}>" }) { |row| row == 3 ? raise("bad row") : row }
+          step(:flaky, depends_on: :fetch, retries: 2, retry_strategy: :linear, retry_delay: 0.02) { |rows| rows.size < 4 ? rows : raise("no <b>") }
+        end
+      RUBY
+    end
+
+    around do |example|
+      Dir.mktmpdir do |directory|
+        Dir.chdir(directory) do
+          File.write("import.rb", file)
+          example.run
+        end
+      end
+    end
+
+    def flowline(*arguments)
+      Processes.flowline(*arguments)
+    end
+
+    it "shows the last runs, and compares with the latest that succeeded" do
+      3.times { flowline("run", "import.rb") }
+      flowline("run", "import.rb", "--param", "rows=5")
+      status, html, err = flowline("report")
+      expect([status, err]).to eq([0, ""])
+      expect(html).to include("<h2>Last runs</h2>", "median of the 3 before", "<h2>Compared with run ", "<code>rows</code>: 3 → 5")
+      expect(html).to include('<tr id="s2" class="failed">', "next attempt after 0.020s", "item 4 (row &lt;3&gt;): ", "1 failed, of 5", "Array (5)")
+      retries = island(html)["more"]["2"]["retries"]
+      expect(retries.map { |_, wait, error| [wait, error] }).to all(match([20, /no \\<b\\>|no <b>/]))
+    end
+
+    it "writes to a file, and compares with the run that is asked for" do
+      2.times { flowline("run", "import.rb") }
+      first, second = Flowline::History.runs.map(&:run_id).reverse
+      expect(flowline("report", second, "--against", first, "-o", "run.html")).to eq([0, "", ""])
+      expect(File.read("run.html")).to include("<h2>Compared with run #{first}</h2>", second)
+      expect(Flowline::History.run(second).report).to eq(File.read("run.html"))
+    end
+
+    it "is made of a run that crashed, whose steps did not all end" do
+      pid = fork do
+        Flowline.define(name: "crash") do
+          step(:first) { 1 }
+          step(:second, depends_on: :first) { |_| Process.kill(:KILL, Process.pid) }
+          step(:third, depends_on: :second) { |_| 1 }
+        end.run
+      end
+      Process.wait(pid)
+      html = flowline("report", "--pipeline", "crash")[1]
+      expect(html).to include('<b class="badge crashed">crashed</b>', '<a class="step running" href="#s1">', '<a class="step pending" href="#s2">')
+      expect(island(html)["status"]).to eq("625")
+    end
+
+    it "says what is missing" do
+      expect(flowline("report")[2]).to include("there is no store")
+      flowline("run", "import.rb")
+      expect(flowline("report", "20200101T000000-00000000")).to match([1, "", /there is no run 20200101T000000-00000000/])
+      expect(flowline("report", "-o", "missing/run.html")).to match([2, "", %r{missing/run.html cannot be written}])
+      expect(flowline("report", "--pipeline", "imprt")[2]).to include("did you mean import?")
+    end
   end
 
   describe "in a browser", :browser do

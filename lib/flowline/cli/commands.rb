@@ -8,6 +8,7 @@ module Flowline
       autoload :Help, "#{__dir__}/commands/help"
       autoload :History, "#{__dir__}/commands/history"
       autoload :Plan, "#{__dir__}/commands/plan"
+      autoload :Report, "#{__dir__}/commands/report"
       autoload :Resume, "#{__dir__}/commands/resume"
       autoload :Run, "#{__dir__}/commands/run"
       autoload :Show, "#{__dir__}/commands/show"
@@ -19,7 +20,7 @@ module Flowline
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run resume plan validate visualize status history show stats state cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status history show report stats state cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

@@ -110,6 +110,21 @@ module Flowline
         steps.map(&:name).select { |name| outcomes.key?(name.name) }
       end
 
+      # Returns a report of the run: a page of one file, with its graph, a timeline, its steps, the last runs, and the differences
+      # from an earlier one. It can be made of any run, also of one that goes on or has crashed.
+      # @param path [String, nil] a file to write it to
+      # @param against [Run, nil] the run to compare it with; nil: the latest before it that succeeded
+      # @return [String] HTML
+      # @raise [SystemCallError] the file cannot be written
+      # @raise [StoreError] the store cannot be read
+      # @example
+      #   Flowline::History.run("20261124T015539-04c21255").report("run.html")
+      def report(path = nil, against: nil)
+        past = @store.history(Store::Query.new(pipeline: pipeline, before: run_id, limit: Report::Trend::RUNS)).map { |row| Run.new(@store, row) }
+        against ||= past.find { |run| run.status == :succeeded }
+        Report.new(Report::Sources.recorded(self, past, against)).write(path)
+      end
+
       # @return [Hash{Symbol => Object}] everything but the graph
       def to_h
         { run_id: run_id, pipeline: pipeline, status: status, params: params, trigger: trigger, resumed: resumed, resumed_by: resumed_by,

@@ -70,7 +70,7 @@ module Flowline
       # Returns by position whatever few steps have.
       def more
         @data.steps.each_with_index.filter_map do |step, at|
-          facts = { reason: step.reason, error: step.error, items: step.items, output: step.output, log: step.log }.compact
+          facts = { reason: step.reason, error: step.error, items: step.items, output: step.output }.compact
           facts[:at] = step.location if step.error
           facts[:retries] = step.retries.map { |ended, wait, error| [milliseconds(ended), milliseconds(wait), error] } if step.retries.any?
           [at, facts] unless facts.empty?

@@ -59,8 +59,8 @@ const COLUMNS = [(s) => s.name, (s) => run.statuses.indexOf(s.state), (s) => s.s
 const view = { column: 1, down: false, text: "", state: "", most: 200 };
 
 function row(step) {
-  const { error, at, reason, items, output, log, retries } = step.more;
-  const facts = [error, at && `line: ${at}`, reason && `because: ${word(reason)}`, items && `items: ${items}`, output && `output: ${output}`, log && `log: ${log}`,
+  const { error, at, reason, items, output, retries } = step.more;
+  const facts = [error, at && `line: ${at}`, reason && `because: ${word(reason)}`, items && `items: ${items}`, output && `output: ${output}`,
     retries && `retried: ${retries.map(([, wait, why]) => `${why} (next attempt after ${time(wait)})`).join("\n")}`].filter(Boolean);
   const name = make("th", { scope: "row" }, step.name);
   if (facts.length) name.append(make("details", { open: !!error }, make("summary", {}, error ? "error" : "more"), make("pre", { tabindex: 0 }, facts.join("\n"))));

@@ -79,7 +79,8 @@ module Flowline
         def items(step)
           counts = step.items or return
           facts = %i[done restored failed].filter_map { |name| "#{counts[name]} #{name}" if counts[name].to_i.positive? }
-          [*facts, *("of #{counts.total}" if counts.total)].join(", ")
+          failed = step.failed_items.map { |item| "\n  item #{item[:item]} (#{item[:label]}): #{item[:error]}" }
+          [*facts, *("of #{counts.total}" if counts.total)].join(", ") + failed.join
         end
 
         def preview(output)

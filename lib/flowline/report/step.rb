@@ -6,7 +6,7 @@ module Flowline
     # +[when an attempt ended, seconds until the next, error]+; +items+ and +output+ are texts.
     # @api private
     Step = Struct.new(:name, :label, :group, :status, :reason, :attempts, :start, :duration, :error, :location, :description, :after,
-                      :many, :retries, :items, :output, :log, keyword_init: true) do
+                      :many, :retries, :items, :output, keyword_init: true) do
       # @return [Float, nil] when it ended
       def end
         start + duration.to_f if start

@@ -52,7 +52,7 @@ module Flowline
       def named(step)
         retried = step.retries.map { |_, wait, error| "#{error} (next attempt after #{seconds(wait)})" }
         { "line" => (step.location if step.error), "because" => Reasons.why(step.reason), "items" => step.items, "output" => step.output,
-          "log" => step.log, "retried" => (retried.join("\n") if retried.any?) }.compact
+          "retried" => (retried.join("\n") if retried.any?) }.compact
       end
     end
   end

@@ -7,11 +7,12 @@ module Flowline
     class Trend
       include Markup
 
-      # The most earlier runs, and the size of a bar.
+      # The most earlier runs.
       RUNS = 30
+      # The size of a bar.
       HEIGHT = 72
       STEP = 16
-      private_constant :RUNS, :HEIGHT, :STEP
+      private_constant :HEIGHT, :STEP
 
       # @param data [Data]
       def initialize(data)
