@@ -24,6 +24,7 @@ require_relative "flowline/execution"
 require_relative "flowline/executor"
 require_relative "flowline/pipeline"
 require_relative "flowline/reporter"
+require_relative "flowline/telemetry"
 
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and runs.
 module Flowline

@@ -76,6 +76,10 @@ module Flowline
       @duration = duration
     end
 
+    # @return [Float, nil] when it started, in seconds from the start of the run
+    # @api private
+    attr_reader :started
+
     # @return [Time, nil] +nil+ if it never started
     def started_at
       (@context.started_at + @started).round(6) if @started

@@ -33,6 +33,17 @@ RSpec.describe "Steps in a process of their own" do
     expect([result[:sum].output, counter]).to eq([3, [0]])
   end
 
+  it "succeed if what brings other data from them fails" do
+    broken = Module.new do
+      def self.enter = raise(NameError, "gone")
+      def self.leave = raise(IOError, "gone")
+    end
+    Flowline::Executor::Isolation.carry(broken)
+    expect(isolated { 7 }[:apart].output).to eq(7)
+  ensure
+    Flowline::Executor::Isolation.carriers.delete(broken)
+  end
+
   it "stream large outputs" do
     expect(isolated { "x" * 20_000_000 }[:apart].output.size).to eq(20_000_000)
   end

@@ -11,7 +11,7 @@ module Layout
   WORDS = { "dag" => "DAG", "cli" => "CLI", "json" => "JSON", "sqlite" => "SQLite" }.freeze
   # Files of several constants, or of methods for another file's class: the errors of a part, and parts of large classes.
   EXEMPT = %w[flowline/errors flowline/errors/definition flowline/errors/run flowline/errors/portable flowline/version
-              flowline/planning/forecast/absence flowline/planning/forecast/left_out].freeze
+              flowline/planning/forecast/absence flowline/planning/forecast/left_out flowline/otlp].freeze
 
   module_function
 

@@ -15,12 +15,13 @@ module Flowline
       autoload :State, "#{__dir__}/commands/state"
       autoload :Stats, "#{__dir__}/commands/stats"
       autoload :Status, "#{__dir__}/commands/status"
+      autoload :Trace, "#{__dir__}/commands/trace"
       autoload :Validate, "#{__dir__}/commands/validate"
       autoload :Version, "#{__dir__}/commands/version"
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run resume plan validate visualize status history show report stats state cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status history show report stats trace state cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

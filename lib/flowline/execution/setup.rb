@@ -31,7 +31,8 @@ module Flowline
         environment.context.record_in(recording)
         @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
         make_plan if request.continues? || request.dry?
-        @state = State.new(environment, recording, Events::Notifier.new(own_observers, request.reporters, environment, section))
+        @readers = request.dry? ? NONE : Telemetry.observers(environment)
+        @state = State.new(environment, recording, Events::Notifier.new(own_observers, request.reporters + @readers, environment, section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
         @background = !section.nil?
         ready = true
@@ -49,9 +50,9 @@ module Flowline
         @pipeline.plain? && !(observed? || environment.hints? || @request.timeout) && environment.middleware.empty?
       end
 
-      # @return [Boolean] whether there are hooks or reporters
+      # @return [Boolean] whether there are hooks, reporters or readers of telemetry
       def observed?
-        !@pipeline.called_hooks.empty? || @request.reporters.any?
+        !@pipeline.called_hooks.empty? || @request.reporters.any? || @readers.any?
       end
 
       # @return [Boolean] whether a hook may fail a step before it is called
@@ -74,6 +75,7 @@ module Flowline
         configured = Flowline.config.middleware
         entries = configured.empty? ? pool.entries : pool.entries + configured.to_a
         entries = [Executor::Isolate.new, *entries] if !@pipeline.plain? && environment.steps.any? { |step| step.options[:isolate] }
+        entries = @readers.filter_map(&:entry) + entries unless @readers.empty?
         environment.middleware = Middleware.new(entries) unless entries.empty?
         environment.bare = bare?
         demands = @pipeline.resources.demands

@@ -48,6 +48,20 @@ module Flowline
         new(grace, contain).call(&block)
       end
 
+      @carriers = []
+
+      class << self
+        # @return [Array<Module>] what brings other data than the answer from children to their parent: +enter+ and +leave+ are
+        #   called in the child before and after the block, and +receive+ in the parent with what +leave+ returned, unless nil
+        attr_reader :carriers
+
+        # @param carrier [Module]
+        # @return [void]
+        def carry(carrier)
+          @carriers |= [carrier]
+        end
+      end
+
       # Flushes the files of this process that are open for writing, so that what they buffer is written once, here.
       # @return [void]
       # @raise [SystemCallError] the text cannot be written
@@ -143,12 +157,19 @@ module Flowline
           when :out then $stdout.write(*facts)
           when :err then $stderr.write(*facts)
           when :flush then $stdout.flush
+          when :news then deliver(*facts)
           when :value then return [kind, *facts]
           else return [kind, facts.first.exception]
           end
         end
       rescue TypeError, ArgumentError, NameError => e
         [:error, Error::Remote.new("the step's answer cannot be read: #{e.message}").tap { |error| error.set_backtrace([]) }]
+      end
+
+      def deliver(carrier, news)
+        carrier.receive(news)
+      rescue StandardError
+        nil # The step is not to blame.
       end
 
       # Reads from the child. A grandchild may keep the pipe open, so reading stops once the child has exited.

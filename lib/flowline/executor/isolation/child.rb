@@ -104,7 +104,7 @@ module Flowline
         # A process that the step forks may leave through here as well, and answers nothing.
         def respond(block)
           Flowline.config.forking(:after)
-          value = block.call
+          value = carry(&block)
           return unless own?
 
           flush_opened
@@ -117,6 +117,28 @@ module Flowline
           tell(:error, Error::Portable.new(returned ? unsent(e) : answer(e)))
         ensure
           tell(:error, Error::Portable.new(remote("it left its block by return, break or throw; use `next`"))) if own? && !returned && e.nil?
+        end
+
+        # Calls the block, and sends what the carriers have by then, whatever the block came to.
+        def carry
+          Isolation.carriers.each { |carrier| prepare(carrier) }
+          yield
+        ensure
+          Isolation.carriers.each { |carrier| send_news(carrier) } if own?
+        end
+
+        # No carrier fails the step.
+        def prepare(carrier)
+          carrier.enter
+        rescue StandardError
+          nil # Then it has nothing to send.
+        end
+
+        def send_news(carrier)
+          news = carrier.leave
+          tell(:news, carrier, news) if news
+        rescue StandardError
+          nil # It cannot be dumped. The step is not to blame.
         end
 
         def unsent(error)
