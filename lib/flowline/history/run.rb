@@ -50,6 +50,8 @@ module Flowline
         @items = Run.items(row) if row.items_done
       end
 
+      # @param row [Store::Run]
+      # @return [ItemCounts] of all its steps
       # @api private
       def self.items(row)
         ItemCounts.new(done: row.items_done, restored: row.items_restored || 0, failed: row.items_failed || 0, retries: 0).freeze

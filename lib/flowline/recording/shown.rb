@@ -11,8 +11,9 @@ module Flowline
       PARAM = 200
       TEXT = 500
       SECRET = "[secret]"
-      # The columns of a step without items, and of one without an output.
+      # The columns of a step without items.
       NO_ITEMS = [nil, nil, nil, nil].freeze
+      # The columns of a step without an output.
       NO_OUTPUT = [nil, nil, nil].freeze
       private_constant :PARAM, :TEXT, :SECRET, :NO_ITEMS
 
