@@ -156,6 +156,16 @@ RSpec.describe "OTLP over HTTP" do
     srand
   end
 
+  it "sends the span of a step that was interrupted", executor: :in_process do
+    pipeline = Flowline.define(name: "stopped") { step(:long) { sleep } }
+    run = pipeline.start
+    Thread.pass until run.steps[:long] == :running
+    run.cancel(now: true).wait(10)
+    long = spans["step long"]
+    expect(attributes(long)).to include("flowline.status" => "cancelled", "flowline.reason" => "interrupted")
+    expect(Integer(long[:startTimeUnixNano])).to be_between(Integer(spans["run stopped"][:startTimeUnixNano]), Integer(long[:endTimeUnixNano]))
+  end
+
   it "sends the spans of steps that run in forked children from their parent" do
     run(executor: :process) { step(:a) { 1 } }
     expect(spans.keys).to match_array(["run unnamed", "step a", "attempt a"])

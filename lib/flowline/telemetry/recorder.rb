@@ -12,8 +12,8 @@ module Flowline
       RETRIES = 20
       private_constant :MOST, :RETRIES
 
-      # A step that has started: the seconds that it waited, by reason, and its retries.
-      Started = Struct.new(:waits, :retries)
+      # A step that has started: when, the seconds that it waited, by reason, and its retries.
+      Started = Struct.new(:time, :waits, :retries)
       private_constant :Started
 
       # @return [Attempts, nil] the middleware around attempts; nil: their spans are not exported
@@ -93,7 +93,7 @@ module Flowline
       end
 
       def begin_step(event)
-        @started[event.step] = Started.new
+        @started[event.step] = Started.new(event.time)
       end
 
       def retried(event)
@@ -112,12 +112,12 @@ module Flowline
         @outcomes[result.status] += 1
         looked_up(event.step, result)
         started = @started.delete(event.step) or return
-        return unless result.started
-
         name = result.name.name
-        @meter.record("flowline.step.duration", result.duration, pipeline: @pipeline, step: name, status: result.status)
+        began = result.started || (started.time - @context.started_at) # A step that was interrupted has no times.
+        duration = result.duration || (event.time - started.time)
+        @meter.record("flowline.step.duration", duration, pipeline: @pipeline, step: name, status: result.status)
         @meter.count("flowline.attempts", attempts(result), pipeline: @pipeline, step: name)
-        export(:step, name, times(result.started, result.duration), facts(result, started)) if @exports
+        export(:step, name, times(began, duration), facts(result, started)) if @exports
       end
 
       # @return [Integer] the calls of a step, those for all of its items included
