@@ -7,7 +7,9 @@ module Flowline
     class Picture
       # The most steps on the sheets of a page that show what is folded.
       BUDGET = 4_000
-      private_constant :BUDGET
+      # The most pixels of a picture that can be read when it is made as wide as a page.
+      WIDEST = 1_900
+      private_constant :BUDGET, :WIDEST
 
       # @param nodes [Array<Array>] +[name, label, group, state, note, title, link, many]+, by position
       # @param edges [Array<Array>] +[from, to, label]+
@@ -44,12 +46,17 @@ module Flowline
         titles = sheets.map { |_, title| title.empty? ? "All steps" : title }
         parts = sheets.each_with_index.map do |(svg, _, parent), at|
           "<section class=\"sheet\" id=\"sheet-#{at}\" tabindex=\"-1\" aria-label=\"#{Page.text(titles[at])}\">#{way(sheets, titles, parent, at)}" \
-            "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Graph\">#{svg}</div></section>"
+            "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Graph\">#{fitting(svg)}</div></section>"
         end
         parts.rotate(1).join("\n")
       end
 
       private
+
+      # A picture that is not much wider than a screen is made as wide as the page.
+      def fitting(svg)
+        svg[/ width="(\d+)"/, 1].to_i <= WIDEST ? svg.sub('class="picture"', 'class="picture fits"') : svg
+      end
 
       # Returns the links from a sheet to those around it.
       def way(sheets, titles, parent, sheet)

@@ -17,6 +17,7 @@ module Flowline
       def initialize(data)
         @steps = data.steps
         @known = @steps.any? && @steps.all?(&:after)
+        @first = @steps.filter_map(&:start).min
         @ready = @steps.map { |step| ready_at(step) }
         @slack = @known ? slacks(data.length) : []
         @critical = @known ? path : []
@@ -37,7 +38,7 @@ module Flowline
       def ready_at(step)
         return unless step.start
 
-        before = (step.after || []).filter_map { |at| @steps[at].end }.max || (@known ? 0.0 : step.start)
+        before = (step.after || []).filter_map { |at| @steps[at].end }.max || (@known ? @first : step.start)
         [before, step.start].min
       end
 
