@@ -195,20 +195,22 @@ module Flowline
     # Interrupts may arrive anywhere. A turn is registered in one expression, and is valid only inside its block, so
     # there is nothing to undo. Removing it keeps the table small and notifies the waiting threads at once.
     # @param key [String]
+    # @param waiting [#call, nil] called once if another thread or process computes the same key
     # @return [Object] what the block returns
     # @api private
-    def once(key, &block)
+    def once(key, waiting = nil, &block)
       me = Thread.current
       return yield if GUARD.synchronize { TURNS.any? { |_, turn| turn.thread == me && turn.valid? } }
 
       id = [identity, key.to_s]
       turn = Turn.new(me)
       turn.enter do
+        waiting&.call if TURNS[id]&.valid?
         GUARD.synchronize do
           FREED.wait(GUARD, AGAIN) while TURNS[id]&.valid?
           TURNS[id] = turn
         end
-        lock(key.to_s, &block)
+        lock(key.to_s, waiting, &block)
       end
     ensure
       Thread.handle_interrupt(MASK) { Cache.remove(id, turn) } if turn
@@ -235,7 +237,7 @@ module Flowline
 
     # Excludes other processes while the block runs. A cache that no process shares has none to exclude.
     # @api private
-    def lock(_key)
+    def lock(_key, _waiting = nil)
       yield
     end
 

@@ -2,7 +2,8 @@
 
 module Flowline
   # Reporters are notified of the events of a run. A reporter is an object with +call(event)+, such as a lambda. An exception
-  # in one becomes a warning of the result. See {Event}.
+  # in one becomes a warning of the result. A reporter with a method +event_names+ receives these events, any other one
+  # {Event::ALWAYS}. See {Event}.
   module Reporter
     autoload :Annotations, "#{__dir__}/reporter/annotations"
     autoload :Board, "#{__dir__}/reporter/board"
@@ -21,6 +22,41 @@ module Flowline
     # Reporters by the name that +reporter:+ takes.
     NAMES = { console: :Console, progress: :Console, json: :JSON }.freeze
 
+    # A callable, and the events that it receives.
+    Selective = Struct.new(:callable, :event_names) do
+      # @param event [Event]
+      # @return [void]
+      def call(event)
+        callable.call(event)
+      end
+    end
+    private_constant :Selective
+
+    # Makes a reporter that receives these events only.
+    # @param names [Array<Symbol>] of {Event::NAMES}; +:all+: all of them
+    # @yieldparam event [Event]
+    # @return [#call]
+    # @raise [ArgumentError] there is no such event
+    # @example
+    #   progress = Flowline::Reporter.for(:items_progress) { |event| puts "#{event.step.name}: #{event.result}" }
+    #   pipeline.run(reporter: [:console, progress])
+    def self.for(*names, &block)
+      names = names == [:all] ? Event::NAMES : names
+      problem = unknown(names)
+      raise ArgumentError, "Reporter.for: #{problem}" if problem
+
+      Selective.new(block, names.freeze)
+    end
+
+    # @return [String, nil] what is wrong with the names of events
+    # @api private
+    def self.unknown(names)
+      return "event_names is #{TypeHints.describe(names)}, not an Array of Symbols" unless Array === names
+
+      name = names.find { |other| !Event::NAMES.include?(other) } or return
+      "unknown event #{name.inspect}#{Name.suggest(name, Event::NAMES, known: "known are")}"
+    end
+
     # @param given [Symbol, #call, Array, nil, false]
     # @return [Array<#call>]
     # @raise [ParamError] there is no such reporter
@@ -30,7 +66,7 @@ module Flowline
 
       list = given.is_a?(Array) ? given : [given]
       list.select(&:itself).map do |reporter|
-        next reporter if reporter.respond_to?(:call)
+        next selected(reporter) if reporter.respond_to?(:call)
 
         known = NAMES[reporter.to_sym] if reporter.is_a?(Symbol) || reporter.is_a?(String)
         next const_get(known).new if known
@@ -39,5 +75,13 @@ module Flowline
         raise ParamError, ["run: unknown reporter #{reporter.inspect}#{suggestion}"]
       end
     end
+
+    def self.selected(reporter)
+      problem = unknown(reporter.event_names) if reporter.respond_to?(:event_names)
+      raise ParamError, ["run: reporter #{TypeHints.kind(reporter)}: #{problem}"] if problem
+
+      reporter
+    end
+    private_class_method :selected
   end
 end

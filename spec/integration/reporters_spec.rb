@@ -185,12 +185,12 @@ RSpec.describe Flowline::Reporter do
         step(:skip, depends_on: :ok, when: ->(_) { false }) { |_| 1 }
         step(:bad, depends_on: :skip, run_if: :always) { |_| raise "two\nlines" }
       end
-      every = %w[event time run_id pipeline]
+      every = %w[event number time run_id pipeline]
       finished = %w[step status reason attempts started_at duration report error]
       expect(lines.map { |line| [line["event"], line.keys - every] }.uniq)
         .to eq([["run_started", %w[params steps resumed]], ["step_started", %w[step]], ["step_finished", finished],
                 ["run_finished", %w[status started_at duration error warnings steps resumed]]])
-      expect(lines.map { |line| line.keys.first(4) }.uniq).to eq([every])
+      expect(lines.map { |line| line.keys.first(5) }.uniq).to eq([every])
       expect(lines.map { |line| line.values_at("run_id", "pipeline") }.uniq).to eq([[lines[0]["run_id"], "j"]])
       expect(lines.map { |line| line["step"] }.compact).to eq(%w[ok ok skip bad bad])
       expect(lines.first).to include("params" => { "p" => 1 }, "steps" => 3)

@@ -167,12 +167,19 @@ pub enum State {
     Ready,
     /// It is in flight.
     Running,
-    /// It waits for its next attempt.
-    Retry,
+    /// It waits for its next attempt, until then.
+    Retry(Nanos),
     /// It waits for a pool, or for its rate.
     Resource(Obstacle),
     /// It has ended.
     Ended(Outcome),
+}
+
+impl State {
+    /// Whether the step could run, and waits for something.
+    pub fn is_wait(self) -> bool {
+        matches!(self, Self::Ready | Self::Retry(_) | Self::Resource(_))
+    }
 }
 
 /// The caller's next action.

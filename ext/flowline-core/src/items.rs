@@ -33,6 +33,9 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use crate::event::{ItemCounts, ItemReport, Nanos, OnItemError};
 use crate::ids::Position;
 
+/// The least time between two looks at the counts of a step.
+const SHOWN_EVERY: Nanos = 200_000_000;
+
 /// Where the step stands in the queue of steps that could start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -69,6 +72,8 @@ pub(crate) struct Items {
     /// The step was started to be reported on, because all items have ended.
     closing: bool,
     turn: Turn,
+    /// The counts that were shown last, and when.
+    shown: (ItemCounts, Nanos),
 }
 
 impl Items {
@@ -88,6 +93,7 @@ impl Items {
             cut: false,
             closing: false,
             turn: Turn::Out,
+            shown: (ItemCounts::default(), 0),
         }
     }
 
@@ -105,8 +111,9 @@ impl Items {
         self.in_flight == 0
     }
 
-    pub(crate) fn has_retries(&self) -> bool {
-        !self.retries.is_empty()
+    /// Returns when the next retry is due, if one is to come.
+    pub(crate) fn next_retry(&self) -> Option<Nanos> {
+        self.retries.peek().map(|&Reverse((until, _))| until)
     }
 
     /// Whether items are left for which no start was made, or more may be supplied.
@@ -265,5 +272,16 @@ impl Items {
     /// How many items ended, and how.
     pub(crate) fn counts(&self) -> ItemCounts {
         self.counts
+    }
+
+    /// Returns the counts if they have changed since they were shown, which is every 200 ms at most.
+    pub(crate) fn progress(&mut self, now: Nanos) -> Option<ItemCounts> {
+        let (counts, at) = self.shown;
+        let due = at == 0 || at.saturating_add(SHOWN_EVERY) <= now;
+        if !due || counts == self.counts {
+            return None;
+        }
+        self.shown = (self.counts, now.max(1));
+        Some(self.counts)
     }
 }

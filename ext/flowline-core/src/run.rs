@@ -63,6 +63,7 @@ mod recording;
 mod schedule;
 mod setup;
 mod view;
+mod watch;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -131,6 +132,8 @@ pub struct Run {
     failures: Vec<StepId>,
     ended_unreported: Vec<StepId>,
     recording: Recording,
+    /// The steps that may have begun to wait since they were last [asked for](Run::waits). `None`: nobody asks.
+    stirred: Option<Vec<StepId>>,
 }
 
 impl Run {
@@ -170,6 +173,7 @@ impl Run {
             failures: Vec::new(),
             ended_unreported: Vec::new(),
             recording: Recording::default(),
+            stirred: None,
         }
     }
 

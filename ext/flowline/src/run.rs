@@ -1,6 +1,6 @@
 //! `Flowline::Native::Run`: the state of one run. The clock is read here, once a call.
 //!
-//! Its methods are in a file for each noun: setting it up, its steps, their items, answers about it, its journal.
+//! Its methods are in a file for each noun: setting it up, its steps, their items, answers about it, its journal, how it goes on.
 //! Steps, pools and items are integers in Ruby, and have types of their own from here on.
 
 mod answers;
@@ -8,6 +8,7 @@ mod items;
 mod journal;
 mod setup;
 mod steps;
+mod watch;
 
 use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
@@ -42,7 +43,8 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     steps::init(class)?;
     items::init(class)?;
     answers::init(class)?;
-    journal::init(class)
+    journal::init(class)?;
+    watch::init(class)
 }
 
 impl Run {

@@ -74,14 +74,14 @@ module Flowline
 
       # Excludes other processes, if a lock is available. The lock is released whatever interrupts the block.
       # @api private
-      def lock(key)
+      def lock(key, waiting = nil)
         lock = begin
           database.lock
         rescue StoreError
           nil
         end
         Thread.current.thread_variable_set(LOCK, lock)
-        acquire(lock, Native.digest(key)) if lock
+        acquire(lock, Native.digest(key), waiting) if lock
         yield
       ensure
         lock&.release
@@ -89,9 +89,11 @@ module Flowline
 
       private
 
-      def acquire(lock, digest)
+      def acquire(lock, digest, waiting)
         pause = 0.001
         until lock.acquire(digest)
+          waiting&.call
+          waiting = nil
           sleep(pause)
           pause = [pause * 2, 0.05].min
         end

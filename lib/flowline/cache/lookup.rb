@@ -71,8 +71,9 @@ module Flowline
       # @yieldparam output [Object, nil]
       # @yieldparam keep [#call, nil] stores the output that it is called with
       # @param item [Object] the item, if the step is called for each
+      # @param waiting [#call, nil] called if another thread or process computes the same key
       # @return [Object] what the block returns
-      def with(id, outputs, context, item = nil)
+      def with(id, outputs, context, item = nil, waiting: nil)
         key = key(id, outputs, context, item) if caches?(id)
         return yield(false, nil, nil) unless key
 
@@ -80,11 +81,19 @@ module Flowline
         return yield(true, output, nil) if found
 
         @limits.within_run do
-          cache(id).once(key) do
+          cache(id).once(key, waiting) do
             found, output = read(id, key) # Another thread may have computed it meanwhile.
             yield(found, output, ->(value) { write(id, key, value, context) })
           end
         end
+      end
+
+      # @param keep [#call, nil] what {#with} gave to store the output
+      # @return [String] why the cache had nothing
+      def absence(id, keep)
+        return "it has no key; see the warnings" unless keep
+
+        reads?(id) ? "there is no entry" : "skip_cache: says not to look"
       end
 
       private

@@ -4,8 +4,8 @@ module Flowline
   # The events of a run, and the delivery of them to observers.
   # @api private
   module Events
-    # The observers of a run: recording, hooks and reporters. Each is notified of every event, in this order, in the thread
-    # of the coordinator.
+    # The observers of a run: recording, hooks and reporters. Each is notified of every event that it wants
+    # ({Event.wanted_by}), in this order, in the thread of the coordinator.
     #
     # An exception from outside may arrive anywhere. A {Delivery} knows the observers that an event has reached, so that such an
     # exception hits one observer or none: it keeps no other from being notified, and none is notified twice.
@@ -47,8 +47,11 @@ module Flowline
       def initialize(own, reporters, environment, section = nil)
         @own = own
         @observers = own + reporters
+        @wanting = {} # By event, the observers that want it.
         @context = environment.context
         @steps = environment.steps
+        @run = [@context, @steps].freeze
+        @number = 0
         @warnings = environment.warnings
         @limits = environment.limits
         @section = section
@@ -62,13 +65,19 @@ module Flowline
       end
 
       # @param name [Symbol]
+      # @return [Boolean] whether an observer wants these events
+      def wants?(name)
+        !wanting(name).empty?
+      end
+
+      # @param name [Symbol]
       # @param step [Step, nil]
       # @param result [Object, nil]
       # @yieldreturn [Execution::Monitor, nil] with +run_started+
       # @return [void]
       # @raise [HookError, StoreError, Error::TimeUp] after all were notified
       def notify(name, step = nil, result = nil, &monitor)
-        deliver(delivery(name, step, result, &monitor)) unless @observers.empty?
+        deliver(delivery(name, step, result, &monitor)) unless @observers.empty? || wanting(name).empty?
       end
 
       # Notifies of the end of a step, or of the run. If that was interrupted, notifies of what is left of it.
@@ -99,8 +108,12 @@ module Flowline
 
       private
 
+      def wanting(name)
+        @wanting[name] ||= @observers.select { |observer| Event.wanted_by(observer).include?(name) }
+      end
+
       def delivery(name, step, result, &monitor)
-        Delivery.new(Event.new(name, @context, @steps, step, result, &monitor), @observers)
+        Delivery.new(Event.new(name, @number += 1, @run, step, result, &monitor), wanting(name))
       end
 
       # Notifies all observers, even if one of them is interrupted.
@@ -138,6 +151,7 @@ module Flowline
 
       def leave_out(observer, how)
         @observers = @observers.reject { |other| other.equal?(observer) }
+        @wanting.clear
         @warnings << "reporter #{TypeHints.kind(observer)} #{how}"
       end
     end

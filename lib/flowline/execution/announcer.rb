@@ -16,6 +16,7 @@ module Flowline
         @state = setup.state
         @inbox = inbox
         @in_flight = in_flight
+        @details = setup.environment.details
         @observed = setup.observed?
         @hooked = setup.hooked?
       end
@@ -51,8 +52,12 @@ module Flowline
 
       def announce(attempt, began = nil)
         attempt.announced = true
+        @details&.missed(attempt)
         @state.start(attempt.id) if attempt.first?
-        @run.begin(attempt.id, began) if @in_flight[attempt.token] && !@state.ended?(attempt.id)
+        return unless @in_flight[attempt.token] && !@state.ended?(attempt.id)
+
+        @run.begin(attempt.id, began)
+        @details&.started(attempt, began)
       end
     end
   end

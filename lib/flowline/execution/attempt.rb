@@ -18,6 +18,12 @@ module Flowline
       attr_reader :item
       # @return [Integer] 1 for the first attempt, 2 for the first retry
       attr_reader :number
+      # @return [String, nil] what the item is called, if somebody wants to know
+      # @api private
+      attr_reader :label
+      # @return [String, nil] why a cache that was asked had nothing
+      # @api private
+      attr_reader :missed
       # Whether the core has been notified of the start of the call.
       # @return [Boolean, nil]
       # @api private
@@ -37,13 +43,13 @@ module Flowline
       # @param environment [Environment]
       # @param token [Integer]
       # @param id [Integer]
-      # @param facts [Array] number, and of an item its index and itself
+      # @param facts [Array] number, and of an item its index, itself, and its label
       # @api private
       def initialize(environment, token, id, facts)
         @environment = environment
         @token = token
         @id = id
-        @number, @index, @item = facts
+        @number, @index, @item, @label = facts
       end
 
       # @return [Array<Integer>] its step
@@ -155,8 +161,12 @@ module Flowline
       def call_or_reuse
         return call_callable unless @environment.caching.caches?(id)
 
-        @environment.caching.with(id, @environment.outputs, context, item) do |found, output, keep|
-          found ? outcome(:cached, output: output) : call_callable(&keep)
+        caching = @environment.caching
+        caching.with(id, @environment.outputs, context, item, waiting: @environment.lock_teller(self)) do |found, output, keep|
+          next outcome(:cached, output: output) if found
+
+          @missed = caching.absence(id, keep)
+          call_callable(&keep)
         end
       end
 

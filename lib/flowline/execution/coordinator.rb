@@ -94,6 +94,10 @@ module Flowline
       # @raise [HookError] a +before_step+ hook raised
       def announce(attempt) = @announcer.call(attempt, Thread.current.equal?(@thread))
 
+      # Has something done in this thread: at once if the caller is in it.
+      # @return [void]
+      def tell(&notice) = Thread.current.equal?(@thread) ? yield : @inbox << [:call, notice]
+
       private
 
       def start(executor)
@@ -140,9 +144,9 @@ module Flowline
       end
 
       def await(seconds)
-        left = @timeout - @run.elapsed if @timeout && !@run.stopped?
-        @in_flight.expect_end if @timeout && @environment.limits.up?
-        seconds = [seconds, left, @in_flight.patience, @batches.patience].compact.min
+        details = @environment.details&.look
+        @in_flight.expect_end if @environment.limits.up?
+        seconds = [seconds, @environment.limits.until_up, @in_flight.patience, @batches.patience, details].compact.min
         @inbox.wait(seconds.infinite? ? nil : [seconds, 0.0].max)
         @batches.take_back.each { |id| hand_over_alone(id) } if @batches.patience && @inbox.first.nil?
         abandon_late if @in_flight.patience && !@in_flight.patience.positive?
@@ -156,12 +160,7 @@ module Flowline
       end
 
       # Handles the messages that are there.
-      def receive
-        while (message = @inbox.first)
-          handle(message)
-          @inbox.shift
-        end
-      end
+      def receive = @inbox.receive { |message| handle(message) }
 
       def handle(message)
         return settle(message) if Outcome === message
@@ -169,8 +168,10 @@ module Flowline
         kind, subject, *facts = message
         case kind
         when :begin then @announcer.answer(subject, *facts)
-        when :source then subject.call
-        when :interrupt then interrupt
+        when :call then subject.call
+        when :look, :interrupt
+          @environment.details&.cancelling(@cancellation.level)
+          interrupt if kind == :interrupt
         end
       end
 
@@ -207,6 +208,7 @@ module Flowline
         @settling = [attempt, outcome]
         @works.record(attempt, outcome)
         @in_flight.delete(outcome.token)
+        @environment.details&.settled(attempt, outcome)
         apply(attempt, outcome)
         @settling = nil
         @works.close_ended if @run.stopped?
@@ -282,6 +284,7 @@ module Flowline
 
         @plain = false
         settle_again
+        @environment.details&.cancelling(@cancellation.level)
         cancel_lost
         interrupt
         @state.drain_ended

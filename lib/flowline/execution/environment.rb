@@ -33,6 +33,8 @@ module Flowline
       attr_reader :middleware
       # @return [Resumption, nil] what the run resumes, if it was to resume a run
       attr_accessor :resumption
+      # @return [Events::Details, nil] the events that only some observers want; nil: there is no such observer
+      attr_accessor :details
       # @return [Planning::Presets, nil]
       attr_writer :presets
       # @return [Boolean] whether callables are called and nothing else, in whatever thread
@@ -161,6 +163,12 @@ module Flowline
       # @raise [HookError] a before_step hook raised
       def announce(attempt)
         @coordinator.announce(attempt)
+      end
+
+      # An attempt waits for another one that computes the same cached value. Nil: nobody wants to know.
+      # @return [Proc, nil]
+      def lock_teller(attempt)
+        -> { @coordinator.tell { @details.locked(attempt) } } if @details
       end
 
       # @raise [TypeError]

@@ -26,10 +26,14 @@ module Flowline
         @messages.first
       end
 
-      # Removes the first message, which has been handled.
+      # Handles the messages that are there. Each is removed when it has been handled.
+      # @yieldparam message [Object]
       # @return [void]
-      def shift
-        @messages.shift
+      def receive
+        while (message = @messages.first)
+          yield message
+          @messages.shift
+        end
       end
 
       # Waits for a message.

@@ -79,6 +79,11 @@ module Flowline
         !@timeout.nil? && @run.elapsed >= @timeout
       end
 
+      # @return [Float, nil] the seconds until the run's time is up; nil: it has no limit, or is stopped
+      def until_up
+        @timeout - @run.elapsed if @timeout && !@run.stopped?
+      end
+
       # @return [Hash, nil] the run's limit as {TimeoutError} takes it
       def of_run
         { limit: @timeout, scope: :run } if @timeout

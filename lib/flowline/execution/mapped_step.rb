@@ -76,7 +76,7 @@ module Flowline
         attempts = @run.item_attempts(@id, index)
         digest = @items.digest(index) if @recorded || @recording.records?(@step) # The call may change the item.
         recorded = @recorded&.find(index, digest)
-        return [attempts + 1, index, @items[index]] unless recorded
+        return attempt(attempts + 1, index) unless recorded
 
         @tally.record
         put(index, recorded.first, :restored, attempts.zero?)
@@ -121,6 +121,12 @@ module Flowline
 
       private
 
+      # @return [Array] number, index, item and label
+      def attempt(number, index)
+        item = @items[index]
+        [number, index, item, (@labels.call(item) if @environment.details)]
+      end
+
       # @return [Integer, nil] how many failed items end the step; nil: they don't fail it
       def fails_at
         case @step.options[:on_item_error]
@@ -154,6 +160,7 @@ module Flowline
 
       def end_item(index, report, first, called, wait = nil)
         @run.item(@id, index, report, called, wait)
+        @environment.details&.progressed(@id, @tally)
         @state.drain_ended if @run.stopped?
         @producer&.worked_on(first)
       end
@@ -161,7 +168,7 @@ module Flowline
       def try_again(attempt, outcome)
         return if @state.ended?(@id)
 
-        again = Event::Retry.new(outcome.error, attempt.number, outcome.wait, attempt.index, @labels.call(attempt.item))
+        again = Event::Retry.new(outcome.error, attempt.number, outcome.wait, attempt.index, attempt.label || @labels.call(attempt.item))
         @state.notify(:step_retried, @step, again)
         end_item(attempt.index, :retry, attempt.number == 1, outcome.called?, outcome.wait)
       end
@@ -180,7 +187,7 @@ module Flowline
 
       # @return [ItemError]
       def item_error(attempt, outcome)
-        label = @labels.call(attempt.item)
+        label = attempt.label || @labels.call(attempt.item)
         attempts = { attempts: attempt.number }
         error = outcome.error unless outcome.limit
         error ||= TimeoutError.new(@step.name, **outcome.limit, **attempts, item: "item #{attempt.index + 1} (#{label})")

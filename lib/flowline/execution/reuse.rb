@@ -69,6 +69,7 @@ module Flowline
       def found?(id)
         return false unless @presets.found.key?(id)
 
+        @environment.details&.hit(id)
         @state.reuse(id, @presets.found[id], :cached)
         true
       end

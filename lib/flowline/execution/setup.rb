@@ -32,7 +32,7 @@ module Flowline
         @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
         make_plan if request.continues? || request.dry?
         @readers = request.dry? ? NONE : Telemetry.observers(environment)
-        @state = State.new(environment, recording, Events::Notifier.new(own_observers, request.reporters + @readers, environment, section))
+        @state = State.new(environment, recording, notifier(section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
         @background = !section.nil?
         ready = true
@@ -124,6 +124,13 @@ module Flowline
                 elsif @request.resume? then { reason: recording.why_not }
                 end
         facts && Resumption.new(store: recording.path, **facts)
+      end
+
+      def notifier(section)
+        reporters = @request.reporters + @readers
+        notifier = Events::Notifier.new(own_observers, reporters, environment, section)
+        environment.details = Events::Details.of(notifier, environment, @pipeline.pools.keys) unless reporters.empty?
+        notifier
       end
 
       # The observers that are notified before the reporters.

@@ -309,6 +309,7 @@ module Flowline
       def notify_ended(id)
         return if @notifier.empty? || @notifier.notified?(id) || !ended?(id)
 
+        @environment.details&.ended(id, @run.step(id).first, @tallies[id])
         @so_far ||= result # It reads the run whenever it is asked.
         @notifier.notify_end(id) { @so_far.at(id) }
       end

@@ -103,8 +103,8 @@ module Flowline
 
       # @return [Items::Producer] what reads the items of a lazy source
       def producer(mapped, items, most)
-        failed = ->(error) { @inbox << [:source, -> { mapped.source_failed(error) }] }
-        Items::Producer.new(items, most, failed) { |count, exhausted| @inbox << [:source, -> { mapped.supplied(count, exhausted) }] }
+        failed = ->(error) { @inbox << [:call, -> { mapped.source_failed(error) }] }
+        Items::Producer.new(items, most, failed) { |count, exhausted| @inbox << [:call, -> { mapped.supplied(count, exhausted) }] }
       end
     end
   end

@@ -16,6 +16,8 @@ module Flowline
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
       NOTHING = [].freeze
+      EVENTS = %i[step_retried step_finished].freeze
+      private_constant :EVENTS
       private_constant :DONE, :STEP, :ITEMS, :NOTHING
 
       # @return [Boolean] whether nothing of a run is left to be done
@@ -154,6 +156,11 @@ module Flowline
         record = [@run.checkpoint, step.name.name, position, SUCCEEDED, imprint(id), digest, @provenance.items_made_of(id).join(" ")]
         write([[nil, record, nil, writes(id, step)]], bytes)
         true
+      end
+
+      # @return [Array<Symbol>] the events of which it is notified
+      def event_names
+        EVENTS
       end
 
       # @param event [Event]

@@ -91,6 +91,7 @@ impl Run {
         if let ItemReport::RetryAt(_, until) = report {
             self.waiting.push(Reverse((until, step)));
         }
+        self.stir(step); // The items that are left may all wait.
         match cut {
             Some(stop) => {
                 self.ended_unreported.push(step);

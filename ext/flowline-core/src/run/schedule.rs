@@ -44,6 +44,7 @@ impl Run {
             match self.resources.obstacle(step, rank, now).filter(|_| startable && !self.is_over(step)) {
                 Some(Obstacle::Pool(pool)) => {
                     self.resources.park(step, rank, pool);
+                    self.stir(step);
                     continue;
                 }
                 Some(Obstacle::Rate(until)) => self.wait(step, until),
@@ -88,6 +89,7 @@ impl Run {
 
     pub(super) fn wait(&mut self, step: StepId, until: Nanos) {
         self.waiting.push(Reverse((until, step)));
+        self.stir(step);
         match (self.items.get_mut(&step), self.steps.get_mut(step.index())) {
             (Some(items), _) => items.delay(until),
             (None, Some(state)) => state.phase = Phase::Waiting(until),
@@ -99,6 +101,7 @@ impl Run {
         if let Some(state) = self.steps.get_mut(step.index()) {
             state.phase = Phase::Ready;
             self.ready.push(Reverse(self.rank(step)));
+            self.stir(step);
         }
     }
 

@@ -100,12 +100,12 @@ impl Run {
             Phase::Waiting(until) if until <= now => obstacle.unwrap_or(State::Ready),
             Phase::Waiting(until) => match self.resources.rate_allows_at(step, now) {
                 Some(again) if again >= until => State::Resource(Obstacle::Rate(again)),
-                _ => State::Retry,
+                _ => State::Retry(until),
             },
             Phase::Running => match self.items.get(&step).filter(|items| items.is_idle()) {
                 Some(items) if items.has_next() => obstacle.unwrap_or(State::Ready),
-                Some(items) if items.has_retries() => State::Retry,
-                _ => State::Running,
+                Some(items) => items.next_retry().map_or(State::Running, State::Retry),
+                None => State::Running,
             },
             Phase::Ended(outcome) => State::Ended(outcome),
         })

@@ -305,7 +305,7 @@ impl Script<'_> {
             State::Pending => "pending".into(),
             State::Ready => "ready".into(),
             State::Running => "running".into(),
-            State::Retry => "retry".into(),
+            State::Retry(_) => "retry".into(),
             State::Resource(Obstacle::Pool(pool)) => format!("pool:{}", self.pools[pool.index()].0),
             State::Resource(Obstacle::Rate(until)) => format!("rate:{until}"),
             State::Ended(outcome) => word(outcome).into(),

@@ -85,23 +85,28 @@ fn step(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
     Ok(answer)
 }
 
-/// `state(step) -> [Symbol, what it waits for: :retry, :rate, the Integer of a pool, or nil]`
+/// `state(step) -> [Symbol, what it waits for: :retry, :rate, the Integer of a pool, or nil, and until when: Float or nil]`, the
+/// time in seconds from the run's start
 fn state(ruby: &Ruby, run: &Run, step: u32) -> Result<RArray, Error> {
     let state = run.core(ruby)?.state(StepId::new(step), run.now());
-    let waiting = |what: Value| (symbols::symbol(ruby, "waiting"), Some(what));
-    let (name, what) = match state {
-        Some(State::Running) => (symbols::symbol(ruby, "running"), None),
-        Some(State::Ready) => (symbols::symbol(ruby, "ready"), None),
-        Some(State::Retry) => waiting(symbols::symbol(ruby, "retry").into_value_with(ruby)),
-        Some(State::Resource(Obstacle::Rate(_))) => {
-            waiting(symbols::symbol(ruby, "rate").into_value_with(ruby))
-        }
-        Some(State::Resource(Obstacle::Pool(pool))) => waiting(pool.number().into_value_with(ruby)),
-        Some(State::Ended(outcome)) => (symbols::symbol(ruby, symbols::outcome_name(outcome).0), None),
-        Some(State::Pending) | None => (symbols::symbol(ruby, "pending"), None),
+    words(ruby, state.unwrap_or(State::Pending))
+}
+
+/// The answer of `state`.
+pub(super) fn words(ruby: &Ruby, state: State) -> Result<RArray, Error> {
+    let named = |name| symbols::symbol(ruby, name).into_value_with(ruby);
+    let (name, what, until) = match state {
+        State::Running => ("running", None, None),
+        State::Ready => ("ready", None, None),
+        State::Retry(until) => ("waiting", Some(named("retry")), Some(until)),
+        State::Resource(Obstacle::Rate(until)) => ("waiting", Some(named("rate")), Some(until)),
+        State::Resource(Obstacle::Pool(pool)) => ("waiting", Some(pool.number().into_value_with(ruby)), None),
+        State::Ended(outcome) => (symbols::outcome_name(outcome).0, None, None),
+        State::Pending => ("pending", None, None),
     };
-    let answer = ruby.ary_new_capa(2);
-    answer.push(name)?;
+    let answer = ruby.ary_new_capa(3);
+    answer.push(named(name))?;
     answer.push(what)?;
+    answer.push(until.map(seconds))?;
     Ok(answer)
 }
