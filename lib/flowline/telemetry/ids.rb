@@ -40,7 +40,7 @@ module Flowline
 
       # Names have the same digest in any encoding.
       def digest(*subject, size: 16)
-        Native.digest(Error.text([@run_id, *subject].join("\0")))[0, size]
+        Native.digest([@run_id, *subject].map { |part| Error.text(part) }.join("\0"))[0, size]
       end
     end
   end

@@ -23,9 +23,9 @@ module Flowline
         @signal = signal
       end
 
-      # @return [String]
+      # @return [String] for messages, without a password
       def address
-        @settings.endpoint(@signal).to_s
+        @settings.endpoint(@signal).to_s.sub(%r{(?<=//)[^/@]*@}, "")
       end
 
       # @param body [String] JSON
@@ -61,7 +61,7 @@ module Flowline
 
       def build
         uri = @settings.endpoint(@signal)
-        Net::HTTP.new(uri.host, uri.port).tap do |http|
+        Net::HTTP.new(uri.hostname, uri.port).tap do |http|
           http.use_ssl = uri.scheme == "https"
           http.ca_file = @settings.certificate if @settings.certificate
           http.keep_alive_timeout = 30
@@ -72,6 +72,7 @@ module Flowline
       def request(body)
         uri = @settings.endpoint(@signal)
         request = Net::HTTP::Post.new(uri.request_uri, { "Content-Type" => "application/json", "User-Agent" => "flowline/#{VERSION}" })
+        request.basic_auth(*[uri.user, uri.password].map { |text| URI.decode_www_form_component(text.to_s) }) if uri.user
         @settings.headers(@signal).each { |name, value| request[name] = value }
         request["Content-Encoding"] = "gzip" if @settings.gzip?(@signal)
         request.body = @settings.gzip?(@signal) ? Zlib.gzip(body) : body

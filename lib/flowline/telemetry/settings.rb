@@ -35,13 +35,13 @@ module Flowline
       # @raise [Error] the variable has no address
       def endpoint(signal)
         name, exact = of_signal(signal, "ENDPOINT")
-        text = exact || "#{(get(name) || ENDPOINT).chomp("/")}/v1/#{signal}"
-        uri = URI.parse(text)
-        return uri if URI::HTTP === uri && uri.host
+        uri = URI.parse(exact || get(name) || ENDPOINT)
+        raise Error, "#{name} is not an address of http or https" unless URI::HTTP === uri && uri.host && !uri.host.empty?
 
-        raise Error, "#{name}: #{text} is not an address of http or https"
+        uri.path = "#{uri.path.chomp("/")}/v1/#{signal}" unless exact
+        uri
       rescue URI::InvalidURIError
-        raise Error, "#{name}: #{text} is not an address"
+        raise Error, "#{name} is not an address"
       end
 
       # @param signal [String]
