@@ -123,6 +123,9 @@ document.addEventListener("click", (event) => {
   if (at) { event.preventDefault(); reveal(+at); }
 });
 
+// The middle of a picture that is wider than the screen is seen first.
+for (const box of document.querySelectorAll(".sheet .scroll")) box.scrollLeft = (box.scrollWidth - box.clientWidth) / 2;
+
 // --- Timeline
 
 const section = document.getElementById("timeline");
