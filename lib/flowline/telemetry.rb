@@ -23,6 +23,7 @@ module Flowline
     autoload :Settings, "#{__dir__}/telemetry/settings"
     autoload :Span, "#{__dir__}/telemetry/span"
     autoload :Spans, "#{__dir__}/telemetry/spans"
+    autoload :Waits, "#{__dir__}/telemetry/waits"
     autoload :TraceParent, "#{__dir__}/telemetry/trace_parent"
 
     NONE = [].freeze

@@ -50,7 +50,7 @@ RSpec.describe "ActiveSupport::Notifications" do
       [[:fetch, 1, :succeeded, nil], [:load, 1, :failed, ["IOError", "closed"]], [:load, 2, :succeeded, nil]]
     )
     expect(payloads("retry.flowline")).to eq([of_run.merge(step: :load, attempt: 1, item: nil, wait: 0.01, exception: %w[IOError closed])])
-    expect(payloads("cache.flowline")).to eq([of_run.merge(step: :fetch, hit: false)])
+    expect(payloads("cache.flowline")).to match([of_run.merge(step: :fetch, item: nil, hit: false, reason: be_a(String))])
   end
 
   it "encloses each attempt in its worker, and a step of several attempts with its waits", executor: :in_process do

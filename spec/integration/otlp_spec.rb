@@ -113,6 +113,18 @@ RSpec.describe "OTLP over HTTP" do
     expect(points.values_at("flowline.runs.running", "flowline.steps.running").flat_map(&:values).map { |point| point[:asInt] }.uniq).to eq(["0"])
   end
 
+  it "describes the wait of a step for a pool", executor: :in_process do
+    run(executor: :parallel, max_threads: 4) do
+      pool :db, 1
+      step(:one, uses: :db) { sleep 0.1 }
+      step(:two, uses: :db) { sleep 0.1 }
+    end
+    waits = spans.values_at("step one", "step two").filter_map { |span| attributes(span)["flowline.wait.pool"] }
+    expect(waits).to match([be_between(0.05, 5)])
+    points = collector.metrics["flowline.wait.duration"][:histogram][:dataPoints]
+    expect(points.map { |point| attributes(point)["flowline.wait.reason"] }).to include("pool")
+  end
+
   it "sends a run that resumes another with a link to it", executor: :in_process do
     broken = true
     pipeline = Flowline.define(name: "nightly") do |p|

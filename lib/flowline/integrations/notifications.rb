@@ -28,6 +28,11 @@ module Flowline
         @steps = {}
       end
 
+      # @return [Array<Symbol>] the events that it wants
+      def event_names
+        @listening.key?(:cache) ? [*Event::ALWAYS, :cache] : Event::ALWAYS
+      end
+
       # @return [#call, nil] the middleware around attempts
       def entry
         method(:around) if @listening.key?(:attempt)
@@ -40,6 +45,7 @@ module Flowline
         when :run_started then @run = start(:run, about(steps: event.steps.size, resumed: event.resumed&.run_id))
         when :step_started then @steps[event.step] = start(:step, about(step: event.step.name))
         when :step_retried then instrument(:retry, retried(event.step, event.result))
+        when :cache then instrument(:cache, looked_up(event.step, event.result))
         when :step_finished then step_finished(event.step, event.result)
         when :run_finished then finish(@run, status: event.result.status, duration: event.result.duration, **failure(event.result.error))
         end
@@ -79,17 +85,13 @@ module Flowline
       end
 
       def step_finished(step, result)
-        looked_up(step, result)
         started = @steps.delete(step) || start(:step, about(step: step.name))
         finish(started, status: result.status, reason: result.reason, attempts: result.attempts, started_at: result.started_at,
                         duration: result.duration, **failure(result.error))
       end
 
-      # A step with `cache:` that was called was not found in the cache.
-      def looked_up(step, result)
-        return unless step.options[:cache] && step.each.nil? && (result.attempts.positive? || result.status == :cached)
-
-        instrument(:cache, about(step: step.name, hit: result.status == :cached))
+      def looked_up(step, lookup)
+        about(step: step.name, item: lookup.item&.succ, hit: lookup.hit, reason: lookup.reason && @context.mask(lookup.reason))
       end
 
       def retried(step, again)

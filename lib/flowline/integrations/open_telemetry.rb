@@ -49,9 +49,14 @@ module Flowline
         @parent = surroundings
         @lock = Mutex.new
         @steps = {}
-        @waits = Hash.new { |waits, step| waits[step] = Hash.new(0.0) }
+        @waits = Telemetry::Waits.new
         @outcomes = Hash.new(0)
         @description = Telemetry::Spans.new(@flowline.run_id, @flowline.pipeline_name)
+      end
+
+      # @return [Array<Symbol>] the events that it wants
+      def event_names
+        Event::ALWAYS + Telemetry::Waits::EVENTS
       end
 
       # @return [#call] the middleware around attempts
@@ -62,6 +67,7 @@ module Flowline
       # @param event [Event]
       # @return [void]
       def call(event)
+        @waits.call(event)
         case event.name
         when :run_started then begin_run(event)
         when :step_started then step(event.step, event.time)
@@ -138,7 +144,6 @@ module Flowline
 
       def retried(event)
         again = event.result
-        @waits[event.step][:retry] += again.wait
         failure = Telemetry::Failure.of(again.error, @flowline)
         step(event.step).add_event("retry", timestamp: event.time, attributes: Telemetry::Spans.about_retry(again.attempt, again.wait, failure))
       end
@@ -146,7 +151,7 @@ module Flowline
       def end_step(event)
         result = event.result
         @outcomes[result.status] += 1
-        waits = @waits.delete(event.step)
+        waits = @waits.take(event.step)
         span = @lock.synchronize { @steps.delete(event.step) } or return
         facts = { status: result.status, reason: result.reason, attempts: result.attempts, failure: Telemetry::Failure.of(result.error, @flowline),
                   waits: waits, items: result.items&.to_h&.slice(:done, :failed, :restored) }

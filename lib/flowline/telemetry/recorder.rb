@@ -12,9 +12,13 @@ module Flowline
       RETRIES = 20
       private_constant :MOST, :RETRIES
 
-      # A step that has started: when, the seconds that it waited, by reason, and its retries.
-      Started = Struct.new(:time, :waits, :retries)
+      # A step that has started: when, and its retries.
+      Started = Struct.new(:time, :retries)
       private_constant :Started
+
+      # The events that it wants.
+      EVENTS = (Event::ALWAYS + Waits::EVENTS + %i[cache]).freeze
+      private_constant :EVENTS
 
       # @return [Attempts, nil] the middleware around attempts; nil: their spans are not exported
       attr_reader :entry
@@ -36,17 +40,25 @@ module Flowline
         @exports = spans && exporter.traces? && (@parent.nil? || @parent.sampled)
         @entry = Attempts.new(self) if @exports
         @started = {}
+        @waits = Waits.new { |reason, seconds| @meter.record("flowline.wait.duration", seconds, pipeline: @pipeline, reason: reason) }
         @outcomes = Hash.new(0)
         @counts = Hash.new { |counts, step| counts[step] = [0, 0] }
+      end
+
+      # @return [Array<Symbol>] the events that it wants
+      def event_names
+        EVENTS
       end
 
       # @param event [Event]
       # @return [void]
       def call(event)
+        @waits.call(event)
         case event.name
         when :run_started then begin_run(event)
         when :step_started then begin_step(event)
         when :step_retried then retried(event)
+        when :cache then @meter.count("flowline.cache.lookups", 1, pipeline: @pipeline, result: event.result.hit ? :hit : :miss)
         when :step_finished then end_step(event)
         when :run_finished then end_run(event)
         end
@@ -98,9 +110,7 @@ module Flowline
 
       def retried(event)
         again = event.result
-        @meter.record("flowline.wait.duration", again.wait, pipeline: @pipeline, reason: :retry)
         started = @started[event.step] or return
-        (started.waits ||= Hash.new(0.0))[:retry] += again.wait
         started.retries ||= []
         return if started.retries.size >= RETRIES
 
@@ -110,14 +120,14 @@ module Flowline
       def end_step(event)
         result = event.result
         @outcomes[result.status] += 1
-        looked_up(event.step, result)
+        waits = @waits.take(event.step)
         started = @started.delete(event.step) or return
         name = result.name.name
         began = result.started || (started.time - @context.started_at) # A step that was interrupted has no times.
         duration = result.duration || (event.time - started.time)
         @meter.record("flowline.step.duration", duration, pipeline: @pipeline, step: name, status: result.status)
         @meter.count("flowline.attempts", attempts(result), pipeline: @pipeline, step: name)
-        export(:step, name, times(began, duration), facts(result, started)) if @exports
+        export(:step, name, times(began, duration), facts(result, started.retries, waits)) if @exports
       end
 
       # @return [Integer] the calls of a step, those for all of its items included
@@ -126,16 +136,9 @@ module Flowline
         items ? items.done + items.failed + items.retries : result.attempts
       end
 
-      def facts(result, started)
+      def facts(result, retries, waits)
         { status: result.status, reason: result.reason, attempts: result.attempts, failure: Failure.of(result.error, @context),
-          waits: started.waits, retries: started.retries, items: result.items&.to_h&.slice(:done, :failed, :restored) }
-      end
-
-      # A step with `cache:` that was called was not found in the cache.
-      def looked_up(step, result)
-        return unless step.options[:cache] && step.each.nil? && (result.attempts.positive? || result.status == :cached)
-
-        @meter.count("flowline.cache.lookups", 1, pipeline: @pipeline, result: result.status == :cached ? :hit : :miss)
+          waits: waits, retries: retries, items: result.items&.to_h&.slice(:done, :failed, :restored) }
       end
 
       def end_run(event)
