@@ -52,7 +52,8 @@ module Flowline
         @exporter ||= Exporter.new(settings) unless settings.disabled?
       end
 
-      # @param exporter [Exporter, nil]
+      # The exporter of runs that start from now on, or nil.
+      # @return [Exporter, nil]
       # @api private
       attr_writer :exporter
 

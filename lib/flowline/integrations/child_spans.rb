@@ -69,7 +69,7 @@ module Flowline
         end
 
         # Ends, in the child.
-        # @return [Array, nil] what {#receive} takes; nil: nothing
+        # @return [Array, nil] what +receive+ takes; nil: nothing
         def leave
           spans = @collector ? @collector.spans.map { |span| span.to_span_data.dup.tap { |data| data.resource = nil } } : []
           spans unless spans.empty?
