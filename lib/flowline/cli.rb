@@ -26,6 +26,7 @@ module Flowline
     autoload :Progress, "#{__dir__}/cli/progress"
     autoload :ResumeCommand, "#{__dir__}/cli/resume_command"
     autoload :RunRecords, "#{__dir__}/cli/run_records"
+    autoload :RunningRuns, "#{__dir__}/cli/running_runs"
     autoload :Signals, "#{__dir__}/cli/signals"
     autoload :StoreCommand, "#{__dir__}/cli/store_command"
 

@@ -29,6 +29,7 @@ module Flowline
     autoload :MappedStep, "#{__dir__}/execution/mapped_step"
     autoload :Monitor, "#{__dir__}/execution/monitor"
     autoload :Retry, "#{__dir__}/execution/retry"
+    autoload :Standing, "#{__dir__}/execution/standing"
     autoload :Reuse, "#{__dir__}/execution/reuse"
   end
 end

@@ -5,6 +5,7 @@ module Flowline
   # those without. Both have the same methods.
   # @api private
   module Recording
+    autoload :Broadcast, "#{__dir__}/recording/broadcast"
     autoload :Claim, "#{__dir__}/recording/claim"
     autoload :Expense, "#{__dir__}/recording/expense"
     autoload :Items, "#{__dir__}/recording/items"
@@ -15,6 +16,7 @@ module Flowline
     autoload :Provenance, "#{__dir__}/recording/provenance"
     autoload :Resumable, "#{__dir__}/recording/resumable"
     autoload :Shown, "#{__dir__}/recording/shown"
+    autoload :Ticker, "#{__dir__}/recording/ticker"
     autoload :Trigger, "#{__dir__}/recording/trigger"
     autoload :Turn, "#{__dir__}/recording/turn"
 

@@ -8,6 +8,27 @@ module Flowline
   #   run.cancel # finishes what runs, starts nothing more
   #   run.wait   # => #<Flowline::Result cancelled …>
   class Run
+    # Asks a run to end, in whatever process it goes on: no more steps start, except those with +run_if: :always+. The process of
+    # the run reads that from the store within half a second. Asking again changes nothing.
+    # @param run_id [String]
+    # @param now [Boolean] whether to stop running steps, too. A sequential run in the thread of its caller ({Pipeline#run})
+    #   finishes the step that runs
+    # @param by [String] who asks, for a warning of the run and the event +run_cancelling+
+    # @param root [String] the directory of the store
+    # @return [Boolean] false: there is no such run that goes on
+    # @raise [StoreError]
+    # @example
+    #   Flowline::Run.cancel("20261124T015539-04c21255", by: "alice@web")
+    def self.cancel(run_id, now: false, by: "process #{Process.pid}", root: Flowline.config.root)
+      store = Store.existing(root) or return false
+      run = store.history(Store::Query.new(run_id: run_id, limit: 1)).first
+      return false unless run&.alive
+
+      kind = now ? "cancel_now" : "cancel"
+      store.ask(Store::Request.new(run: run.id, kind: kind, subject: "", requester: by, requested: Time.now.to_f))
+      true
+    end
+
     # @param coordinator [Execution::Coordinator]
     # @param dag [DAG]
     # @param pools [Array<Symbol>] the names of the pools

@@ -5,6 +5,7 @@ module Flowline
     # The commands, a class each: +flowline run+ is {Run}.
     module Commands
       autoload :Cache, "#{__dir__}/commands/cache"
+      autoload :Cancel, "#{__dir__}/commands/cancel"
       autoload :Help, "#{__dir__}/commands/help"
       autoload :History, "#{__dir__}/commands/history"
       autoload :Plan, "#{__dir__}/commands/plan"
@@ -17,11 +18,12 @@ module Flowline
       autoload :Status, "#{__dir__}/commands/status"
       autoload :Trace, "#{__dir__}/commands/trace"
       autoload :Validate, "#{__dir__}/commands/validate"
+      autoload :Watch, "#{__dir__}/commands/watch"
       autoload :Version, "#{__dir__}/commands/version"
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run resume plan validate visualize status history show report stats trace state cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status watch cancel history show report stats trace state cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

@@ -64,6 +64,22 @@ module Flowline
         ["  #{mark} #{Name.show(step.name).ljust(20)}  #{step.status.name.ljust(9)}  #{time.ljust(5)}", items(step.items)].compact.join("  ").rstrip
       end
 
+      # @param step [History::Live::Step] one that has not ended
+      # @return [String] one line
+      def open_line(step)
+        time = step.since && format("%.1fs", Time.now - step.since)
+        about = [("attempt #{step.attempt}" if step.attempt > 1), ("waits for #{Name.show(step.wait)}" if step.wait), items(step.items)].compact
+        ["  #{step.running? ? OPEN[:running] : "⏸"} #{Name.show(step.name).ljust(20)}  #{(step.running? ? "running" : "waiting").ljust(9)}",
+         time.to_s.ljust(5), *(about.join(", ") if about.any?)].join("  ").rstrip
+      end
+
+      # @param run [History::Run]
+      # @return [Array<String>] a line for each step
+      def step_lines(run)
+        live = run.live if run.alive?
+        run.steps.map { |step| (open = live&.step(step.name)) ? open_line(open) : step_line(step) }
+      end
+
       def items(counts)
         return unless counts
         return "#{counts.recorded} items recorded" if (counts.done + counts.restored + counts.failed).zero?

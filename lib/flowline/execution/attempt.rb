@@ -18,6 +18,9 @@ module Flowline
       attr_reader :item
       # @return [Integer] 1 for the first attempt, 2 for the first retry
       attr_reader :number
+      # @return [Float, nil] when it was called, in seconds from the start of the run
+      # @api private
+      attr_reader :began
       # @return [String, nil] what the item is called, if somebody wants to know
       # @api private
       attr_reader :label
@@ -89,6 +92,12 @@ module Flowline
         @writes
       end
 
+      # @return [Boolean] whether a worker has it
+      # @api private
+      def taken?
+        @taken == true
+      end
+
       # @return [Boolean] whether it is called even after the run was stopped
       # @api private
       def always?
@@ -107,6 +116,7 @@ module Flowline
       # @api private
       def call(pool = nil)
         @pool = pool
+        @taken = true
         return outcome(:withdrawn) if stopped?
         return call_bare if @environment.bare?
 

@@ -24,6 +24,8 @@ module Flowline
       attr_reader :token
       # @return [Integer, nil] the step that is being called, or that raised
       attr_reader :id
+      # @return [Float, nil] when that step was called, in seconds from the start of the run
+      attr_reader :began
       # @return [Array<Array(Integer, Object, Float, Float)>] the steps that returned and were not applied yet
       attr_reader :done
 
@@ -40,6 +42,11 @@ module Flowline
       # @return [false] steps that always run are not batched
       def always?
         false
+      end
+
+      # @return [Boolean] whether a step of it is being called
+      def taken?
+        !id.nil?
       end
 
       # @return [Array<Integer>] the steps that have not returned
@@ -66,11 +73,11 @@ module Flowline
         context = @environment.context
         contextual = @environment.contextual
         while !run.stopped? && !@environment.suspended? && (@id = @queue.shift)
-          began = run.elapsed
+          @began = began = run.elapsed
           output = calls[@id].call(outputs, contextual&.key?(@id) ? context.lend(@environment, @id) : context)
           @done << [@id, output, began, run.elapsed]
         end
-        @id = nil
+        @id = @began = nil
         outcome(:batch)
       rescue StandardError => e
         outcome(:batch, error: e).tap { |failed| @environment.suspend if stops_run?(failed) }

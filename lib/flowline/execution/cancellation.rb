@@ -8,6 +8,8 @@ module Flowline
     class Cancellation
       # @return [Integer] 0 to 3
       attr_reader :level
+      # @return [String, nil] who of another process has asked for it
+      attr_reader :requester
 
       # @param run [Native::Run]
       # @param state [State]
@@ -45,8 +47,10 @@ module Flowline
       end
 
       # Starts nothing more, steps that always run excepted.
+      # @param requester [String, nil] who of another process asks for it
       # @return [void]
-      def cancel
+      def cancel(requester = nil)
+        note(requester) if requester
         @level = 1 if @level.zero?
         return if !@begun || @state.over?
 
@@ -56,15 +60,16 @@ module Flowline
       end
 
       # Interrupts what runs: at first not the steps that always run, the second time everything.
+      # @param requester [String, nil] who of another process asks for it
       # @return [void]
-      def cancel_now
-        cancel
+      def cancel_now(requester = nil)
+        cancel(requester)
         level = (@level + 1).clamp(2, 3)
         @run.stop(:cancelled, true) if level == 3 && @begun && !@state.over? # First: attempts go by the level.
         @level = level
         @inbox << [:interrupt]
-        @section.interrupt(:user)
-        @section.interrupt(:always) if all?
+        @section&.interrupt(:user)
+        @section&.interrupt(:always) if all?
       end
 
       # An exception ends the run.
@@ -77,6 +82,13 @@ module Flowline
         @begun = true
         @level = [@level, level].max
         @run.stop(:cancelled, all?)
+      end
+
+      private
+
+      def note(requester)
+        @requester ||= requester
+        @state.warn(["cancelled by #{requester}"])
       end
     end
   end

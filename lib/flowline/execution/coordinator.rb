@@ -57,7 +57,7 @@ module Flowline
       # @param executor [#open_pool]
       # @return [Result]
       def call(executor)
-        @setup.begin_recording
+        @setup.begin_recording(@in_flight, self)
         begin
           start(executor)
           drive
@@ -71,12 +71,14 @@ module Flowline
       end
 
       # Starts nothing more, steps that always run excepted. Any thread may call it, also in a signal handler.
+      # @param requester [String, nil] who of another process asks for it
       # @return [void]
-      def cancel = @cancellation.cancel
+      def cancel(requester = nil) = @cancellation.cancel(requester)
 
       # Interrupts what runs: at first not the steps that always run, the second time everything.
+      # @param requester [String, nil]
       # @return [void]
-      def cancel_now = @cancellation.cancel_now
+      def cancel_now(requester = nil) = @cancellation.cancel_now(requester)
 
       # Records the end of the run, because the program is about to end although user code holds the run.
       # @return [void]
@@ -170,7 +172,7 @@ module Flowline
         when :begin then @announcer.answer(subject, *facts)
         when :call then subject.call
         when :look, :interrupt
-          @environment.details&.cancelling(@cancellation.level)
+          @environment.details&.cancelling(@cancellation.level, @cancellation.requester)
           interrupt if kind == :interrupt
         end
       end
@@ -284,7 +286,7 @@ module Flowline
 
         @plain = false
         settle_again
-        @environment.details&.cancelling(@cancellation.level)
+        @environment.details&.cancelling(@cancellation.level, @cancellation.requester)
         cancel_lost
         interrupt
         @state.drain_ended

@@ -43,6 +43,14 @@ module Flowline
         @attempts.each_value.flat_map(&:ids)
       end
 
+      # Returns the steps of which a worker has an attempt; others are handed over ahead and wait. Any thread may ask.
+      # @return [Hash{Integer => Float, nil}] by step, when the first was called, in seconds from the start of the run
+      def under_way
+        @attempts.values.each_with_object({}) do |attempt, times|
+          times[attempt.id] = [times[attempt.id], attempt.began].compact.min if attempt.taken?
+        end
+      end
+
       # @return [Array<Batch>]
       def batches
         @attempts.each_value.grep(Batch)

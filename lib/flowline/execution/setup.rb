@@ -60,12 +60,15 @@ module Flowline
         @pipeline.called_hooks[:before_step]&.any? == true
       end
 
-      # Begins the record of the run.
+      # Begins the record of the run. If that is in a store, other processes see where the run stands, and may cancel it.
+      # @param in_flight [InFlight]
+      # @param coordinator [Coordinator]
       # @return [void]
       # @raise [LockedError, StoreError]
-      def begin_recording
+      def begin_recording(in_flight, coordinator)
         recording.forget(*@presets.outdated) if @presets
         recording.start(environment.context, environment.warnings, @provenance)
+        recording.broadcast(Standing.new(environment, state.tallies, in_flight, @pipeline.pools.keys), coordinator) if recording.stored?
       end
 
       # Sets what is called around each attempt.

@@ -95,6 +95,12 @@ module Flowline
         steps.find { |step| step.name == name.to_sym }
       end
 
+      # @return [Live, nil] where it stands, if it goes on, or stood when its process crashed; nil: it has not shown that yet
+      def live
+        updated, body = @store.shown(@row.id)
+        body && Live.new(updated, body, started_at)
+      end
+
       # @return [Hash{Symbol => Object}, nil] its graph: +steps+, each with +name+, +after+ (positions), +group+, +location+ and what else
       #   its declaration says; and +groups+. nil: an older version recorded the run
       def graph

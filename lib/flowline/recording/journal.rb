@@ -114,6 +114,15 @@ module Flowline
         @store = @claim.store
       end
 
+      # Shows where the run stands to other processes, and passes their requests on, if it takes longer.
+      # @param standing [#to_json]
+      # @param coordinator [#cancel, #cancel_now]
+      # @return [void]
+      def broadcast(standing, coordinator)
+        @broadcast = Broadcast.new(@store, @run.id, standing, coordinator) { |warning| @warnings << warning }
+        Ticker.add(@broadcast)
+      end
+
       # Removes stale records, before the steps run again: together with the beginning of the run, or at once.
       # @param outputs [Array<Symbol>] the steps whose outputs are stale
       # @param mapped [Array<Symbol>] the steps whose items are stale
@@ -189,6 +198,7 @@ module Flowline
         ended = ending(result)
         completions.concat(@passed.map { |id, status, _, record| [nil, record || record(id, status.name)] }) unless ended.clear
         own_process
+        @broadcast&.close
         @store.finish_run(ended, completions, @claim.lock, uncalled: uncalled, **care)
       end
 
@@ -199,6 +209,7 @@ module Flowline
 
       # @return [void]
       def close
+        @broadcast&.close
         @claim&.release
       end
 

@@ -28,14 +28,14 @@ module Flowline
         end
 
         def data(run)
-          { **run.to_h, recorded: run.recorded, steps: run.steps.map(&:to_h) }
+          { **run.to_h, recorded: run.recorded, steps: run.steps.map(&:to_h), live: (run.live&.to_h if run.alive?) }
         end
 
         def show(run)
           @out.puts(headline(run))
           about = facts(run)
           @out.puts("  #{about}") if about
-          run.steps.each { |step| @out.puts(step_line(step)) }
+          @out.puts(step_lines(run))
           [*errors(run), *(restorable(run) if run.failed?)].each { |line| @out.puts("  #{line}") }
         end
       end

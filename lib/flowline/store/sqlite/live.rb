@@ -31,8 +31,8 @@ module Flowline
 
         # @param run [Integer] its number
         # @return [Array<Request>] in the order of time
-        def requests(run)
-          @native.requests(run, PATIENCE).map { |row| fill(Request, row) }
+        def requests(run, patience: PATIENCE)
+          @native.requests(run, patience).map { |row| fill(Request, row) }
         end
 
         # Adds lines to the log of a run.

@@ -1,0 +1,85 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    module Commands
+      # +flowline watch+: follows a run of another process to its end.
+      class Watch < StoreCommand
+        include RunRecords
+        include RunningRuns
+
+        # Its line in the list of commands.
+        SUMMARY = "follow a run that goes on, in whatever process, to its end"
+        # An example of a call.
+        EXAMPLE = "flowline watch"
+        # Seconds between two looks at the run, and between two lines that say what goes on.
+        PAUSE = 0.2
+        QUIET = 10.0
+        private_constant :PAUSE, :QUIET
+
+        private
+
+        # Exits with 1 if the run does not succeed.
+        def work(arguments)
+          run = running(arguments)
+          require "json"
+          require "time"
+          @out.puts(headline(run)) unless @options[:json]
+          @seen = {}
+          run = follow(run)
+          conclude(run)
+          run.failed? ? 1 : 0
+        end
+
+        def follow(run)
+          spoken = now
+          loop do
+            run = Flowline::History.run(run.run_id, root: root) || run
+            spoken = now if show_ended(run)
+            return run unless run.alive?
+
+            if now - spoken >= QUIET
+              show_open(run)
+              spoken = now
+            end
+            @out.flush
+            sleep(PAUSE)
+          end
+        end
+
+        # @return [Boolean] whether steps have ended that were not shown yet
+        def show_ended(run)
+          fresh = run.steps.reject { |step| %i[running pending].include?(step.status) || @seen[step.name] }
+          fresh.each do |step|
+            @seen[step.name] = true
+            @out.puts(@options[:json] ? line(step.to_h) : step_line(step))
+          end
+          fresh.any?
+        end
+
+        def show_open(run)
+          live = run.live or return
+          return @out.puts(line(live.to_h)) if @options[:json]
+
+          live.steps.first(5).each { |step| @out.puts(open_line(step)) }
+          @out.puts("  … #{live.open - 5} more") if live.open > 5
+        end
+
+        def conclude(run)
+          return @out.puts(line(run.to_h)) if @options[:json]
+
+          errors(run).each { |error| @out.puts("  #{error}") }
+          @out.puts(headline(run))
+        end
+
+        def line(facts)
+          ::JSON.generate(plain(facts))
+        end
+
+        def now
+          Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        end
+      end
+    end
+  end
+end
