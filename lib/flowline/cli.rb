@@ -30,12 +30,20 @@ module Flowline
     autoload :Signals, "#{__dir__}/cli/signals"
     autoload :StoreCommand, "#{__dir__}/cli/store_command"
 
+    class << self
+      # @return [Float, nil] the time on the monotonic clock at which the program started
+      # @api private
+      attr_reader :since
+    end
+
     # @param argv [Array<String>]
     # @param out [IO] for results
     # @param err [IO] for progress and errors
+    # @param since [Float, nil] when the program started, on the monotonic clock
     # @return [Integer] the exit status: 0 success, 1 a step failed or something cannot be used, 2 wrong usage or
     #   definition, 75 locked by another run, 130 or 143 interrupted
-    def self.start(argv, out: $stdout, err: $stderr)
+    def self.start(argv, out: $stdout, err: $stderr, since: nil)
+      @since = since
       Dispatcher.new(out, err).call(argv)
     end
   end

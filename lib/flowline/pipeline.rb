@@ -280,9 +280,10 @@ module Flowline
     private
 
     def prepare_run(arguments, background: false)
+      called = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       Caller.may_run
       DefinitionError.check(@mistakes[arguments.key?(:input)])
-      request = Planning::RunOptions.new(self, arguments)
+      request = Planning::RunOptions.new(self, arguments, called)
       [Execution::Coordinator.new(self, request, background: background), request]
     end
 

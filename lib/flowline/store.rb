@@ -65,8 +65,9 @@ module Flowline
     Entry = Struct.new(:key, :expires, :written, :used, :bytes, :value)
 
     # The end of a run; +clear+ says whether its checkpoint can be removed; +keep+ how many runs of the pipeline stay (nil:
-    # 100).
-    End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, keyword_init: true)
+    # 100); +clock+ is {Store.clock} and +ended+ what it shows; +commits+ are the steps whose writes into the state are
+    # committed if the run succeeded (nil: all of them).
+    End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, :clock, :ended, :commits, keyword_init: true)
 
     # A selection of past runs; nil: any. +since+ is in seconds since 1970; +before+ the +run_id+ of a run, of which only
     # earlier ones are selected; +params+ an Array of members of {Run}'s +shown+, as <tt>"name":"text"</tt>.
@@ -131,6 +132,11 @@ module Flowline
       # @return [String] where this process has its number: its machine, and there the namespace of process numbers
       def host
         @host ||= Native::Store.host.freeze
+      end
+
+      # @return [String, nil] the name of the monotonic clock: times can be compared if it is the same
+      def clock
+        @clock ||= Native::Store.clock.freeze
       end
 
       private

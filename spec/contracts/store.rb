@@ -353,12 +353,23 @@ RSpec.shared_examples "a store" do
       run = begun
       writes = [["b", "2".b, "two", 5.0], ["a", "1".b, "one", 5.0], ["c", nil, "", 5.0]]
       store.record([[step_of(run, 0, "s"), record_of(run, "s"), false, [run.checkpoint, "s", writes]]], "output")
-      expect([store.state, store.writes(run.checkpoint).sort]).to eq([[], writes.sort])
+      expect([store.state, store.writes(run.checkpoint).sort]).to eq([[], writes.sort.map { |row| [*row, "s"] }])
       store.finish_run(end_of(run, "succeeded"), [], lock)
       store.change_state("q", [["a", "3".b, "three", 6.0]])
       expect(store.state("p").map(&:to_a)).to eq([["p", "a", "1", "one", 5.0, run.run_id], ["p", "b", "2", "two", 5.0, run.run_id]])
       store.change_state("p", [["a", nil, "", 7.0]])
       expect(elsewhere { opening.call.state.map { |value| [value.pipeline, value.key, value.run_id] } }).to eq([["p", "b", run.run_id], ["q", "a", nil]])
+    end
+  end
+
+  describe "ended_after" do
+    it "finds the run of a pipeline or an identity that ended last, if that was later on the same clock" do
+      first = begun
+      store.finish_run(end_of(first, clock: Flowline::Store.clock, ended: 10.0), [], lock)
+      questions = [["p", nil, 9.9], ["p", first.identity, 9.9], ["p", nil, 10.0], ["p", "other", 9.9], ["q", nil, 9.9]]
+      expect(questions.map { |question| store.ended_after(*question)&.run_id }).to eq([first.run_id, first.run_id, nil, nil, nil])
+      allow(Flowline::Store).to receive(:clock).and_return("another start of the machine")
+      expect(store.ended_after("p", nil, 9.9)).to be_nil
     end
   end
 

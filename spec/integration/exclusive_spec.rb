@@ -79,6 +79,59 @@ RSpec.describe "Exclusive runs" do
     expect(pipeline.run(resume: true)).to be_success
   end
 
+  # Calls the block once, before that method of the class.
+  def before(owner, method, &block)
+    called = false
+    allow(owner).to receive(method).and_wrap_original do |original, *arguments, **options|
+      unless called
+        called = true
+        block.call
+      end
+      original.call(*arguments, **options)
+    end
+  end
+
+  { "with resume: true" => { resume: true }, "with exclusive: true" => { exclusive: true } }.each do |what, option|
+    it "refuse a caller #{what} that came while another run was alive and took the lock after its end" do
+      pipeline = waiting { 1 }
+      other = nil
+      before(Flowline::Store, :existing) { other = child { pipeline.run(date: 1).run_id }.value }
+      expect { pipeline.run(date: 1, **option) }.to raise_error(Flowline::LockedError) { |error|
+        expect(error.message).to match(/\Arun #{other} of slow \(date: 1\) was alive in process \d+ when .* has just ended \(succeeded\); exclusive_wait: 60 waits/)
+        expect(error).to have_attributes(run_id: other, params: { date: 1 })
+      }
+      expect(pipeline.run(date: 1, **option)).to be_success
+    end
+  end
+
+  it "run after the other one with exclusive_wait:, although it came while that was alive" do
+    pipeline = waiting { 1 }
+    before(Flowline::Store, :existing) { child { pipeline.run(date: 1) && nil }.value }
+    expect(pipeline.run(date: 1, resume: true, exclusive_wait: 5)).to be_success
+  end
+
+  it "run although a run with other params has ended meanwhile, with resume: true" do
+    pipeline = waiting { 1 }
+    before(Flowline::Store, :existing) { child { pipeline.run(date: 2) && nil }.value }
+    expect(pipeline.run(date: 1, resume: true)).to be_success
+  end
+
+  it "count from the start of the program on the command line" do
+    pipeline = waiting { 1 }
+    since = Flowline::Recording::Patience.now
+    pipeline.run(date: 1)
+    late = -> { Flowline::Recording::Trigger.with("cli", since: since) { pipeline.run(date: 1, resume: true) } }
+    expect(&late).to raise_error(Flowline::LockedError, /has just ended/)
+    expect(pipeline.run(date: 1, resume: true)).to be_success
+  end
+
+  it "refuse a caller that came while a run without a store was alive and took the lock after its end" do
+    pipeline = Flowline.define { |d| d.step(:a) { 1 } }
+    before(Flowline::Recording::LocalLock, :new) { pipeline.run(resume: true) && true }
+    expect { pipeline.run(resume: true) }.to raise_error(Flowline::LockedError, /run \S+ of the pipeline was alive .* has just ended \(succeeded\)/)
+    expect(pipeline.run(resume: true)).to be_success
+  end
+
   it "name the process, the time, the run and its params, without secrets, in the error" do
     pipeline = waiting { gate.pass }
     holder = child { pipeline.run(date: 7, token: "hunter2", resume: true) && nil }

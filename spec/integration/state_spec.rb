@@ -157,6 +157,52 @@ RSpec.describe "State" do
     expect(store.state).to eq([])
   end
 
+  [nil, "marked"].each do |name|
+    context "of a pipeline #{name ? "with" : "without"} a name" do
+      # @return [Array(Flowline::Pipeline, Array)] steps a and b write; b fails unless the Array is empty
+      def two(name)
+        broken = [1]
+        pipeline = Flowline.define(name: name) do |p|
+          p.param :day, default: 1
+          p.step(:a) { |ctx| ctx.state[:until] = ctx[:day] }
+          p.step(:b) { broken.empty? || raise("down") }
+          p.step(:c) { |ctx| (ctx.state[:c] = 1) && ctx.state.to_h }
+          p.step(:read, depends_on: :c) { |_, ctx| ctx.state.to_h }
+        end
+        [pipeline, broken]
+      end
+
+      it "keeps what a step has written that the run leaves out, until a run restores it" do
+        pipeline, broken = two(name)
+        pipeline.run
+        expect(pipeline.run(only: %i[c read])).to be_success
+        expect(store.state.map(&:key)).to eq(%w[c]) if name
+        broken.clear
+        expect(pipeline.run(resume: true)).to be_success
+        expect(store.state.map(&:key)).to eq(%w[c until]) if name
+        expect(pipeline.run(day: 2).outputs[:read].keys).to contain_exactly(:until, :c)
+      end
+
+      it "keeps a later value that another run has committed, and warns, when an older one is restored" do
+        pipeline, broken = two(name)
+        pipeline.run(day: 5)
+        broken.clear
+        pipeline.run(day: 6)
+        result = pipeline.run(day: 5, resume: true)
+        expect(result).to be_success
+        expect(result.outputs[:read][:until]).to eq(6)
+        expect(result.warnings.join).to match(/state until keeps the value that (run \S+|another run) has committed: that of the restored step a is older; from: /)
+        expect(store.state.to_h { |value| [value.key, value.shown] }).to include("until" => "6") if name
+      end
+    end
+  end
+
+  it "does not commit what a step has written that is gone from the pipeline" do
+    counting([1]).run
+    result = Flowline.define(name: "marked") { |p| p.step(:check) { |ctx| ctx.state.to_h } }.run(resume: true)
+    expect([result.outputs[:check], store.state]).to eq([{}, []])
+  end
+
   it "costs nothing if it is not used" do
     context = nil
     Flowline.define(name: "marked") { |p| p.step(:a) { |ctx| context = ctx } }.run

@@ -8,6 +8,8 @@ require_relative "tally"
 module Torture
   # From 2 to 16 processes or threads, released by a barrier, that start runs which exclude each other. The run lasts until all
   # others have an answer. Exactly one runs; the others raise a LockedError that names no other process than the one that runs.
+  #
+  # In a part of the rounds the run ends at once. A caller that came before it ran is refused even then.
   class Turns
     CALLERS = (2..16)
     # The options of the runs.
@@ -26,7 +28,7 @@ module Torture
     # @yieldparam tally [Tally]
     # @return [void]
     def call
-      tallies = %i[processes threads].product(OPTIONS.keys).to_h { |kind, option| [[kind, option], Tally.of("2 to 16 #{kind} start #{option}")] }
+      tallies = %i[processes threads short].product(OPTIONS.keys).to_h { |kind, option| [[kind, option], Tally.of("2 to 16 #{kind} start #{option}")] }
       @count.times do |round|
         kind, option = tallies.keys[round % tallies.size]
         Dir.mktmpdir("torture") do |folder|
@@ -42,6 +44,8 @@ module Torture
     # @return [Array] findings
     def round(kind, option)
       callers = @random.rand(CALLERS)
+      return short(callers, option) if kind == :short
+
       failed = @random.rand < 0.5
       answers = kind == :processes ? processes(callers, option, failed) : threads(callers, option, failed)
       judge(answers, callers)
@@ -82,6 +86,33 @@ module Torture
         Array.new(callers) { answers.pop }
       end
       owner.answer || owner.findings("the process")
+    end
+
+    # Each caller says when it called and when its step was called. The store is new in half of the rounds.
+    def short(callers, option)
+      Child.call { prepare(false) || Flowline.define(name: "other") { |p| p.step(:a) { 1 } }.run } if @random.rand < 0.5
+      barrier, opens = IO.pipe
+      children = Array.new(callers) do
+        Child.new do
+          opens.close
+          barrier.read
+          ran = nil
+          called = now
+          [*attempt(option) { ran = now }, called, ran]
+        end
+      end
+      [barrier, opens].each(&:close)
+      judge_short(children.map { |child| child.wait.then { child.findings("a caller").first || child.answer } })
+    end
+
+    def judge_short(answers)
+      odd = answers.reject { |status,| %i[succeeded locked].include?(status) }
+      return odd.map { |answer| [:wrong, answer.inspect] } if odd.any?
+
+      ran = answers.select { |status,| status == :succeeded }.sort_by(&:last)
+      return [[:wrong, "none ran"]] if ran.empty?
+
+      ran.each_cons(2).select { |(*, first), (*, called, _)| called < first }.map { [:wrong, "#{ran.size} of #{answers.size} ran"] }
     end
 
     # In half of the rounds there is a run to resume.

@@ -297,6 +297,9 @@ pub fn end(row: Value) -> Result<End, Error> {
         clear: fields.next()?,
         warnings: fields.next()?,
         keep: fields.next()?,
+        clock: fields.next()?,
+        ended: fields.next()?,
+        commits: fields.next()?,
     })
 }
 
@@ -324,12 +327,13 @@ pub fn from_state(ruby: &Ruby, value: State) -> Result<RArray, Error> {
 }
 
 /// Converts changes that were read to the same Arrays.
-pub fn from_change(ruby: &Ruby, change: Change) -> Result<RArray, Error> {
-    let row = ruby.ary_new_capa(4);
+pub fn from_change(ruby: &Ruby, (step, change): (String, Change)) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(5);
     row.push(change.key)?;
     row.push(bytes(ruby, change.value))?;
     row.push(change.shown)?;
     row.push(change.written)?;
+    row.push(step)?;
     Ok(row)
 }
 

@@ -31,17 +31,20 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.undef_default_alloc_func();
     let _ = Store::class(ruby); // Looked up now: later, an interruption might come in between.
     class.define_singleton_method("host", function!(flowline_core::store::host, 0))?;
+    class.define_singleton_method("clock", function!(flowline_core::store::clock, 0))?;
     class.define_singleton_method("open", function!(Store::open, 2))?;
     class.define_singleton_method("existing", function!(Store::existing, 2))?;
     class.define_method("path", method!(Store::path, 0))?;
     class.define_method("there?", method!(Store::is_there, 0))?;
     class.define_method("lock", method!(Store::lock, 0))?;
     class.define_method("begin", method!(Store::begin, 8))?;
+    class.define_method("key", method!(Store::key, 2))?;
     class.define_method("claim", method!(Store::claim, 3))?;
     class.define_method("record", method!(Store::record, 4))?;
     class.define_method("forget", method!(Store::forget, 4))?;
     class.define_method("finish", method!(Store::finish, 6))?;
     class.define_method("latest", method!(Store::latest, 3))?;
+    class.define_method("ended_after", method!(Store::ended_after, 5))?;
     class.define_method("runs", method!(Store::runs, 3))?;
     class.define_method("last_runs", method!(Store::last_runs, 1))?;
     class.define_method("steps", method!(Store::steps, 2))?;
@@ -114,6 +117,13 @@ impl Store {
             }
             Begin::Held(run) => rows::from_run(ruby, *run),
         }
+    }
+
+    /// `key(new: String, patience) -> String`: its secret key, which is the new one if it had none.
+    fn key(ruby: &Ruby, rb_self: &Self, new: RString, patience: f64) -> Result<Value, Error> {
+        let new = raw::with_bytes(new, <[u8]>::to_vec);
+        let key = rb_self.ask(ruby, patience, |store, wait| store.key(&new, wait))?;
+        Ok(rows::bytes(ruby, Some(key)))
     }
 
     /// `claim(run: Array, lock: Lock, patience) -> true, nil or Array`: `true` if `lock` holds its checkpoint
@@ -195,6 +205,23 @@ impl Store {
     ) -> Result<Option<RArray>, Error> {
         let run =
             rb_self.ask(ruby, patience, |store, wait| store.latest(&pipeline, identity.as_deref(), wait))?;
+        run.map(|run| rows::from_run(ruby, run)).transpose()
+    }
+
+    /// `ended_after(pipeline: String, identity: String or nil, clock: String, time: Float, patience) -> Array or nil`: the run
+    /// that ended last, if that was after that time of the monotonic clock.
+    fn ended_after(
+        ruby: &Ruby,
+        rb_self: &Self,
+        pipeline: String,
+        identity: Option<String>,
+        clock: String,
+        time: f64,
+        patience: f64,
+    ) -> Result<Option<RArray>, Error> {
+        let run = rb_self.ask(ruby, patience, |store, wait| {
+            store.ended_after(&pipeline, identity.as_deref(), (&clock, time), wait)
+        })?;
         run.map(|run| rows::from_run(ruby, run)).transpose()
     }
 

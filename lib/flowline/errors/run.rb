@@ -265,7 +265,8 @@ module Flowline
 
   # A run that was refused because another one is alive, in another process or thread.
   class LockedError < CheckpointError
-    # @return [Integer, nil] the process of the run that is alive; nil: that run is not recorded yet, or has just ended
+    # @return [Integer, nil] the process of the run that is alive, or was when this one was called for; nil: that run is not
+    #   recorded yet, or has just ended
     attr_reader :pid
     # @return [String, nil] the machine or container of that process
     attr_reader :host
@@ -279,12 +280,13 @@ module Flowline
     # @param run [Store::Run, nil] the run that is alive
     # @param pipeline_name [String, nil]
     # @param waited [Numeric, nil] the seconds after which the caller gave up
+    # @param ended [String, nil] how that run has ended meanwhile
     # @return [LockedError]
     # @api private
-    def self.by(run, pipeline_name, waited: nil)
+    def self.by(run, pipeline_name, waited: nil, ended: nil)
       return new(nil, pipeline_name, waited: waited) unless run
 
-      facts = { host: run.host, run_id: run.run_id, since: run.started_at, params: run.known_params }
+      facts = { ended: ended, host: run.host, run_id: run.run_id, since: run.started_at, params: run.known_params }
       new(run.pid, pipeline_name, place: run.place, waited: waited, **facts)
     end
 
@@ -292,12 +294,13 @@ module Flowline
     # @param pipeline_name [String, nil]
     # @param place [String] where the process is, for people
     # @param waited [Numeric, nil] the seconds after which the caller gave up
-    # @param facts [Hash] +host:+, +run_id:+, +since:+ and +params:+ of the run that is alive
+    # @param facts [Hash] +host:+, +run_id:+, +since:+ and +params:+ of the run that is alive, or +ended:+, how it has just ended
     def initialize(pid, pipeline_name, place: "process #{pid}", waited: nil, **facts)
       @pid = pid
       @host, @run_id, @since = facts.values_at(:host, :run_id, :since)
       @params = facts[:params] || {}
-      super([], pipeline_name: pipeline_name, why: compose(pipeline_name || "the pipeline", place, waited))
+      name = pipeline_name || "the pipeline"
+      super([], pipeline_name: pipeline_name, why: facts[:ended] ? compose_late(name, place, facts[:ended]) : compose(name, place, waited))
     end
 
     private
@@ -307,8 +310,16 @@ module Flowline
       return "another run of #{name} begins or ends just now; #{way_out}, or run again" unless pid
 
       since = " since #{@since.strftime("%Y-%m-%d %H:%M:%S")}" if @since
-      about = " (#{Param.show(params)})" if params.any?
-      "#{run_id ? "run #{run_id}" : "a run"} of #{name}#{about} is alive in #{place}#{since}; #{way_out}, or stop that process"
+      "#{run_of(name)} is alive in #{place}#{since}; #{way_out}, or stop that process"
+    end
+
+    def compose_late(name, place, ended)
+      "#{run_of(name)} was alive in #{place} when this run was called for, and has just ended (#{ended}); " \
+        "exclusive_wait: 60 waits and runs after it, or run again"
+    end
+
+    def run_of(name)
+      "#{run_id ? "run #{run_id}" : "a run"} of #{name}#{" (#{Param.show(params)})" if params.any?}"
     end
   end
 

@@ -23,8 +23,10 @@ module Flowline
 
       # @param pipeline [Pipeline]
       # @param arguments [Hash] the options of {Definition::Options::RUN}, and params
+      # @param called [Float] when the run was called for, on the monotonic clock
       # @raise [ParamError] everything that is wrong
-      def initialize(pipeline, arguments)
+      def initialize(pipeline, arguments, called)
+        @called = called
         @declared = pipeline.params
         @options = arguments.empty? ? arguments : arguments.slice(*Definition::Options::RUN.keys)
         @problems = option_problems
@@ -89,6 +91,11 @@ module Flowline
       # @return [Numeric, nil] seconds to wait for runs that exclude it
       def exclusive_wait
         @options[:exclusive_wait]
+      end
+
+      # @return [Float] when the run was called for, on the monotonic clock: that of the command line, if it calls
+      def called
+        Recording::Trigger.since || @called
       end
 
       # @return [Boolean] whether it names the steps to run

@@ -69,7 +69,7 @@ module Flowline
         @makes_store = store.nil?
         @store ||= Store.at(@request.root, patience: @patience.seconds)
         @turn.take(@store.method(:lock)) { |others| alive(others) }
-        return unless @turn.waits?
+        return @turn.refuse_late { |others| ended_since(others) } unless @turn.waits?
 
         while (run = alive(@turn.apart_from)) # It may exclude nobody itself.
           @turn.pause || @turn.refuse(run)
@@ -92,6 +92,11 @@ module Flowline
         target = @request.target
         @turn.refuse((run if run&.alive)) if target && target.run_id != run&.run_id # It has been resumed meanwhile.
         run unless run.nil? || (!@request.picks? && Journal.done?(store, @pipeline, run, @patience.seconds))
+      end
+
+      # @return [Store::Run, nil] a run of the pipeline that has ended since this one was called for
+      def ended_since(others)
+        @store.ended_after(@pipeline.name, (@subject.identity if others == :alike), @request.called, patience: @patience.seconds)
       end
 
       # @return [Store::Run, nil] a run of the pipeline that is alive

@@ -86,8 +86,9 @@ module Flowline
       # @return [Hash{String => String, nil}] the state of the pipeline, and over it the writes of restored steps, as bytes by key
       def state
         store = @claim.store or return {}
-        before = store.state(@pipeline.name, patience: @patience.seconds).to_h { |value| [value.key, value.value] }
-        @run ? before.merge(store.writes(@run.checkpoint, patience: @patience.seconds).to_h { |key, bytes| [key, bytes] }) : before
+        before = committed(store)
+        restored = @resumed ? restored_writes(store).reject { |key, _, _, written| before[key]&.written&.>(written) } : []
+        before.transform_values(&:value).merge(restored.to_h { |key, bytes| [key, bytes] })
       end
 
       # @return [Hash{Symbol => Float}]
@@ -185,6 +186,7 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def prepare_end(result)
+        warn_of_newer(result) if @resumed && result.success?
         @passed.each { |id,| @provenance.token(id) } unless @passed.empty? || @subject.done?(result, @entries)
       ensure
         @provenance.seal
@@ -223,6 +225,28 @@ module Flowline
           # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
           cached = result.status == :cached && result.attempts.zero?
           @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
+        end
+      end
+
+      # @return [Hash{String => Store::Value}]
+      def committed(store)
+        store.state(@pipeline.name, patience: patience).to_h { |value| [value.key, value] }
+      end
+
+      # @return [Array<Array(String, String, String, Float, String)>] what steps of the pipeline have written that the run resumes
+      def restored_writes(store)
+        store.writes(@resumed.checkpoint, patience: patience).select { |row| @pipeline.dag.index.key?(row.last.to_sym) }
+      end
+
+      # Warns of what restored steps have written before another run committed a later value, which stays.
+      def warn_of_newer(result)
+        writes = restored_writes(@store).select { |_, _, _, written, step| written < @run.started && @subject.settled?(result[step]) }
+        newer = writes.empty? ? {} : committed(@store)
+        writes.each do |key, _, _, written, step|
+          value = newer[key]
+          next unless value && value.written > written
+
+          @warnings << Recording.newer(key, step, value.run_id)
         end
       end
 

@@ -6,6 +6,10 @@ module Flowline
     # exists. It is written when the run ends.
     # @api private
     class Memory
+      # The parts of the record that stay when nothing is left to be resumed.
+      STATE = %i[state committed].freeze
+      private_constant :STATE
+
       # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
       attr_reader :entries
       # @return [Store::Run, nil] the run to resume
@@ -59,11 +63,12 @@ module Flowline
 
       # Begins the run. After this, steps may change the params, the input and the context.
       # @param context [Context]
-      # @param _warnings [Array<String>]
+      # @param warnings [Array<String>]
       # @param provenance [Provenance] asked when something is recorded
       # @return [void]
-      def start(context, _warnings, provenance)
+      def start(context, warnings, provenance)
         @context = context
+        @warnings = warnings
         @started = context.started_at.to_f
         @provenance = provenance
         @subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
@@ -101,6 +106,7 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def prepare_end(result)
+        warn_of_newer(result) if @older && result.success?
         return if @subject.done?(result, @entries)
 
         result.steps.each_with_index { |step, id| @provenance.token(id) if step.output? }
@@ -113,10 +119,11 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def finish(result)
+        @turn&.over(result)
         memory = @pipeline.memory
         commit(result) if result.success? && (@writes || @context.ledger)
         if @subject.done?(result, @entries)
-          memory.select! { |name, _| name == :state } if memory[:identity] == @subject.identity
+          memory.select! { |name, _| STATE.include?(name) } if memory[:identity] == @subject.identity
           return
         end
         outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
@@ -125,7 +132,7 @@ module Flowline
                              status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
         memory.replace(run: run, identity: @subject.identity, status: result.status,
                        entries: entries, outcomes: outcomes, items: items,
-                       writes: (writes(result) unless result.success?), state: memory[:state])
+                       writes: open_writes(result), recorded: @recorded || Patience.now, **memory.slice(*STATE))
       end
 
       # @return [Hash{String => String, nil}] the state of the pipeline, and over it the writes of restored steps, as bytes by key
@@ -148,13 +155,27 @@ module Flowline
 
       # Commits what the steps of the run have written, those that it restored included.
       def commit(result)
-        @pipeline.memory[:state] = (@pipeline.memory[:state] || {}).merge(*writes(result).values).compact
+        changes = writes(result).select { |step, _| @subject.settled?(result[step]) }
+        @writes = @writes&.except(*changes.keys)
+        changed = {}.merge(*changes.values)
+        @pipeline.memory[:state] = (@pipeline.memory[:state] || {}).merge(changed).compact
+        @pipeline.memory[:committed] = (@pipeline.memory[:committed] || {}).merge(changed.transform_values { Patience.now })
+      end
+
+      # Returns the writes that a later run may commit.
+      def open_writes(result)
+        result.success? ? @writes : writes(result)
       end
 
       # Returns what the steps that are not to run again have written, by step.
       def writes(result)
         now = @context.ledger&.written.to_h.select { |id, _| @pipeline.steps[id].each || result.at(id).status == :succeeded }
         (@writes || {}).merge(now.transform_keys { |id| @pipeline.steps[id].name }) { |_, before, later| before.merge(later) }
+      end
+
+      def warn_of_newer(result)
+        restored = @older.select { |step, _| @subject.settled?(result[step]) }
+        restored.each { |step, keys| keys.each { |key| @warnings << Recording.newer(key, step, nil) } }
       end
 
       # Takes the turn among the runs of this process, if the run excludes others.
@@ -165,6 +186,7 @@ module Flowline
         @turn = turn
         run = Store::Run.new(pipeline: @pipeline.name, pid: Process.pid, host: Store.host, started: Time.now.to_f)
         turn.waiting { turn.take(-> { LocalLock.new(run) }) { |_, digest| LocalLock.holder(digest) } }
+        turn.refuse_late { |_, digest| LocalLock.ended_after(digest, @request.called) } unless turn.waits?
       end
 
       # Records the digests of items that their calls have changed, because the items stay in memory by reference.
@@ -207,7 +229,16 @@ module Flowline
 
         @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run)
         @items = memory[:items].dup
-        @writes = memory[:writes]
+        recall_writes(memory) if memory[:writes]
+      end
+
+      # Leaves out the writes of values that another run has committed since then.
+      def recall_writes(memory)
+        @recorded = memory[:recorded]
+        newer = (memory[:committed] || {}).select { |_, time| time > @recorded }
+        known = memory[:writes].slice(*@pipeline.dag.index.keys)
+        @writes = known.transform_values { |changes| changes.except(*newer.keys) }
+        @older = known.transform_values { |changes| changes.keys & newer.keys } unless newer.empty?
       end
     end
   end

@@ -19,7 +19,9 @@ module Flowline
 
       def ending(result)
         Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
-                       clear: @subject.done?(result, @entries), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs)
+                       clear: @subject.done?(result, @entries), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs,
+                       clock: Store.clock, ended: Patience.now,
+                       commits: (@resumed && result.steps.select { |step| @subject.settled?(step) }.map { |step| step.name.name }))
       end
 
       # Holds the last retries of a step until it is recorded.

@@ -6,6 +6,9 @@ module Flowline
     # run's identity, with +exclusive: :params+ or +resume:+. They are held from before the run to resume is looked for until
     # the run has ended. So of callers that resume at the same time exactly one runs: the others find a lock taken.
     #
+    # A run that was called for while another one was alive is refused even if it takes the lock after the other has ended,
+    # because to load and to open the store come before the lock.
+    #
     # A run waits for others here, before anything else of it begins, and never with a lock that another one needs in turn.
     # @api private
     class Turn
@@ -59,6 +62,18 @@ module Flowline
         end
       end
 
+      # Refuses the run if one that excludes it was alive when it was called for, although that one has ended meanwhile.
+      # @yieldparam others [Symbol] +:all+ or +:alike+
+      # @yieldparam digest [String] the name of the lock
+      # @yieldreturn [Store::Run, nil] one of these runs that has ended since then
+      # @return [void]
+      # @raise [LockedError]
+      def refuse_late
+        names.each do |others, name|
+          run = yield(others, Native.digest(name)) and raise LockedError.by(run, @subject.pipeline.name, ended: run.status)
+        end
+      end
+
       # @return [Boolean] whether this thread waits for another run, so that a signal may interrupt it
       def self.waiting?
         Thread.current.thread_variable_get(:flowline_waiting) == true
@@ -95,6 +110,13 @@ module Flowline
         limit = Patience.now + SOON
         sleep(FIRST) until (found = yield) || Patience.now > limit
         found
+      end
+
+      # Remembers the end of the run, where the locks do that.
+      # @param result [Result]
+      # @return [void]
+      def over(result)
+        @locks.each { |lock| lock.over(result.run_id, result.status.name) }
       end
 
       # @return [void]

@@ -109,6 +109,15 @@ module Flowline
         row && run_of(row)
       end
 
+      # @param pipeline [String]
+      # @param identity [String, nil] nil: any
+      # @param time [Float] on the monotonic clock
+      # @return [Run, nil] the run that ended last, if that was later than this, and on this machine
+      def ended_after(pipeline, identity, time, patience: PATIENCE)
+        row = Store.clock && @native.ended_after(pipeline, identity, Store.clock, time, patience)
+        row && run_of(row)
+      end
+
       # @param pipeline [String, nil] nil: of all
       # @param limit [Integer, nil] nil: all of them
       # @return [Array<Run>] the latest first

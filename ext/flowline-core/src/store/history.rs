@@ -82,6 +82,22 @@ impl Store {
         self.read(wait, |session| latest(session, pipeline, identity))
     }
 
+    /// Returns the run of a pipeline, or of an identity, that ended last, if that was after a time of a monotonic clock.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn ended_after(
+        &self,
+        pipeline: &str,
+        identity: Option<&str>,
+        (clock, time): (&str, f64),
+        wait: Wait,
+    ) -> Result<Option<Run>, StoreError> {
+        let rest = "pipeline = ?1 AND identity = coalesce(?2, identity) AND clock = ?3 AND ended > ?4 \
+                    ORDER BY ended DESC";
+        self.read(wait, |session| find(session, rest, params![pipeline, identity, clock, time]))
+    }
+
     /// Returns the runs of a pipeline or of all pipelines, the latest first.
     ///
     /// # Errors
@@ -163,7 +179,7 @@ pub fn latest(session: &Session, pipeline: &str, identity: Option<&str>) -> Resu
 /// Updates how a run ended.
 pub fn update(session: &Session, run: &Run) -> Result<(), StoreError> {
     let sql = "UPDATE runs SET status = ?2, duration = ?3, error = ?4, warnings = ?5, outcomes = ?6, items_done = ?7, \
-               items_failed = ?8, items_restored = ?9, seal = ?10 WHERE id = ?1";
+               items_failed = ?8, items_restored = ?9, clock = ?10, ended = ?11, seal = ?12 WHERE id = ?1";
     let how = params![
         run.id,
         run.status,
@@ -174,6 +190,8 @@ pub fn update(session: &Session, run: &Run) -> Result<(), StoreError> {
         run.items_done,
         run.items_failed,
         run.items_restored,
+        run.clock,
+        run.ended,
         run.seal()
     ];
     session.execute(sql, how)?;

@@ -46,7 +46,7 @@ pub use history::Query;
 pub use live::Request;
 pub use locks::Lock;
 pub use logs::Lines;
-pub use owner::host;
+pub use owner::{clock, host};
 pub use records::{Completion, Items, Writes};
 pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step, Tally};
 pub use runs::{Begin, Claim, End, Others, Start};

@@ -19,6 +19,19 @@ pub fn host() -> &'static str {
     })
 }
 
+/// Returns the name of the monotonic clock that this process reads: times of the same clock can be compared. It starts again
+/// with the machine, and on Linux a container may have its own. `None`: it has no name.
+pub fn clock() -> Option<&'static str> {
+    static CLOCK: OnceLock<Option<String>> = OnceLock::new();
+    CLOCK.get_or_init(boot).as_deref()
+}
+
+fn boot() -> Option<String> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let space = fs::read_link("/proc/self/ns/time").map(|link| format!(" {}", link.display()));
+    Some(boot.trim().to_owned() + &space.unwrap_or_default())
+}
+
 /// Whether the process of a run is certainly gone. Its lock may outlive it by a moment, until a child that it has just
 /// forked closes its copy.
 pub fn is_gone(run: &Run) -> bool {

@@ -75,6 +75,12 @@ pub struct End {
     pub warnings: Option<String>,
     /// How many runs of the pipeline stay in history; `None`: 100.
     pub keep: Option<i64>,
+    /// The monotonic clock of its machine; see [`clock`](super::clock).
+    pub clock: Option<String>,
+    /// The seconds that this clock shows.
+    pub ended: Option<f64>,
+    /// The steps whose writes into the state are committed if it succeeded; `None`: all of them.
+    pub commits: Option<Vec<String>>,
 }
 
 /// The answer to a claim of a run's checkpoint.
@@ -144,10 +150,12 @@ impl Store {
             run.duration = Some(end.duration);
             run.error.clone_from(&end.error);
             run.warnings.clone_from(&end.warnings);
+            run.clock.clone_from(&end.clock);
+            run.ended = end.ended;
             count(session, &mut run)?;
             update(session, &run)?;
             if run.status == SUCCEEDED {
-                state::commit(session, run.checkpoint, &run.pipeline, &run.run_id)?;
+                state::commit(session, &run, end.commits.as_deref())?;
             }
             live::end(session, run.id)?;
             if end.clear {
@@ -207,7 +215,7 @@ impl Store {
 fn insert(session: &Session, run: &Run) -> Result<(), StoreError> {
     let sql = format!(
         "INSERT INTO runs ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-         ?18, ?19, ?20, ?21, ?22, ?23, ?24)",
+         ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
         Run::COLUMNS
     );
     session.execute(
@@ -236,6 +244,8 @@ fn insert(session: &Session, run: &Run) -> Result<(), StoreError> {
             run.items_done,
             run.items_failed,
             run.items_restored,
+            run.clock,
+            run.ended,
             run.seal()
         ],
     )?;

@@ -69,6 +69,8 @@ const MIGRATIONS: [&str; 4] = [
     ALTER TABLE runs ADD COLUMN items_done INTEGER;
     ALTER TABLE runs ADD COLUMN items_failed INTEGER;
     ALTER TABLE runs ADD COLUMN items_restored INTEGER;
+    ALTER TABLE runs ADD COLUMN clock TEXT;
+    ALTER TABLE runs ADD COLUMN ended REAL;
     CREATE INDEX runs_by_status ON runs (status, pipeline, started);
     CREATE INDEX runs_by_resumed ON runs (resumed) WHERE resumed IS NOT NULL;
     ALTER TABLE steps ADD COLUMN items_total INTEGER;
@@ -88,6 +90,7 @@ const MIGRATIONS: [&str; 4] = [
     CREATE TABLE writes (
         checkpoint INTEGER NOT NULL, step TEXT NOT NULL, key TEXT NOT NULL, value BLOB, shown TEXT NOT NULL,
         written REAL NOT NULL, seal BLOB NOT NULL, PRIMARY KEY (checkpoint, step, key)) WITHOUT ROWID;
+    CREATE TABLE keys (id INTEGER PRIMARY KEY, value BLOB NOT NULL);
     CREATE TABLE live (
         run INTEGER PRIMARY KEY REFERENCES runs ON DELETE CASCADE, updated REAL NOT NULL, body TEXT NOT NULL,
         seal BLOB NOT NULL);

@@ -2,11 +2,12 @@
 //!
 //! A step of a run writes with its completion, in the same transaction, and into the checkpoint of the run. So a run that
 //! resumes it has the writes of the steps that it restores. The end of a run that succeeded moves the writes of its
-//! checkpoint to the state of the pipeline; with the checkpoint of any other run they are removed.
+//! checkpoint to the state of the pipeline; with the checkpoint of any other run they are removed. A write that the run has
+//! restored is older than the run, so a value that another run has written since then stays.
 
 use rusqlite::{Row, params};
 
-use super::rows::Columns;
+use super::rows::{Columns, Run};
 use super::seal::{SEAL, seal};
 use super::session::Session;
 use super::{Store, StoreError, Wait};
@@ -69,15 +70,15 @@ impl Value {
 impl Change {
     const COLUMNS: &'static str = "checkpoint, step, key, value, shown, written, seal";
 
-    /// Returns the change of a row, or `None` if its seal is wrong.
-    fn read(row: &Row) -> Result<Option<Self>, StoreError> {
+    /// Returns the change of a row and its step, or `None` if its seal is wrong.
+    fn read(row: &Row) -> Result<Option<(String, Self)>, StoreError> {
         let mut columns = Columns::of(row);
         let (Ok(checkpoint), Ok(step)) = (columns.next::<i64>(), columns.next::<String>()) else {
             return Ok(None);
         };
         let Ok(change) = Self::unsealed(&mut columns) else { return Ok(None) };
         let sound = columns.next::<[u8; SEAL]>().is_ok_and(|seal| seal == change.seal(checkpoint, &step));
-        Ok(sound.then_some(change))
+        Ok(sound.then_some((step, change)))
     }
 
     fn unsealed(columns: &mut Columns) -> Result<Self, StoreError> {
@@ -108,11 +109,11 @@ impl Store {
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// Returns what the steps of a checkpoint have written, in the order of time.
+    /// Returns what the steps of a checkpoint have written, each with its step, in the order of time.
     ///
     /// # Errors
     /// They cannot be read.
-    pub fn writes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Change>, StoreError> {
+    pub fn writes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<(String, Change)>, StoreError> {
         self.read(wait, |session| writes(session, checkpoint))
     }
 
@@ -123,9 +124,24 @@ impl Store {
     pub fn change_state(&self, pipeline: &str, changes: &[Change], wait: Wait) -> Result<(), StoreError> {
         self.write(wait, false, |session| apply(session, pipeline, None, changes))
     }
+
+    /// Returns the secret key of this store, which has the given one from now on if it had none.
+    ///
+    /// # Errors
+    /// As for every write.
+    pub fn key(&self, new: &[u8], wait: Wait) -> Result<Vec<u8>, StoreError> {
+        let find = |session: &Session| session.first("SELECT value FROM keys", [], |row| Ok(row.get(0)?));
+        if let Some(key) = self.read(wait, |session| find(session))? {
+            return Ok(key);
+        }
+        self.write(wait, false, |session| {
+            session.execute("INSERT OR IGNORE INTO keys VALUES (1, ?1)", [new])?;
+            Ok(find(session)?.unwrap_or_default())
+        })
+    }
 }
 
-fn writes(session: &Session, checkpoint: i64) -> Result<Vec<Change>, StoreError> {
+fn writes(session: &Session, checkpoint: i64) -> Result<Vec<(String, Change)>, StoreError> {
     let sql = format!("SELECT {} FROM writes WHERE checkpoint = ?1 ORDER BY written", Change::COLUMNS);
     Ok(session.rows(&sql, [checkpoint], Change::read)?.into_iter().flatten().collect())
 }
@@ -153,14 +169,21 @@ pub fn forget(session: &Session, checkpoint: i64, step: Option<&str>) -> Result<
     session.execute(sql, params![checkpoint, step]).map(|_| ())
 }
 
-/// Moves what the steps of a checkpoint have written to the state of the pipeline.
-pub fn commit(session: &Session, checkpoint: i64, pipeline: &str, run_id: &str) -> Result<(), StoreError> {
-    let changes = writes(session, checkpoint)?;
-    if changes.is_empty() {
-        return Ok(());
+/// Moves what the steps of a checkpoint, or some of them, have written to the state of the run's pipeline.
+pub fn commit(session: &Session, run: &Run, steps: Option<&[String]>) -> Result<(), StoreError> {
+    let newer = "SELECT 1 FROM state WHERE pipeline = ?1 AND key = ?2 AND written > ?3";
+    for (step, change) in writes(session, run.checkpoint)? {
+        if steps.is_some_and(|steps| !steps.contains(&step)) {
+            continue;
+        }
+        let restored = change.written < run.started;
+        let later = params![run.pipeline, change.key, change.written];
+        if !restored || session.first(newer, later, |_| Ok(()))?.is_none() {
+            apply(session, &run.pipeline, Some(&run.run_id), &[change])?;
+        }
+        forget(session, run.checkpoint, Some(&step))?;
     }
-    apply(session, pipeline, Some(run_id), &changes)?;
-    forget(session, checkpoint, None)
+    Ok(())
 }
 
 fn apply(

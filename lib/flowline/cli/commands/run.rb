@@ -150,7 +150,7 @@ module Flowline
         end
 
         def start_run(pipeline, reporters, options)
-          Recording::Trigger.with("cli") { pipeline.start(reporter: reporters, **options) }
+          Recording::Trigger.with("cli", since: CLI.since) { pipeline.start(reporter: reporters, **options) }
         end
 
         def json?

@@ -46,6 +46,9 @@ pub struct Run {
     pub items_done: Option<i64>,
     pub items_failed: Option<i64>,
     pub items_restored: Option<i64>,
+    /// The monotonic clock of its machine, and the seconds that it showed when the run ended.
+    pub clock: Option<String>,
+    pub ended: Option<f64>,
     /// Whether its process holds its checkpoint's lock.
     pub alive: bool,
     /// The `run_id` of the latest run that resumed it, where history asks for it.
@@ -56,7 +59,7 @@ impl Run {
     /// Its columns, in the order in which they are read.
     pub const COLUMNS: &'static str = "id, run_id, pipeline, identity, checkpoint, resumed, params, status, pid, host, started, duration, \
          error, shown, trigger, location, directory, graph, warnings, outcomes, items_done, items_failed, \
-         items_restored, seal";
+         items_restored, clock, ended, seal";
 
     /// Returns the run of a row. A row with a wrong seal is [`DAMAGED`].
     pub fn read(row: &Row) -> Result<Self, StoreError> {
@@ -94,6 +97,8 @@ impl Run {
             items_done: columns.next()?,
             items_failed: columns.next()?,
             items_restored: columns.next()?,
+            clock: columns.next()?,
+            ended: columns.next()?,
             alive: false,
             resumed_by: None,
         })
@@ -128,6 +133,8 @@ impl Run {
                 &self.items_done,
                 &self.items_failed,
                 &self.items_restored,
+                &self.clock,
+                &self.ended,
             ],
         )
     }
