@@ -345,6 +345,12 @@ RSpec.describe "the command line" do
     end
   end
 
+  it "keeps the names of variables in the help, and names a default only where there is one" do
+    expect(flowline("trace", "--help")[1]).to include("Send the trace of a past run to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.")
+    expect(flowline("visualize", "--help")[1]).to include("svg, html, json; default ascii")
+    expect(flowline("history", "--help")[1]).to match(/--status WHEN .*crashed$/)
+  end
+
   it "refuses wrong usage in one line and exits with 2" do
     expect(flowline("rnu")).to eq([2, "", "flowline: unknown command rnu; did you mean run?\n"])
     expect(flowline("run")).to eq([2, "", "flowline: run: name the file with the pipeline, as in: #{Flowline::CLI::Commands::Run::EXAMPLE}\n"])

@@ -37,7 +37,7 @@ module Flowline
       # @return [OptionParser]
       def parser
         @parser ||= OptionParser.new do |parser|
-          parser.banner = "Usage: flowline #{[label, argument, "[options]"].compact.join(" ")}\n\n#{self.class::SUMMARY.capitalize}.\n\n"
+          parser.banner = "Usage: flowline #{[label, argument, "[options]"].compact.join(" ")}\n\n#{self.class::SUMMARY.sub(/\A./, &:upcase)}.\n\n"
           declare(parser)
           parser.on("-h", "--help", "show this help") { @options[:help] = true }
         end
@@ -69,9 +69,9 @@ module Flowline
       end
 
       # Declares an option that takes one of these values.
-      def choice(parser, name, values, placeholder = "WHEN")
+      def choice(parser, name, values, placeholder = "WHEN", default: values.first)
         key = name.tr("-", "_").to_sym
-        parser.on("--#{name} #{placeholder}", "#{values.join(", ")}; default #{values.first}") do |given|
+        parser.on("--#{name} #{placeholder}", [values.join(", "), *("default #{default}" if default)].join("; ")) do |given|
           @options[key] = values.find { |value| value.name == given } or
             raise Usage, "#{label}: --#{name} is one of #{values.join(", ")}, not #{given}#{Name.suggest(given, values)}"
         end

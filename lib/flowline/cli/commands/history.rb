@@ -17,7 +17,7 @@ module Flowline
         def declare(parser)
           super
           @params = {}
-          choice(parser, "status", Flowline::History::STATUSES)
+          choice(parser, "status", Flowline::History::STATUSES, default: nil)
           parser.on("--param NAME=VALUE", "only runs with this param; may be given several times") { |pair| param(pair) }
           option(parser, "since", "only runs that started then or later: a date or a time", value: "TIME")
           option(parser, "before", "only runs before this one, for the next page", value: "RUN_ID")
