@@ -1,6 +1,56 @@
 # frozen_string_literal: true
 
 RSpec.describe "Secrets" do
+  { "a store" => "tenants", "the memory" => nil }.each do |where, name|
+    context "when a run is resumed from #{where}" do
+      let(:broken) { [1] }
+      let(:pipeline) do
+        broken = self.broken
+        Flowline.define(name: name) do |p|
+          p.param :token, type: :string, secret: true, default: "long-default"
+          p.step(:plain) { 1 }
+          p.step(:named) { |token:| "rows of #{token[-1]}" }
+          p.step(:whole) { |ctx| ctx[:token][-1] }
+          p.step(:load, depends_on: %i[named whole]) { |*rows| broken.empty? ? rows : raise("down") }
+        end
+      end
+
+      before { pipeline.run(token: "long-token-A") && broken.clear }
+
+      it "restore no step that was called with another one" do
+        result = pipeline.run(resume: true, token: "long-token-B")
+        expect(result.outputs[:load]).to eq(["rows of B", "B"])
+        expect(result.steps.to_h { |step| [step.name, step.status] }).to include(plain: :restored, named: :succeeded, whole: :succeeded)
+        expect(pipeline.run(dry_run: true, resume: true, token: "long-token-B")[:plain].action).to eq(:run)
+      end
+
+      it "restore the steps that were called with the same one" do
+        expect(pipeline.run(resume: true, token: "long-token-A").steps.count { |step| step.status == :restored }).to eq(3)
+      end
+
+      it "say in the plan why a step runs again" do
+        plan = pipeline.run(resume: true, dry_run: true, token: "long-token-B")
+        expect(plan[:named].to_a.first(3)).to eq([:named, :run, "a secret param that it can see is another one"])
+      end
+
+      it "are not replaced by the default if they are not given again" do
+        expect { pipeline.run(resume: true) }
+          .to raise_error(Flowline::CheckpointError, /run \S+ cannot be resumed: it had another value of the secret param token; give it again/)
+        expect(pipeline.run(resume: true, token: "long-token-A")).to be_success
+      end
+    end
+  end
+
+  it "leave nothing in the store with which a guessed value can be compared without the key" do
+    Flowline.define(name: "t") { |p| p.param(:token, secret: true) && p.step(:a) { |token:| token && 1 } && p.step(:b) { raise "down" } }.run(token: "guess-me")
+    store = Flowline::Store.at(ENV.fetch("FLOWLINE_ROOT"))
+    imprint = store.records(store.latest("t").checkpoint).first[4]
+    digests = [["guess-me"], [[:token], ["guess-me"]], [Flowline::Identity::Digest.try("guess-me")]].map { |value| Flowline.const_get(:Native).digest(value) }
+    expect(imprint.split.size).to eq(2)
+    expect(digests).not_to include(imprint.split.last)
+    expect(store.key.bytesize).to eq(32)
+  end
+
   def message(secret, type: :any)
     Flowline.define do
       param :key, secret: true, type: type

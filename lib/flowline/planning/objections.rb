@@ -6,8 +6,9 @@ module Flowline
     # @api private
     class Objections
       CODE = "its code, conditions, dependencies, captured values or version changed"
+      SECRET = "a secret param that it can see is another one"
       COLLECTED = "its failed items are tried again"
-      private_constant :CODE, :COLLECTED
+      private_constant :CODE, :SECRET, :COLLECTED
 
       # @return [Array<String>] warnings about outputs that no later run could restore either
       attr_reader :warnings
@@ -35,7 +36,7 @@ module Flowline
       def to(id, entry, inputs)
         return "asked for" if @picks && asked_for?(id, entry)
 
-        entry && (unseen(id) || (CODE if changed?(id, entry)) || remade(entry.made_of, inputs) || entry.problem ||
+        entry && (unseen(id) || change(id, entry) || remade(entry.made_of, inputs) || entry.problem ||
                   (COLLECTED if entry.collected))
       end
 
@@ -81,6 +82,14 @@ module Flowline
       end
 
       private
+
+      # @return [String, nil] how the step has changed since it was recorded
+      def change(id, entry)
+        return unless changed?(id, entry)
+
+        code, = entry.imprint.split
+        code == @recording.imprint(id).split.first ? SECRET : CODE
+      end
 
       # Returns whether the step is to run again. With +resume:+, +only:+ names the steps to complete.
       def asked_for?(id, entry)

@@ -173,6 +173,12 @@ module Flowline
         secrets
       end
 
+      # @param name [Symbol] of a param
+      # @return [Boolean] whether no value was given, so that it has its default
+      def omits?(name)
+        !@named&.include?(name)
+      end
+
       # @return [String] without values, some of which are secret
       def inspect
         "#<#{self.class}>"
@@ -230,6 +236,7 @@ module Flowline
       end
 
       def coerce(given)
+        @named = given.keys
         @declared.transform_values do |param|
           param.value(given)
         rescue Definition::Type::Mismatch => e

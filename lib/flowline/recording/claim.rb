@@ -46,6 +46,12 @@ module Flowline
         @store ||= Store.existing(@request.root, patience: @patience.seconds)
       end
 
+      # @return [String] the secret key of the store, from the operating system; made if need be
+      def key
+        @store ||= Store.at(@request.root, patience: @patience.seconds) unless @request.dry?
+        store ? store.key(patience: @patience.seconds) : "" # Nothing is recorded then.
+      end
+
       # @return [Boolean] whether there was no store before
       def makes_store?
         @makes_store == true

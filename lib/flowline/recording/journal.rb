@@ -47,6 +47,7 @@ module Flowline
         @caller = [Trigger.current, Dir.pwd]
         @patience = Patience.new(request.timeout)
         @claim = Claim.new(@subject, @patience)
+        @subject.key = -> { @claim.key }
         load(@claim.take)
         ready = true
       ensure
@@ -79,9 +80,7 @@ module Flowline
       end
 
       # @return [Boolean]
-      def stored?
-        true
-      end
+      def stored? = true
 
       # @return [Hash{String => String, nil}] the state of the pipeline, and over it the writes of restored steps, as bytes by key
       def state
@@ -205,9 +204,7 @@ module Flowline
       end
 
       # @return [String] without values, some of which are secret
-      def inspect
-        "#<#{self.class}>"
-      end
+      def inspect = "#<#{self.class}>"
 
       # @return [void]
       def close
@@ -292,6 +289,7 @@ module Flowline
 
         @resumed = run
         @claim.store.records(run.checkpoint, patience: patience).each { |row| take(row) }
+        @subject.keep_secrets(run, @entries)
       end
 
       # Reads a row of the checkpoint: a step or an item.
@@ -310,7 +308,7 @@ module Flowline
         _, name, number, _, imprint, digest, _, bytes = row
         step = @pipeline.dag[name.to_sym] or return
         known = items[step.name] ||= Items.new(imprint, made_of)
-        return @outdated << [name, number, number] if imprint != @pipeline.imprint(step) || made_of != known.made_of
+        return @outdated << [name, number, number] if imprint != imprint(@pipeline.dag.index[step.name]) || made_of != known.made_of
 
         output, problem = Recording.restore(bytes)
         known.put(number, digest, output) unless problem

@@ -200,7 +200,7 @@ module Flowline
       end
 
       def items_of(id, step)
-        items[step.name] ||= Items.new(@pipeline.imprint(step), @provenance.items_made_of(id))
+        items[step.name] ||= Items.new(imprint(id), @provenance.items_made_of(id))
       end
 
       # Returns the record of a step. A step that did not complete has its earlier record, unless that was removed.
@@ -211,7 +211,7 @@ module Flowline
 
         step = @pipeline.steps[id]
         problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
-        Entry.new(@pipeline.imprint(step), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id),
+        Entry.new(imprint(id), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id),
                   Recording.collected?(step, result.output))
       end
 
@@ -230,6 +230,7 @@ module Flowline
         @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run)
         @items = memory[:items].dup
         recall_writes(memory) if memory[:writes]
+        @subject.keep_secrets(@resumed, @entries)
       end
 
       # Leaves out the writes of values that another run has committed since then.

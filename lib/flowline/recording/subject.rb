@@ -28,10 +28,31 @@ module Flowline
         @imprints = []
       end
 
+      # The key of records in the memory of this process.
+      KEY = Random.urandom(32).freeze
+      private_constant :KEY
+
+      # @return [#call] returns the secret key of the store
+      attr_writer :key
+
+      # Returns the imprint of a step, which does not change during the run: the digest of its code, and a keyed digest of the
+      # secrets that it can see. So an output that was made with another secret is not restored.
       # @param id [Integer]
-      # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
+      # @return [String]
       def imprint(id)
-        @imprints[id] ||= @pipeline.imprint(@pipeline.steps[id])
+        @imprints[id] ||= [@pipeline.imprint(@pipeline.steps[id]), *sealed(secrets_of(id))].join(" ")
+      end
+
+      # @param id [Integer]
+      # @return [Array<Symbol>] the secret params that a step can see
+      def secrets_of(id)
+        return [] if secrets.empty?
+
+        step = @pipeline.steps[id]
+        return secrets.keys if sees_all?(step) || @pipeline.calls.contextual[id]
+
+        named = Arguments::Signature.of(step.callable).parameters
+        secrets.keys.select { |name| named.any? { |kind, parameter| kind == :keyrest || parameter == name } }
       end
 
       # @return [Boolean] whether outputs of the step are recorded
@@ -75,7 +96,44 @@ module Flowline
         @request.params.except(*@request.secrets.keys)
       end
 
+      # Raises if a step of the run to resume was called with a secret that was not given again.
+      # @param run [Store::Run]
+      # @param entries [Hash{Symbol => Entry}]
+      # @return [void]
+      # @raise [CheckpointError]
+      def keep_secrets(run, entries)
+        return if secrets.empty?
+
+        name = entries.lazy.filter_map { |step, entry| lost(@pipeline.dag.index[step], entry) }.first or return
+        why = "run #{run.run_id} cannot be resumed: it had another value of the secret param #{Name.show(name)}; give it again"
+        raise CheckpointError.new([], pipeline_name: @pipeline.name, why: why)
+      end
+
       private
+
+      # @return [Symbol, nil] a secret that the recorded step had, and that was not given again
+      def lost(id, entry)
+        return if id.nil? || entry.imprint == imprint(id) || entry.imprint.split.first != imprint(id).split.first
+
+        secrets_of(id).find { |name| @request.omits?(name) }
+      end
+
+      def secrets
+        @secrets ||= @request.secrets
+      end
+
+      # Returns whether a step or its conditions may get any param.
+      def sees_all?(step)
+        step.group || step.options.key?(:when) || step.options.key?(:unless) || !(Proc === step.callable || Method === step.callable)
+      end
+
+      # @return [String, nil] a digest that nobody without the key can compare with that of a guessed value
+      def sealed(names)
+        return if names.empty?
+
+        values = secrets.values_at(*names).map { |value| Identity::Digest.try(value) || @unlike.call(value) }
+        Native.digest([@key ? @key.call : KEY, names, values])
+      end
 
       # Digests the values one by one. A value that cannot be digested may differ from the earlier one, so it is never equal.
       # In a context such values are often loggers or clients, so that only their class counts.

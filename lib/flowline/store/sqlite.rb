@@ -47,6 +47,11 @@ module Flowline
         @native.lock
       end
 
+      # @return [String] the secret key of this store: random bytes that only those have who can read the store
+      def key(patience: PATIENCE)
+        @key ||= @native.key(Random.urandom(32), patience)
+      end
+
       # Begins a run: records it and locks its checkpoint, or changes nothing. Marks runs of the same pipeline as crashed if
       # their process has ended. Clears older checkpoints of the same identity, unless the run resumes one.
       # @param run [Run] without +id+ and, unless it resumes one, +checkpoint+
