@@ -31,5 +31,6 @@ module Flowline
     autoload :Retry, "#{__dir__}/execution/retry"
     autoload :Standing, "#{__dir__}/execution/standing"
     autoload :Reuse, "#{__dir__}/execution/reuse"
+    autoload :Serialising, "#{__dir__}/execution/serialising"
   end
 end

@@ -84,8 +84,9 @@ module Flowline
       # @return [void]
       def give_up = (@state.give_up unless result)
 
-      # @return [Boolean] whether steps that always run are stopped as well
-      def stopping_all? = @cancellation.all?
+      # @param always [Boolean] whether it is about steps that always run
+      # @return [Boolean] whether what runs is interrupted
+      def interrupting?(always) = always ? @cancellation.all? : @cancellation.now?
 
       # @return [Array(Symbol, Object)] where a step stands, and what it waits for, if it does
       def state(id) = @run.state(id)
@@ -158,7 +159,7 @@ module Flowline
       def abandon_late
         return @in_flight.time_out(@pool, @environment.limits.of_run) unless @cancellation.now?
 
-        abandon { |attempt| stopping_all? || !attempt.always? }
+        abandon { |attempt| interrupting?(attempt.always?) }
       end
 
       # Handles the messages that are there.
@@ -204,7 +205,7 @@ module Flowline
         attempt = @in_flight[outcome.token] or return
         return submit(attempt) if outcome.status == :withdrawn && !@environment.stopped?(attempt) # It was taken back.
 
-        @run.stop(:cancelled, true) if stopping_all? # Perhaps {#cancel_now} is just about to do it.
+        @run.stop(:cancelled, true) if @cancellation.all? # Perhaps {#cancel_now} is just about to do it.
         return settle_batch(attempt, outcome) if Batch === attempt
 
         @settling = [attempt, outcome]
@@ -301,7 +302,7 @@ module Flowline
         @current = nil
       end
 
-      def interrupt = @in_flight.interrupt(@pool, stopping_all?)
+      def interrupt = @in_flight.interrupt(@pool, @cancellation.all?)
 
       def abandon(&chosen) = @state.abandon(*@in_flight.abandon(@pool, &chosen))
     end

@@ -29,6 +29,8 @@ module Flowline
       attr_reader :gates
       # @return [Limits]
       attr_reader :limits
+      # @return [Serialising]
+      attr_accessor :serialising
       # @return [Middleware]
       attr_reader :middleware
       # @return [Resumption, nil] what the run resumes, if it was to resume a run
@@ -156,7 +158,7 @@ module Flowline
 
       # @return [Boolean] whether the run was stopped, and the attempt is not to be made any more
       def stopped?(attempt)
-        (@run.stopped? || (@timeout && @limits.up?)) && (!attempt.always? || @coordinator.stopping_all?)
+        (@run.stopped? || (@timeout && @limits.up?)) && (!attempt.always? || @coordinator.interrupting?(true))
       end
 
       # Notifies the observers of the run that the callable is about to be called.

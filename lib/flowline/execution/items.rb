@@ -43,9 +43,12 @@ module Flowline
 
       # The digest of an item before its first call, which may change the item.
       # @param index [Integer]
-      # @return [String, nil] nil: it cannot be digested
+      # @return [String, nil] nil: it cannot be digested, or that was stopped
       def digest(index)
-        @digests.fetch(index) { @digests[index] = Identity::Digest.try(self[index]) }
+        @digests.fetch(index) do
+          @digests[index] = nil # It may be stopped.
+          @digests[index] = Identity::Digest.try(self[index])
+        end
       end
 
       # Stores the result of an item that has ended, and drops the item.

@@ -94,6 +94,12 @@ module Flowline
         [@timeout - @run.elapsed, 1.0].max if @timeout
       end
 
+      # @param always [Boolean] whether it is for a step that runs even after the run was stopped
+      # @return [Float, nil] the seconds of the run that are {#left} for what follows the call of a step; nil: it has no limit
+      def left_for(always)
+        left unless always && @run.stopped?
+      end
+
       private
 
       def within(seconds, limit, give_up, &block)

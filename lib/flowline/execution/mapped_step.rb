@@ -74,7 +74,7 @@ module Flowline
         return close unless index
 
         attempts = @run.item_attempts(@id, index)
-        digest = @items.digest(index) if @recorded || @recording.records?(@step) # The call may change the item.
+        digest = digest(index) if @recorded || @recording.records?(@step) # The call may change the item.
         recorded = @recorded&.find(index, digest)
         return attempt(attempts + 1, index) unless recorded
 
@@ -125,6 +125,10 @@ module Flowline
       def attempt(number, index)
         item = @items[index]
         [number, index, item, (@labels.call(item) if @environment.details)]
+      end
+
+      def digest(index)
+        @environment.serialising.call(always: @step.outlasts_stop?) { @items.digest(index) }
       end
 
       # @return [Integer, nil] how many failed items end the step; nil: they don't fail it

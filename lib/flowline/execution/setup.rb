@@ -27,12 +27,13 @@ module Flowline
         @pipeline = pipeline
         @request = request
         @environment = Environment.new(pipeline, request, coordinator)
+        environment.serialising = Serialising.new(environment.limits, coordinator, section)
         @recording = Recording.of(pipeline, request)
-        environment.context.record_in(recording)
+        environment.context.record_in(@recording)
         @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
         make_plan if request.continues? || request.dry?
         @readers = request.dry? ? NONE : Telemetry.observers(environment)
-        @state = State.new(environment, recording, notifier(section))
+        @state = State.new(environment, @recording, notifier(section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
         @background = !section.nil?
         ready = true
@@ -67,7 +68,7 @@ module Flowline
       # @raise [LockedError, StoreError]
       def begin_recording(in_flight, coordinator)
         recording.forget(*@presets.outdated) if @presets
-        recording.start(environment.context, environment.warnings, @provenance)
+        recording.start(environment, @provenance)
         recording.broadcast(Standing.new(environment, state.tallies, in_flight, @pipeline.pools.keys), coordinator) if recording.stored?
       end
 

@@ -248,7 +248,7 @@ module Flowline
 
       # User code is called first, because it may be interrupted, and the recording may not.
       def prepare_and_record_end(store_failed, &block)
-        @recording.prepare_end(result)
+        @environment.serialising.call { @recording.prepare_end(result) }
       ensure
         record_and_notify_end(store_failed, &block)
       end

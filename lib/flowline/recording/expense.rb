@@ -16,7 +16,7 @@ module Flowline
       # @param bytes [Integer] the size of the record
       # @return [void]
       def note(step, making, recording, bytes)
-        return if recording < FLOOR || recording <= making || (@worst && @worst[2] >= recording)
+        return if bytes.zero? || recording < FLOOR || recording <= making || (@worst && @worst[2] >= recording)
 
         @worst = [step, making, recording, bytes]
       end

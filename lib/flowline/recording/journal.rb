@@ -96,14 +96,14 @@ module Flowline
       end
 
       # Begins the run, which other processes can see from then on.
-      # @param context [Context]
-      # @param warnings [Array<String>]
+      # @param environment [Execution::Environment] of the run
       # @param provenance [Provenance]
       # @return [void]
       # @raise [LockedError, StoreError]
-      def start(context, warnings, provenance)
-        @context = context
-        @warnings = warnings
+      def start(environment, provenance)
+        @context = environment.context
+        @warnings = environment.warnings
+        @serialising = environment.serialising
         @provenance = provenance
         @pid = Process.pid
         @pipeline.steps.each_index { |id| imprint(id) } # Before a step changes the captured values.

@@ -62,14 +62,13 @@ module Flowline
       end
 
       # Begins the run. After this, steps may change the params, the input and the context.
-      # @param context [Context]
-      # @param warnings [Array<String>]
+      # @param environment [Execution::Environment] of the run
       # @param provenance [Provenance] asked when something is recorded
       # @return [void]
-      def start(context, warnings, provenance)
-        @context = context
-        @warnings = warnings
-        @started = context.started_at.to_f
+      def start(environment, provenance)
+        @context = environment.context
+        @warnings = environment.warnings
+        @started = @context.started_at.to_f
         @provenance = provenance
         @subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
       end

@@ -32,7 +32,8 @@ module Flowline
       end
 
       def dump(step, output)
-        bytes = Marshal.dump(output)
+        bytes = @serialising.call(always: step.outlasts_stop?) { Marshal.dump(output) }
+        return unrecorded(step, "was not serialised before the run was stopped") unless bytes
         return bytes unless @context.secret_in?(bytes)
 
         unrecorded(step, "holds a secret")
