@@ -1,6 +1,8 @@
 //! From names to a [`Graph`], with every mistake reported at once.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::graph::{Cycle, Digest, Graph, Rule};
 use crate::ids::StepId;
@@ -10,12 +12,32 @@ use crate::names::nearest;
 /// no use, and a large broken graph would take quadratic time.
 const SUGGESTIONS: usize = 20;
 
+/// Stands for a name while a graph is built, because comparing two keys is quicker than comparing names.
+pub trait Key: Copy + Eq + Hash {
+    /// Returns the name. Keys are equal if their names are, and only then.
+    fn name(&self) -> Cow<'_, str>;
+}
+
+impl Key for &str {
+    fn name(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self)
+    }
+}
+
 /// Collects steps in definition order.
-#[derive(Debug, Default)]
-pub struct Builder {
-    names: Vec<String>,
+#[derive(Debug)]
+pub struct Builder<K> {
+    keys: Vec<K>,
     rules: Vec<Rule>,
-    depends_on: Vec<Vec<String>>,
+    /// The dependencies of all steps, one step after the other, and where those of each end.
+    depends_on: Vec<K>,
+    ends: Vec<usize>,
+}
+
+impl<K> Default for Builder<K> {
+    fn default() -> Self {
+        Self { keys: vec![], rules: vec![], depends_on: vec![], ends: vec![] }
+    }
 }
 
 /// A mistake in the steps that were added.
@@ -48,44 +70,51 @@ fn show(cycle: &Cycle) -> String {
     cycle.iter().map(StepId::to_string).collect::<Vec<_>>().join(" → ")
 }
 
-impl Builder {
+impl<K: Key> Builder<K> {
     /// Adds a step. Its dependencies may be added later; [`Builder::build`] reports those that are missing.
-    pub fn add(&mut self, name: String, depends_on: Vec<String>, rule: Rule) {
-        self.names.push(name);
-        self.depends_on.push(depends_on);
+    pub fn add(&mut self, key: K, depends_on: impl IntoIterator<Item = K>, rule: Rule) {
+        self.keys.push(key);
         self.rules.push(rule);
+        self.depends_on.extend(depends_on);
+        self.ends.push(self.depends_on.len());
     }
 
-    /// Builds the graph.
+    /// Builds the graph. No name is asked for before all keys have been compared.
     ///
     /// # Errors
     /// Every problem: duplicates, then missing dependencies, each in definition order, then cycles.
     pub fn build(self) -> Result<Graph, Vec<Problem>> {
+        let Self { keys, rules, depends_on, ends } = self;
         let mut problems = Vec::new();
-        let mut ids: HashMap<&str, StepId> = HashMap::with_capacity(self.names.len());
-        let steps = StepId::first(self.names.len());
-        for (second, name) in steps.clone().zip(&self.names) {
-            let first = *ids.entry(name).or_insert(second);
+        let mut ids: HashMap<K, StepId> = HashMap::with_capacity(keys.len());
+        let steps = StepId::first(keys.len());
+        for (second, key) in steps.clone().zip(&keys) {
+            let first = *ids.entry(*key).or_insert(second);
             if first != second {
                 problems.push(Problem::Duplicate { first, second });
             }
         }
-        let mut edges = Vec::with_capacity(self.depends_on.iter().map(Vec::len).sum());
-        let mut suggestions = SUGGESTIONS;
-        for ((step, name), depends_on) in steps.zip(&self.names).zip(&self.depends_on) {
-            for dependency in depends_on {
-                if let Some(&id) = ids.get(dependency.as_str()) {
-                    edges.push((id, step));
-                    continue;
+        let mut edges = Vec::with_capacity(depends_on.len());
+        let mut missing = Vec::new();
+        let mut start = 0;
+        for (step, end) in steps.zip(ends) {
+            for dependency in depends_on.get(std::mem::replace(&mut start, end)..end).unwrap_or_default() {
+                match ids.get(dependency) {
+                    Some(&id) => edges.push((id, step)),
+                    None => missing.push((step, dependency)),
                 }
-                let names = self.names.iter().take(if suggestions > 0 { usize::MAX } else { 0 });
-                suggestions = suggestions.saturating_sub(1);
-                let others = names.filter(|other| *other != name).map(String::as_str);
-                let nearest = nearest(dependency, others).map(str::to_owned);
-                problems.push(Problem::Missing { step, dependency: dependency.clone(), nearest });
             }
         }
-        match Graph::named(self.rules, edges, Some(digest(&self.names))) {
+        let names: Vec<_> = keys.iter().map(Key::name).collect();
+        problems.extend(missing.into_iter().enumerate().map(|(count, (step, dependency))| {
+            let candidates = names.iter().take(if count < SUGGESTIONS { usize::MAX } else { 0 });
+            let own = names.get(step.index());
+            let others = candidates.filter(|other| Some(*other) != own).map(|other| &**other);
+            let dependency = dependency.name();
+            let nearest = nearest(&dependency, others).map(str::to_owned);
+            Problem::Missing { step, dependency: dependency.into_owned(), nearest }
+        }));
+        match Graph::named(rules, edges, Some(digest(&names))) {
             Ok(graph) if problems.is_empty() => Ok(graph),
             Ok(_) => Err(problems),
             Err(cycles) => {
@@ -97,7 +126,7 @@ impl Builder {
 }
 
 /// The digest of the names in their order.
-fn digest(names: &[String]) -> Digest {
+fn digest(names: &[Cow<str>]) -> Digest {
     const PORTION: usize = 64 * 1024; // Digesting each name by itself takes several times as long.
     let mut hasher = blake3::Hasher::new();
     let mut bytes = Vec::with_capacity(PORTION);

@@ -1,11 +1,14 @@
 //! `Flowline::Native::Graph`: steps are integers in definition order.
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use flowline_core::builder::{Builder, Problem};
+use flowline_core::builder::{Builder, Key, Problem};
 use flowline_core::graph::snapshot::{Detail, Member};
 use flowline_core::graph::{Graph as Core, Rule, RunIf};
 use flowline_core::ids::StepId;
 use flowline_core::store::Graph as Text;
+use magnus::rb_sys::AsRawValue;
 use magnus::{
     Class, Error, IntoValue, Module, Object, RArray, RModule, Ruby, Symbol, TryConvert, TypedData, Value,
     function, method, typed_data::Obj,
@@ -57,18 +60,9 @@ impl Graph {
     /// A problem is `[:duplicate, first, second]`, `[:missing, step, dependency, nearest or nil]` or
     /// `[:cycle, steps]`.
     fn build(ruby: &Ruby, names: RArray, depends_on: RArray, rules: RArray) -> Result<RArray, Error> {
-        let mut builder = Builder::default();
-        for step in 0..names.len() as isize {
-            let name = text(names.entry(step)?)?;
-            let dependencies: RArray = depends_on.entry(step)?;
-            let mut on = Vec::with_capacity(dependencies.len());
-            for position in 0..dependencies.len() as isize {
-                on.push(text(dependencies.entry(position)?)?);
-            }
-            builder.add(name, on, rule(ruby, rules.entry(step)?)?);
-        }
+        let built = collect(ruby, names, depends_on, rules)?.build();
         let answer = ruby.ary_new_capa(2);
-        match builder.build() {
+        match built {
             Ok(graph) => {
                 answer.push(ruby.obj_wrap(Self(Arc::new(graph))))?;
                 answer.push(ruby.ary_new())?;
@@ -112,6 +106,44 @@ impl Graph {
     }
 }
 
+/// The name of a step. Ruby has one Symbol for all uses of a name, so its address stands for it. No Ruby object is made while
+/// a graph is built, so that no Symbol is moved or freed.
+#[derive(Clone, Copy)]
+struct Name(Symbol);
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_raw() == other.0.as_raw()
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_raw().hash(state);
+    }
+}
+
+impl Key for Name {
+    fn name(&self) -> Cow<'_, str> {
+        self.0.name().unwrap_or_default() // It is valid UTF-8.
+    }
+}
+
+fn collect(ruby: &Ruby, names: RArray, depends_on: RArray, rules: RArray) -> Result<Builder<Name>, Error> {
+    let mut builder = Builder::default();
+    let mut on = Vec::new();
+    for step in 0..names.len() as isize {
+        let dependencies: RArray = depends_on.entry(step)?;
+        for position in 0..dependencies.len() as isize {
+            on.push(Name(dependencies.entry(position)?));
+        }
+        builder.add(Name(names.entry(step)?), on.drain(..), rule(ruby, rules.entry(step)?)?);
+    }
+    Ok(builder)
+}
+
 fn members(rows: RArray) -> Result<Vec<Member>, Error> {
     rows.into_iter()
         .map(|row| {
@@ -143,10 +175,6 @@ fn ids(steps: RArray) -> Result<Vec<StepId>, Error> {
 
 fn numbers(steps: &[StepId]) -> Vec<u32> {
     steps.iter().map(|step| step.number()).collect()
-}
-
-fn text(name: Symbol) -> Result<String, Error> {
-    Ok(name.name()?.into_owned())
 }
 
 fn rule(ruby: &Ruby, code: u8) -> Result<Rule, Error> {

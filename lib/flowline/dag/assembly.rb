@@ -10,9 +10,6 @@ module Flowline
       LASTING = 8
       private_constant :RULES, :OPTIONAL, :LASTING
 
-      # @return [Hash{Symbol => Integer}] the position of each step
-      attr_reader :index
-
       # @param dag [DAG]
       # @param repeated [Array<Definition::Group>] groups that a later one of the same name replaces
       def initialize(dag, repeated)
@@ -20,8 +17,11 @@ module Flowline
         @steps = dag.steps
         @groups = dag.groups
         @repeated = repeated
-        @index = {}
-        @steps.each_with_index { |step, id| @index[step.name] = id }
+      end
+
+      # @return [Hash{Symbol => Integer}] the position of each step
+      def index
+        @index ||= @steps.each_with_index.with_object({}) { |(step, id), index| index[step.name] = id }
       end
 
       # @return [Native::Graph, nil] nil if there are {#problems}
@@ -39,8 +39,7 @@ module Flowline
       private
 
       def build
-        names = @index.size == @steps.size ? @index.keys : @steps.map(&:name)
-        graph, facts = Native::Graph.build(names, edges, rules)
+        graph, facts = Native::Graph.build(@steps.map(&:name), edges, rules)
         problems = clashes + facts.uniq { |fact| mistake(fact) }.map { |kind, *about| send(kind, *about) }
         @graph = graph if problems.empty?
         @problems = problems
@@ -58,11 +57,7 @@ module Flowline
       end
 
       def rules
-        rules = Array.new(@steps.size, 0)
-        @steps.each_with_index do |step, id|
-          rules[id] = rule(step, step.options) unless step.options.empty? && !step.lasting?
-        end
-        rules
+        @steps.map { |step| step.options.empty? && !step.lasting? ? 0 : rule(step, step.options) }
       end
 
       def rule(step, options)
@@ -71,7 +66,7 @@ module Flowline
 
       # Returns an error for each name that is used twice. Steps and nested pipelines share one set of names.
       def clashes
-        firsts = @repeated + @groups.each_value.filter_map { |group| @steps[@index[group.name]] if @index.key?(group.name) }
+        firsts = @repeated + @groups.each_value.filter_map { |group| @steps[index[group.name]] if index.key?(group.name) }
         firsts.map { |first| DuplicateStepError.new(first.name, places: [first.place, @groups[first.name].place]) }
       end
 
@@ -90,7 +85,7 @@ module Flowline
       end
 
       def missing(id, dependency, nearest)
-        nearest = Native.nearest(dependency, [*@index.keys, *@groups.keys].map(&:name)) unless @groups.empty?
+        nearest = Native.nearest(dependency, [*index.keys, *@groups.keys].map(&:name)) unless @groups.empty?
         group, place = @steps[id].wired
         MissingDependencyError.new(group || @steps[id].name, dependency.to_sym, suggestion: nearest&.to_sym, place: place || @steps[id].place)
       end

@@ -57,7 +57,7 @@ pub struct Named<'a> {
 }
 
 /// The steps of such a text, not yet built.
-pub fn define(text: &str) -> (Vec<&str>, Builder) {
+pub fn define(text: &str) -> (Vec<&str>, Builder<&str>) {
     let mut builder = Builder::default();
     let mut names = Vec::new();
     for step in text.split(';').map(str::trim).filter(|step| !step.is_empty()) {
@@ -74,7 +74,7 @@ pub fn define(text: &str) -> (Vec<&str>, Builder) {
                 _ => panic!("no such flag: {flag}"),
             }
         }
-        builder.add(name.trim().into(), depends_on.split_whitespace().map(Into::into).collect(), rule);
+        builder.add(name.trim(), depends_on.split_whitespace(), rule);
         names.push(name.trim());
     }
     (names, builder)
