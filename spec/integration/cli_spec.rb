@@ -331,6 +331,21 @@ RSpec.describe "the command line" do
     expect(flowline("run", "hook.rb").first).to eq(4)
   end
 
+  it "reports an exception of the user's own that ends the run in one line, without secrets and library frames" do
+    write("odd.rb", <<~RUBY)
+      class OddEx < Exception; end
+      Flowline.define do
+        param :s, secret: true, type: :string
+        step(:a) { |s:| raise OddEx, "boom \#{s}" }
+      end
+    RUBY
+    [[], ["--json"], ["--quiet"], ["--executor", "parallel"], ["--executor", "process"]].each do |options|
+      status, out, err = flowline("run", "odd.rb", "--param", "s=topsecret99", *options)
+      expect([status, err.lines.last]).to eq([1, "flowline: the run was ended by OddEx: boom [secret] (odd.rb:4)\n"])
+      expect(out + err).not_to match(%r{topsecret99|lib/flowline/})
+    end
+  end
+
   it "reports a LoadError of a step as its failure" do
     write("lacks.rb", "Flowline.define { step(:a) { require 'no_such_library' } }")
     expect(flowline("run", "lacks.rb")).to match([1, "", /✗ step a failed: LoadError: .*no_such_library \(lacks\.rb:1\)/])

@@ -18,7 +18,9 @@ module Flowline
       # @return [void]
       def call(event)
         case event.name
-        when :run_started then @total = event.steps.size
+        when :run_started
+          @total = event.steps.size
+          @context = event.context
         when :step_finished then @recorded << event.step.name if RECORDED.include?(event.result.status)
         end
       end
@@ -32,6 +34,14 @@ module Flowline
         full = error.kind == :full
         what = full ? "the disk is full" : error.what
         "store #{error.path}: #{what}; #{extent}; #{"make room, then " if full}#{@total && resume ? "resume with: #{resume}" : "run again"}"
+      end
+
+      # @param error [Exception] that ended the run
+      # @return [String] its class, its message without secrets, and the user's line
+      def words(error)
+        place = Backtrace.clean(error.backtrace)&.first&.[](/\A.+?:\d+/)&.delete_prefix("#{Dir.pwd}/")
+        account = @context ? @context.mask(Error.account(error)) : TypeHints.kind(error) # Before the run has begun, secrets are not known.
+        [account, *("(#{place})" if place)].join(" ")
       end
 
       private

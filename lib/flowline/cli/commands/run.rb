@@ -139,6 +139,11 @@ module Flowline
         rescue StoreError => e
           warn_line(progress.account(e, @resume&.call))
           1
+        rescue Error, SignalException, SystemCallError, IOError
+          raise # The caller has a line and an exit status for each.
+        rescue Exception => e # rubocop:disable Lint/RescueException -- Ruby would print it, with the secrets in its message
+          warn_line("the run was ended by #{progress.words(e)}")
+          1
         end
 
         # @param signal [String, nil] the one that stopped the run
