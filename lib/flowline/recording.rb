@@ -10,7 +10,6 @@ module Flowline
     autoload :Expense, "#{__dir__}/recording/expense"
     autoload :Items, "#{__dir__}/recording/items"
     autoload :Ledger, "#{__dir__}/recording/ledger"
-    autoload :Journal, "#{__dir__}/recording/journal"
     autoload :LocalLock, "#{__dir__}/recording/local_lock"
     autoload :Patience, "#{__dir__}/recording/patience"
     autoload :Provenance, "#{__dir__}/recording/provenance"
@@ -97,3 +96,4 @@ end
 # At once: if two threads load a file and one of them forks, the child loads it again.
 require_relative "recording/subject"
 require_relative "recording/memory"
+require_relative "recording/journal"

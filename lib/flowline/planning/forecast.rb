@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require "set"
+require_relative "outlook"
+require_relative "objections"
 
 module Flowline
   module Planning
