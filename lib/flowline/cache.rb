@@ -11,7 +11,7 @@ module Flowline
   # - +write(key, bytes, ttl)+ stores the bytes; +ttl+ is a Float of seconds or +nil+.
   # - +delete(key)+ and +clear+ remove one entry or all.
   # - +lock(key) { }+, if other processes share the cache, excludes them while the block runs. The lock of one key
-  #   must not block other keys.
+  #   must not block other keys. A +lock(key, waiting) { }+ also calls +waiting+, unless it is nil, once it has to wait.
   # - +identity+, if several objects are the same cache, returns an object that is equal for all of them.
   #
   # Keys are Strings; any other key is converted with +to_s+.
@@ -210,7 +210,7 @@ module Flowline
           FREED.wait(GUARD, AGAIN) while TURNS[id]&.valid?
           TURNS[id] = turn
         end
-        lock(key.to_s, waiting, &block)
+        method(:lock).arity == 1 ? lock(key.to_s, &block) : lock(key.to_s, waiting, &block)
       end
     ensure
       Thread.handle_interrupt(MASK) { Cache.remove(id, turn) } if turn
