@@ -57,6 +57,15 @@ RSpec.describe "A run with a time limit" do
     end
   end
 
+  it "says that its time was up where it stopped the label: of a step" do
+    label = ->(_) { sleep(60) }
+    result = Flowline.define do
+      step(:a) { [1] }
+      step(:b, depends_on: :a, each: :a, label: label) { |_| raise "no" }
+    end.run(timeout: 0.2, executor: :sequential)
+    expect(result.warnings).to include(/\Alabel: of step b failed: the run's time limit of 0.2 s is up; its items are named by/)
+  end
+
   it "interrupts hooks that report when it has no time left, with a warning" do
     stub_const("Flowline::Execution::Limits::LATE", 0.1)
     %i[after_step on_step_success after_run on_success].each do |hook|

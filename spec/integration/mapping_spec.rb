@@ -958,6 +958,18 @@ RSpec.describe "A step for each item", executor: :in_process do
     end
   end
 
+  it "ends with the cause if an item cannot be recorded" do
+    told = nil
+    pipeline = Flowline.define(name: "trouble") do
+      after_run { |result| told = result.error.message }
+      step(:a) { [1] }
+      step(:b, depends_on: :a, each: :a) { |n| n }
+    end
+    allow_any_instance_of(Flowline::Recording::Journal).to receive(:complete_item).and_raise(Flowline::StoreError.new("/s", "the disk is full", :full))
+    expect { pipeline.run }.to raise_error(Flowline::StoreError)
+    expect(told).to start_with("the run was cancelled (it could not be recorded: store /s: the disk is full) before every step had ended")
+  end
+
   it "raises a StoreError of an item instead of counting it as the item's failure" do
     pipeline = mapping([1, 2], define: { name: "trouble" }, on_item_error: :collect, retries: 2) { |n| n }
     allow_any_instance_of(Flowline::Recording::Journal).to receive(:complete_item).and_raise(Flowline::StoreError.new("store", "full"))

@@ -69,10 +69,16 @@ RSpec.describe "Retries", executor: :in_process do
     expect(seen).to eq([:called, IOError])
   end
 
-  it "accept any delay, and a retry_if: without parameters" do
-    result = flaky(1, retry_if: -> { true }, retry_delay: ->(*) { Float::NAN }).run
-    expect([result.warnings.first, result[:flaky].attempts]).to match([/\Aretry_delay: of step flaky failed/, 1])
-    expect(flaky(1, retry_if: -> { true }, retry_delay: ->(*) { -5 }).run[:flaky].attempts).to eq(2)
+  { "NaN" => Float::NAN, "-5" => -5, "String" => "soon", "NilClass" => nil }.each do |shown, delay|
+    it "name the retry_delay: that returned #{shown}, and do not retry" do
+      result = flaky(1, retry_delay: ->(*) { delay }).run
+      expect(result[:flaky].attempts).to eq(1)
+      expect(result.warnings).to match([/\Aretry_delay: of step flaky failed: TypeError: it returned #{shown}.*, not seconds from 0 up \(#{__FILE__}:#{__LINE__ - 2}\); the step is not retried\z/])
+    end
+  end
+
+  it "accept an endless delay, and a retry_if: without parameters" do
+    expect(flaky(1, retry_if: -> { true }, retry_delay: ->(*) { 0 }).run[:flaky].attempts).to eq(2)
     expect(flaky(1, retry_delay: ->(*) { Float::INFINITY }).run(timeout: 0.05).status).to eq(:timed_out)
   end
 

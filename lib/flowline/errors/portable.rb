@@ -11,6 +11,8 @@ module Flowline
     # The run's time is up: in user code around the calls of steps, such as conditions, caches and hooks.
     # @api private
     class TimeUp < StandardError
+      include Error::Plain
+
       # @return [Hash] +limit:+ in seconds and +scope:+, +:step+ or +:run+
       attr_reader :limit
 

@@ -218,9 +218,17 @@ module Flowline
       @reason = reason
       @cause = cause
       @running = running
-      why = cause ? "#{reason}: #{TypeHints.kind(cause)}" : reason.to_s
-      why += " while #{Name.list_up(running)} ran" if running.any?
-      super("the run was cancelled (#{why}) before every step had ended#{ADVICE}")
+      super("the run was cancelled (#{StoreError === cause ? unrecorded : interrupted}) before every step had ended#{ADVICE}")
+    end
+
+    private
+
+    def unrecorded
+      "it could not be recorded: store #{cause.path}: #{cause.what}"
+    end
+
+    def interrupted
+      "#{reason}#{": #{TypeHints.kind(cause)}" if cause}#{" while #{Name.list_up(running)} ran" if running.any?}"
     end
   end
 

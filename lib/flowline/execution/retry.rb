@@ -35,16 +35,24 @@ module Flowline
 
         def seconds(options, error, attempt)
           given = options[:retry_delay]
-          return Float(Events::Hooks.offer(given, [attempt, error])) if given.respond_to?(:call)
+          return checked(Events::Hooks.offer(given, [attempt, error]), given) if given.respond_to?(:call)
 
           strategy = options.fetch(:retry_strategy) { given ? :linear : :immediate }
           Native.retry_wait(strategy, Float(given || 1), Float(options[:retry_max_delay] || 60), Float(options[:retry_jitter] || 0.15), attempt, rand)
         end
 
+        def checked(seconds, callable)
+          return seconds.to_f if Numeric === seconds && seconds.real? && seconds >= 0 # NaN is not.
+
+          place = callable.source_location&.join(":") if callable.respond_to?(:source_location)
+          shown = Numeric === seconds ? seconds.to_s : TypeHints.describe(seconds)
+          raise ::TypeError, "it returned #{shown}, not seconds from 0 up#{" (#{place})" if place}; the step is not retried"
+        end
+
         def guard(step, option, warnings)
           yield
         rescue StandardError => e
-          warnings << "#{option}: of step #{Name.show(step.name)} failed: #{TypeHints.kind(e)}: #{Error.words(e)}"
+          warnings << "#{option}: of step #{Name.show(step.name)} failed: #{Error.account(e)}"
           nil
         end
       end
