@@ -30,7 +30,7 @@ module Flowline
 
     # @param key [Symbol, String]
     # @return [Object, nil] the value, frozen; nil: there is none
-    # @raise [Error] the value cannot be read, because its class is gone
+    # @raise [Error] the value cannot be read, because its class is gone; or the key is neither a Symbol nor a String
     def [](key)
       bytes = find(key)
       bytes && load(key, bytes)
@@ -91,15 +91,22 @@ module Flowline
       @sink&.written(@id) || {}
     end
 
+    # @return [String] as the value is stored
+    def named(key)
+      return Error.text(key) if key.is_a?(Symbol) || key.is_a?(String)
+
+      raise Error, "a key of ctx.state is a Symbol or a String, not #{key.nil? ? "nil" : "a value of class #{TypeHints.kind(key)}"}"
+    end
+
     def find(key)
-      name = key.to_s
+      name = named(key)
       own.fetch(name) { @ledger.values[name] }
     end
 
     def write(key, bytes)
       raise Error, "ctx.state can be changed only through the ctx that the block of a step takes; hooks and conditions read it" unless @sink
 
-      @sink.wrote(@id, Error.text(key), bytes)
+      @sink.wrote(@id, named(key), bytes)
     end
 
     def dump(key, value)

@@ -104,6 +104,26 @@ RSpec.describe "Exclusive runs" do
     end
   end
 
+  it "take --exclusive and --exclusive=params on the command line, and nothing else" do
+    file = "#{root}.rb"
+    File.write(file, "Flowline.define(name: 'i') { step(:a) { 1 } }")
+    %w[foo param].each do |scope|
+      expect(Processes.flowline("run", file, "--exclusive=#{scope}")).to eq([2, "", "flowline: run: --exclusive=#{scope} is not --exclusive or --exclusive=params\n"])
+    end
+    expect(Processes.flowline("run", file, "--exclusive=params").first).to eq(0)
+    expect(Processes.flowline("resume", file, "nope")).to match([2, "", /nope is no run id; one is like \d{8}T/])
+  end
+
+  it "say that the timeout: of the run ended its wait" do
+    pipeline = waiting { gate.pass }
+    other = child { pipeline.run && nil }
+    gate.wait
+    expect { pipeline.run(exclusive: true, exclusive_wait: 600, timeout: 0.1) }
+      .to raise_error(Flowline::LockedError, /; gave up after 0.1 s, the timeout: of this run; give it more time, or stop that process\z/)
+    gate.release
+    other.value
+  end
+
   it "run after the other one with exclusive_wait:, although it came while that was alive" do
     pipeline = waiting { 1 }
     before(Flowline::Store, :existing) { child { pipeline.run(date: 1) && nil }.value }

@@ -203,6 +203,30 @@ RSpec.describe "State" do
     expect([result.outputs[:check], store.state]).to eq([{}, []])
   end
 
+  %i[sequential parallel process].each do |executor|
+    it "is written by a step with cache: each time, since its output is not cached, with executor: #{executor.inspect}" do
+      calls = "#{root}.calls"
+      pipeline = Flowline.define(name: "marked") do |p|
+        p.step(:list, cache: true) { File.write(calls, "l", mode: "a") && [1, 2] }
+        p.step(:mark, depends_on: :list, each: :list, cache: true) { |item, ctx| File.write(calls, "m", mode: "a") && ctx.state["i#{item}"] = item }
+      end
+      results = Array.new(2) { pipeline.run(executor: executor) }
+      expect(results.map { |result| result.warnings.grep(/the output of step mark is not cached: the step writes into ctx.state/).size }).to eq([1, 1])
+      expect([results.last[:list].status, File.read(calls).chars.tally]).to eq([:cached, { "l" => 1, "m" => 4 }])
+      expect(values).to eq("i1" => "1", "i2" => "2")
+    end
+  end
+
+  it "refuses a key that is neither a Symbol nor a String" do
+    errors = [nil, 1, [1]].map do |key|
+      [->(state) { state[key] = 1 }, ->(state) { state[key] }, ->(state) { state.fetch(key, 1) }].map do |call|
+        Flowline.define(name: "marked") { |p| p.step(:a) { |ctx| call.call(ctx.state) } }.run.error.message[/a key of ctx[^(]*(?= \()/]
+      end.uniq
+    end
+    expect(errors).to eq(["nil", "a value of class Integer", "a value of class Array"].map { |what| ["a key of ctx.state is a Symbol or a String, not #{what}"] })
+    expect(store.state).to eq([])
+  end
+
   it "costs nothing if it is not used" do
     context = nil
     Flowline.define(name: "marked") { |p| p.step(:a) { |ctx| context = ctx } }.run

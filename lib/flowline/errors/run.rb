@@ -288,13 +288,13 @@ module Flowline
     # @param run [Store::Run, nil] the run that is alive
     # @param pipeline_name [String, nil]
     # @param waited [Numeric, nil] the seconds after which the caller gave up
-    # @param ended [String, nil] how that run has ended meanwhile
+    # @param facts [Hash] +ended:+, how that run has ended meanwhile; +limited:+, whether the time limit of the caller ended the wait
     # @return [LockedError]
     # @api private
-    def self.by(run, pipeline_name, waited: nil, ended: nil)
-      return new(nil, pipeline_name, waited: waited) unless run
+    def self.by(run, pipeline_name, waited: nil, **facts)
+      return new(nil, pipeline_name, waited: waited, **facts) unless run
 
-      facts = { ended: ended, host: run.host, run_id: run.run_id, since: run.started_at, params: run.known_params }
+      facts = { **facts, host: run.host, run_id: run.run_id, since: run.started_at, params: run.known_params }
       new(run.pid, pipeline_name, place: run.place, waited: waited, **facts)
     end
 
@@ -302,19 +302,26 @@ module Flowline
     # @param pipeline_name [String, nil]
     # @param place [String] where the process is, for people
     # @param waited [Numeric, nil] the seconds after which the caller gave up
-    # @param facts [Hash] +host:+, +run_id:+, +since:+ and +params:+ of the run that is alive, or +ended:+, how it has just ended
+    # @param facts [Hash] +host:+, +run_id:+, +since:+ and +params:+ of the run that is alive, or +ended:+, how it has
+    #   just ended; +limited:+, whether the time limit of this run ended the wait
     def initialize(pid, pipeline_name, place: "process #{pid}", waited: nil, **facts)
       @pid = pid
       @host, @run_id, @since = facts.values_at(:host, :run_id, :since)
       @params = facts[:params] || {}
       name = pipeline_name || "the pipeline"
-      super([], pipeline_name: pipeline_name, why: facts[:ended] ? compose_late(name, place, facts[:ended]) : compose(name, place, waited))
+      why = facts[:ended] ? compose_late(name, place, facts[:ended]) : compose(name, place, way_out(waited, facts[:limited]))
+      super([], pipeline_name: pipeline_name, why: why)
     end
 
     private
 
-    def compose(name, place, waited)
-      way_out = waited ? "gave up after #{waited} s; wait longer" : "wait for it, as with exclusive_wait: 60"
+    def way_out(waited, limited)
+      return "wait for it, as with exclusive_wait: 60" unless waited
+
+      limited ? "gave up after #{waited} s, the timeout: of this run; give it more time" : "gave up after #{waited} s; wait longer"
+    end
+
+    def compose(name, place, way_out)
       return "another run of #{name} begins or ends just now; #{way_out}, or run again" unless pid
 
       since = " since #{@since.strftime("%Y-%m-%d %H:%M:%S")}" if @since

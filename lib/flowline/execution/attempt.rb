@@ -197,8 +197,16 @@ module Flowline
         return unsuccessful(error, limit) if error || limit
 
         @environment.check_output(id, output) if index.nil?
-        yield output if block_given?
+        yield output if block_given? && storable?
         outcome(:succeeded, output: output)
+      end
+
+      # Returns whether the output can be cached. If the step also writes into the state, it has to be called every time.
+      def storable?
+        return true unless writes
+
+        (@warnings ||= []) << "the output of step #{Name.show(step.name)} is not cached: the step writes into ctx.state, which a cached step would not do"
+        false
       end
 
       # Whether there is a time limit, or middleware.

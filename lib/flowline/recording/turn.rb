@@ -101,7 +101,9 @@ module Flowline
       # @param run [Store::Run, nil] the run that is alive, if it is known
       # @raise [LockedError]
       def refuse(run)
-        raise LockedError.by(run, @subject.pipeline.name, waited: @request.exclusive_wait)
+        limit = @request.timeout
+        limit = nil unless waits? && limit && limit < @request.exclusive_wait
+        raise LockedError.by(run, @subject.pipeline.name, waited: limit || @request.exclusive_wait, limited: !limit.nil?)
       end
 
       # Calls the block until it returns a true value, but not for long, because another process is just about to act.

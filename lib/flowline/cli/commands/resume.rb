@@ -27,6 +27,7 @@ module Flowline
         def work(arguments)
           ids, files = arguments.partition { |argument| RUN_ID.match?(argument) }
           extra = ids[1] || files[1]
+          raise Usage, "#{label}: #{extra} is no run id; one is like 20261124T015539-04c21255" if ids.empty? && files.size == 2 && !File.exist?(extra)
           raise Usage, "#{label}: one run of one file at a time; #{extra} is one too many#{hint(extra)}" if extra
 
           Flowline.config.root = File.expand_path(@options[:root]) if @options[:root]

@@ -41,8 +41,12 @@ module Flowline
           option(parser, "only", Array, "run only these steps: a,b  +a (and upstream)  a+ (and downstream)  tag:x", value: "STEPS")
         end
 
+        def expected(flag)
+          flag == "--exclusive" ? "--exclusive or --exclusive=params" : super
+        end
+
         def declare_exclusive(parser)
-          parser.on("--exclusive[=params]", ["params"], "one run of the pipeline at a time; params: one with the same params") do |scope|
+          parser.on("--exclusive[=params]", /\Aparams\z/, "one run of the pipeline at a time; params: one with the same params") do |scope|
             @options[:exclusive] = scope ? :params : true
           end
           option(parser, "exclusive-wait", Float, "wait this long for a run that excludes this one", value: "SECONDS")
