@@ -19,20 +19,22 @@ module Flowline
     # @return [Float, nil] the seconds that the run takes, as far as is known; nil: nothing is known
     attr_reader :expected
 
+    # @return [Resumption, nil] the run that is resumed, or why there is none; nil: the run was not to resume any
+    attr_reader :resumed
     # @return [Array<String>] reasons to doubt outputs that are restored
     attr_reader :warnings
 
     # @param pipeline [String, nil] its name
-    # @param resumes [String, nil] the run that is resumed
+    # @param resumed [Resumption, nil]
     # @param steps [Array<Plan::Step>]
     # @param critical_path [Array<Symbol>]
     # @param expected [Float, nil]
     # @param warnings [Array<String>]
     # @param complete [Boolean] whether the time of every step that runs is known
     # @api private
-    def initialize(pipeline:, resumes:, steps:, critical_path:, expected:, complete:, warnings: [])
+    def initialize(pipeline:, resumed:, steps:, critical_path:, expected:, complete:, warnings: [])
       @pipeline = pipeline
-      @resumes = resumes
+      @resumed = resumed
       @steps = steps
       @critical_path = critical_path
       @expected = expected
@@ -55,7 +57,8 @@ module Flowline
 
     # @return [Hash{Symbol => Object}]
     def to_h
-      { pipeline: @pipeline, resumes: @resumes, expected: expected, critical_path: critical_path, warnings: warnings, steps: steps.map(&:to_h) }
+      { pipeline: @pipeline, resumes: resumed&.run_id, resumed: resumed&.to_h, expected: expected, critical_path: critical_path,
+        warnings: warnings, steps: steps.map(&:to_h) }
     end
 
     # @return [String] for people
@@ -68,7 +71,13 @@ module Flowline
       end
       least = "at least " unless @complete
       total = "Expected: #{least}#{format("%.2fs", expected)} (#{critical_path.map { |name| Name.show(name) }.join(" → ")})\n" if expected
-      "Plan: #{Name.show(@pipeline || "unnamed")}\n#{rows.join}#{total}#{warnings.map { |warning| "Warning: #{warning}\n" }.join}"
+      "Plan: #{Name.show(@pipeline || "unnamed")}\n#{headline}#{rows.join}#{total}#{warnings.map { |warning| "Warning: #{warning}\n" }.join}"
+    end
+
+    private
+
+    def headline
+      "#{resumed.to_s.sub(/\A./, &:upcase)}\n" if resumed
     end
   end
 end

@@ -145,11 +145,12 @@ RSpec.describe "A plan" do
       status, out, err = flowline("plan", "#{folder}/p.rb", "--resume", "--json")
       expect([status, err, listing]).to eq([0, "", before])
       expect(JSON.parse(out)).to match(
-        "pipeline" => "p", "resumes" => run[:run_id], "expected" => nil, "critical_path" => ["b\n"], "warnings" => [],
+        "pipeline" => "p", "resumes" => run[:run_id], "resumed" => a_hash_including("run_id" => run[:run_id], "steps" => 1),
+        "expected" => nil, "critical_path" => ["b\n"], "warnings" => [],
         "steps" => [{ "name" => "a", "action" => "restore", "reason" => "recorded in run #{run[:run_id]}", "expected" => nil },
                     { "name" => "b\n", "action" => "run", "reason" => nil, "expected" => nil }]
       )
-      expect(flowline("plan", "#{folder}/p.rb", "--resume")[1]).to match(/\APlan: p\n  a    restore             recorded in run \S+\n  b\\n  run\n\z/)
+      expect(flowline("plan", "#{folder}/p.rb", "--resume")[1]).to match(/\APlan: p\nResuming run \S+ of .*: 1 step restored\n  a    restore             recorded in run \S+\n  b\\n  run\n\z/)
       expect(flowline("plan", "#{folder}/p.rb", "--from", "zz")).to match([2, "", /there is no step zz; there are a, b\\n/])
       expect(flowline("plan", "#{folder}/p.rb", "--only", "a", "--param", "x=1")).to match([2, "", /unknown param x/])
     end

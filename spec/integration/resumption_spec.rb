@@ -169,4 +169,20 @@ RSpec.describe "A run with resume:" do
     expect { p.run(resume: true) }.to raise_error(Flowline::LockedError)
     expect(store.runs("import").map(&:status)).to eq(%w[succeeded failed])
   end
+
+  it "says in its plan which run it would resume, with the params, as the run does" do
+    run_id = failed(date: "2024-01-05").run_id
+    plan = pipeline.run(resume: true, dry_run: true)
+    expect(plan.resumed).to have_attributes(run_id: run_id, params: { date: Date.new(2024, 1, 5) }, steps: 1, items: 2, reason: nil)
+    expect(plan.to_s).to match(/\APlan: import\nResuming run #{run_id} of .* \(date: 2024-01-05\): 1 step and 2 items restored\n/)
+    expect(plan.to_h).to include(resumes: run_id, resumed: plan.resumed.to_h)
+    expect(plan.resumed.to_h).to eq(pipeline.run(resume: true).resumed.to_h)
+  end
+
+  it "says in its plan why it would resume none, and nothing without resume:" do
+    plan = pipeline.run(resume: true, dry_run: true)
+    expect(plan.resumed).to have_attributes(run_id: nil, reason: "there is no store")
+    expect(plan.to_s).to include("\nNothing to resume: there is no store (looked in #{File.expand_path(root)}); starts from the beginning\n")
+    expect(pipeline.run(dry_run: true)).to have_attributes(resumed: nil, to_s: a_string_starting_with("Plan: import\n  "))
+  end
 end

@@ -205,7 +205,7 @@ module Flowline
       def storable?
         return true unless writes
 
-        (@warnings ||= []) << "the output of step #{Name.show(step.name)} is not cached: the step writes into ctx.state, which a cached step would not do"
+        (@warnings ||= []) << "the output of step #{Name.show(step.name)} is not cached: the step writes into ctx.state, and has to do so each time"
         false
       end
 

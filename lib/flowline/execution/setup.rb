@@ -116,18 +116,7 @@ module Flowline
 
         environment.warnings.concat(planner.warnings)
         environment.presets = @presets = planner.presets
-        environment.resumption = resumption
-      end
-
-      # @return [Resumption, nil] nil: the run was not to resume another one, and has none of its outputs either
-      def resumption
-        run = recording.resumed
-        facts = if run
-                  { run_id: run.run_id, started_at: run.started_at, params: recording.subject.known, steps: @presets.restored.size,
-                    items: @presets.items.each_value.sum(&:size) }
-                elsif @request.resume? then { reason: recording.why_not }
-                end
-        facts && Resumption.new(store: recording.path, **facts)
+        environment.resumption = planner.resumption
       end
 
       def notifier(section)

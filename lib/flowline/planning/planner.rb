@@ -14,6 +14,7 @@ module Flowline
       def initialize(pipeline, request, recording, caching, context)
         @pipeline = pipeline
         @dag = pipeline.dag
+        @request = request
         @workers = request.workers
         @recording = recording
         @forecast = Forecast.new(pipeline, request, recording, caching, context)
@@ -24,7 +25,18 @@ module Flowline
 
       # @return [Presets] what the run adopts
       def presets
-        Presets.new(@dag, @recording, @forecast)
+        @presets ||= Presets.new(@dag, @recording, @forecast)
+      end
+
+      # @return [Resumption, nil] nil: the run is not to resume another one, and has none of its outputs either
+      def resumption
+        run = @recording.resumed
+        facts = if run
+                  { run_id: run.run_id, started_at: run.started_at, params: @recording.subject.known, steps: presets.restored.size,
+                    items: presets.items.each_value.sum(&:size) }
+                elsif @request.resume? then { reason: @recording.why_not }
+                end
+        facts && Resumption.new(store: @recording.path, **facts)
       end
 
       # @return [Array<String>] reasons to doubt the outputs that are restored
@@ -35,7 +47,7 @@ module Flowline
 
       # @return [Plan] the decisions, for people
       def plan
-        Plan.new(pipeline: @pipeline.name, resumes: @recording.resumed&.run_id, steps: steps, critical_path: critical_path, expected: expected,
+        Plan.new(pipeline: @pipeline.name, resumed: resumption, steps: steps, critical_path: critical_path, expected: expected,
                  warnings: warnings, complete: @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? })
       end
 
