@@ -2,7 +2,7 @@
 
 use flowline_core::event::{Obstacle, State};
 use flowline_core::ids::StepId;
-use magnus::{Error, IntoValue, Module, RArray, RClass, Ruby, Symbol, Value, method};
+use magnus::{Error, IntoValue, Module, RArray, RClass, Ruby, Symbol, method};
 
 use super::{Run, numbers, seconds};
 use crate::symbols;
