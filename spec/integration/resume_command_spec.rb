@@ -51,6 +51,22 @@ RSpec.describe "flowline resume" do
     expect(flowline("resume", file, "--param", "date=soon")).to match([2, "", /date/])
   end
 
+  it "selects a run by some of its params, and adopts the others" do
+    File.write("two.rb", <<~RUBY)
+      Flowline.define(name: "two") do
+        param :date, type: :date, required: true
+        param :limit, type: :integer, default: 1
+        step(:fetch) { |date:, limit:| [date, limit] }
+        step(:load, depends_on: :fetch) { |_| raise "down" if File.exist?("#{Dir.pwd}/broken") }
+      end
+    RUBY
+    id = failed(File.expand_path("two.rb"), "--param", "date=2024-01-05", "--param", "limit=15")
+    expect(flowline("resume", "two.rb", "--param", "date=2024-01-06")).to match(
+      [0, "", /nothing to resume: no run with the same params is recorded; run #{id} \(date: 2024-01-05, limit: 15\) failed and can be resumed/]
+    )
+    expect(flowline("resume", "two.rb", "--param", "limit=15")[2]).to match(/^resuming run #{id} of .* \(date: 2024-01-05, limit: 15\): 1 step/)
+  end
+
   it "starts no new run if there is nothing to resume, says why, and exits with 0" do
     file = write("import.rb", "import")
     expect(flowline("resume", file)).to eq([0, "", "resume: nothing to resume: there is no store (looked in #{root})\n"])

@@ -516,7 +516,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       expect(flowline.call("run", "#{folder}/etl.rb", "--from", "fetch")).to eq(0)
       expect(flowline.call("history", "--limit", "2")).to eq(0)
       expect(out.string.lines.map { |line| line.split.first(2) }).to eq([%w[etl succeeded], %w[etl succeeded]])
-      expect(flowline.call("history", "--pipeline", "none", "--json")).to eq(1)
+      expect(flowline.call("history", "--pipeline", "none", "--json")).to eq(2)
       expect(JSON.parse(out.string)).to eq([])
       expect(flowline.call("status", "x")).to eq(2)
     end

@@ -24,14 +24,16 @@ module Flowline
       # @return [void]
       # @raise [CheckpointError] the run with that id cannot be resumed, or the params of a run are not known
       def call(given)
-        @given = (given.keys & @known).any?
-        return yield given if @wanted == true && (@known.empty? || @given)
+        some = (given.keys & @known).any?
+        return yield given if @wanted == true && (@known.empty? || some)
 
-        @run = candidates.find { |run| fits?(run, yield(@given ? given : @resumable.params_of(run).merge(given))) }
+        @run = candidates.find { |run| fits?(run, yield(params_for(run, given))) }
         return if @run
+        return yield given if @wanted == true
 
-        params, = yield given
-        refuse(candidates.first, params) if @wanted != true
+        run = candidates.first
+        params, = yield params_for(run, given)
+        @resumable.refuse(run.run_id, @resumable.difference(run, (params if some)))
       end
 
       private
@@ -45,8 +47,9 @@ module Flowline
         identity.nil? || identity == run.identity
       end
 
-      def refuse(run, params)
-        @resumable.refuse(run.run_id, @resumable.difference(run, (params if @given)))
+      # Adds to the given params those of the run.
+      def params_for(run, given)
+        (@known - given.keys).empty? && @known.any? ? given : @resumable.params_of(run).merge(given)
       end
     end
   end

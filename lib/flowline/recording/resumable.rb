@@ -36,16 +36,17 @@ module Flowline
       end
 
       # @param identity [String, nil] nil: any
-      # @return [String] why no run with that identity is resumed, and which other runs could be
-      def why_not(identity = nil)
+      # @param params [Hash{Symbol => Object}] without an identity, some params
+      # @return [String] why no run with that identity, or these params, is resumed, and which other runs could be
+      def why_not(identity = nil, params = {})
         return NO_STORE if @path && store.nil?
 
         recent = @path ? sound(store.runs(@pipeline.name, RECENT)) : latest
         return "no run #{of_pipeline} is recorded" if recent.empty?
 
-        mine = identity ? latest_of(identity) : recent.first
+        mine = identity ? latest_of(identity) : recent.find { |run| run.known_params.slice(*params.keys) == params }
         other = unfinished(recent, mine&.identity)
-        why = mine ? "run #{mine.run_id} succeeded" : "no run with the same params, input and context is recorded"
+        why = mine ? "run #{mine.run_id} succeeded" : "no run with the same params#{", input and context" if identity} is recorded"
         other ? "#{why}; run #{describe(other)} #{other.status} and can be resumed" : why
       end
 

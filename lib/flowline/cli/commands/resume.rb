@@ -27,14 +27,21 @@ module Flowline
         def work(arguments)
           ids, files = arguments.partition { |argument| RUN_ID.match?(argument) }
           extra = ids[1] || files[1]
-          raise Usage, "#{label}: #{extra} is no run id; one is like 20261124T015539-04c21255" if ids.empty? && files.size == 2 && !File.exist?(extra)
-          raise Usage, "#{label}: one run of one file at a time; #{extra} is one too many#{hint(extra)}" if extra
+          refuse(extra, ids.empty? && files.size == 2) if extra
 
           Flowline.config.root = File.expand_path(@options[:root]) if @options[:root]
           return nothing("recording is off; set FLOWLINE_STORE=on") unless Flowline.config.store
 
           @run_id = ids.first
           files.empty? ? find_file : work_on(PipelineFile.load(files.first, application))
+        end
+
+        # @param perhaps [Boolean] whether a run id may have been meant
+        def refuse(argument, perhaps)
+          unlike = perhaps && !File.exist?(argument) && !argument.end_with?(".rb")
+          raise Usage, "#{label}: #{argument} is no run id; one is like 20261124T015539-04c21255" if unlike
+
+          raise Usage, "#{label}: one run of one file at a time; #{argument} is one too many#{hint(argument)}"
         end
 
         # Resumes a run whose file is recorded with it.
@@ -64,7 +71,7 @@ module Flowline
 
           resumable = Recording::Resumable.new(pipeline, root)
           @options[:resume] = @run_id || choose(pipeline, resumable)
-          @options[:resume] ? super : nothing(resumable.why_not)
+          @options[:resume] ? super : nothing(resumable.why_not(nil, given(pipeline)))
         end
 
         # @return [String, nil] the id of the latest run that can be resumed and has the given params
