@@ -17,6 +17,12 @@ module Flowline
     # Seconds between the interruption of a step and the moment it is abandoned, or killed if it is a process.
     GRACE = 2.0
 
+    # The executors that take a number of steps at a time, by the option for it.
+    COUNTS = { max_threads: :parallel, max_processes: :process }.freeze
+    # The names of Flowline's own executors, by class.
+    OWN = %i[sequential parallel process].to_h { |name| ["Flowline::Executor::#{name.capitalize}", name] }.freeze
+    private_constant :COUNTS, :OWN
+
     @known = {}
 
     class << self
@@ -70,6 +76,19 @@ module Flowline
         return count if count.nil? || (count.is_a?(Integer) && count.positive?)
 
         raise ArgumentError, "#{name}: must be a whole number from 1 up, not #{count.inspect}"
+      end
+
+      # Callers that give both numbers mean any executor.
+      # @param executor [#open_pool]
+      # @param options [Hash] of a run
+      # @return [String, nil] a warning of the option that the executor does not take
+      # @api private
+      def ineffective(executor, options)
+        idle = COUNTS.reject { |option, _| options[option].nil? }
+        return unless idle.one? && (own = OWN[executor.class.name]) && !idle.value?(own)
+
+        option, name = idle.first
+        "#{option}: #{options[option]} has no effect: it is for executor: :#{name}, and this run has :#{own}"
       end
 
       private

@@ -21,6 +21,15 @@ RSpec.describe "Demands for more attempts at a time than a run can give", execut
     expect(warnings(executor: executor, concurrency: 8)).to contain_exactly(end_with("use an executor that runs 8 at a time"))
   end
 
+  it "warns of a number that the executor does not take, unless the numbers of both executors are given" do
+    expect(warnings(executor: :sequential, run: { max_threads: 4 }))
+      .to eq(["max_threads: 4 has no effect: it is for executor: :parallel, and this run has :sequential"])
+    expect(warnings(executor: :parallel, run: { max_processes: 4 }))
+      .to eq(["max_processes: 4 has no effect: it is for executor: :process, and this run has :parallel"])
+    expect(warnings(executor: :sequential, run: { max_threads: 4, max_processes: 4 })).to eq([])
+    expect(warnings(executor: :parallel, run: { max_threads: 4 })).to eq([])
+  end
+
   it "warns when a pool is larger than several workers can use, by what steps take of it" do
     use = ->(p) { p.pool(:db, 40) }
     expect(warnings(uses: :db, run: { max_threads: 4 }, &use)).to eq(["the executor runs 4 at a time, less than pool db for 40 at a time; raise max_threads: to 40"])

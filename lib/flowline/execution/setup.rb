@@ -84,6 +84,8 @@ module Flowline
         environment.bare = bare?
         demands = @pipeline.resources.demands
         environment.warnings.concat(demands.beyond(pool)) unless demands.empty?
+        ineffective = @request.ineffective
+        environment.warnings << ineffective if ineffective
       end
 
       # @param pool [Executor::Pool]

@@ -164,6 +164,9 @@ module Flowline
         executor.respond_to?(:workers) ? executor.workers : 1
       end
 
+      # @return [String, nil] a warning of an option of the run that its executor does not take
+      def ineffective = Executor.ineffective(executor, @options)
+
       # @return [Hash{Symbol => Object}] the params whose values must not appear anywhere
       def secrets
         secrets = @params.select { |name, _| @declared[name].secret? }

@@ -17,7 +17,7 @@ module Flowline
         end
 
         def start(pipeline, _name, options)
-          warn_of_options(pipeline)
+          warn_of_options(pipeline, options)
           plan = pipeline.run(**options, dry_run: true)
           require "json" if @options[:json]
           @out.puts(@options[:json] ? ::JSON.pretty_generate(plan.to_h) : plan.to_s)

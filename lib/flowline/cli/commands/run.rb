@@ -88,11 +88,12 @@ module Flowline
         end
 
         # Warns of options that have no effect.
-        def warn_of_options(pipeline)
+        def warn_of_options(pipeline, options)
           executor = (@options[:executor] || pipeline.settings[:executor] || Flowline.config.executor).to_s
           WORKERS.each do |option, needed|
             next if @options[option].nil? || executor == needed
 
+            options.delete(option) # The run would warn of it in Ruby's words.
             warn_line("--#{option.to_s.tr("_", "-")} has no effect: it is for --executor #{needed}, and this run has #{executor}")
           end
           warn_of_resume(pipeline) if @options[:resume]
@@ -131,7 +132,7 @@ module Flowline
         end
 
         def start(pipeline, name, options)
-          warn_of_options(pipeline)
+          warn_of_options(pipeline, options)
           $stdout.sync = true # Output of steps appears between our own lines, wherever it goes.
           run = nil
           progress = Progress.new
