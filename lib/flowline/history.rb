@@ -60,6 +60,19 @@ module Flowline
         store ? store.last_runs.flat_map { |run| find(root, run_id: run.run_id, limit: 1) } : []
       end
 
+      # Returns the runs that a later one can resume: of each set of params the latest run, unless it succeeded or goes on.
+      # @param pipeline [String, Symbol]
+      # @param root [String] the directory of the store
+      # @return [Array<Run>] the latest first
+      # @raise [StoreError] the store cannot be read
+      # @example
+      #   Flowline::History.resumable(:import).map(&:params) # => [{ date: "2026-01-05" }]
+      def resumable(pipeline, root: Flowline.config.root)
+        store = Store.existing(root) or return []
+        latest = store.runs(pipeline.to_s).reject(&:damaged?).uniq(&:identity)
+        latest.reject { |run| run.alive || run.status == "succeeded" }.flat_map { |run| find(root, run_id: run.run_id, limit: 1) }
+      end
+
       # @param pipeline [String, Symbol]
       # @param last [Integer] how many runs are looked at
       # @param root [String] the directory of the store

@@ -119,7 +119,7 @@ module Flowline
       @place = definition.place
       @hooks = definition.hooks.transform_values { |list| list.dup.freeze }.freeze
       connect(definition)
-      DefinitionError.check(definition.problems + final_problems)
+      DefinitionError.check(mistakes_of(definition))
       prepare
       freeze
     end
@@ -320,6 +320,14 @@ module Flowline
     def only_calls?
       calls.conditions.empty? && calls.group_conditions.empty? && dag.groups.each_value.none?(&:timeout) &&
         steps.all? { |step| step.options.empty? || CARE.none? { |option| step.options.key?(option) } }
+    end
+
+    # Returns none unless there is one that no including pipeline can correct; then the others are listed, too. Mistakes of
+    # single declarations come alone, because the mistakes of the graph may follow from them.
+    def mistakes_of(definition)
+      return definition.problems + final_problems unless definition.problems.empty?
+
+      final_problems.empty? ? [] : problems
     end
 
     # Returns the mistakes that no including pipeline can correct.

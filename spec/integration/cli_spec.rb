@@ -279,14 +279,31 @@ RSpec.describe "the command line" do
     it "is 1 where a store or cache was named that does not exist, and 2 for a pipeline" do
       flowline("run", import, "--param", "date=2024-01-31")
       %w[status history].each do |command|
-        expect(flowline(command, "--root", "elsewhere")).to eq([1, "", "#{command}: there is no store at elsewhere; check --root\n"])
-        expect(flowline(command, "--root", "elsewhere", "--json")).to eq([1, "[]\n", "#{command}: there is no store at elsewhere; check --root\n"])
+        expect(flowline(command, "--root", "elsewhere")).to eq([1, "", "#{command}: there is no store at #{File.expand_path("elsewhere")}; check --root\n"])
+        expect(flowline(command, "--root", "elsewhere", "--json")).to eq([1, "[]\n", "#{command}: there is no store at #{File.expand_path("elsewhere")}; check --root\n"])
         expect(flowline(command, "--pipeline", "imprt")).to eq([2, "", "#{command}: no run of pipeline imprt in #{root}; did you mean import?\n"])
       end
+      FileUtils.rm_rf(root)
+      %w[status history].each { |command| expect(flowline(command)).to eq([1, "", "#{command}: there is no store at #{root}\n"]) }
       expect(flowline("cache", "--dir", "elsewhere")).to eq([1, "", "cache: there is no cache at elsewhere\n"])
       expect(flowline("cache")).to eq([0, "", "cache: nothing in #{root}/cache\n"])
       expect(Dir.exist?("elsewhere")).to be(false)
     end
+  end
+
+  it "runs to its end when the reader of its output goes away" do
+    write("many.rb", <<~RUBY)
+      Flowline.define(name: "many") { step(:print) { 50_000.times { |n| puts n } && system("echo more", exception: true) && File.write("ended", "") } }
+    RUBY
+    said = IO.popen(["bash", "-c", "#{Processes::FLOWLINE.shelljoin} run many.rb 2>err | head -1; echo ${PIPESTATUS[0]}"], &:read)
+    expect([said, File.exist?("ended"), File.read("err")]).to match(["0\n0\n", true, /✓ print/])
+  end
+
+  it "links pictures that are written to a file to the sources, and refuses unknown placeholders" do
+    FileUtils.mkdir_p("docs/images")
+    expect(flowline("visualize", import, "--format=svg", "-o", "docs/images/import.svg")).to eq([0, "", ""])
+    expect(File.read("docs/images/import.svg")).to include("../../import.rb#L")
+    expect(flowline("visualize", import, "--format=svg", "--link={pathh}")).to eq([2, "", "flowline: visualize: --link has no {pathh}; did you mean path?\n"])
   end
 
   it "runs from the beginning with a message when --resume finds no store" do

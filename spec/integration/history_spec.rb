@@ -44,7 +44,7 @@ RSpec.describe "History" do
     end
     expect(mixed).to match(
       "run_id" => id, "pipeline" => "mixed", "resumed" => first.run_id, "status" => "failed", "pid" => Process.pid, "elsewhere" => false, "started_at" => time,
-      "params" => {}, "trigger" => "ruby", "resumed_by" => nil, "counts" => { "cancelled" => 1, "failed" => 2, "restored" => 1, "skipped" => 2 }, "items" => nil,
+      "params" => {}, "trigger" => "ruby", "resumed_by" => nil, "resumable" => [], "live" => nil, "counts" => { "cancelled" => 1, "failed" => 2, "restored" => 1, "skipped" => 2 }, "items" => nil,
       "location" => /history_spec/, "directory" => Dir.pwd, "warnings" => [/optional step maybe failed/], "recorded" => %w[ok off after_off],
       "duration" => be_a(Float), "error" => /\Astep bad\\n failed after 2 attempts: RuntimeError: first line .*\nsecond line/,
       "steps" => [step["ok", "restored", nil, 0], step["off", "skipped", "condition", 0], step["after_off", "skipped", "upstream_skipped", 0],
@@ -68,6 +68,39 @@ RSpec.describe "History" do
                                                /\A  step maybe failed: RuntimeError: perhaps \(.*\)\z/, "  resume restores 3 steps"
                                              ])
     expect(flowline("history")[1]).to match(/\Amixed  +failed  .*\n\z/)
+  end
+
+  it "names earlier runs that can be resumed although a later one with other params succeeded" do
+    broken = ["2026-01-05"]
+    pipeline = Flowline.define(name: "daily") do |p|
+      p.param :date, type: :date
+      p.step(:load) { |date:| broken.include?(date.to_s) ? raise("down") : 1 }
+    end
+    failed = pipeline.run(date: "2026-01-05")
+    pipeline.run(date: "2026-01-06")
+    expect(flowline("status")).to match([0, /\n  1 earlier run can be resumed: date: 2026-01-05 \(#{failed.run_id}\)\n\z/, ""])
+    expect(json("status").first["resumable"]).to eq([failed.run_id])
+    broken.clear
+    pipeline.run(resume: failed.run_id)
+    expect(flowline("status")[1]).not_to include("can be resumed")
+    expect(Flowline::History.resumable("daily")).to eq([])
+  end
+
+  it "says how many failed items of a run are not listed" do
+    Flowline.define(name: "bulk") do |p|
+      p.step(:list) { (1..9).to_a }
+      p.step(:each, each: :list, on_item_error: :continue) { |n| n > 1 ? raise("bad #{n}") : n }
+    end.run
+    expect(flowline("status")[1]).to match(/item 6 .*\n    … and 3 more$/)
+  end
+
+  it "counts failed items of a run that succeeded" do
+    Flowline.define(name: "bulk") do |p|
+      p.step(:list) { (1..9).to_a }
+      p.step(:each, each: :list, on_item_error: :collect) { |n| n > 6 ? raise("bad #{n}") : n }
+    end.run
+    expect(flowline("history")[1]).to end_with("  3 items failed\n")
+    expect(flowline("status")[1]).to include("\n  3 items failed\n")
   end
 
   it "shows the error of a cancelled run without advice for Ruby" do
@@ -97,11 +130,11 @@ RSpec.describe "History" do
     reader.read(1)
     steps = [include("name" => "a", "status" => "succeeded"), include("name" => "b", "status" => "running"), include("name" => "c", "status" => "pending")]
     expect(json("status")).to match([include("status" => "running", "pid" => pid, "duration" => nil, "steps" => steps)])
-    expect(flowline("status")[1]).to match(/\Aalive +running +.*\n  ✓ a .*\n  ▶ b +running\n  · c +pending\n\z/)
+    expect(flowline("status")[1]).to match(/\Aalive +running +.*\n  process .*\n  ✓ a .*\n  ▶ b +running\n  · c +pending\n\z/).and(include("\n  process #{pid}\n"))
     Process.kill(:KILL, pid)
     Process.wait(pid)
     expect(json("status")).to match([include("status" => "crashed", "duration" => nil, "recorded" => ["a"])])
-    expect(flowline("status")).to match([1, /\Aalive +crashed +.*\n  ✓ a .*\n  ▶ b +running\n  · c +pending\n  resume restores 1 step\n\z/, ""])
+    expect(flowline("status")).to match([1, /\Aalive +crashed +.*\n  process \d+ has ended without the end of the run\n  ✓ a .*\n  ▶ b +running\n  · c +pending\n  resume restores 1 step\n\z/, ""])
     expect(flowline("history")[1]).to match(/\Aalive +crashed /)
   end
 
@@ -125,9 +158,12 @@ RSpec.describe "History" do
     expect(File.exist?(elsewhere)).to be(false)
     expect(flowline("history", "--limit", "many")).to match([2, "", /--limit many/])
     expect(flowline("history", "--limit", "0")).to match([2, "", /--limit/])
-    expect(flowline("status", "import.rb")).to match([2, "", /status: takes no argument import\.rb/])
+    expect(flowline("status", __FILE__)).to match([2, "", /status: takes the name of a pipeline, not the file /])
     %w[status history].each do |command|
       expect(flowline(command, "--help")).to match([0, /Example: flowline #{command} /, ""])
+      expect(flowline(command, "mixed")[1]).to start_with("mixed ")
+      expect(flowline(command, "mixed", "other")).to match([2, "", /one pipeline at a time; other is one too many/])
+      expect(flowline(command, "mxed")).to eq(flowline(command, "--pipeline", "mxed"))
       expect(flowline(command, "--pipeline", "mxed")).to eq([2, "", "#{command}: no run of pipeline mxed in #{root}; did you mean mixed?\n"])
       expect(flowline(command, "--pipeline", "none")).to eq([2, "", "#{command}: no run of pipeline none in #{root}; there are mixed\n"])
     end

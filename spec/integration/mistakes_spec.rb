@@ -25,6 +25,18 @@ RSpec.describe "A mistake" do
       end
     end
 
+    it "lists what an enclosing pipeline could correct along with what it could not" do
+      define = lambda do
+        Flowline.define do
+          param :date
+          step(:a) { 1 }
+          step(:b, depends_on: :aa) { |a, b, c| [a, b, c] }
+          step(:c) { |_, dat:| dat }
+        end
+      end
+      expect(&define).to raise_error(Flowline::DefinitionError, /3 problems:.*depends on aa, which doesn't exist; did you mean a\?.*takes 3 values.*keyword dat: .*did you mean date\?/m)
+    end
+
     it "suggests params of the pipeline first when it is run, then options" do
       pipeline = Flowline.define { param :day }
 

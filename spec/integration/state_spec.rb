@@ -234,6 +234,27 @@ RSpec.describe "State" do
   end
 
   describe "flowline state" do
+    it "shows times and dates, and writes values of the same class only" do
+      require "date"
+      at = Time.utc(2026, 1, 5, 6, 7, 8)
+      Flowline.define(name: "marked") do |p|
+        p.step(:mark) { |ctx| { until: at, day: Date.new(2026, 1, 5), last_id: 7, word: "x" }.each { |key, value| ctx.state[key] = value } }
+      end.run
+      expect(values).to eq("until" => "2026-01-05 06:07:08 UTC", "day" => "2026-01-05", "last_id" => "7", "word" => '"x"')
+      status, _, err = Processes.flowline("state", "marked", "--set", "until=2026-01-06T00:00:00Z", "--set", "day=2026-01-06", "--set", "word=12")
+      expect([status, err]).to eq([0, ""])
+      expect(store.state("marked").to_h { |value| [value.key.to_sym, Marshal.load(value.value)] })
+        .to eq(until: Time.utc(2026, 1, 6), day: Date.new(2026, 1, 6), last_id: 7, word: "12")
+      { "last_id=abc" => "last_id is Integer, and abc is no Integer", "until=soon" => "until is Time, and soon is no Time" }.each do |pair, words|
+        expect(Processes.flowline("state", "marked", "--set", pair)).to eq([2, "", "flowline: state: #{words}; to change its kind: --delete #{pair[/\w+/]} first\n"])
+      end
+    end
+
+    it "asks whether a new value was meant as one that is there" do
+      counting.run
+      expect(Processes.flowline("state", "marked", "--set", "cuont=3")[2]).to eq("state: cuont is new; did you mean count?\n")
+    end
+
     it "shows values without loading them, and changes them" do
       counting.run
       expect(Processes.flowline("state")).to match([0, /\Amarked  count = 1  \(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\)\n\z/, ""])
@@ -244,9 +265,11 @@ RSpec.describe "State" do
     end
 
     it "says what does not exist" do
-      expect(Processes.flowline("state")).to eq([0, "", "state: there is no store at #{root}\n"])
+      expect(Processes.flowline("state")).to eq([1, "", "state: there is no store at #{root}\n"])
       counting.run
-      expect(Processes.flowline("state", "markd")).to eq([0, "", "state: pipeline markd has no state in #{root}; did you mean marked?\n"])
+      expect(Processes.flowline("state", "markd")).to eq([2, "", "state: pipeline markd has no state in #{root}; did you mean marked?\n"])
+      expect(Processes.flowline("state", "markd", "--set", "a=1")).to eq([2, "", "flowline: state: pipeline markd has no state in #{root}; did you mean marked?\n"])
+      expect(Processes.flowline("state")[1].lines.size).to eq(1)
       expect(Processes.flowline("state", "marked", "--delete", "cont")).to eq([1, "", "flowline: state: marked has no cont; did you mean count?\n"])
       expect(Processes.flowline("state", "--set", "a=1")).to match([2, "", /name the pipeline whose state to change/])
       expect(Processes.flowline("state", "marked", "--set", "a")).to match([2, "", /--set a has no value/])

@@ -46,6 +46,25 @@ RSpec.describe "Flowline::Reporter::View" do
     expect(drawn([row, row], lines: 1)).to match([%r{12/37}])
   end
 
+  it "leaves out whole facts in a narrow terminal, the least useful first, and cuts no name for which there is room" do
+    rows = drawn([row(:a_long_name_of_a_step)], columns: 40, left: 130, cancelling: true)
+    expect(rows.last).to eq("12/37 steps  about 2m left  stopping")
+    expect(drawn([], columns: 40, left: 130).last).to eq("12/37 steps  1m 02s  about 2m left")
+    expect(drawn([], columns: 30, left: 130, failed: 2, cancelling: true).last).to eq("12/37 steps  stopping")
+    expect(view.new(40, 24, width: 21).rows(state([row(:a_long_name_of_a_step)])).first).to eq("⠋ a_long_name_of_a_step   12.4s")
+  end
+
+  it "says in a narrow terminal how many items a resumed run tries" do
+    events = []
+    Flowline.define(name: "bulk") do
+      step(:list) { (1..9).to_a }
+      step(:each, each: :list, on_item_error: :continue) { |n| n > 2 ? raise("a long message of item #{n}") : n }
+    end.run(reporter: ->(event) { events << event })
+    rows = Flowline::Reporter::Failure.new(events.find { |event| event.name == :run_finished }, columns: 40).rows
+    expect(rows.join(" ").squeeze(" ")).to include("2 of 9 items are recorded; resume tries 7")
+    expect(rows.map { |line| Flowline::Text.width(line) }.max).to be <= 40
+  end
+
   it "is never as wide as the terminal nor higher than two thirds of it" do
     long = "名前" * 40
     items = view::Items.new(total: 10**9, done: 5 * (10**8), failed: 12, restored: 3, rate: 1234.5, slowest: long)

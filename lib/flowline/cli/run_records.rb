@@ -4,15 +4,35 @@ module Flowline
   module CLI
     # Text and data about recorded runs, for {Commands::Status}, {Commands::History} and {Commands::Show}.
     module RunRecords
+      # Lines of the error of a run: the items that it names.
+      LINES = ItemsError::SHOWN + 3
       # The marks of steps that have not ended.
       OPEN = { running: "▶", pending: "·" }.freeze
-      private_constant :OPEN
+      private_constant :LINES, :OPEN
 
       private
 
       def declare(parser)
         option(parser, "pipeline", "only this pipeline", value: "NAME")
         super
+      end
+
+      def argument
+        "[PIPELINE]"
+      end
+
+      def work(arguments)
+        @options[:pipeline] = pipeline_of(arguments) unless arguments.empty?
+        super([])
+      end
+
+      def pipeline_of(arguments)
+        name, extra = arguments
+        raise Usage, "#{label}: one pipeline at a time; #{extra} is one too many" if extra
+        raise Usage, "#{label}: takes the name of a pipeline, not the file #{name}" if File.file?(name)
+        raise Usage, "#{label}: --pipeline #{@options[:pipeline]} and #{name} are two pipelines" unless [nil, name].include?(@options[:pipeline])
+
+        name
       end
 
       # @return [Integer] 2 if the pipeline does not exist
@@ -47,7 +67,9 @@ module Flowline
 
       # @return [String, nil] the params of a run, and the runs that it resumed or that resumed it
       def facts(run)
-        parts = [params(run), ("resumed #{run.resumed}" if run.resumed), ("resumed by #{run.resumed_by}" if run.resumed_by)].compact
+        failed = run.items&.failed if run.status == :succeeded
+        items = "#{failed} item#{"s" if failed > 1} failed" if failed&.positive?
+        parts = [params(run), items, ("resumed #{run.resumed}" if run.resumed), ("resumed by #{run.resumed_by}" if run.resumed_by)].compact
         parts.unshift("by #{run.trigger}") unless [nil, :cli, :ruby].include?(run.trigger)
         parts.join(", ") unless parts.empty?
       end
@@ -90,7 +112,8 @@ module Flowline
       # @return [Array<String>] the errors of a run, each once
       def errors(run)
         steps = run.steps.map(&:error) - [run.error]
-        lines = run.error.to_s.delete_suffix(CancelledError::ADVICE).lines(chomp: true).first(3).reject(&:empty?)
+        lines = run.error.to_s.delete_suffix(CancelledError::ADVICE).lines(chomp: true).reject(&:empty?)
+        lines = [*lines.first(LINES - 1), "… #{lines.size - LINES + 1} more"] if lines.size > LINES
         lines += steps.compact.map { |error| error.lines.first.chomp }
         lines.map { |line| Name.show(line) }
       end

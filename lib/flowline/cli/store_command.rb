@@ -51,12 +51,22 @@ module Flowline
 
       # @return [Boolean] whether the options name something that does not exist
       def missing?
-        @options.key?(:root) && store.nil?
+        store.nil?
       end
 
       # @return [String] the message that there is nothing to show
       def absence
-        store ? "nothing in #{root}" : "there is no store at #{root}#{"; check --root" if @options[:root]}"
+        store ? "nothing in #{root}" : "there is no store at #{File.expand_path(root)}#{"; check --root" if @options[:root]}"
+      end
+
+      # Writes a line of text, wrapped if the terminal is narrower.
+      def put(line)
+        columns = Reporter::Terminal.new(@out).columns
+        return @out.puts(line) if columns.nil? || Text.width(line) <= columns
+
+        indent = line[/\A */]
+        rows = Text.wrap(line.strip.gsub(/ {3,}/, "  "), [columns - indent.size - 4, 8].max)
+        rows.each_with_index { |row, index| @out.puts("#{indent}#{"    " if index.positive?}#{row}") }
       end
 
       def root

@@ -54,7 +54,13 @@ module Flowline
         # @param bytes [String, nil] +Marshal+ data of this process, without secrets
         # @return [String] the value as a short text
         def bytes(bytes, context)
-          bytes ? context.mask(Native.preview(Marshal.load(bytes)).last) : "" # rubocop:disable Security/MarshalLoad -- just dumped
+          bytes ? context.mask(value(Marshal.load(bytes))) : "" # rubocop:disable Security/MarshalLoad -- just dumped
+        end
+
+        # @param value [Object]
+        # @return [String] a value of the state as a short text
+        def value(value)
+          time?(value) ? Param.text(value) : Native.preview(value).last
         end
 
         # @param counts [ItemCounts, nil]
@@ -75,6 +81,11 @@ module Flowline
         end
 
         private
+
+        # No method of a class of the user is called.
+        def time?(value)
+          value.instance_of?(::Time) || (defined?(::Date) && (value.instance_of?(::Date) || value.instance_of?(::DateTime)))
+        end
 
         def attempt(ended, again, context)
           item = ",\"item\":#{again.item + 1}" if again.item

@@ -41,11 +41,18 @@ module Flowline
 
       def describe(error)
         first, *more = words(error)
+        safety = more.pop(last_rows(error)).flat_map { |line| wrap("    #{line}", "    ") }
         rows = wrap("✗ #{first}", "  ") + more.flat_map { |line| wrap("    #{line}", "    ") }
         source = source(error.place) if error.respond_to?(:place) && error.place
         rows = Text.limit(rows, @verbose ? VERBOSE : most(error), @columns || WIDE)
+        rows.concat(safety)
         rows << cut("    #{source}") if source && more.none? { |line| line.strip == source } # Ruby's message may show it already.
         error.is_a?(StepError) ? rows.concat(details(error)) : rows
+      end
+
+      # Returns how many of the last lines of the message are never cut off: the one that says what resume does with items.
+      def last_rows(error)
+        error.is_a?(ItemsError) && error.counts.safety ? 1 : 0
       end
 
       # A failed item, or each of the first ones, has a row.
@@ -57,7 +64,7 @@ module Flowline
         return [] if error.is_a?(ItemsError) # They are in its message.
 
         safety = @result[error.step_name]&.items&.safety if error.step_name
-        [cut("  #{circumstances(error)}"), *("  #{safety}" if safety)]
+        [cut("  #{circumstances(error)}"), *(wrap("  #{safety}", "    ") if safety)]
       end
 
       # @return [Array<String>] the lines of its message

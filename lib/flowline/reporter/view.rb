@@ -37,7 +37,9 @@ module Flowline
       WIDEST = 131
       # How wide bars are.
       BAR = (8..30)
-      private_constant :SPINNERS, :BARS, :GAP, :BAR, :LEAST, :WIDEST
+      # The facts of the last row that are left out if it is too wide, the least useful first.
+      DISPENSABLE = %i[elapsed left failed].freeze
+      private_constant :DISPENSABLE, :SPINNERS, :BARS, :GAP, :BAR, :LEAST, :WIDEST
 
       # @param seconds [Numeric]
       # @return [String] for people: +4.2s+, +2m 05s+, +3h 02m+
@@ -69,6 +71,7 @@ module Flowline
       def initialize(columns, lines, width: 14, unicode: true)
         @columns = (columns - 1).clamp(1, WIDEST) # A terminal may wrap after its last column.
         @lines = [lines * 2 / 3, 1].max
+        @longest = width
         @width = width.clamp(1, [@columns - 26, 8].max)
         @unicode = unicode
       end
@@ -96,9 +99,17 @@ module Flowline
 
       def row(row, spinner)
         name = ("  " * row.depth) + Name.show(row.name)
-        time = row.elapsed ? View.duration(row.elapsed) : ""
-        start = "#{row.waits_for ? " " : spinner} #{Text.fit(name, @width)}   #{time.ljust(5)}"
-        start + parts(details(row), @columns - Text.width(start), "   ")
+        time = (row.elapsed ? View.duration(row.elapsed) : "").ljust(5)
+        details = details(row)
+        start = "#{row.waits_for ? " " : spinner} #{Text.fit(name, room_for_name(time, details))}   #{time}"
+        start + parts(details, @columns - Text.width(start), "   ")
+      end
+
+      # Returns the columns of a name. If they are few, it gets those that its row leaves free.
+      def room_for_name(time, details)
+        return @width if @longest <= @width
+
+        [@columns - 5 - time.size - (details.empty? ? 0 : 3 + Text.width(details.first)), @longest].min.clamp(@width..)
       end
 
       # The details of a row, the most important first.
@@ -135,12 +146,13 @@ module Flowline
       end
 
       def summary(state)
-        left = "about #{View.estimate(state.left)} left" if state.left
-        facts = ["#{Lines.count(state.ended)}/#{Lines.count(state.total)} steps", View.duration(state.elapsed), left, number(state.failed, "failed"),
-                 ("stopping" if state.cancelling)].compact
-        length = (@columns - Text.width(facts.join(GAP)) - 2).clamp(BAR)
-        text = parts(facts, @columns - length - 1, " ")
-        Text.width(text) + length > @columns ? text.strip : bar(state.ended, state.total, length) + text
+        facts = { steps: "#{Lines.count(state.ended)}/#{Lines.count(state.total)} steps", elapsed: View.duration(state.elapsed),
+                  left: ("about #{View.estimate(state.left)} left" if state.left), failed: number(state.failed, "failed"),
+                  stopping: ("stopping" if state.cancelling) }.compact
+        DISPENSABLE.each { |fact| facts.delete(fact) if Text.width(facts.values.join(GAP)) > @columns }
+        text = facts.values.join(GAP)
+        length = @columns - Text.width(text) - 2
+        length < BAR.min ? text : "#{bar(state.ended, state.total, length.clamp(BAR))} #{text}"
       end
 
       # Returns as many of the parts as fit, the last one cut.

@@ -10,7 +10,7 @@ module Flowline
         # Its line in the list of commands.
         SUMMARY = "list past runs, the latest first"
         # An example of a call.
-        EXAMPLE = "flowline history --pipeline import --status failed --since 2024-01-31 --limit 20"
+        EXAMPLE = "flowline history import --status failed --since 2024-01-31 --limit 20"
 
         private
 
@@ -49,7 +49,7 @@ module Flowline
         end
 
         def show(run)
-          @out.puts([headline(run), facts(run)].compact.join("  "))
+          put([headline(run), facts(run)].compact.join("  "))
         end
       end
     end

@@ -134,6 +134,7 @@ module Flowline
         def start(pipeline, name, options)
           warn_of_options(pipeline, options)
           $stdout.sync = true # Output of steps appears between our own lines, wherever it goes.
+          $stdout.extend(Discard) if $stdout.equal?(STDOUT) # rubocop:disable Style/GlobalStdStream -- not that of a test
           run = nil
           progress = Progress.new
           exit_status(*Signals.wait(@err) { run = start_run(pipeline, [progress, *reporters(name)], options) })

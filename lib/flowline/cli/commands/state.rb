@@ -42,24 +42,40 @@ module Flowline
 
         def change
           raise NotFound, "#{label}: #{absence}" unless store
+          raise Usage, "#{label}: #{absence}" unless pipelines.include?(@pipeline)
 
-          known = store.state(@pipeline).map(&:key)
-          missing = @changes.keys.find { |name| @changes[name].nil? && !known.include?(name) }
-          raise NotFound, "#{label}: #{@pipeline} has no #{missing}#{Name.suggest(missing, known)}" if missing
+          known = store.state(@pipeline).to_h { |value| [value.key, value.value] }
+          missing = @changes.keys.find { |name| @changes[name].nil? && !known.key?(name) }
+          raise NotFound, "#{label}: #{@pipeline} has no #{missing}#{Name.suggest(missing, known.keys)}" if missing
 
           now = Time.now.to_f
-          store.change_state(@pipeline, @changes.map { |name, given| given ? written(name, parse_value(given.first), now) : [name, nil, "", now] })
+          changes = @changes.map { |name, given| given ? written(name, given.first, known, now) : [name, nil, "", now] }
+          store.change_state(@pipeline, changes)
         end
 
-        def written(name, value, now)
-          [name, Marshal.dump(value), Native.preview(value).last, now]
+        def written(name, text, known, now)
+          value = GivenValue.of(name, text, known[name])
+          hint_at(name, known.keys) unless known.key?(name)
+          [name, Marshal.dump(value), Recording::Shown.value(value), now]
+        rescue GivenValue::Mismatch => e
+          raise Usage, "#{label}: #{e.message}; to change its kind: --delete #{name} first"
         end
 
-        def parse_value(text)
-          require "json"
-          ::JSON.parse(text)
-        rescue ::JSON::ParserError
-          text
+        # A new value may be a slip of the pen.
+        def hint_at(name, known)
+          nearest = Native.nearest(name, known)
+          @err.puts("#{label}: #{Name.show(name)} is new; did you mean #{Name.show(nearest)}?") if nearest
+        end
+
+        # @return [Array<String>] those that have runs or state
+        def pipelines
+          @pipelines ||= store.last_runs.map(&:pipeline) | store.state.map(&:pipeline)
+        end
+
+        # @return [Integer] 2 if the pipeline does not exist
+        def nothing
+          status = super
+          @pipeline && store && !pipelines.include?(@pipeline) ? 2 : status
         end
 
         def rows
@@ -78,7 +94,7 @@ module Flowline
         def absence
           return super unless store && @pipeline
 
-          "pipeline #{Name.show(@pipeline)} has no state in #{root}#{Name.suggest(@pipeline, store.state.map(&:pipeline).uniq)}"
+          "pipeline #{Name.show(@pipeline)} has no state in #{root}#{Name.suggest(@pipeline, pipelines - [@pipeline])}"
         end
       end
     end

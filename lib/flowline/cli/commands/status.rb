@@ -10,7 +10,10 @@ module Flowline
         # Its line in the list of commands.
         SUMMARY = "show the last run of every pipeline, step by step"
         # An example of a call.
-        EXAMPLE = "flowline status --pipeline import"
+        EXAMPLE = "flowline status import"
+        # Earlier runs that are named.
+        NAMED = 3
+        private_constant :NAMED
 
         private
 
@@ -28,15 +31,37 @@ module Flowline
         end
 
         def data(run)
-          { **run.to_h, recorded: run.recorded, steps: run.steps.map(&:to_h), live: (run.live&.to_h if run.alive?) }
+          now = { live: (run.live&.to_h if run.alive?), resumable: earlier(run).map(&:run_id) }
+          { **run.to_h, recorded: run.recorded, steps: run.steps.map(&:to_h), **now }
         end
 
         def show(run)
-          @out.puts(headline(run))
-          about = facts(run)
-          @out.puts("  #{about}") if about
-          @out.puts(step_lines(run))
-          [*errors(run), *(restorable(run) if run.failed?)].each { |line| @out.puts("  #{line}") }
+          put(headline(run))
+          [facts(run), process(run)].compact.each { |line| put("  #{line}") }
+          step_lines(run).each { |line| put(line) }
+          [*errors(run), *(restorable(run) if run.failed?), *others(earlier(run))].each { |line| put("  #{line}") }
+        end
+
+        def process(run)
+          case run.status
+          when :running then "process #{run.pid}"
+          when :crashed then "process #{run.pid} has ended without the end of the run"
+          end
+        end
+
+        # A later success must not hide a failure with other params.
+        # @return [Array<Flowline::History::Run>] the runs before that one that can be resumed
+        def earlier(run)
+          Flowline::History.resumable(run.pipeline, root: root).reject { |other| other.run_id == run.run_id }
+        end
+
+        # @return [String, nil]
+        def others(runs)
+          return if runs.empty?
+
+          named = runs.first(NAMED).map { |run| [params(run), "(#{run.run_id})"].compact.join(" ") }
+          named << "#{runs.size - NAMED} more" if runs.size > NAMED
+          "#{runs.size} earlier run#{"s" if runs.size > 1} can be resumed: #{named.join(", ")}"
         end
       end
     end

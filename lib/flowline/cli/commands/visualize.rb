@@ -16,7 +16,9 @@ module Flowline
           "svg" => ->(dag, _, link) { dag.to_svg(**link) }, "html" => ->(dag, title, link) { dag.to_html(title: title, **link) },
           "json" => ->(dag, _, link) { dag.to_json(**link) }
         }.freeze
-        private_constant :FORMATS
+        # The placeholders of a template of links.
+        PLACEHOLDERS = %w[path line].freeze
+        private_constant :FORMATS, :PLACEHOLDERS
 
         private
 
@@ -27,14 +29,36 @@ module Flowline
 
             @options[:format] = format
           end
+          parser.on("-o", "--output FILE", "write to a file instead of standard output; without --link, links are relative to it") do |file|
+            @options[:output] = file
+          end
           option(parser, "link", "URL of a step's source in svg, html and json; default {path}#L{line}", value: "TEMPLATE")
         end
 
         def work_on(file)
           name, pipeline = file.choose(@options[:pipeline])
           draw = FORMATS.fetch(@options[:format] || "ascii")
-          @out.puts(file.check { draw.call(pipeline.dag, Name.show(pipeline.name || name), @options.slice(:link)) })
+          picture = file.check { draw.call(pipeline.dag, Name.show(pipeline.name || name), { link: link(file) }.compact) }
+          @options[:output] ? write(picture) : @out.puts(picture)
           0
+        end
+
+        # @return [String, nil] the template of links, as given or from the directory of the output
+        def link(file)
+          given = @options[:link]
+          unknown = given.to_s.scan(/\{(\w*)\}/).flatten.find { |name| !PLACEHOLDERS.include?(name) }
+          raise Usage, "#{label}: --link has no {#{unknown}}#{Name.suggest(unknown, PLACEHOLDERS, known: "there are")}" if unknown
+          return given if given || @options[:output].nil? || !File.expand_path(file.path).start_with?("#{Dir.pwd}/")
+
+          require "pathname"
+          here = Pathname.pwd.relative_path_from(Pathname.new(File.expand_path(@options[:output])).dirname).to_s
+          "#{"#{here}/" unless here == "."}{path}#L{line}"
+        end
+
+        def write(picture)
+          File.write(@options[:output], "#{picture.chomp}\n")
+        rescue SystemCallError => e
+          raise Usage, "#{label}: #{@options[:output]} cannot be written: #{e.message}"
         end
       end
     end
