@@ -15,6 +15,8 @@ module Flowline
     attr_reader :middleware
     # @return [Boolean] whether backtraces of errors include the frames of Flowline; default: false
     attr_accessor :full_backtrace
+    # @return [Integer] how many of the first, and of the last, lines that a step logs or prints stay; default: 500
+    attr_reader :log_lines
     # @return [Object, nil] the default cache of steps; +nil+: a cache in memory
     attr_accessor :cache
     # @return [Symbol, #execute] the executor of runs without +executor:+; default: +FLOWLINE_EXECUTOR+, or +:sequential+
@@ -25,8 +27,18 @@ module Flowline
     def initialize
       @store = !OFF.include?(ENV["FLOWLINE_STORE"]&.downcase)
       @full_backtrace = false
+      @log_lines = 500
       @forks = { before: [], after: [] }
       @middleware = Execution::Middleware.new
+    end
+
+    # @param count [Integer]
+    # @return [void]
+    # @raise [ArgumentError] it is no whole number from 1 up
+    def log_lines=(count)
+      raise ArgumentError, "log_lines: must be a whole number from 1 up, not #{count.inspect}" unless count.is_a?(Integer) && count.positive?
+
+      @log_lines = count
     end
 
     # @return [Symbol, String, #execute]

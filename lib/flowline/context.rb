@@ -5,7 +5,9 @@ module Flowline
   class Context
     # Held while the first caller of {#run_id} or {#state} creates it.
     FIRST = Mutex.new
-    private_constant :FIRST
+    # The source of lines that are not those of a step: hooks and conditions have the context of the run.
+    RUN = [-1, nil, nil].freeze
+    private_constant :FIRST, :RUN
 
     # @return [String, nil]
     attr_reader :pipeline_name
@@ -35,7 +37,7 @@ module Flowline
       @secrets = secrets
       @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
       @started_at = Time.now
-      @made = [] # The id of the run, its ledger, and its recording.
+      @made = [] # The id of the run, its ledger, its recording, and its log.
       @scopes = {}
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       freeze
@@ -84,6 +86,15 @@ module Flowline
       nil
     end
 
+    # Returns the log of the run. Lines that a step writes to it have the step, its attempt and its item.
+    # @return [Log]
+    # @example
+    #   step(:fetch) { |ctx| ctx.log.info("page 1") }
+    def log
+      sink, id = @sink
+      Log.new(lines, sink ? sink.source(id) : RUN)
+    end
+
     # Returns the state of the pipeline, which stays between its runs. Steps read and write it; hooks and conditions read it.
     # @return [State]
     # @raise [Error] the run is that of another process
@@ -113,6 +124,20 @@ module Flowline
     # @api private
     def record_in(recording)
       @made[2] = recording
+    end
+
+    # @return [#add, nil] what keeps the lines of the log
+    # @api private
+    def lines
+      @made[3]
+    end
+
+    # Sets what keeps the lines of the log.
+    # @param lines [#add]
+    # @return [void]
+    # @api private
+    def log_in(lines)
+      @made[3] = lines
     end
 
     # @param sink [#reported, #wrote] gets what is reported and written

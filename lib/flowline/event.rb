@@ -134,7 +134,7 @@ module Flowline
       when :step_finished then { step: step.name, **result.to_h.except(:name) }
       when :run_finished then result.to_h.except(:pipeline, :run_id)
       when :run_cancelling then facts
-      else { step: step.name, **facts }
+      else { step: step&.name, **facts }
       end
     end
 

@@ -23,6 +23,7 @@ require_relative "execution/short_path"
 module Flowline
   # The execution of a run: the coordinator, the attempts that it submits to a pool, and their outcomes.
   module Execution
+    autoload :Capture, "#{__dir__}/execution/capture"
     autoload :FrozenOutputs, "#{__dir__}/execution/frozen_outputs"
     autoload :Gates, "#{__dir__}/execution/gates"
     autoload :Items, "#{__dir__}/execution/items"

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "history/step"
+require_relative "history/line"
 require_relative "history/live"
 require_relative "history/run"
 require_relative "history/stats"

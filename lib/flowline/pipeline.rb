@@ -20,7 +20,7 @@ module Flowline
     extend Definition::ClassBody
 
     # Options of steps that need more than one plain call.
-    CARE = %i[cache each timeout isolate rate retries run_if].freeze
+    CARE = %i[cache capture each timeout isolate rate retries run_if].freeze
     private_constant :CARE
 
     # @return [String, nil]
@@ -152,6 +152,7 @@ module Flowline
     # @option arguments [Symbol] :on_error (:stop) or +:continue+
     # @option arguments [Boolean] :check_types (false) whether +input:+ and +output:+ of steps are checked
     # @option arguments [Boolean] :freeze_outputs (false) whether outputs are deeply frozen, so that no step changes what others get
+    # @option arguments [Boolean] :capture (true under +:process+, else false) whether the log of the run has what steps print
     # @option arguments [Boolean, String] :resume (false) resume the latest run with these params, if it did not succeed; or the
     #   run with this id. Without params: the latest run that can be resumed
     # @option arguments [Boolean, Symbol] :exclusive (nil) +true+: one run of the pipeline at a time; +:params+: one with the

@@ -10,6 +10,7 @@ module Flowline
     autoload :Expense, "#{__dir__}/recording/expense"
     autoload :Items, "#{__dir__}/recording/items"
     autoload :Ledger, "#{__dir__}/recording/ledger"
+    autoload :Lines, "#{__dir__}/recording/lines"
     autoload :LocalLock, "#{__dir__}/recording/local_lock"
     autoload :Patience, "#{__dir__}/recording/patience"
     autoload :Provenance, "#{__dir__}/recording/provenance"

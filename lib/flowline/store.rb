@@ -66,8 +66,9 @@ module Flowline
 
     # The end of a run; +clear+ says whether its checkpoint can be removed; +keep+ how many runs of the pipeline stay (nil:
     # 100); +clock+ is {Store.clock} and +ended+ what it shows; +commits+ are the steps whose writes into the state are
-    # committed if the run succeeded (nil: all of them).
-    End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, :clock, :ended, :commits, keyword_init: true)
+    # committed if the run succeeded (nil: all of them); +lines+ are those of its log that are not in the store yet, as for
+    # {SQLite::Live#log}.
+    End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, :clock, :ended, :commits, :lines, keyword_init: true)
 
     # A selection of past runs; nil: any. +since+ is in seconds since 1970; +before+ the +run_id+ of a run, of which only
     # earlier ones are selected; +params+ an Array of members of {Run}'s +shown+, as <tt>"name":"text"</tt>.

@@ -189,13 +189,14 @@ RSpec.describe "A run that goes on, seen from other processes" do
     let(:standing) { Class.new { attr_accessor :to_json }.new.tap { |fake| fake.to_json = "1" } }
 
     def broadcast
-      store.define_singleton_method(:show) { |_, _, body, **| (shown << body) && (answers.shift&.call || []) }
+      store.define_singleton_method(:show) { |_, _, body, _, **| (shown << body) && (answers.shift&.call || []) }
       store.define_singleton_method(:requests) { |_, **| answers.shift&.call || [] }
       coordinator = Object.new
       coordinator.define_singleton_method(:cancel) { |by| @asked << [:cancel, by] }
       coordinator.define_singleton_method(:cancel_now) { |by| @asked << [:cancel_now, by] }
       coordinator.instance_variable_set(:@asked, asked)
-      Flowline::Recording::Broadcast.new(store, 1, standing, coordinator) { |warning| warnings << warning }
+      lines = Flowline::Recording::Lines.new(Flowline::Context.new("p", {}, {}, nil, {}), 10, true)
+      Flowline::Recording::Broadcast.new(store, 1, standing, coordinator, lines) { |warning| warnings << warning }
     end
 
     def request(kind)

@@ -377,6 +377,16 @@ mod a_run_that_goes_on {
     }
 
     #[test]
+    fn keeps_the_lines_that_come_with_its_end() {
+        with_store(|store| {
+            let run = store.begin("r1", "p", "i");
+            let end = End { lines: vec![lines(0, 0, "x")], ..end(&run, "failed") };
+            store.store.finish(&end, &[], false, patient()).unwrap();
+            assert_eq!(logs(store, &run, None, 0), ["0:0 x"]);
+        });
+    }
+
+    #[test]
     fn logs_the_first_and_the_last_lines_of_each_step() {
         with_store(|store| {
             let run = store.begin("r1", "p", "i");

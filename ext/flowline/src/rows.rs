@@ -286,7 +286,7 @@ fn writes(row: RArray) -> Result<Writes, Error> {
     Ok(Writes { checkpoint: row.entry(0)?, step: row.entry(1)?, changes: changes(row.entry(2)?)? })
 }
 
-/// `[run, status, duration, error, clear, warnings, keep]`
+/// `[run, status, duration, error, clear, warnings, keep, clock, ended, commits, lines]`
 pub fn end(row: Value) -> Result<End, Error> {
     let mut fields = Fields::of(row)?;
     Ok(End {
@@ -300,6 +300,7 @@ pub fn end(row: Value) -> Result<End, Error> {
         clock: fields.next()?,
         ended: fields.next()?,
         commits: fields.next()?,
+        lines: fields.next::<Option<RArray>>()?.map(lines).transpose()?.unwrap_or_default(),
     })
 }
 

@@ -8,6 +8,7 @@ module Flowline
       autoload :Cancel, "#{__dir__}/commands/cancel"
       autoload :Help, "#{__dir__}/commands/help"
       autoload :History, "#{__dir__}/commands/history"
+      autoload :Logs, "#{__dir__}/commands/logs"
       autoload :Plan, "#{__dir__}/commands/plan"
       autoload :Report, "#{__dir__}/commands/report"
       autoload :Resume, "#{__dir__}/commands/resume"
@@ -23,7 +24,7 @@ module Flowline
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run resume plan validate visualize status watch cancel history show report stats trace state cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status watch cancel logs history show report stats trace state cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

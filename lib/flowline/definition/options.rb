@@ -54,7 +54,7 @@ module Flowline
       rate = Option.new('a number of starts in a second, minute, hour or day, as in "10/s", "100/m", "5/h", "1/d"',
                         ->(value) { value.nil? || RATE.match?(value.to_s) })
       keeping = { cache: cache, checkpoint: flag, keep_checkpoint: flag, durability: one_of.call(:process, :power), timeout: limit,
-                  max_threads: positive, max_processes: positive, exclusive: one_of.call(true, false, :params) }
+                  max_threads: positive, max_processes: positive, capture: flag, exclusive: one_of.call(true, false, :params) }
 
       # The options of +Flowline.define+.
       DEFINE = {
@@ -68,7 +68,7 @@ module Flowline
         version: anything, timeout: limit, isolate: one_of.call(:process), retries: count,
         retry_strategy: one_of.call(:immediate, :linear, :exponential), retry_delay: delay, retry_max_delay: seconds, retry_jitter: share,
         retry_if: callable, on_retry: callable, each: step, concurrency: positive, on_item_error: one_of.call(:fail, :continue, :collect),
-        max_failures: positive, label: callable, uses: uses, rate: rate
+        max_failures: positive, label: callable, uses: uses, rate: rate, capture: flag
       }.freeze
 
       # The options of +step+ for a nested pipeline.

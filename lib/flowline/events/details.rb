@@ -100,6 +100,14 @@ module Flowline
         notify_wait(attempt.id, Event::Wait.new(:lock)) if @notifier.wants?(:step_waiting)
       end
 
+      # A line was logged or printed.
+      # @param id [Integer] the step; -1: the run itself
+      # @param line [Event::Line]
+      # @return [void]
+      def logged(id, line)
+        @notifier.notify(:log, (@steps[id] unless id.negative?), line)
+      end
+
       # A step has ended, and observers are notified of that next.
       # @param id [Integer]
       # @param status [Symbol]

@@ -43,6 +43,11 @@ module Flowline
       # @api private
       attr_accessor :writes
 
+      # The output that is captured: +:streams+, $stdout and $stderr; +:descriptors+, also the descriptors of its own process.
+      # @return [Symbol, nil]
+      # @api private
+      attr_accessor :capture
+
       # @param environment [Environment]
       # @param token [Integer]
       # @param id [Integer]
@@ -84,6 +89,12 @@ module Flowline
       # @api private
       def wrote(_id, key, bytes)
         (@writes ||= {})[key] = bytes
+      end
+
+      # @return [Array(Integer, Integer, Integer)] the step, the number of the attempt and the index of the item, for lines of the log
+      # @api private
+      def source(_id = id)
+        [id, number, index]
       end
 
       # @return [Hash{String => String, nil}, nil] see {#writes}

@@ -67,7 +67,7 @@ module Flowline
         end
         result
       ensure
-        @setup.recording.close
+        @setup.close
       end
 
       # Starts nothing more, steps that always run excepted. Any thread may call it, also in a signal handler.

@@ -69,7 +69,16 @@ module Flowline
       def begin_recording(in_flight, coordinator)
         recording.forget(*@presets.outdated) if @presets
         recording.start(environment, @provenance)
-        recording.broadcast(Standing.new(environment, state.tallies, in_flight, @pipeline.pools.keys), coordinator) if recording.stored?
+        lines = open_log(coordinator)
+        recording.broadcast(Standing.new(environment, state.tallies, in_flight, @pipeline.pools.keys, lines), coordinator, lines) if recording.stored?
+      end
+
+      # Ends what was begun or set up for the run.
+      # @return [void]
+      def close
+        @capture&.close
+      ensure
+        recording.close
       end
 
       # Sets what is called around each attempt.
@@ -79,6 +88,7 @@ module Flowline
         configured = Flowline.config.middleware
         entries = configured.empty? ? pool.entries : pool.entries + configured.to_a
         entries = [Executor::Isolate.new, *entries] if !@pipeline.plain? && environment.steps.any? { |step| step.options[:isolate] }
+        entries = [@capture, *entries] if (@capture = capture(pool))
         entries = @readers.filter_map(&:entry) + entries unless @readers.empty?
         environment.middleware = Middleware.new(entries) unless entries.empty?
         environment.bare = bare?
@@ -119,6 +129,26 @@ module Flowline
         environment.warnings.concat(planner.warnings)
         environment.presets = @presets = planner.presets
         environment.resumption = planner.resumption
+      end
+
+      # @return [Recording::Lines, nil] nil: nobody wants the lines that steps log
+      def open_log(coordinator)
+        details = environment.details if environment.details&.lines?
+        return unless recording.stored? || details
+
+        reader = ->(id, line) { coordinator.tell { details.logged(id, line) } } if details
+        @lines = Recording::Lines.new(environment.context, Flowline.config.log_lines, recording.stored?, &reader)
+        environment.context.log_in(@lines)
+        @lines
+      end
+
+      # @return [Capture, nil] nil: nothing is captured that steps print
+      def capture(pool)
+        return unless @lines
+
+        default = @request.capture.nil? ? pool.forks? && :streams : @request.capture
+        wanted = environment.steps.to_h { |step| [step, step.options.fetch(:capture, default)] }.select { |_, value| value }
+        Capture.new(@lines, wanted.transform_values { |value| value == true ? :descriptors : value }.compare_by_identity) unless wanted.empty?
       end
 
       def notifier(section)

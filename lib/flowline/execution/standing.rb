@@ -15,12 +15,14 @@ module Flowline
       # @param tallies [Hash{Integer => Items::Tally}]
       # @param in_flight [InFlight]
       # @param pools [Array<Symbol>] their names
-      def initialize(environment, tallies, in_flight, pools)
+      # @param lines [Recording::Lines] the log of the run
+      def initialize(environment, tallies, in_flight, pools, lines)
         @run = environment.run
         @steps = environment.steps
         @tallies = tallies
         @in_flight = in_flight
         @pools = pools
+        @lines = lines
         @since = {} # By step that waits, what for and since when, in seconds from the start of the run.
       end
 
@@ -32,10 +34,18 @@ module Flowline
         rows = open.map { |id, state| row(id, actual(id, state, under_way), under_way[id], now) }
         @since.select! { |id,| open.any? { |other, _| other == id } }
         counts = %("total":#{@steps.size},"ended":#{@run.ended},"failed":#{@run.failures.size},"open":#{count})
-        %({#{counts},"stopped":#{@run.stopped?},"steps":[#{rows.join(",")}]})
+        %({#{counts},"stopped":#{@run.stopped?},"line":#{line},"steps":[#{rows.join(",")}]})
       end
 
       private
+
+      # Returns the last line of the log, and its step.
+      def line
+        id, text = @lines.latest
+        return "null" unless text
+
+        %([#{id.negative? ? "null" : quote(@steps[id].name.name)},#{quote(text)}])
+      end
 
       # A step that was handed over ahead of the workers waits for one.
       def actual(id, state, under_way)

@@ -12,6 +12,11 @@ module Flowline
         false
       end
 
+      # @return [Boolean]
+      def forks?
+        true
+      end
+
       # @return [Array<#call>]
       def entries
         [Executor::Isolate.new(all: true)]

@@ -17,7 +17,8 @@ module Flowline
       def call(attempt)
         return yield unless @all || attempt.step.options[:isolate]
 
-        attempt.output, attempt.report, attempt.writes = Executor::Isolation.call(contain: !@all) do
+        options = { contain: !@all, lines: attempt.context.lines, descriptors: attempt.capture == :descriptors }
+        attempt.output, attempt.report, attempt.writes = Executor::Isolation.call(**options) do
           yield
           [attempt.output, attempt.report, attempt.writes]
         end

@@ -4,6 +4,7 @@ require "fileutils"
 require "fcntl"
 require "io/wait"
 require "tmpdir"
+require_relative "isolation/printed"
 
 module Flowline
   module Executor
@@ -40,12 +41,14 @@ module Flowline
 
       # @param grace [Numeric] seconds from TERM to KILL
       # @param contain [Boolean] whether an exception that would end a whole process ends only the child
+      # @param lines [#add, nil] gets the lines that the child logs
+      # @param descriptors [Boolean] whether what other programs write to the output of the child goes to $stdout and $stderr, too
       # @return [Object] what the block returns
       # @raise [Exception] what the block raises; {Died}; {Error} where there is no +fork+
-      def self.call(grace: Executor::GRACE, contain: true, &block)
+      def self.call(grace: Executor::GRACE, contain: true, lines: nil, descriptors: false, &block)
         raise Error, "isolate: :process needs fork, which this platform does not have" unless ::Process.respond_to?(:fork)
 
-        new(grace, contain).call(&block)
+        new(grace, contain, lines, descriptors).call(&block)
       end
 
       @carriers = []
@@ -77,9 +80,11 @@ module Flowline
       end
       private_class_method :writable?
 
-      def initialize(grace, contain)
+      def initialize(grace, contain, lines, descriptors)
         @grace = grace
         @contain = contain
+        @lines = lines
+        @printed = Printed.new if descriptors
       end
 
       # @return [Object]
@@ -106,8 +111,9 @@ module Flowline
         kind == :value ? value : raise(value)
       ensure
         kill(pid) if pid
+        @printed&.pass_on
         LEASHES.delete(leash)
-        [reader, leash].each { |io| io&.close }
+        [reader, leash, *@printed&.ios].each { |io| io&.close }
       end
 
       # In the child it does not return.
@@ -117,9 +123,11 @@ module Flowline
         child = FORKING.synchronize do
           reader, writer = IO.pipe(binmode: true)
           alive, leash = IO.pipe
+          @printed&.open
           pid = fork
+          @printed&.share(pid)
           (pid ? [writer, alive] : [reader, leash, *LEASHES.keys]).each(&:close)
-          next Child.new(folder, writer, alive, @contain) unless pid
+          next Child.new(folder, writer, alive, @contain, !@printed.nil?) unless pid
 
           lead(pid)
           LEASHES[leash] = true
@@ -128,6 +136,7 @@ module Flowline
           [reader, writer, alive, leash].each { |io| io&.close }
           raise
         end
+        @lines&.forward { |*facts| child.tell(:log, *facts) }
         child.work(block)
       end
 
@@ -157,6 +166,7 @@ module Flowline
           when :out then $stdout.write(*facts)
           when :err then $stderr.write(*facts)
           when :flush then $stdout.flush
+          when :log then @lines&.add(*facts)
           when :news then deliver(*facts)
           when :value then return [kind, *facts]
           else return [kind, facts.first.exception]
@@ -180,7 +190,7 @@ module Flowline
           if chunk == :wait_readable
             return if @gone
 
-            reader.wait_readable(PAUSE) || (@gone = gone?(pid))
+            (@printed ? @printed.wait(reader, PAUSE) : reader.wait_readable(PAUSE)) || (@gone = gone?(pid))
           else
             buffer << (chunk || return)
           end

@@ -47,6 +47,11 @@ module Flowline
         false
       end
 
+      # @return [Boolean] whether every attempt is called in a forked child
+      def forks?
+        false
+      end
+
       # @return [Array<#call>] the middleware that attempts need in this pool, outside of the application's
       def entries
         []

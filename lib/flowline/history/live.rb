@@ -35,6 +35,9 @@ module Flowline
       attr_reader :open
       # @return [Array<Step>] the running ones first
       attr_reader :steps
+      # @return [Array(Symbol, String), nil] the step of the last line of the log, and its beginning; the step is nil if the line is one
+      #   of the run itself
+      attr_reader :line
 
       # @param updated [Float] seconds since 1970
       # @param body [String] as the process has written it
@@ -46,6 +49,7 @@ module Flowline
         @updated_at = Time.at(updated)
         @total, @ended, @failed, @open = facts.values_at(:total, :ended, :failed, :open)
         @stopped = facts[:stopped]
+        @line = facts[:line]&.then { |name, text| [name&.to_sym, text].freeze }
         @steps = facts.fetch(:steps).map { |step| step_of(step, began) }.freeze
         freeze
       end
@@ -63,7 +67,7 @@ module Flowline
 
       # @return [Hash{Symbol => Object}]
       def to_h
-        { updated_at: updated_at, total: total, ended: ended, failed: failed, open: open, stopped: stopped?,
+        { updated_at: updated_at, total: total, ended: ended, failed: failed, open: open, stopped: stopped?, line: line,
           steps: steps.map { |step| { **step.to_h, items: step.items&.to_h&.slice(*History::Step::ITEMS)&.compact } } }
       end
 

@@ -101,6 +101,25 @@ module Flowline
         body && Live.new(updated, body, started_at)
       end
 
+      # Returns what its steps have logged, and printed if that was captured: the first and the last lines of each.
+      # @param step [Symbol, String, nil] only those of this step
+      # @return [Array<Line>] in the order of time
+      def logs(step = nil)
+        log(step).first
+      end
+
+      # @param step [Symbol, String, nil]
+      # @param after [Integer] the number of the last chunk that was read
+      # @return [Array(Array<Line>, Integer)] further lines, and the number of the last chunk now
+      # @api private
+      def log(step = nil, after: 0)
+        names = (graph || { steps: [] })[:steps].map { |node| node[:name].to_sym }
+        position = names.index(step.to_sym) || (return [[], after]) if step
+        chunks = @store.logs(@row.id, position, after: after)
+        lines = chunks.flat_map { |chunk| Line.of(chunk, (names[chunk.step] unless chunk.step.negative?), started_at) }
+        [lines.each_with_index.sort_by { |line, index| [line.time, index] }.map(&:first), chunks.last&.id || after]
+      end
+
       # @return [Hash{Symbol => Object}, nil] its graph: +steps+, each with +name+, +after+ (positions), +group+, +location+ and what else
       #   its declaration says; and +groups+. nil: an older version recorded the run
       def graph

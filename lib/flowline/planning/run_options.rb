@@ -70,6 +70,11 @@ module Flowline
         @settings[:freeze_outputs] == true
       end
 
+      # @return [Boolean, nil] whether the log has what steps print; nil: the executor decides
+      def capture
+        @settings[:capture]
+      end
+
       # @return [Boolean] whether it uses the work of an earlier run
       def continues?
         resume? || picks?

@@ -16,12 +16,14 @@ module Flowline
       # @param run [Integer] its number
       # @param standing [#to_json]
       # @param coordinator [#cancel, #cancel_now]
+      # @param lines [Lines] the log
       # @param warn [#call] gets a sentence
-      def initialize(store, run, standing, coordinator, &warn)
+      def initialize(store, run, standing, coordinator, lines, &warn)
         @store = store
         @run = run
         @standing = standing
         @coordinator = coordinator
+        @lines = lines
         @warn = warn
         @lock = Mutex.new
         @granted = []
@@ -33,7 +35,22 @@ module Flowline
         requests&.each { |request| grant(request) }
       end
 
-      # Shows nothing from now on: the run ends.
+      # Records the end of the run, with the lines of its log that are not in the store yet; if there is no room for them, without.
+      # @yieldparam rows [Array<Array>] as for {Store::SQLite::Live#log}
+      # @return [void]
+      # @raise [StoreError]
+      def end_run
+        close
+        @lines.store do |rows|
+          yield rows
+        rescue StoreError
+          raise if rows.empty?
+
+          yield []
+        end
+      end
+
+      # Shows nothing from now on.
       # @return [void]
       def close
         @lock.synchronize { @over = true }
@@ -45,13 +62,17 @@ module Flowline
       # @return [Array<Store::Request>, nil] what was asked of the run so far
       def show
         body = @standing.to_json
-        requests = body == @body ? @store.requests(@run, patience: PATIENCE) : @store.show(@run, Time.now.to_f, body, patience: PATIENCE)
+        requests = @lines.store { |rows| rows.empty? && body == @body ? ask : @store.show(@run, Time.now.to_f, body, rows, patience: PATIENCE) }
         @body = body
         requests
       rescue StoreError => e
         complain(e.what) unless e.kind == :busy
       rescue StandardError => e
         complain(Error.account(e))
+      end
+
+      def ask
+        @store.requests(@run, patience: PATIENCE)
       end
 
       def complain(what)

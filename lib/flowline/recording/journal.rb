@@ -17,8 +17,7 @@ module Flowline
       ITEMS = [0, (1 << 63) - 1].freeze
       NOTHING = [].freeze
       EVENTS = %i[step_retried step_finished].freeze
-      private_constant :EVENTS
-      private_constant :DONE, :STEP, :ITEMS, :NOTHING
+      private_constant :EVENTS, :DONE, :STEP, :ITEMS, :NOTHING
 
       # @return [Boolean] whether nothing of a run is left to be done
       def self.done?(store, pipeline, run, patience)
@@ -117,9 +116,10 @@ module Flowline
       # Shows where the run stands to other processes, and passes their requests on, if it takes longer.
       # @param standing [#to_json]
       # @param coordinator [#cancel, #cancel_now]
+      # @param lines [Lines] the log of the run
       # @return [void]
-      def broadcast(standing, coordinator)
-        @broadcast = Broadcast.new(@store, @run.id, standing, coordinator) { |warning| @warnings << warning }
+      def broadcast(standing, coordinator, lines)
+        @broadcast = Broadcast.new(@store, @run.id, standing, coordinator, lines) { |warning| @warnings << warning }
         Ticker.add(@broadcast)
       end
 
@@ -168,9 +168,7 @@ module Flowline
       end
 
       # @return [Array<Symbol>] the events of which it is notified
-      def event_names
-        EVENTS
-      end
+      def event_names = EVENTS
 
       # @param event [Event]
       # @return [void]
@@ -199,8 +197,10 @@ module Flowline
         ended = ending(result)
         completions.concat(@passed.map { |id, status, _, record| [nil, record || record(id, status.name)] }) unless ended.clear
         own_process
-        @broadcast&.close
-        @store.finish_run(ended, completions, @claim.lock, uncalled: uncalled, **care)
+        @broadcast.end_run do |rows|
+          ended.lines = rows
+          @store.finish_run(ended, completions, @claim.lock, uncalled: uncalled, **care)
+        end
       end
 
       # @return [String] without values, some of which are secret

@@ -6,6 +6,7 @@ use rusqlite::params;
 
 use super::graphs::{self, Graph};
 use super::history::{count, find, latest, mark_crashed, prune, update};
+use super::logs::{self, Lines};
 use super::records::{Completion, Items, clear, complete, forget};
 use super::rows::{RUNNING, Run, SUCCEEDED};
 use super::session::Session;
@@ -81,6 +82,8 @@ pub struct End {
     pub ended: Option<f64>,
     /// The steps whose writes into the state are committed if it succeeded; `None`: all of them.
     pub commits: Option<Vec<String>>,
+    /// The lines of its log that are not in the store yet.
+    pub lines: Vec<Lines>,
 }
 
 /// The answer to a claim of a run's checkpoint.
@@ -157,6 +160,7 @@ impl Store {
             if run.status == SUCCEEDED {
                 state::commit(session, &run, end.commits.as_deref())?;
             }
+            logs::add(session, run.id, &end.lines)?;
             live::end(session, run.id)?;
             if end.clear {
                 clear(session, run.checkpoint)?;

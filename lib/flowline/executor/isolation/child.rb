@@ -62,11 +62,20 @@ module Flowline
         # @param writer [IO] where it answers
         # @param alive [IO] a pipe that ends with its parent
         # @param contain [Boolean] whether an exception that would end a whole process ends only the child
-        def initialize(folder, writer, alive, contain)
+        # @param printed [Boolean] whether its descriptors are pipes to its parent
+        def initialize(folder, writer, alive, contain, printed)
           @folder = folder
           @writer = writer
           @alive = alive
           @contain = contain
+          @printed = printed
+        end
+
+        # Sends a frame. The frame is dumped first, so that none is sent in part if it cannot be dumped.
+        # @return [void]
+        def tell(*frame)
+          bytes = Marshal.dump(frame)
+          @turn.synchronize { @writer.write([bytes.bytesize].pack("Q"), bytes) && @writer.flush }
         end
 
         # Calls the block and exits; never returns.
@@ -91,14 +100,13 @@ module Flowline
           @turn = Mutex.new
           Native.leash(@alive.fileno, @folder)
           Thread.new { loop { sleep(3600) } } # Without it, Ruby reports a deadlock when a step waits forever.
-          $stdout = Stream.new(:out, method(:tell))
-          $stderr = Stream.new(:err, method(:tell))
+          $stdout, $stderr = streams
         end
 
-        # Sends a frame. The frame is dumped first, so that none is sent in part if it cannot be dumped.
-        def tell(*frame)
-          bytes = Marshal.dump(frame)
-          @turn.synchronize { @writer.write([bytes.bytesize].pack("Q"), bytes) && @writer.flush }
+        def streams
+          return %i[out err].map { |name| Stream.new(name, method(:tell)) } unless @printed
+
+          [STDOUT, STDERR].each { |stream| stream.sync = true } # rubocop:disable Style/GlobalStdStream
         end
 
         # A process that the step forks may leave through here as well, and answers nothing.

@@ -1,0 +1,97 @@
+# frozen_string_literal: true
+
+module Flowline
+  module CLI
+    module Commands
+      # +flowline logs+: shows what the steps of a run have logged and printed.
+      class Logs < StoreCommand
+        # Its line in the list of commands.
+        SUMMARY = "show what the steps of a run have logged, and printed if that was captured"
+        # An example of a call.
+        EXAMPLE = "flowline logs 20261124T015539-04c21255 fetch --follow"
+        # Seconds between two looks at the log.
+        PAUSE = 0.2
+        private_constant :PAUSE
+
+        private
+
+        def declare(parser)
+          option(parser, "pipeline", "the latest run of this pipeline", value: "NAME")
+          option(parser, "follow", "go on until the run ends")
+          super
+        end
+
+        def argument
+          "[RUN_ID] [STEP]"
+        end
+
+        def work(arguments)
+          run, step = chosen(arguments)
+          require "json"
+          require "time"
+          @counts = Hash.new(0)
+          @options[:follow] ? follow(run, step) : print_lines(run.logs(step))
+          @err.puts("#{label}: no lines of #{step || "any step"} in run #{run.run_id} of #{Name.show(run.pipeline)}") if @counts.empty?
+          0
+        end
+
+        # The run and the step that the arguments name. One argument is the id of a run or, of the latest run, a step.
+        def chosen(arguments)
+          raise Usage, "#{label}: takes a run and a step, not #{arguments.size} arguments" if arguments.size > 2
+
+          run = Flowline::History.run(arguments.first, root: root) if arguments.any?
+          step = arguments[run ? 1 : 0]
+          raise NotFound, "#{label}: there is no run #{arguments.first} in #{root}" if run.nil? && arguments.size == 2
+
+          run ||= latest(step)
+          [run, known_step(run, step)]
+        end
+
+        def latest(step)
+          run = Flowline::History.runs(pipeline: @options[:pipeline], limit: 1, root: root).first
+          return run if run
+
+          of = " of #{Name.show(@options[:pipeline])}" if @options[:pipeline]
+          raise NotFound, "#{label}: there is no run#{of}#{" #{step}" if step && of.nil?} in #{root}"
+        end
+
+        def known_step(run, step)
+          names = run.steps.map(&:name)
+          return step if step.nil? || names.include?(step.to_sym)
+
+          raise NotFound, "#{label}: there is neither a run #{step} nor a step of that name in run #{run.run_id}#{Name.suggest(step, names)}"
+        end
+
+        def follow(run, step)
+          after = 0
+          loop do
+            alive = run.alive? # First: it may end meanwhile.
+            lines, after = run.log(step, after: after)
+            print_lines(lines)
+            return unless alive
+
+            @out.flush
+            sleep(PAUSE)
+            run = Flowline::History.run(run.run_id, root: root) || run
+          end
+        end
+
+        def print_lines(lines)
+          lines.each do |line|
+            left_out = line.number - @counts[line.step]
+            @out.puts("… #{left_out} lines of #{Name.show(line.step)} left out") if left_out.positive? && !@options[:json]
+            @counts[line.step] = line.number + 1
+            @out.puts(@options[:json] ? ::JSON.generate(plain(line.to_h)) : text(line))
+          end
+        end
+
+        def text(line)
+          source = line.step ? "#{Name.show(line.step)}#{"[#{line.item + 1}]" if line.item}" : "run"
+          retried = " (attempt #{line.attempt})" if line.attempt && line.attempt > 1
+          about = line.stream == :log ? line.level.name : line.stream.name
+          "#{line.time.strftime("%H:%M:%S.%L")} #{source}#{retried} #{about.ljust(5)} #{Text.line(line.text)}"
+        end
+      end
+    end
+  end
+end
