@@ -3,7 +3,7 @@
 use rusqlite::{ToSql, params};
 
 use super::records::clear;
-use super::rows::{CRASHED, DAMAGED, RUNNING, Run, Step};
+use super::rows::{CRASHED, DAMAGED, RUNNING, Run, SUCCEEDED, Step};
 use super::session::Session;
 use super::{Lock, Store, StoreError, Wait, graphs, owner};
 
@@ -126,24 +126,34 @@ impl Store {
     }
 }
 
-/// Returns the runs of a query. An index has the columns of all conditions but the last, so rows are read only for the
-/// runs of the page, unless params are asked for.
-fn page(session: &Session, query: &Query, status: Option<&str>, limit: i64) -> Result<Vec<Run>, StoreError> {
+/// Returns the runs of a query. Runs that succeeded are found from the latest one back; those that did not, and those that
+/// go on, have indexes of their own, which cost a run that succeeds little.
+fn page(session: &Session, query: &Query, wanted: Option<&str>, limit: i64) -> Result<Vec<Run>, StoreError> {
     let mut parameters: Vec<&dyn ToSql> = vec![&limit];
     let mut conditions = Vec::new();
     let mut add = |condition: &str, value| {
         parameters.push(value);
         conditions.push(condition.replace('?', &format!("?{}", parameters.len())));
     };
+    // SQLite uses an index of some rows only if the query has its condition, word by word.
+    let status = wanted.filter(|status| *status != RUNNING);
+    let literal = match wanted {
+        Some(RUNNING) => "status = 'running'",
+        Some(SUCCEEDED) | None => "1",
+        Some(_) => "status NOT IN ('running', 'succeeded')",
+    };
     query.run_id.iter().for_each(|id| add("run_id = ?", id));
     query.pipeline.iter().for_each(|name| add("pipeline = ?", name));
     status.iter().for_each(|status| add("status = ?", status));
-    query.since.iter().for_each(|time| add("started >= ?", time));
+    query.since.iter().for_each(|time| {
+        add("started >= ? AND id >= (SELECT min(+id) FROM runs WHERE started >= ?)", time);
+    });
     query.before.iter().for_each(|id| add("id < (SELECT id FROM runs WHERE run_id = ?)", id));
     query.params.iter().for_each(|param| {
         add("(instr(shown, '{' || ?) > 0 OR instr(shown, ',' || ?) > 0)", param);
     });
-    let filter = if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") };
+    conditions.push(literal.to_owned());
+    let filter = conditions.join(" AND ");
     let rest =
         format!("id IN (SELECT id FROM runs WHERE {filter} ORDER BY id DESC LIMIT ?1) ORDER BY id DESC");
     select(session, &rest, parameters.as_slice())

@@ -71,7 +71,9 @@ const MIGRATIONS: [&str; 4] = [
     ALTER TABLE runs ADD COLUMN items_restored INTEGER;
     ALTER TABLE runs ADD COLUMN clock TEXT;
     ALTER TABLE runs ADD COLUMN ended REAL;
-    CREATE INDEX runs_by_status ON runs (status, pipeline, started);
+    CREATE INDEX runs_alive ON runs (pipeline) WHERE status = 'running';
+    CREATE INDEX runs_unsuccessful ON runs (status, pipeline) WHERE status NOT IN ('running', 'succeeded');
+    CREATE INDEX runs_by_start ON runs (started);
     CREATE INDEX runs_by_resumed ON runs (resumed) WHERE resumed IS NOT NULL;
     ALTER TABLE steps ADD COLUMN items_total INTEGER;
     ALTER TABLE steps ADD COLUMN items_done INTEGER;
