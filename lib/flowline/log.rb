@@ -4,10 +4,7 @@ module Flowline
   # The log of a run, as a step writes to it: what {Context#log} returns. It has the methods of Ruby's +Logger+ that write. The lines
   # are recorded with the run, and readers of the event +log+ receive them; +flowline logs+ and {History::Run#logs} show them.
   #
-  #   step(:fetch, each: :pages) do |page, ctx|
-  #     ctx.log.info "page #{page}"
-  #     …
-  #   end
+  #   step(:fetch) { |ctx| ctx.log.info("page 1") }
   class Log
     # The levels, in the order of their severity.
     LEVELS = %i[debug info warn error fatal unknown].freeze

@@ -383,8 +383,8 @@ RSpec.shared_examples "a store" do
         %w[cancel cancel_now cancel].each { |kind| opening.call.ask(Flowline::Store::Request.new(run: run.id, kind: kind, requester: "me", requested: 2.0)) }
       end
       expect(store.show(run.id, 3.0, "two").map { |request| request.to_a }).to eq([[run.id, "cancel", "", "me", 2.0], [run.id, "cancel_now", "", "me", 2.0]])
-      store.finish_run(end_of(run), [], lock)
-      expect([store.shown(run.id), store.requests(run.id).size, store.logs(run.id).size]).to eq([nil, 2, 1])
+      store.finish_run(end_of(run, lines: [[1, 0, 1, "last", 4]]), [], lock)
+      expect([store.shown(run.id), store.requests(run.id).size, store.logs(run.id).map(&:body)]).to eq([nil, 2, %w[lines last]])
     end
   end
 

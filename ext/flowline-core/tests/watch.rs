@@ -155,13 +155,17 @@ mod open_steps {
     use super::*;
 
     #[test]
-    fn are_the_running_ones_then_the_waiting_ones() {
+    fn are_the_running_ones_then_those_that_wait_then_some_that_wait_for_a_worker() {
         let mut run = run("a; b; c: b; d; e: d");
         assert_eq!(run.next(0), Next::Start(nth(1)));
         let states =
             |steps: &[(u32, State)]| steps.iter().map(|&(id, state)| (nth(id), state)).collect::<Vec<_>>();
         let all = states(&[(1, State::Running), (0, State::Ready), (3, State::Ready)]);
-        assert_eq!(run.open_steps(9, 0), (all.clone(), 3));
-        assert_eq!(run.open_steps(2, 0), (all.into_iter().take(2).collect(), 3));
+        assert_eq!(run.open_steps(9, 9, 0), (all.clone(), 3));
+        assert_eq!(run.open_steps(9, 1, 0), (all.iter().take(2).copied().collect(), 3));
+        assert_eq!(run.open_steps(1, 9, 0), (all.iter().take(1).copied().collect(), 3));
+        run.report(nth(1), RetryAt(50), 1).unwrap();
+        let waiting = states(&[(1, State::Retry(50)), (0, State::Ready)]);
+        assert_eq!(run.open_steps(9, 1, 1), (waiting, 3));
     }
 }

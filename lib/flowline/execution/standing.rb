@@ -6,10 +6,11 @@ module Flowline
     # what. It reads and changes nothing, so that any thread may ask.
     # @api private
     class Standing
-      # So many steps are named: the running ones first.
+      # So many steps are named: the running ones first, and some of those that wait for a worker.
       MOST = 100
+      READY = 10
       AHEAD = [:ready, nil, nil].freeze
-      private_constant :MOST, :AHEAD
+      private_constant :MOST, :READY, :AHEAD
 
       # @param environment [Environment]
       # @param tallies [Hash{Integer => Items::Tally}]
@@ -28,11 +29,11 @@ module Flowline
 
       # @return [String] a JSON object without secrets. It is the same until something changes.
       def to_json(*)
-        open, count = @run.open_steps(MOST)
+        open, count = @run.open_steps(MOST, READY)
         now = @run.elapsed
         under_way = @in_flight.under_way
         rows = open.map { |id, state| row(id, actual(id, state, under_way), under_way[id], now) }
-        @since.select! { |id,| open.any? { |other, _| other == id } }
+        @since = @since.slice(*open.map(&:first))
         counts = %("total":#{@steps.size},"ended":#{@run.ended},"failed":#{@run.failures.size},"open":#{count})
         %({#{counts},"stopped":#{@run.stopped?},"line":#{line},"steps":[#{rows.join(",")}]})
       end

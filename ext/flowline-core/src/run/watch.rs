@@ -28,16 +28,26 @@ impl Run {
         self.items.get_mut(&step)?.progress(now)
     }
 
-    /// Returns the states of the first steps, in definition order, that have started or could start and have not ended;
-    /// and how many such steps there are.
-    pub fn open_steps(&self, most: usize, now: Nanos) -> (Vec<(StepId, State)>, usize) {
-        let is_open = |&(_, phase): &(StepId, Phase)| !matches!(phase, Phase::Pending | Phase::Ended(_));
-        let phases = || self.graph.steps().zip(self.steps.iter().map(|state| state.phase)).filter(is_open);
-        let running = || phases().filter(|&(_, phase)| phase == Phase::Running);
-        let waiting = || phases().filter(|&(_, phase)| phase != Phase::Running);
-        let shown = running().chain(waiting()).take(most);
-        let states = shown.filter_map(|(step, _)| Some((step, self.state(step, now)?))).collect();
-        (states, phases().count())
+    /// Returns the states of steps that have started or could start and have not ended, and how many such steps there are:
+    /// first those that run or wait for something else than a worker, then `ready` of those that wait for one, each in
+    /// definition order and `most` in all.
+    pub fn open_steps(&self, most: usize, ready: usize, now: Nanos) -> (Vec<(StepId, State)>, usize) {
+        let is_open = |phase: Phase| !matches!(phase, Phase::Pending | Phase::Ended(_));
+        let phases = self.graph.steps().zip(self.steps.iter().map(|state| state.phase));
+        let open: Vec<StepId> = phases.filter(|&(_, phase)| is_open(phase)).map(|(step, _)| step).collect();
+        let count = open.len();
+        let (mut running, mut waiting, mut queued) = (vec![], vec![], vec![]);
+        for step in open {
+            match self.state(step, now) {
+                Some(State::Ready) if queued.len() < ready => queued.push((step, State::Ready)),
+                None | Some(State::Ready) => {}
+                Some(State::Running) => running.push((step, State::Running)),
+                Some(state) => waiting.push((step, state)),
+            }
+        }
+        running.extend(waiting.into_iter().chain(queued));
+        running.truncate(most);
+        (running, count)
     }
 
     pub(super) fn stir(&mut self, step: StepId) {

@@ -10,7 +10,7 @@ pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("watch", method!(watch, 0))?;
     class.define_method("waits", method!(waits, 0))?;
     class.define_method("progress", method!(progress, 1))?;
-    class.define_method("open_steps", method!(open_steps, 1))
+    class.define_method("open_steps", method!(open_steps, 2))
 }
 
 /// `watch`: collects the steps that begin to wait from now on.
@@ -32,10 +32,10 @@ fn progress(ruby: &Ruby, run: &Run, step: u32) -> Result<Option<Vec<u64>>, Error
     Ok(counts.map(|counts| vec![counts.done, counts.restored, counts.failed, counts.retries]))
 }
 
-/// `open_steps(most) -> [Array<[step: Integer, state: Array]>, Integer]`: the first steps that have started or could start and have not
-/// ended, and how many there are.
-fn open_steps(ruby: &Ruby, run: &Run, most: usize) -> Result<(RArray, usize), Error> {
-    let (open, count) = run.core(ruby)?.open_steps(most, run.now());
+/// `open_steps(most, ready) -> [Array<[step: Integer, state: Array]>, Integer]`: steps that have started or could start and have not
+/// ended, so many at most, and so many of those that wait for a worker; and how many there are.
+fn open_steps(ruby: &Ruby, run: &Run, most: usize, ready: usize) -> Result<(RArray, usize), Error> {
+    let (open, count) = run.core(ruby)?.open_steps(most, ready, run.now());
     Ok((states(ruby, open)?, count))
 }
 
