@@ -155,7 +155,7 @@ RSpec.describe "Caching", executor: :in_process do
 
   describe "values that cannot be digested" do
     it "leave the step uncached, with a warning that names them and offers key:" do
-      client = $stdout
+      client = IO.new(IO.sysopen(File::NULL))
       results = twice(Flowline.define(name: "client") { |p| p.step(:work, cache: true, retries: 1) { client && 1 } })
       expect([statuses(results), results.last.warnings])
         .to eq([%i[succeeded succeeded], ["step work is not cached: it captures client (a IO), which cannot be digested; give cache: { key: }"]])
@@ -164,12 +164,12 @@ RSpec.describe "Caching", executor: :in_process do
     it "are found in inputs and keys, too" do
       inputs = twice(Flowline.define(name: "input") { |p| p.step(:work, cache: true) { |input| input && 1 } }, input: proc {})
       expect([statuses(inputs), inputs.last.warnings]).to match([%i[succeeded succeeded], [/step work is not cached: it gets something .* \(a Proc\); give cache/]])
-      keys = twice(Flowline.define(name: "key") { |p| p.step(:work, cache: { key: -> { $stdout } }) { 1 } })
+      keys = twice(Flowline.define(name: "key") { |p| p.step(:work, cache: { key: -> { IO.new(IO.sysopen(File::NULL)) } }) { 1 } })
       expect([statuses(keys), keys.last.warnings]).to match([%i[succeeded succeeded], [/it has a key with something .* \(a IO\)/]])
     end
 
     it "do not matter for a step with key:" do
-      client = $stdout
+      client = IO.new(IO.sysopen(File::NULL))
       expect(statuses(twice(Flowline.define(name: "keyed") { |p| p.step(:work, cache: { key: -> { 1 } }) { client && 1 } }))).to eq(%i[succeeded cached])
     end
 

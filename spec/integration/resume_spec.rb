@@ -496,7 +496,7 @@ RSpec.describe "Recording and resuming", executor: :in_process do
       out = StringIO.new
       err = StringIO.new
       flowline = ->(*arguments) { [out, err].each { |io| io.truncate(0) && io.rewind } && Flowline::CLI.start(arguments, out: out, err: err) }
-      expect(flowline.call("status")).to eq(0)
+      expect(flowline.call("status")).to eq(1)
       expect(err.string).to include("there is no store at #{root}")
       expect(flowline.call("run", "#{folder}/etl.rb")).to eq(1)
       expect(err.string).to match(%r{Resume with: flowline resume #{folder}/etl.rb \S+ --root #{root}\n})

@@ -82,7 +82,8 @@ impl Store {
         self.read(wait, |session| latest(session, pipeline, identity))
     }
 
-    /// Returns the run of a pipeline, or of an identity, that ended last, if that was after a time of a monotonic clock.
+    /// Returns the run of a pipeline, or of an identity, that ended last, if that was after a time of a monotonic clock. A
+    /// damaged record says nothing.
     ///
     /// # Errors
     /// It cannot be read.
@@ -95,7 +96,8 @@ impl Store {
     ) -> Result<Option<Run>, StoreError> {
         let rest = "pipeline = ?1 AND identity = coalesce(?2, identity) AND clock = ?3 AND ended > ?4 \
                     ORDER BY ended DESC";
-        self.read(wait, |session| find(session, rest, params![pipeline, identity, clock, time]))
+        let run = self.read(wait, |session| find(session, rest, params![pipeline, identity, clock, time]))?;
+        Ok(run.filter(|run| run.status != DAMAGED))
     }
 
     /// Returns the runs of a pipeline or of all pipelines, the latest first.
