@@ -737,7 +737,8 @@ RSpec.describe "A step for each item", executor: :in_process do
     end
 
     it "warns once why its items are not cached" do
-      result = cached({ store: Flowline::Cache::Memory.new }) { |io| io.class }.run(input: [$stdin, $stdout])
+      files = Array.new(2) { IO.new(IO.sysopen(File::NULL)) }
+      result = cached({ store: Flowline::Cache::Memory.new }) { |io| io.class }.run(input: files)
       expect(result.warnings.grep(/is not cached/)).to contain_exactly(/step map is not cached: it gets something that cannot be digested/)
     end
   end
