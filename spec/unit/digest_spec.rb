@@ -269,7 +269,7 @@ RSpec.describe Flowline::Identity::Digest do
 
   describe "what cannot be digested" do
     {
-      "a Proc": -> {}, "a Method": "".method(:size), "an IO": $stdout, "a Thread": Thread.current, "a Mutex": Mutex.new, "an Enumerator": [1].each,
+      "a Proc": -> {}, "a Method": "".method(:size), "an IO": $stdin, "a Thread": Thread.current, "a Mutex": Mutex.new, "an Enumerator": [1].each,
       "an instance of an anonymous class": Class.new.new, "an anonymous class": Class.new, "a Hash with a block": Hash.new { 1 },
       "one with methods of its own": Object.new.tap { |object| def object.call = 1 }, "an Array with methods of its own": [1].tap { |list| def list.call = 1 },
       "a String with methods of its own": "a".dup.tap { |text| def text.call = 1 }, "a Binding": binding, "one whose marshal_dump raises": Digested::Fake.new,
