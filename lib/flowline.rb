@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "flowline/backtrace"
 require_relative "flowline/version"
 require_relative "flowline/errors"
 require "flowline/flowline"
@@ -29,7 +30,6 @@ require_relative "flowline/telemetry"
 # Declarative data pipelines inside your own Ruby process: steps, their dependencies, and runs.
 module Flowline
   # A first run of a few plain steps needs none of these.
-  autoload :Backtrace, "#{__dir__}/flowline/backtrace"
   autoload :Cache, "#{__dir__}/flowline/cache"
   autoload :Checkpoint, "#{__dir__}/flowline/checkpoint"
   autoload :ItemCounts, "#{__dir__}/flowline/item_counts"

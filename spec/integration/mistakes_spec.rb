@@ -244,6 +244,15 @@ RSpec.describe "A mistake" do
       end
     end
 
+    it "is explained in a signal handler, whatever has been loaded before" do
+      out, = ruby(<<~RUBY)
+        pipeline = Flowline.define { step(:a) { 1 } }
+        trap("USR1") { pipeline.run rescue puts($!.message) }
+        Process.kill("USR1", Process.pid)
+      RUBY
+      expect(out).to match(/cannot be run in a signal handler/)
+    end
+
     it "is explained in a Ractor" do
       stub_const("InRactor", Class.new(Flowline::Pipeline) { step(:a) { 1 } })
       define = in_ractor { Flowline.define { step(:a) { 1 } } rescue [$!.class.name, $!.message] } # rubocop:disable Style/RescueModifier
