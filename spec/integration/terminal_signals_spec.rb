@@ -10,7 +10,7 @@ RSpec.describe "Ctrl-C in a terminal", executor: :sequential do
   # @return [Array(Integer, String)] exit status, and what is on the screen
   def interrupted(step_options, call)
     File.write("prog.rb", %(trap("INT") { File.write("interrupted", ""); exit 1 }; File.write("began", ""); sleep(0.05) until File.exist?("go"); File.write("done", "")))
-    File.write("job.rb", "Flowline.define { step(:call#{step_options}) { #{call}; 1 }; step(:more, depends_on: :call) { |_| 2 } }")
+    File.write("job.rb", "Flowline.define { step(:call#{step_options}) { #{call}; sleep(0.05) until File.exist?(\"go\"); 1 }; step(:more, depends_on: :call) { |_| 2 } }")
     text = +""
     status = nil
     PTY.spawn(*Processes::FLOWLINE, "run", "job.rb") do |out, input, pid|
