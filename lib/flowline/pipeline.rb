@@ -306,7 +306,17 @@ module Flowline
       end.freeze
     end
 
+    # Loads what a recorded run needs. A run may be interrupted, and a thread that is interrupted while it loads a file leaves
+    # half of a class behind.
+    def load_recording
+      [Recording, Execution, Identity, Store].each do |folder|
+        folder.constants.each { |name| folder.const_get(name) if folder.autoload?(name) }
+      end
+      Cache::Lookup
+    end
+
     def prepare
+      load_recording if name
       @plain = only_calls?
       @memory = {}
       @code = Code.new(dag)
