@@ -46,6 +46,12 @@ module Flowline
         freeze
       end
 
+      # @return [String, nil] its {#output} on one line
+      # @api private
+      def preview
+        output && [output[:kind], ("(#{output[:size]})" if output[:size]), output[:text]].compact.join(" ")
+      end
+
       # @return [Array<Hash{Symbol => Object}>] the last attempts that failed and were retried: +number+, +item+ (from 1, of a step with
       #   +each:+), +ended+ (seconds from the start of the run), +wait+ (seconds until the next attempt) and +error+
       def retries

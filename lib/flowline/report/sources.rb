@@ -73,7 +73,7 @@ module Flowline
                    error: step.error, location: node && node[:location], description: node && node[:description],
                    after: node && (node[:after] || []), many: node && node[:each],
                    retries: step.retries.reject { |again| again[:item] }.map { |again| again.values_at(:ended, :wait, :error) },
-                   items: items(step), output: preview(step.output))
+                   items: items(step), output: step.preview)
         end
 
         def items(step)
@@ -81,10 +81,6 @@ module Flowline
           facts = %i[done restored failed].filter_map { |name| "#{counts[name]} #{name}" if counts[name].to_i.positive? }
           failed = step.failed_items.map { |item| "\n  item #{item[:item]} (#{item[:label]}): #{item[:error]}" }
           [*facts, *("of #{counts.total}" if counts.total)].join(", ") + failed.join
-        end
-
-        def preview(output)
-          output && [output[:kind], ("(#{output[:size]})" if output[:size]), output[:text]].compact.join(" ")
         end
       end
     end

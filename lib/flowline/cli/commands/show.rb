@@ -48,15 +48,11 @@ module Flowline
         end
 
         def show_step(step)
-          @out.puts([step_line(step), preview(step.output)].compact.join("   "))
+          @out.puts([step_line(step), step.preview].compact.join("   "))
           step.retries.each do |again|
             @out.puts("      attempt #{again[:number]}#{" of item #{again[:item]}" if again[:item]}: #{Name.show(again[:error])}")
           end
           step.failed_items.each { |item| @out.puts("      item #{item[:item]} (#{Name.show(item[:label])}): #{Name.show(item[:error])}") }
-        end
-
-        def preview(output)
-          output && [output[:kind], ("(#{output[:size]})" if output[:size]), output[:text]].compact.join(" ")
         end
       end
     end
