@@ -88,7 +88,8 @@ module Torture
       owner.answer || owner.findings("the process")
     end
 
-    # Each caller says when it called and when its step was called. The store is new in half of the rounds.
+    # Each caller says when it called and when its step was called. The store is new in half of the rounds. A caller says
+    # itself since when it counts, as the command line does: it may be stopped for long between a look at the clock and the call.
     def short(callers, option)
       Child.call { prepare(false) || Flowline.define(name: "other") { |p| p.step(:a) { 1 } }.run } if @random.rand < 0.5
       barrier, opens = IO.pipe
@@ -98,7 +99,8 @@ module Torture
           barrier.read
           ran = nil
           called = now
-          [*attempt(option) { ran = now }, called, ran]
+          answer = Flowline::Recording::Trigger.with("ruby", since: called) { attempt(option) { ran = now } }
+          [*answer, called, ran]
         end
       end
       [barrier, opens].each(&:close)
