@@ -5,6 +5,8 @@
 module Browser
   DRIVER = %w[/usr/bin/chromedriver /usr/lib/chromium/chromedriver].find { |path| File.executable?(path) }
   BINARY = %w[/usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome].find { |path| File.executable?(path) }
+  # Where axe-core may be; bin/setup installs it.
+  AXE = [ENV["FLOWLINE_AXE"], File.expand_path("../../node_modules/axe-core/axe.min.js", __dir__)].compact.find { |path| File.file?(path) }
   # Times in a browser may be this many times as long as promised, since other programs run as well.
   PATIENCE = 4
   # Rectangles of text that overlap other text, in any picture that is shown.
@@ -59,6 +61,15 @@ module Browser
     browser&.quit
   end
 
+  # @return [Array<Array(String, Array<String>)>] the rules of axe-core that the page breaks, and the elements that do
+  def violations(browser)
+    browser.execute_script(File.read(AXE))
+    found = browser.execute_async_script("const done = arguments[0]; axe.run().then(done);")
+    raise "axe-core has checked nothing" if found["passes"].size <= 10
+
+    found["violations"].map { |violation| [violation["id"], violation["nodes"].map { |node| node["html"] }] }
+  end
+
   # @return [Array<String>] what the page has written to the console
   def console(browser)
     browser.logs.get(:browser).map(&:message)
@@ -83,5 +94,12 @@ RSpec.configure do |config|
     raise "#{missing} is missing" if missing && ENV["CI"] && File.exist?("/usr/bin/apt-get")
 
     skip "needs #{missing}" if missing
+  end
+
+  config.before(:each, :axe) do
+    next if Browser::AXE
+    raise "axe-core is missing: run bin/setup" if ENV["CI"] && ENV["PATH"].split(":").any? { |folder| File.executable?("#{folder}/npm") }
+
+    skip "needs axe-core: run bin/setup"
   end
 end
