@@ -152,13 +152,6 @@ RSpec.describe "documentation" do
         problems = Docs.problems(page)
         expect(problems).to be_empty, problems.join("\n\n")
       end
-
-      it "links to pages that exist" do
-        text = File.read(File.join(Docs::ROOT, page), encoding: "UTF-8")
-        links = text.scan(/\]\(([^)#:]+)(?:#[^)]*)?\)/).flatten
-        missing = links.reject { |link| File.exist?(File.expand_path(link, File.dirname(File.join(Docs::ROOT, page)))) }
-        expect(missing).to eq([])
-      end
     end
   end
 
