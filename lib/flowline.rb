@@ -44,6 +44,7 @@ module Flowline
   autoload :State, "#{__dir__}/flowline/state"
   autoload :Store, "#{__dir__}/flowline/store"
   autoload :Text, "#{__dir__}/flowline/text"
+  autoload :Web, "#{__dir__}/flowline/web"
 
   # The Rust core. Steps are integers there, in definition order.
   # @api private

@@ -8,6 +8,7 @@ module Flowline
   #   result.report("run.html")
   # @api private
   class Report
+    autoload :Bars, "#{__dir__}/report/bars"
     autoload :Comparison, "#{__dir__}/report/comparison"
     autoload :Data, "#{__dir__}/report/data"
     autoload :Document, "#{__dir__}/report/document"
