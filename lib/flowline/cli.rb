@@ -29,8 +29,10 @@ module Flowline
     autoload :ResumeCommand, "#{__dir__}/cli/resume_command"
     autoload :RunRecords, "#{__dir__}/cli/run_records"
     autoload :RunningRuns, "#{__dir__}/cli/running_runs"
+    autoload :Session, "#{__dir__}/cli/session"
     autoload :Signals, "#{__dir__}/cli/signals"
     autoload :StoreCommand, "#{__dir__}/cli/store_command"
+    autoload :Unfinished, "#{__dir__}/cli/unfinished"
 
     class << self
       # @return [Float, nil] the time on the monotonic clock at which the program started

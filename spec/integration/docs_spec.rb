@@ -9,7 +9,7 @@ require "tmpdir"
 #
 # - `ruby` blocks of a page, one after the other in one process. Where a line ends in `# => value`, its value must be
 #   that one; in `# raises Class: message`, it must raise that.
-# - A `ruby` block that begins with a comment that names a file, `# import.rb`, is written there instead.
+# - A `ruby` block that begins with a comment that names a file, `# import.rb` or `# Rakefile`, is written there instead.
 # - An `output` block is what the `ruby` block before it prints; what it raises counts as printed.
 # - In `console` blocks, lines that begin with `$` are typed, and what follows is what they print.
 module Docs
@@ -20,7 +20,7 @@ module Docs
   Block = Struct.new(:language, :line, :text) do
     # The name of the file that it is to be written to.
     def file
-      text[/\A# (\S+\.rb)$/, 1] if language == "ruby"
+      text[/\A# (\S+\.rb|Rakefile)$/, 1] if language == "ruby"
     end
   end
 
@@ -99,9 +99,14 @@ module Docs
       FileUtils.rm_rf(File.join(directory, "examples/output"))
       File.write(File.join(directory, "sync.rb"), "$stdout.sync = true\n")
       all = blocks(page)
-      all.select(&:file).each { |block| File.write(File.join(directory, block.file), block.text) }
+      all.select(&:file).each { |block| write(File.join(directory, block.file), block.text) }
       ruby_problems(all, directory) + all.select { |b| b.language == "console" }.flat_map { |block| console_problems(block, directory) }
     end
+  end
+
+  def write(path, text)
+    FileUtils.mkdir_p(File.dirname(path))
+    File.write(path, text)
   end
 
   def ruby_problems(all, directory)

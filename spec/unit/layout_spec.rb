@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "flowline/cli"
+require "flowline/rake_task"
 require "ripper"
 
 # Where the library's code is: a file defines the constant that its path says, and folders do not import each other in

@@ -12,6 +12,12 @@ module Flowline
       LONGEST = 8_000
       private_constant :ALIASES, :STATUSES, :LONGEST
 
+      # @param error [Error]
+      # @return [Integer] the exit status
+      def self.status(error)
+        STATUSES.find { |type, _| type === error }.last
+      end
+
       # @param out [IO] for results
       # @param err [IO] for progress and errors
       def initialize(out, err)
@@ -25,7 +31,7 @@ module Flowline
         perform(*argv).tap { @out.flush }
       rescue Error => e
         say(Advice.of(e))
-        STATUSES.find { |type, _| type === e }.last
+        Dispatcher.status(e)
       rescue SignalException => e
         say("stopped by #{e.is_a?(Interrupt) ? "SIGINT" : e.message}")
         128 + e.signo

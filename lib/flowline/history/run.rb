@@ -12,7 +12,7 @@ module Flowline
       attr_reader :status
       # @return [Hash{Symbol => String, nil}] its params as short texts; secrets as "[secret]"
       attr_reader :params
-      # @return [Symbol, nil] the kind of caller that started it: +:cli :job :web :schedule :ruby+
+      # @return [Symbol, nil] the kind of caller that started it: +:cli :rake :job :web :schedule :ruby+
       attr_reader :trigger
       # @return [Time]
       attr_reader :started_at

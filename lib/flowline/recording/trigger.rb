@@ -2,7 +2,7 @@
 
 module Flowline
   module Recording
-    # The kind of caller that starts runs in a thread: +cli+, +job+, +web+, +schedule+ or +ruby+; and when it was called itself.
+    # The kind of caller that starts runs in a thread: +cli+, +rake+, +job+, +web+, +schedule+ or +ruby+; and when it was called itself.
     # @api private
     module Trigger
       # @return [String]

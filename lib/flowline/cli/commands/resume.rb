@@ -9,11 +9,9 @@ module Flowline
         SUMMARY = "resume the latest run that did not succeed, or the one with an id; start no new run"
         # An example of a call.
         EXAMPLE = "flowline resume import.rb"
-        # The form of a run's id.
-        RUN_ID = /\A\d{8}T\d{6}-\h{8}\z/
         # The statuses of runs that can be resumed.
         UNFINISHED = %w[failed timed_out cancelled crashed].freeze
-        private_constant :RUN_ID, :UNFINISHED
+        private_constant :UNFINISHED
 
         private
 
@@ -25,7 +23,7 @@ module Flowline
         def declare_selection(_parser); end
 
         def work(arguments)
-          ids, files = arguments.partition { |argument| RUN_ID.match?(argument) }
+          ids, files = arguments.partition { |argument| Unfinished::RUN_ID.match?(argument) }
           extra = ids[1] || files[1]
           refuse(extra, ids.empty? && files.size == 2) if extra
 
@@ -69,30 +67,14 @@ module Flowline
           _, pipeline = file.choose(@options[:pipeline])
           raise Usage, "#{label}: runs of a pipeline without a name: are not recorded; add name: to Flowline.define" unless pipeline.name
 
-          resumable = Recording::Resumable.new(pipeline, root)
-          @options[:resume] = @run_id || choose(pipeline, resumable)
-          @options[:resume] ? super : nothing(resumable.why_not(nil, given(pipeline)))
+          @options[:resume] = @run_id || choose(unfinished = Unfinished.new(pipeline, @params))
+          @options[:resume] ? super : nothing(unfinished.why_not)
         end
 
-        # @return [String, nil] the id of the latest run that can be resumed and has the given params
-        def choose(pipeline, resumable)
-          given = given(pipeline)
-          run = resumable.runs.find { |candidate| given.empty? || candidate.known_params.slice(*given.keys) == given }
-          raise LockedError.by(run, pipeline.name) if run&.alive
-
-          run&.run_id
-        end
-
-        # @return [Hash{Symbol => Object}] the params that are given, coerced, without secrets
-        def given(pipeline)
-          params = pipeline.params.each_value.select { |param| @params.key?(param.name.name) && !param.secret? }
-          params.to_h { |param| [param.name, coerce(param)] }
-        end
-
-        def coerce(param)
-          param.value(@params.transform_keys(&:to_sym))
-        rescue Definition::Type::Mismatch => e
-          raise Usage, "#{label}: param #{Name.show(param.name)} #{e.message}"
+        def choose(unfinished)
+          unfinished.run_id
+        rescue Usage => e
+          raise Usage, "#{label}: #{e.message}"
         end
 
         def root

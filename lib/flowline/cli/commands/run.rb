@@ -133,35 +133,9 @@ module Flowline
 
         def start(pipeline, name, options)
           warn_of_options(pipeline, options)
-          $stdout.sync = true # Output of steps appears between our own lines, wherever it goes.
           $stdout.extend(Discard) if $stdout.equal?(STDOUT) # rubocop:disable Style/GlobalStdStream -- not that of a test
-          run = nil
-          progress = Progress.new
-          exit_status(*Signals.wait(@err) { run = start_run(pipeline, [progress, *reporters(name)], options) })
-        rescue SystemExit => e
-          run&.status == :succeeded ? e.status : 1 # A step or a hook called exit.
-        rescue ScriptError, SystemStackError, NoMemoryError
-          1 # It has been reported as the failure of its step.
-        rescue StoreError => e
-          warn_line(progress.account(e, @resume&.call))
-          1
-        rescue Error, SignalException, SystemCallError, IOError
-          raise # The caller has a line and an exit status for each.
-        rescue Exception => e # rubocop:disable Lint/RescueException -- Ruby would print it, with the secrets in its message
-          warn_line("the run was ended by #{progress.words(e)}")
-          1
-        end
-
-        # @param signal [String, nil] the one that stopped the run
-        def exit_status(result, signal)
-          return result.success? && !@events&.broken? ? 0 : 1 if signal.nil? || result.success?
-
-          warn_line("stopped by SIG#{signal}")
-          128 + Signal.list.fetch(signal)
-        end
-
-        def start_run(pipeline, reporters, options)
-          Recording::Trigger.with("cli", since: CLI.since) { pipeline.start(reporter: reporters, **options) }
+          status = Session.new(@err, resume: @resume).call(pipeline, options, reporters(name))
+          status.zero? && @events&.broken? ? 1 : status
         end
 
         def json?
