@@ -127,6 +127,13 @@ task :gem do
 end
 
 namespace :gem do
+  desc "Print what CHANGELOG.md says about this version"
+  task :notes do
+    version = flowline_spec.version
+    puts File.read("CHANGELOG.md", encoding: "UTF-8")[/^## \[#{Regexp.escape(version.to_s)}\].*?\n(.*?)(?=^## \[|\z)/m, 1]&.strip ||
+         abort("CHANGELOG.md has no section for version #{version}.")
+  end
+
   desc "Compile the extension for this Ruby into #{EXTENSIONS}/PLATFORM; PLATFORM is this one if it is not given"
   task :extension do
     build = "tmp/native-build"

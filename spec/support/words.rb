@@ -11,8 +11,8 @@ module Words
   ROOT = File.expand_path("../..", __dir__)
 
   # The folders and files that are checked. Every folder with text for people belongs here.
-  CHECKED = %w[README.md CHANGELOG.md docs examples sig lib ext bin benchmarks rakelib .github flowline.gemspec spec/packaging_spec.rb spec/support
-               spec/torture spec/fuzz spec/unit/words_spec.rb spec/unit/signatures_spec.rb].freeze
+  CHECKED = %w[README.md CHANGELOG.md CONTRIBUTING.md RELEASING.md SECURITY.md docs examples sig lib ext bin benchmarks rakelib .github
+               flowline.gemspec spec/packaging_spec.rb spec/support spec/torture spec/fuzz spec/unit/words_spec.rb spec/unit/signatures_spec.rb].freeze
 
   SOURCES = "*.{md,rb,rbs,rs,rake,yml,toml,gemspec}"
   # Files that need the words: this one, and the spec that tests it.
