@@ -81,6 +81,13 @@ RSpec.describe "flowline resume" do
     expect(Flowline::Store.existing(root).runs.size).to eq(2)
   end
 
+  it "says nothing with --quiet if there is nothing to resume, so that cron sends no mail" do
+    file = write("import.rb", "import")
+    expect([flowline("resume", "--quiet"), flowline("resume", file, "--quiet"), flowline("resume", file, "--progress", "none")]).to all(eq([0, "", ""]))
+    id = "20260101T000000-01234567"
+    expect(flowline("resume", id, "--quiet")).to eq([0, "", "resume: nothing to resume: there is no store (looked in #{root})\n"])
+  end
+
   it "takes the file of the latest run that can be resumed, of any pipeline, in any directory" do
     import = write("import.rb", "import")
     failed(write("export.rb", "export"))

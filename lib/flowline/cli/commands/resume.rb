@@ -81,8 +81,9 @@ module Flowline
           Flowline.config.root
         end
 
+        # Says so, but not to a timetable that resumes whatever has failed, and wants to know of failures only.
         def nothing(why)
-          @err.puts("#{label}: nothing to resume: #{why} (looked in #{File.expand_path(root)})")
+          @err.puts("#{label}: nothing to resume: #{why} (looked in #{File.expand_path(root)})") if @run_id || progress != :none
           0
         end
       end
