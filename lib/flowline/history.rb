@@ -5,6 +5,7 @@ require_relative "history/line"
 require_relative "history/live"
 require_relative "history/run"
 require_relative "history/stats"
+require_relative "history/grid"
 
 module Flowline
   # The recorded runs of pipelines with a name: values to read, which no definition and no output is needed for.
@@ -21,11 +22,17 @@ module Flowline
     STATUSES = %i[running succeeded failed timed_out cancelled crashed].freeze
     # The number of runs of a page, unless another one is asked for.
     PAGE = 20
+    # The most bytes of a text that is searched for.
+    LONGEST = 10_000
+    private_constant :LONGEST
 
     class << self
       # @param pipeline [String, Symbol, nil] only its runs
-      # @param status [Symbol, String, nil] only runs with one of {STATUSES}
+      # @param status [Symbol, String, Array, nil] only runs with this one of {STATUSES}, or with one of several
       # @param params [Hash{Symbol => Object}] only runs with these params, among others; they are compared as they are shown
+      # @param trigger [Symbol, String, nil] only runs that this kind of caller started, as {Run#trigger} has it
+      # @param text [String, nil] only runs that have it in their id, the name of their pipeline, their params as they are shown, or their
+      #   error. The case of the letters A to Z is ignored
       # @param since [Time, nil] only runs that started then or later
       # @param limit [Integer] how many runs at most
       # @param before [String, nil] the id of a run: only earlier ones, for the next page
@@ -35,14 +42,14 @@ module Flowline
       # @raise [StoreError] the store cannot be read
       # @example
       #   Flowline::History.runs(pipeline: :import, params: { date: Date.today }, since: Time.now - 86_400)
-      def runs(pipeline: nil, status: nil, params: {}, since: nil, limit: PAGE, before: nil, root: Flowline.config.root)
+      #   Flowline::History.runs(status: %i[failed timed_out crashed], trigger: :schedule, text: "HTTP 503")
+      def runs(pipeline: nil, status: nil, params: {}, trigger: nil, text: nil, since: nil, limit: PAGE, before: nil, root: Flowline.config.root)
         raise ArgumentError, "limit: must be a whole number from 1 up, not #{limit.inspect}" unless limit.is_a?(Integer) && limit.positive?
-        unless status.nil? || STATUSES.include?(status.to_sym)
-          raise ArgumentError, "status: there is no #{status}#{Name.suggest(status, STATUSES, known: "there are")}"
-        end
 
-        find(root, pipeline: pipeline&.to_s, status: status&.to_s, since: since&.to_f, before: before, limit: limit,
-                   params: params.map { |name, value| Recording::Shown.param(name, value) })
+        raise ArgumentError, "text: has #{text.bytesize} bytes, and may have #{LONGEST}" if text.to_s.bytesize > LONGEST
+
+        find(root, pipeline: pipeline&.to_s, statuses: statuses(status), since: since&.to_f, before: before, limit: limit,
+                   params: params.map { |name, value| Recording::Shown.param(name, value) }, trigger: trigger&.to_s, text: text)
       end
 
       # @param run_id [String]
@@ -84,7 +91,26 @@ module Flowline
         Stats.new(pipeline.to_s, runs(pipeline: pipeline, limit: last, root: root), store ? store.durations(pipeline.to_s, last) : [])
       end
 
+      # @param pipeline [String]
+      # @param last [Integer] how many runs
+      # @param before [String, nil] the id of a run: only earlier ones
+      # @param options [Hash{Symbol => Object}] as for {Grid#initialize}
+      # @return [Grid, nil] nil: there is no store
+      # @api private
+      def grid(pipeline, last: Stats::LAST, before: nil, root: Flowline.config.root, **options)
+        store = Store.existing(root) or return
+        Grid.new(store, store.history(Store::Query.new(pipeline: pipeline, limit: last, before: before)), **options)
+      end
+
       private
+
+      def statuses(given)
+        Array(given).each do |status|
+          next if STATUSES.include?(status.to_sym)
+
+          raise ArgumentError, "status: there is no #{status}#{Name.suggest(status, STATUSES, known: "there are")}"
+        end.map(&:to_s)
+      end
 
       def find(root, **query)
         store = Store.existing(root) or return []

@@ -70,9 +70,10 @@ module Flowline
     # {SQLite::Live#log}.
     End = Struct.new(:run, :status, :duration, :error, :clear, :warnings, :keep, :clock, :ended, :commits, :lines, keyword_init: true)
 
-    # A selection of past runs; nil: any. +since+ is in seconds since 1970; +before+ the +run_id+ of a run, of which only
-    # earlier ones are selected; +params+ an Array of members of {Run}'s +shown+, as <tt>"name":"text"</tt>.
-    Query = Struct.new(:pipeline, :run_id, :status, :since, :before, :params, :limit, keyword_init: true)
+    # A selection of past runs; nil: any. +statuses+ are those of which a run has one; +since+ is in seconds since 1970; +before+ the
+    # +run_id+ of a run, of which only earlier ones are selected; +params+ an Array of members of {Run}'s +shown+, as
+    # <tt>"name":"text"</tt>; +text+ is in the id, the name, the shown params or the error of a run.
+    Query = Struct.new(:pipeline, :run_id, :statuses, :since, :before, :params, :limit, :trigger, :text, keyword_init: true)
 
     # A value of the state of a pipeline: +value+ is bytes, +shown+ a short text, +written+ the time in seconds since 1970,
     # +run_id+ the run that wrote it, if one did.

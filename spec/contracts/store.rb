@@ -332,8 +332,32 @@ RSpec.shared_examples "a store" do
       end
       expect(ids).to eq(runs.reverse)
       expect([ids(limit: 2), ids(limit: 2, before: runs[2]), ids(before: "none")]).to eq([[runs[3], runs[2]], [runs[1], runs[0]], []])
-      expect([ids(pipeline: "p"), ids(status: "succeeded"), ids(run_id: runs[1])]).to eq([[runs[2], runs[0]], [runs[3]], [runs[1]]])
+      expect([ids(pipeline: "p"), ids(statuses: ["succeeded"]), ids(run_id: runs[1])]).to eq([[runs[2], runs[0]], [runs[3]], [runs[1]]])
       expect([ids(since: 20.0), ids(params: ['"day":"1"']), ids(params: ['"x":null'], pipeline: "q")]).to eq([[runs[3], runs[2]], [runs[1]], [runs[3]]])
+    end
+
+    it "selects runs by any of several statuses, by trigger, and by a text in their id, name, params or error" do
+      runs = %w[failed succeeded cancelled].each_with_index.map do |status, n|
+        about = { trigger: %w[web cli job][n], shown: "{\"day\":\"#{n}é\"}", identity: n.to_s }
+        run = store.begin_run(run_of("Load 100%", **about), held = store.lock)
+        store.finish_run(end_of(run, status).tap { |ended| ended.error = "HTTP 503" if n.zero? }, [], held)
+        run.run_id
+      end
+      expect([ids(statuses: %w[failed cancelled]), ids(statuses: %w[failed succeeded], limit: 1)]).to eq([[runs[2], runs[0]], [runs[1]]])
+      expect([ids(trigger: "web"), ids(trigger: "schedule")]).to eq([[runs[0]], []])
+      expect([ids(text: "http 5"), ids(text: "1é"), ids(text: "load 100%"), ids(text: runs[2].upcase), ids(text: "_")]).to eq([[runs[0]], [runs[1]], runs.reverse, [runs[2]], []])
+    end
+
+    it "has the steps of several runs by name, page by page, those first that failed in any of them" do
+      runs = [%w[succeeded failed], %w[succeeded succeeded]].map do |statuses|
+        run = store.begin_run(run_of("p", identity: SecureRandom.hex), held = store.lock)
+        statuses.each_with_index { |status, n| store.record([[step_of(run, n, "s\"#{n}", status), nil]]) }
+        store.finish_run(end_of(run), [], held)
+        run.id
+      end
+      expect([store.names_in(runs, "", 9, 0), store.names_in(runs, "", 1, 1), store.names_in(runs, "S\"0", 9, 0)]).to eq([[%w[s"1 s"0], 2], [%w[s"0], 2], [%w[s"0], 1]])
+      expect(store.steps_in(runs, ["s\"1"]).map { |step| [step.run, step.status] }).to eq([[runs[0], "failed"], [runs[1], "succeeded"]])
+      expect([store.names_in([], "", 9, 0), store.steps_in(runs, [])]).to eq([[[], 0], []])
     end
 
     it "has the graph of a run, the counts of its steps and items, and what resumed it" do

@@ -211,6 +211,11 @@ RSpec.describe "History" do
       expect { ids(status: :faild) }.to raise_error(ArgumentError, /no faild; did you mean failed\?/)
       expect { ids(limit: 0) }.to raise_error(ArgumentError, /limit: must be a whole number from 1 up/)
       expect(flowline("history", "--param", "date=2024-02-01", "--status", "succeeded", "--since", "2024-01-01")[1]).to include(runs[2]).and(satisfy { |out| out.lines.size == 1 })
+      expect(flowline("history", "--trigger", "ruby", "--text", "2024-02-01")[1]).to include(runs[2]).and(satisfy { |out| out.lines.size == 1 })
+      expect(flowline("history", "--trigger", "web")[1]).to eq("")
+      expect(Flowline::History.runs(status: %i[failed crashed], text: "BAD").map(&:run_id)).to eq([runs[0]])
+      expect { Flowline::History.runs(status: %i[failed crashd]) }.to raise_error(ArgumentError, /no crashd; did you mean crashed/)
+      expect { Flowline::History.runs(text: "x" * 10_001) }.to raise_error(ArgumentError, /text: has 10001 bytes, and may have 10000/)
       expect(flowline("history", "--since", "soon")).to match([2, "", /--since soon is no time/])
       expect(flowline("history", "--status", "faild")).to match([2, "", /--status is one of .*did you mean failed/])
     end

@@ -35,8 +35,98 @@ fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+mod the_same_steps_in_several_runs {
+    use super::*;
+
+    /// Begins a run with steps that end with a status each.
+    fn run(store: &TestStore, run_id: &str, steps: &[(&str, &str)]) -> i64 {
+        let run = store.begin(run_id, "p", run_id);
+        for (position, (name, status)) in steps.iter().enumerate() {
+            let mut completion = completion(&run, position as i64, name);
+            completion.step =
+                Some(Step { status: (*status).to_owned(), ..step(run.id, position as i64, name) });
+            store.store.record(&[completion], b"", false, patient()).unwrap();
+        }
+        store.finish(&run);
+        run.id
+    }
+
+    #[test]
+    fn are_named_page_by_page_and_the_failed_ones_come_first() {
+        with_store(|store| {
+            let first = run(store, "r1", &[("a", "succeeded"), ("b", "failed"), ("Old\"é", "succeeded")]);
+            let second = run(
+                store,
+                "r2",
+                &[("a", "succeeded"), ("b", "succeeded"), ("c", "cancelled"), ("d", "skipped")],
+            );
+            let names = |runs: &[i64], text, page| store.names_in(runs, text, page, patient()).unwrap();
+            let all = |runs: &[i64]| names(runs, "", (9, 0)).0;
+            assert_eq!(all(&[first, second]), ["b", "c", "a", "Old\"é", "d"]);
+            assert_eq!(all(&[second]), ["c", "a", "b", "d"]);
+            assert_eq!(names(&[first, second], "", (2, 1)), (vec!["c".to_owned(), "a".to_owned()], 5));
+            assert_eq!(names(&[first, second], "OLD", (9, 0)), (vec!["Old\"é".to_owned()], 1));
+            assert_eq!(names(&[], "", (9, 0)), (vec![], 0));
+        });
+    }
+
+    #[test]
+    fn are_read_by_name() {
+        with_store(|store| {
+            let first = run(store, "r1", &[("a", "succeeded"), ("b", "failed"), ("Old\"é", "succeeded")]);
+            let second = run(store, "r2", &[("a", "skipped")]);
+            let read = |runs: &[i64], names: &[&str]| {
+                let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+                let steps = store.steps_in(runs, &names, patient()).unwrap();
+                steps.into_iter().map(|step| (step.run, step.name, step.status)).collect::<Vec<_>>()
+            };
+            let row = |run, name: &str, status: &str| (run, name.to_owned(), status.to_owned());
+            let found = [
+                row(first, "a", "succeeded"),
+                row(first, "Old\"é", "succeeded"),
+                row(second, "a", "skipped"),
+            ];
+            assert_eq!(read(&[second, first], &["a", "Old\"é", "z"]), found);
+            assert_eq!(read(&[second], &["b"]), []);
+        });
+    }
+}
+
 mod history {
     use super::*;
+
+    #[test]
+    fn selects_by_trigger_and_text() {
+        with_store(|store| {
+            let mut start = start("r1", "Import", "r1");
+            start.run.trigger = text("web");
+            let run = begun(store.store.begin(&start, false, patient()).unwrap());
+            let ended = End { error: text("HTTP 503: été"), ..end(&run, "failed") };
+            store.store.finish(&ended, &[], false, patient()).unwrap();
+            past(store, "r2", "q", "succeeded", |run| {
+                (run.trigger, run.shown) = (text("cli"), text(r#"{"day":"2024-01-31"}"#));
+            });
+            past(store, "r3", "100%_sure", "succeeded", |_| {});
+            let by = |trigger: Option<String>| ids(store, Query { trigger, ..Query::default() });
+            assert_eq!(by(text("web")), ["r1"]);
+            assert_eq!(by(text("job")), [""; 0]);
+            let with = |part| ids(store, Query { text: text(part), ..Query::default() });
+            assert_eq!(with("http 503"), ["r1"]);
+            assert_eq!(with("ÉTÉ"), [""; 0], "case is ignored only in ASCII");
+            assert_eq!(with("été"), ["r1"]);
+            assert_eq!(with("iMPORT"), ["r1"]);
+            assert_eq!(with("2024-01"), ["r2"]);
+            assert_eq!(with("R2"), ["r2"]);
+            assert_eq!(with("%_s"), ["r3"], "no character is a wildcard");
+            assert_eq!(with("_"), ["r3"]);
+            assert_eq!(with(r"\"), [""; 0]);
+            assert_eq!(with(""), ["r3", "r2", "r1"]);
+        });
+    }
 
     #[test]
     fn has_pages_of_runs_the_latest_first() {
@@ -62,12 +152,15 @@ mod history {
                 ids(store, query)
             };
             assert_eq!(select(&|query| query.pipeline = text("p")), ["r3", "r1"]);
-            assert_eq!(select(&|query| query.status = text("succeeded")), ["r3", "r2"]);
+            assert_eq!(select(&|query| query.statuses = words("succeeded")), ["r3", "r2"]);
             assert_eq!(select(&|query| query.run_id = text("r2")), ["r2"]);
             assert_eq!(select(&|query| query.since = Some(99.0)), ["r3", "r2"]);
             assert_eq!(select(&|query| query.params = vec![r#""to":"2""#.to_owned()]), ["r3", "r2"]);
             assert_eq!(select(&|query| query.params = vec![r#""day":"1""#.to_owned()]), ["r2"]);
-            assert_eq!(select(&|query| (query.pipeline, query.status) = (text("p"), text("failed"))), ["r1"]);
+            assert_eq!(
+                select(&|query| (query.pipeline, query.statuses) = (text("p"), words("failed"))),
+                ["r1"]
+            );
         });
     }
 
@@ -78,12 +171,17 @@ mod history {
             let gone = store.begin("gone", "q", "i");
             store.release(Lock::Checkpoint(gone.checkpoint));
             past(store, "marked", "p", "crashed", |_| {});
-            let select =
-                |status, limit| ids(store, Query { status: text(status), limit, ..Query::default() });
+            let select = |status: &str, limit| {
+                ids(store, Query { statuses: words(status), limit, ..Query::default() })
+            };
             assert_eq!(select("running", 9), ["alive"]);
             assert_eq!(select("crashed", 9), ["marked", "gone"]);
             assert_eq!(select("crashed", 1), ["marked"]);
             assert_eq!(select("crashed", 2), ["marked", "gone"]);
+            past(store, "done", "p", "succeeded", |_| {});
+            assert_eq!(select("succeeded running", 9), ["done", "alive"]);
+            assert_eq!(select("crashed running", 9), ["marked", "gone", "alive"]);
+            assert_eq!(select("crashed running succeeded", 2), ["done", "marked"]);
         });
     }
 

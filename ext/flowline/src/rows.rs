@@ -338,18 +338,24 @@ pub fn from_change(ruby: &Ruby, (step, change): (String, Change)) -> Result<RArr
     Ok(row)
 }
 
-/// `[pipeline, run_id, status, since, before, params, limit]`
+/// `[pipeline, run_id, statuses, since, before, params, limit, trigger, text]`
 pub fn query(row: Value) -> Result<Query, Error> {
     let mut fields = Fields::of(row)?;
     Ok(Query {
         pipeline: fields.next()?,
         run_id: fields.next()?,
-        status: fields.next()?,
+        statuses: texts(fields.next()?)?,
         since: fields.next()?,
         before: fields.next()?,
-        params: fields.next::<Option<RArray>>()?.map(|list| list.to_vec()).transpose()?.unwrap_or_default(),
+        params: texts(fields.next()?)?,
         limit: fields.next::<Option<i64>>()?.unwrap_or(-1),
+        trigger: fields.next()?,
+        text: fields.next()?,
     })
+}
+
+fn texts(list: Option<RArray>) -> Result<Vec<String>, Error> {
+    Ok(list.map(|list| list.to_vec()).transpose()?.unwrap_or_default())
 }
 
 /// `[run, kind, subject, requester, requested]`

@@ -16,7 +16,12 @@ const HISTORY: i64 = 100;
 pub struct Query {
     pub pipeline: Option<String>,
     pub run_id: Option<String>,
-    pub status: Option<String>,
+    /// Any of these.
+    pub statuses: Vec<String>,
+    /// The kind of caller that started it.
+    pub trigger: Option<String>,
+    /// A part of its id, the name of its pipeline, its shown params or its error; ASCII letters of either case.
+    pub text: Option<String>,
     /// The start of the earliest run, in seconds since 1970.
     pub since: Option<f64>,
     /// The `run_id` of a run: only earlier ones are selected.
@@ -34,18 +39,15 @@ impl Store {
     /// They cannot be read.
     pub fn history(&self, query: &Query, wait: Wait) -> Result<Vec<Run>, StoreError> {
         self.read(wait, |session| {
-            let mut runs = match query.status.as_deref() {
-                Some(RUNNING) => page(session, query, Some(RUNNING), -1)?,
-                Some(CRASHED) => {
-                    let mut runs = page(session, query, Some(CRASHED), query.limit)?;
-                    runs.extend(page(session, query, Some(RUNNING), -1)?); // They may not be marked yet.
-                    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
-                    runs
-                }
-                status => page(session, query, status, query.limit)?,
+            let wanted = |status: &str| query.statuses.iter().any(|other| other == status);
+            let mut runs = match query.statuses.as_slice() {
+                [only] if only == RUNNING => vec![],
+                any => page(session, query, any, query.limit)?,
             };
-            if let Some(status) = &query.status {
-                runs.retain(|run| run.status == *status);
+            if wanted(RUNNING) || wanted(CRASHED) {
+                let open = page(session, query, &[RUNNING.to_owned()], -1)?;
+                runs.extend(open.into_iter().filter(|run| wanted(&run.status))); // Crashed runs may not be marked yet.
+                runs.sort_by_key(|run| std::cmp::Reverse(run.id));
             }
             if let Ok(most) = usize::try_from(query.limit) {
                 runs.truncate(most);
@@ -114,8 +116,12 @@ impl Store {
     /// # Errors
     /// They cannot be read.
     pub fn last_runs(&self, wait: Wait) -> Result<Vec<Run>, StoreError> {
-        let rest = "id IN (SELECT max(id) FROM runs GROUP BY pipeline) ORDER BY pipeline";
-        self.read(wait, |session| select(session, rest, []))
+        // From one name to the next in the index, without its runs in between.
+        let names = "WITH RECURSIVE names(name) AS (SELECT min(pipeline) FROM runs UNION ALL SELECT \
+                     (SELECT min(pipeline) FROM runs WHERE pipeline > name) FROM names WHERE name IS NOT NULL)";
+        let latest = "SELECT (SELECT max(id) FROM runs WHERE pipeline = name) FROM names";
+        let rest = format!("id IN ({names} {latest}) ORDER BY pipeline");
+        self.read(wait, |session| select(session, &rest, []))
     }
 
     /// Returns the steps of a run that have ended.
@@ -130,35 +136,56 @@ impl Store {
 
 /// Returns the runs of a query. Runs that succeeded are found from the latest one back; those that did not, and those that
 /// go on, have indexes of their own, which cost a run that succeeds little.
-fn page(session: &Session, query: &Query, wanted: Option<&str>, limit: i64) -> Result<Vec<Run>, StoreError> {
+fn page(session: &Session, query: &Query, statuses: &[String], limit: i64) -> Result<Vec<Run>, StoreError> {
     let mut parameters: Vec<&dyn ToSql> = vec![&limit];
-    let mut conditions = Vec::new();
-    let mut add = |condition: &str, value| {
+    let mut place = |value| {
         parameters.push(value);
-        conditions.push(condition.replace('?', &format!("?{}", parameters.len())));
+        format!("?{}", parameters.len())
     };
-    // SQLite uses an index of some rows only if the query has its condition, word by word.
-    let status = wanted.filter(|status| *status != RUNNING);
-    let literal = match wanted {
-        Some(RUNNING) => "status = 'running'",
-        Some(SUCCEEDED) | None => "1",
-        Some(_) => "status NOT IN ('running', 'succeeded')",
+    let is = |status| move |other: &String| other == status;
+    // SQLite uses an index of some rows only if the query has its condition, word by word, and does not ask for the order of
+    // the ids: "+id" is no column.
+    let (literal, id) = match statuses {
+        [] => ("1", "id"),
+        several if several.iter().all(is(RUNNING)) => ("status = 'running'", "+id"),
+        several if several.iter().any(is(SUCCEEDED)) => ("status <> 'running'", "id"),
+        _ => ("status NOT IN ('running', 'succeeded')", "+id"),
     };
+    let mut conditions = vec![literal.to_owned()];
+    if !statuses.iter().all(is(RUNNING)) {
+        let places: Vec<_> = statuses.iter().map(|status| place(status)).collect();
+        conditions.push(format!("status IN ({})", places.join(", ")));
+    }
+    let mut add = |condition: &str, value| conditions.push(condition.replace('?', &place(value)));
     query.run_id.iter().for_each(|id| add("run_id = ?", id));
     query.pipeline.iter().for_each(|name| add("pipeline = ?", name));
-    status.iter().for_each(|status| add("status = ?", status));
-    query.since.iter().for_each(|time| {
-        add("started >= ? AND id >= (SELECT min(+id) FROM runs WHERE started >= ?)", time);
+    query.trigger.iter().for_each(|trigger| add("trigger = ?", trigger));
+    let pattern = query.text.as_deref().map(pattern);
+    pattern.iter().for_each(|text| {
+        let columns =
+            ["run_id", "pipeline", "shown", "error"].map(|name| format!("{name} LIKE ? ESCAPE '\\'"));
+        add(&format!("({})", columns.join(" OR ")), text);
     });
-    query.before.iter().for_each(|id| add("id < (SELECT id FROM runs WHERE run_id = ?)", id));
+    query.since.iter().for_each(|time| {
+        add(&format!("started >= ? AND {id} >= (SELECT min(+id) FROM runs WHERE started >= ?)"), time);
+    });
+    query
+        .before
+        .iter()
+        .for_each(|run_id| add(&format!("{id} < (SELECT id FROM runs WHERE run_id = ?)"), run_id));
     query.params.iter().for_each(|param| {
         add("(instr(shown, '{' || ?) > 0 OR instr(shown, ',' || ?) > 0)", param);
     });
-    conditions.push(literal.to_owned());
     let filter = conditions.join(" AND ");
     let rest =
-        format!("id IN (SELECT id FROM runs WHERE {filter} ORDER BY id DESC LIMIT ?1) ORDER BY id DESC");
+        format!("id IN (SELECT id FROM runs WHERE {filter} ORDER BY {id} DESC LIMIT ?1) ORDER BY id DESC");
     select(session, &rest, parameters.as_slice())
+}
+
+/// Returns the pattern of texts that have a text in them.
+fn pattern(text: &str) -> String {
+    let escaped = text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    format!("%{escaped}%")
 }
 
 fn select(session: &Session, rest: &str, parameters: impl rusqlite::Params) -> Result<Vec<Run>, StoreError> {

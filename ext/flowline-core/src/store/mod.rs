@@ -19,6 +19,7 @@ mod directory;
 mod error;
 pub mod fork;
 mod graphs;
+mod grid;
 mod handle;
 mod history;
 mod link;

@@ -6,6 +6,8 @@ use crate::rows;
 
 pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("history", method!(history, 2))?;
+    class.define_method("names_in", method!(names_in, 5))?;
+    class.define_method("steps_in", method!(steps_in, 3))?;
     class.define_method("item_counts", method!(item_counts, 2))?;
     class.define_method("durations", method!(durations, 3))?;
     class.define_method("graph", method!(graph, 2))?;
@@ -19,6 +21,27 @@ fn history(ruby: &Ruby, store: &Store, query: Value, patience: f64) -> Result<RA
     let query = rows::query(query)?;
     let runs = store.ask(ruby, patience, |store, wait| store.history(&query, wait))?;
     list(ruby, runs, rows::from_run)
+}
+
+/// `names_in(runs: Array<Integer>, text: String, limit: Integer, offset: Integer, patience) -> [Array<String>, Integer]`: a page of
+/// the names of their steps, and how many there are.
+fn names_in(
+    ruby: &Ruby,
+    store: &Store,
+    runs: RArray,
+    text: String,
+    limit: i64,
+    offset: i64,
+    patience: f64,
+) -> Result<(Vec<String>, i64), Error> {
+    let runs = runs.to_vec()?;
+    store.ask(ruby, patience, |store, wait| store.names_in(&runs, &text, (limit, offset), wait))
+}
+
+/// `steps_in(runs: Array<Integer>, names: Array<String>, patience) -> Array<Array>`
+fn steps_in(ruby: &Ruby, store: &Store, runs: RArray, names: RArray, patience: f64) -> Result<RArray, Error> {
+    let (runs, names): (Vec<i64>, Vec<String>) = (runs.to_vec()?, names.to_vec()?);
+    list(ruby, store.ask(ruby, patience, |store, wait| store.steps_in(&runs, &names, wait))?, rows::from_step)
 }
 
 /// `item_counts(checkpoint: Integer, patience) -> Hash{String => Integer}`: by step, how many items are recorded.

@@ -12,6 +12,21 @@ module Flowline
           @native.history(query, PATIENCE).map { |row| run_of(row) }
         end
 
+        # @param runs [Array<Integer>] their numbers
+        # @param text [String] only steps with this text in their names
+        # @return [Array(Array<String>, Integer)] a page of the names of their steps that have ended, those first that failed in any of
+        #   them, and how many names there are
+        def names_in(runs, text, limit, offset)
+          @native.names_in(runs, text, limit, offset, PATIENCE)
+        end
+
+        # @param runs [Array<Integer>] their numbers
+        # @param names [Array<String>] of steps
+        # @return [Array<Step>] how these ended
+        def steps_in(runs, names)
+          @native.steps_in(runs, names, PATIENCE).map { |row| fill(Step, row) }
+        end
+
         # @return [Hash{String => Integer}] by step, how many of its items are recorded
         def item_counts(checkpoint)
           @native.item_counts(checkpoint, PATIENCE)
