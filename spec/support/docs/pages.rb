@@ -109,10 +109,16 @@ module Docs
       FileUtils.rm_rf(File.join(directory, "examples/output"))
       File.write(File.join(directory, "sync.rb"), "$stdout.sync = true\n")
       all = blocks(page)
-      all.select(&:file).each { |block| write(directory, block.file, within(block.text, directory)) }
+      all.select(&:file).reverse_each { |block| write_file(block, directory) }
       shims(directory)
       ruby_problems(all, directory) + all.flat_map { |block| other_problems(block, all, directory) }
     end
+  end
+
+  # A page may show several versions of a file: the first counts until the next one is reached.
+  def write_file(block, directory)
+    write(directory, block.file, within(block.text, directory))
+    []
   end
 
   def write(directory, file, text, mode = 0o644)
@@ -123,6 +129,7 @@ module Docs
   end
 
   def other_problems(block, all, directory)
+    write_file(block, directory) if block.file
     case block.language
     when "ruby", "output", "text" then [] # A `text` block shows what cannot be repeated.
     when "console" then console_problems(block, directory)
