@@ -160,6 +160,8 @@ module Flowline
     # @option arguments [Numeric] :exclusive_wait (nil) seconds to wait for a run that excludes this one
     # @option arguments [Symbol, Array<Symbol>] :from (nil) run these steps again, and everything downstream
     # @option arguments [String, Symbol, Array] :only (nil) run only these steps: +"a"+, +"+a"+, +"a+"+, +"tag:x"+
+    # @option arguments [Hash{Symbol => Object}] :given ({}) outputs of steps and nested pipelines, by name. These steps are not
+    #   called, and neither are steps that only they depend on. In the result they are +:restored+, with the reason +:given+
     # @option arguments [Boolean] :dry_run (false) run nothing, return a {Plan}
     # @option arguments [Numeric] :timeout (nil) seconds for the whole run
     # @option arguments [Cache, Boolean, Object] :cache (true) the cache of steps with +cache:+; +false+: none

@@ -2,6 +2,7 @@
 
 # These files are not autoloaded: if two threads load a file and one of them forks, the child loads it again.
 require_relative "planning/adoption"
+require_relative "planning/given"
 require_relative "planning/run_options"
 require_relative "planning/selection"
 require_relative "planning/forecast"

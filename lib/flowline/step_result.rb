@@ -19,7 +19,7 @@ module Flowline
     # @return [StepError, nil] why it failed
     attr_reader :error
     # @return [Symbol, nil] why it was skipped or cancelled: +:condition :upstream_skipped :not_selected+,
-    #   +:upstream_failed :run_failed :interrupted :run_timed_out+
+    #   +:upstream_failed :run_failed :interrupted :run_timed_out+; or +:given+: the run was given its output
     attr_reader :reason
     # @return [Integer] the number of calls of its callable
     attr_reader :attempts

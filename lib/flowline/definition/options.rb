@@ -80,7 +80,7 @@ module Flowline
       # The options of +run+. The pipeline's own params are given next to them.
       RUN = {
         executor: anything, reporter: anything, input: anything, context: HASH, params: HASH, on_error: on_error,
-        check_types: flag, freeze_outputs: flag, resume: resume, exclusive_wait: seconds, from: names, only: names, dry_run: flag,
+        given: HASH, check_types: flag, freeze_outputs: flag, resume: resume, exclusive_wait: seconds, from: names, only: names, dry_run: flag,
         skip_cache: flag, **keeping
       }.freeze
 

@@ -37,6 +37,8 @@ module Flowline
       attr_accessor :resumption
       # @return [Events::Details, nil] the events that only some observers want; nil: there is no such observer
       attr_accessor :details
+      # @return [Hash{Integer => Object}, nil] the outputs that the run was given, by step
+      attr_accessor :given
       # @return [Planning::Presets, nil]
       attr_writer :presets
       # @return [Boolean] whether callables are called and nothing else, in whatever thread

@@ -31,7 +31,7 @@ module Flowline
         @recording = Recording.of(pipeline, request)
         environment.context.record_in(@recording)
         @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
-        make_plan if request.continues? || request.dry?
+        make_plan if request.planned?
         @readers = request.dry? ? NONE : Telemetry.observers(environment)
         @state = State.new(environment, @recording, notifier(section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
@@ -128,6 +128,7 @@ module Flowline
 
         environment.warnings.concat(planner.warnings)
         environment.presets = @presets = planner.presets
+        environment.given = @request.given&.outputs
         environment.resumption = planner.resumption
       end
 

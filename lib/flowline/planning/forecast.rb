@@ -8,14 +8,15 @@ module Flowline
   module Planning
     # The forecast of how each step may end. Each step is decided after the steps it depends on.
     #
-    # A selected step is restored if there is no objection, otherwise reused from its cache, otherwise called. If the
-    # decision depends on the run, it is left open; the run then decides by the same rules when the step is ready. A step
-    # that is not selected is never called. Its output is restored from the checkpoint despite objections, or comes from the
-    # cache if a selected step needs it.
+    # A step whose output is given has that. Another selected step is restored if there is no objection, otherwise reused from its
+    # cache, otherwise called. If the decision depends on the run, it is left open; the run then decides by the same rules when the
+    # step is ready. A step that is not selected is never called. Its output is restored from the checkpoint despite objections, or
+    # comes from the cache if a selected step needs it.
     # @api private
     class Forecast
       KEY = "depends on its cache key"
-      private_constant :KEY
+      NONE = {}.freeze
+      private_constant :KEY, :NONE
 
       # @return [Hash{Integer => Outlook}] by step, each after the steps it depends on
       attr_reader :outlooks
@@ -46,16 +47,31 @@ module Flowline
         @outlooks, @outputs, @open, @items, @veiled = Array.new(5) { {} }
         @objections = Objections.new(pipeline, request, recording, @selection, @outlooks)
         @warnings = @objections.warnings
+        @given = request.given&.outputs || NONE
+        @unneeded = request.given && !request.picks? ? request.given.unneeded : NONE
         @needed = request.picks? ? needed : Set.new
-        @dag.order.each { |id| @outlooks[id] = selected?(id) ? foresee(id) : leave_out(id) }
+        @dag.order.each { |id| @outlooks[id] = outlook(id) }
       end
 
       # @return [Boolean] whether the step takes part
       def selected?(id)
-        @selection.wanted?(id)
+        @selection.wanted?(id) && !@unneeded.key?(id)
       end
 
       private
+
+      def outlook(id)
+        return give(id) if @given.key?(id)
+        return Outlook.new(:skip, "only given steps depend on it", [Recording::Provenance::NOTHING], :never) if @unneeded.key?(id)
+
+        selected?(id) ? foresee(id) : leave_out(id)
+      end
+
+      # Uses an output that the run was given. It is a new one: nothing that was recorded was made of it.
+      def give(id)
+        @outputs[id] = @given[id]
+        Outlook.new(:restore, "given", @caching.caches?(id) ? content(id) : [:new], :never)
+      end
 
       def entry(id)
         @entries[@steps[id].name]

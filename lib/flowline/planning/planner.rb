@@ -32,7 +32,7 @@ module Flowline
       def resumption
         run = @recording.resumed
         facts = if run
-                  { run_id: run.run_id, started_at: run.started_at, params: @recording.subject.known, steps: presets.restored.size,
+                  { run_id: run.run_id, started_at: run.started_at, params: @recording.subject.known, steps: recorded.size,
                     items: presets.items.each_value.sum(&:size) }
                 elsif @request.resume? then { reason: @recording.why_not }
                 end
@@ -52,6 +52,11 @@ module Flowline
       end
 
       private
+
+      # Returns the steps that are restored from the run that is resumed.
+      def recorded
+        @request.given ? presets.restored.except(*@request.given.outputs.keys) : presets.restored
+      end
 
       # In the order in which they could run.
       def steps

@@ -16,6 +16,8 @@ module Flowline
       attr_reader :values
       # @return [Object] the executor
       attr_reader :executor
+      # @return [Given, nil] the outputs of steps that are not called; nil: there are none
+      attr_reader :given
       # @return [Array<#call>] the reporters
       attr_reader :reporters
       # @return [String, nil] the directory of the store, for pipelines with a name
@@ -39,8 +41,8 @@ module Flowline
         @params = {}
         take_params(gather(arguments)) if given?(arguments)
         @scopes = bind_scopes(pipeline.dag) if @problems.empty?
-        @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
-        @reporters = resolve { Reporter.resolve(@options[:reporter]) }
+        @given = Given.of(pipeline, @options[:given], @problems) if @options.key?(:given)
+        resolve_objects
         Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
         freeze
       end
@@ -78,6 +80,11 @@ module Flowline
       # @return [Boolean] whether it uses the work of an earlier run
       def continues?
         resume? || picks?
+      end
+
+      # @return [Boolean] whether a plan says what becomes of its steps
+      def planned?
+        continues? || dry? || !given.nil?
       end
 
       # @return [Boolean] whether it resumes a run that did not succeed
@@ -279,6 +286,11 @@ module Flowline
         values = values.transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
         (values.keys & @declared.keys).each { |name| @problems << "context: #{Name.show(name)} is a param; pass it as #{Name.show(name)}:" }
         values
+      end
+
+      def resolve_objects
+        @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
+        @reporters = resolve { Reporter.resolve(@options[:reporter]) }
       end
 
       def resolve

@@ -204,6 +204,8 @@ module Flowline
 
       # Returns the record of a step. A step that did not complete has its earlier record, unless that was removed.
       def entry(id, result)
+        return if result.reason == :given
+
         known = @entries[result.name]
         return known if (known && result.status == :restored) || !(result.output? || @subject.passed_over?(result))
         return unless @request.checkpoint?

@@ -75,7 +75,7 @@ module Flowline
       # Returns whether what the step has written into the state belongs to the run: it was called or restored. A run that leaves a
       # step out does not commit what an earlier run of that step has written.
       def settled?(result)
-        result.status == :restored || result.attempts.positive?
+        (result.status == :restored && result.reason != :given) || result.attempts.positive?
       end
 
       # Returns the identity of the run: equal params, input and context have the same one.

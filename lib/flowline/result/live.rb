@@ -23,6 +23,7 @@ module Flowline
         @gates = environment.gates
         @errors = errors
         @reports = environment.reports
+        @given = environment.given
         @tallies = tallies
         @size = @dag.size
       end
@@ -74,7 +75,7 @@ module Flowline
       def uncalled
         @run.uncalled.flat_map do |status, reason, ids|
           ids -= @errors.keys
-          next [[status, reason, ids]] unless @gates && reason == :upstream_skipped
+          next [[status, reason, ids]] unless @given || (@gates && reason == :upstream_skipped)
 
           ids.group_by { |id| reason(id, reason) }.map { |actual, group| [status, actual, group] }
         end
@@ -112,6 +113,8 @@ module Flowline
 
       # The steps of a nested pipeline that is skipped have its reason.
       def reason(id, reason)
+        return :given if @given&.key?(id)
+
         reason == :upstream_skipped && @gates&.closed?(id) ? :condition : reason
       end
     end
