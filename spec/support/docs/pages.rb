@@ -94,7 +94,7 @@ module Docs
   # Replaces parts that differ between two runs or two machines.
   def normalise(text, directory)
     text.gsub("#{File.realpath(directory)}/", "").gsub(%r{/home/you/flowline/}, "").gsub(%r{(?<![\w.])/(?=(srv|var/lib|etc)/)}, "")
-        .gsub(/\b\d+\.\d\ds\b/, "0.00s")
+        .gsub(/\b\d+\.\d\ds\b/, "0.00s").gsub(/^\d\d:\d\d:\d\d\.\d{3} /, "TIME ").gsub(/\bprocess \d+/, "process 1")
         .gsub(/\d{8}T\d{6}-\h{8}/, "RUN")
         .gsub(/\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)| \d\d:\d\d:\d\d)/, "TIME")
         .gsub(/"duration":[\d.e-]+/, '"duration":0').gsub(Date.today.to_s, "2026-11-24")
