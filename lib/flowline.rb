@@ -75,3 +75,5 @@ module Flowline
     Pipeline.build(Definition.new(**options).read(&block)).tap { |pipeline| Pipeline.announce(pipeline) }
   end
 end
+
+Flowline::Integrations::Railtie if defined?(Rails::Railtie)

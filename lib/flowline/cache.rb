@@ -77,11 +77,12 @@ module Flowline
     end
 
     # Converts an object to a cache.
-    # @param object [Object] a cache, a store of ActiveSupport's, or anything with +get+, +set+ and +exists?+
+    # @param object [Object] a cache, a store of ActiveSupport's, anything with +get+, +set+ and +exists?+, or +:rails+ for +Rails.cache+
     # @return [Cache, nil] +nil+ if it can't
     # @example
     #   Flowline::Cache.of(Rails.cache)
     def self.of(object)
+      return (of(::Rails.cache) if defined?(::Rails.cache)) if object == :rails
       return object if self === object
       return Adapter.new(object) if %i[get set exists?].all? { |name| object.respond_to?(name) }
 

@@ -21,10 +21,18 @@ module Flowline
     attr_accessor :cache
     # @return [Symbol, #execute] the executor of runs without +executor:+; default: +FLOWLINE_EXECUTOR+, or +:sequential+
     attr_writer :executor
+    # @return [Integer, nil] how many steps run at a time under +:parallel+ without +max_threads:+; default: see {Pipeline#run}
+    attr_accessor :max_threads
+    # @return [Symbol, #call, Array, nil] the reporters of runs without +reporter:+; +false+: none, also where a framework has one
+    attr_writer :reporter
     # @return [String] the directory of the store; default: +FLOWLINE_ROOT+, or +.flowline+ in the working directory
     attr_writer :root
+    # @return [Logger, nil] the logger of +ctx.logger+ and +reporter: :logger+; default: that of Rails, or one that writes to standard
+    #   error
+    attr_accessor :logger
 
     def initialize
+      @defaults = { executor: :sequential, root: ".flowline" }
       @store = !OFF.include?(ENV["FLOWLINE_STORE"]&.downcase)
       @full_backtrace = false
       @log_lines = 500
@@ -43,7 +51,20 @@ module Flowline
 
     # @return [Symbol, String, #execute]
     def executor
-      @executor || (ENV["FLOWLINE_EXECUTOR"] unless ENV["FLOWLINE_EXECUTOR"] == "") || :sequential
+      @executor || (ENV["FLOWLINE_EXECUTOR"] unless ENV["FLOWLINE_EXECUTOR"] == "") || @defaults[:executor]
+    end
+
+    # @return [Symbol, #call, Array, nil, false]
+    def reporter
+      @reporter.nil? ? @defaults[:reporter] : @reporter
+    end
+
+    # Sets what holds where neither the program nor the environment says anything: what a framework sets.
+    # @param values [Hash] +executor:+, +reporter:+ and +root:+
+    # @return [void]
+    # @api private
+    def default(**values)
+      @defaults = @defaults.merge(values)
     end
 
     # @return [String] what the executor was set by, for messages
@@ -77,7 +98,7 @@ module Flowline
 
     # @return [String]
     def root
-      @root || (ENV["FLOWLINE_ROOT"] unless ENV["FLOWLINE_ROOT"] == "") || ".flowline"
+      @root || (ENV["FLOWLINE_ROOT"] unless ENV["FLOWLINE_ROOT"] == "") || @defaults[:root]
     end
   end
 

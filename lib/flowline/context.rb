@@ -191,9 +191,11 @@ module Flowline
       Process.clock_gettime(Process::CLOCK_MONOTONIC) - @clock
     end
 
-    # @return [Logger] the +context: { logger: }+ value, Rails' logger, or one that writes to standard error
+    # @return [Logger] the +context: { logger: }+ value, that of {Configuration#logger}, Rails' logger, or one that writes to standard
+    #   error
     def logger
-      return self[:logger] if self[:logger]
+      configured = self[:logger] || Flowline.config.logger
+      return configured if configured
       return ::Rails.logger if defined?(::Rails) && ::Rails.respond_to?(:logger) && ::Rails.logger
 
       require "logger"

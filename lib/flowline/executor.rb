@@ -102,7 +102,7 @@ module Flowline
     end
 
     register(:sequential) { SEQUENTIAL }
-    register(:parallel) { |options| Parallel.new(max_threads: options[:max_threads]) }
+    register(:parallel) { |options| Parallel.new(max_threads: options[:max_threads] || Flowline.config.max_threads) }
     register(:process) { |options| Process.new(max_processes: options[:max_processes]) }
   end
 end

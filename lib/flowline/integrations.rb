@@ -8,6 +8,20 @@ module Flowline
     autoload :ChildSpans, "#{__dir__}/integrations/child_spans"
     autoload :Notifications, "#{__dir__}/integrations/notifications"
     autoload :OpenTelemetry, "#{__dir__}/integrations/open_telemetry"
+    autoload :Railtie, "#{__dir__}/integrations/railtie"
     autoload :RailsExecutor, "#{__dir__}/integrations/rails_executor"
+
+    # @return [Array<#call>] the middleware that application code needs in a thread that the application has not started. The thread
+    #   that starts such threads, and waits for them, has to be the one that asks
+    def self.around
+      [RailsExecutor.entry, (ActiveRecordConnections if ActiveRecordConnections.there?)].compact
+    end
+
+    # Calls the block within such middleware.
+    # @param entries [Array<#call>] of {around}
+    # @return [Object] what the block returns
+    def self.wrap(entries, &block)
+      entries.reduce(block) { |inner, entry| -> { entry.call(nil, &inner) } }.call
+    end
   end
 end

@@ -15,12 +15,13 @@ module Flowline
     autoload :JSON, "#{__dir__}/reporter/json"
     autoload :Lines, "#{__dir__}/reporter/lines"
     autoload :Live, "#{__dir__}/reporter/live"
+    autoload :Logger, "#{__dir__}/reporter/logger"
     autoload :Screen, "#{__dir__}/reporter/screen"
     autoload :Terminal, "#{__dir__}/reporter/terminal"
     autoload :View, "#{__dir__}/reporter/view"
 
     # Reporters by the name that +reporter:+ takes.
-    NAMES = { console: :Console, progress: :Console, json: :JSON }.freeze
+    NAMES = { console: :Console, progress: :Console, json: :JSON, logger: :Logger }.freeze
 
     # A callable, and the events that it receives.
     Selective = Struct.new(:callable, :event_names) do

@@ -112,7 +112,8 @@ module Flowline
     # Runs the coordinator. A SystemExit must not reach the main thread. If {#cancel} has interrupted a hook, the run has
     # ended already.
     def work(executor)
-      @coordinator.call(executor)
+      connections = Integrations::ActiveRecordConnections # Hooks and reporters may have used some.
+      connections.there? ? connections.call { @coordinator.call(executor) } : @coordinator.call(executor)
     rescue Executor::Section::Stopped
       nil
     rescue Exception => e # rubocop:disable Lint/RescueException -- wait raises it

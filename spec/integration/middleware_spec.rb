@@ -99,12 +99,23 @@ RSpec.describe Flowline::Execution::Middleware do
     expect(run { step(:a, timeout: 0.05) { 1 } }[:a].status).to eq(:timed_out)
   end
 
-  it "gives back the connections of worker threads, once Active Record is loaded" do
-    handler = Class.new { define_method(:clear_active_connections!) { (@cleared ||= []) << Thread.current } && attr_reader(:cleared) }.new
-    stub_const("ActiveRecord::Base", Class.new { define_singleton_method(:connection_handler) { handler } })
-    threads = run(executor: :parallel) { 2.times { |i| step(:"s#{i}") { Thread.current } } }.outputs.values
-    expect(handler.cleared).to match_array(threads)
-    run(executor: :sequential) { step(:a) { 1 } }
-    expect(handler.cleared.size).to eq(2)
+  it "gives back the connections of worker threads and of runs in the background, once Active Record is loaded" do
+    cleared = []
+    connection = Struct.new(:transaction_open?)
+    pool = Class.new do
+      define_method(:active_connection?) { Thread.current[:flowline_spec_connection] }
+      define_method(:release_connection) { cleared << Thread.current }
+      define_method(:size) { nil }
+    end.new
+    handler = Class.new { define_method(:all_connection_pools) { [pool] } }.new
+    stub_const("ActiveRecord::Base", Class.new { define_singleton_method(:connection_handler) { handler } && define_singleton_method(:connection_pool) { pool } })
+    use = ->(open) { (Thread.current[:flowline_spec_connection] = connection.new(open)) && Thread.current }
+    threads = run(executor: :parallel) { 2.times { |i| step(:"s#{i}") { use.call(false) } } }.outputs.values
+    expect(cleared).to match_array(threads)
+    run(executor: :parallel) { step(:open) { use.call(true) } } # The transaction is that of a test.
+    Thread.new { run(executor: :sequential) { step(:a) { use.call(false) } } }.join
+    expect(cleared.size).to eq(2)
+    background = Flowline.define { step(:a) { use.call(false) } }.start(executor: :sequential).wait[:a].output
+    expect(cleared.drop(2).uniq).to eq([background])
   end
 end

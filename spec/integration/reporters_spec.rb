@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "json"
+require "logger"
 require "stringio"
 
 RSpec.describe Flowline::Reporter do
@@ -228,6 +229,78 @@ RSpec.describe Flowline::Reporter do
     it "writes to standard output" do
       expect { run(reporter: :json) { step(:a) { 1 } } }.to output(/\A(\{.+\}\n){4}\z/).to_stdout.and output("").to_stderr
     end
+  end
+
+  describe "Logger" do
+    let(:logger) { Logger.new(out).tap { |logger| logger.formatter = ->(severity, _, _, text) { "#{severity} #{with_durations(text)}\n" } } }
+
+    # Each line without what is the same in all of them.
+    def logged(name: "import", **options, &definition)
+      result = run(define: { name: name }, reporter: Flowline::Reporter::Logger.new(logger), **options, &definition)
+      out.string.lines(chomp: true).map { |line| line.sub("[Flowline] [#{name || "unnamed"}] [#{result.run_id}] ", "").gsub(result.run_id, "RUN") }
+    end
+
+    it "writes a line for each thing that happens, with a level", executor: :sequential do
+      lines = logged(id: "8", on_error: :continue) do
+        param :id
+        step(:fetch) { [1, 2] }
+        step(:skip, when: ->(_) { false }) { 1 }
+        step(:load, depends_on: :fetch, retries: 1, retry_if: ->(_) { true }) { |_, ctx| ctx.log.info("try") && raise(KeyError, "no key\nat all") }
+        step(:after, depends_on: :load) { |_| nil }
+        step(:report) { |ctx| ctx.report(rows: 1234) }
+        step(:each, each: :fetch, on_item_error: :collect) { |item| item == 1 ? raise("odd") : item }
+      end
+      expect(lines).to match([
+                               "INFO started (id: 8)", "DEBUG [fetch] started", "INFO [fetch] succeeded in 0.00s, 2 records", "DEBUG [load] started", "INFO [load] try",
+                               "WARN [load] attempt 1 failed: KeyError: no key; again at once", "INFO [load] try",
+                               "ERROR [load] failed after 2 attempts in 0.00s: KeyError: no key (spec/integration/reporters_spec.rb:#{__LINE__ - 8})",
+                               "INFO [after] cancelled (upstream_failed)", "DEBUG [skip] skipped (condition)", "DEBUG [report] started",
+                               "INFO [report] succeeded in 0.00s, rows: 1,234", "DEBUG [each] started", "INFO [each] succeeded in 0.00s, 2 records, 1 item failed",
+                               a_string_starting_with("WARN 1 of 2 items of step each failed"),
+                               "ERROR failed in 0.00s: 3 succeeded, 1 skipped, 1 failed, 1 cancelled; run(resume: \"RUN\") resumes it"
+                             ])
+    end
+
+    it "writes warnings, what is resumed, and why a run that no step failed did not succeed" do
+      pipeline = Flowline.define(name: "slow") { step(:a, retries: 1, retry_if: ->(_) { raise "odd" }) { sleep } }
+      pipeline.run(timeout: 0.05)
+      pipeline.run(timeout: 0.05, resume: true, reporter: described_class::Logger.new(logger))
+      expect(out.string).to match(/INFO .*\] resuming run \d{8}T\d{6}-\h{8} of .*: 0 steps restored\n/).and match(/ERROR .*\] timed out in 0.00s: 1 timed out; run\(resume: /)
+    end
+
+    it "keeps every line one line, whatever is in names and messages" do
+      expect(logged(name: "a\nb\e[31m") { step(:"x\ny") { raise "\e[2J" } }.size).to eq(4)
+      expect(out.string).not_to include("\e")
+    end
+
+    it "is asked for as :logger, with the logger of the context, the configuration, or standard error" do
+      pipeline = Flowline.define { step(:a) { 1 } }
+      expect { pipeline.run(reporter: :logger) }.to output(/\[Flowline\] \[unnamed\] \[.*\] \[a\] succeeded/).to_stderr
+      pipeline.run(reporter: :logger, context: { logger: logger })
+      expect(out.string.lines.size).to eq(4)
+      allow(Flowline).to receive(:config).and_return(Flowline::Configuration.new.tap { |config| config.logger = logger })
+      pipeline.run(reporter: :logger)
+      expect(out.string.lines.size).to eq(8)
+    end
+
+    it "uses the tags of a logger that has some" do
+      tags = []
+      logger.define_singleton_method(:tagged) { |*given, &block| (tags << given) && block.call }
+      result = run(define: { name: "t" }, reporter: Flowline::Reporter::Logger.new(logger)) { step(:a) { 1 } }
+      expect(tags).to eq([["Flowline", "t", result.run_id], *[["Flowline", "t", result.run_id, "a"]] * 2, ["Flowline", "t", result.run_id]])
+      expect(out.string).to start_with("INFO started\n")
+    end
+  end
+
+  it "is that of the configuration unless the run has one" do
+    seen = []
+    allow(Flowline).to receive(:config).and_return(Flowline::Configuration.new.tap { |config| config.reporter = ->(event) { seen << event.name } })
+    run { step(:a) { 1 } }
+    expect(seen).to eq(%i[run_started step_started step_finished run_finished])
+    [nil, false, []].each { |none| run(reporter: none) { step(:a) { 1 } } }
+    expect(seen.size).to eq(4)
+    Flowline.config.reporter = :consle
+    expect { run { step(:a) { 1 } } }.to raise_error(Flowline::ParamError, /unknown reporter :consle; did you mean/)
   end
 
   describe "a custom reporter" do

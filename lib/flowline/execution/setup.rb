@@ -92,10 +92,7 @@ module Flowline
         entries = @readers.filter_map(&:entry) + entries unless @readers.empty?
         environment.middleware = Middleware.new(entries) unless entries.empty?
         environment.bare = bare?
-        demands = @pipeline.resources.demands
-        environment.warnings.concat(demands.beyond(pool)) unless demands.empty?
-        ineffective = @request.ineffective
-        environment.warnings << ineffective if ineffective
+        environment.warnings.concat(lacks(pool))
       end
 
       # @param pool [Executor::Pool]
@@ -121,6 +118,12 @@ module Flowline
       end
 
       private
+
+      # @return [Array<String>] warnings of what the run asks for and does not get
+      def lacks(pool)
+        demands = @pipeline.resources.demands
+        [*(demands.beyond(pool) unless demands.empty?), @request.ineffective, pool.shortage(environment.steps)].compact
+      end
 
       def make_plan
         planner = Planning::Planner.new(@pipeline, @request, recording, environment.caching, environment.context)

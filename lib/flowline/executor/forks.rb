@@ -17,6 +17,9 @@ module Flowline
         true
       end
 
+      # @return [nil] each child has connections of its own
+      def shortage(_steps); end
+
       # @return [Array<#call>]
       def entries
         [Executor::Isolate.new(all: true)]

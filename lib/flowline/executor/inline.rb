@@ -19,6 +19,11 @@ module Flowline
         true
       end
 
+      # @return [Array<#call>] a run in the background has a thread of its own
+      def entries
+        @section ? Integrations.around : super
+      end
+
       # Calls the attempt in this thread. Whatever ends the run unwinds through this frame, so that +throw+, +break+ and
       # +return+ reach the caller of the run.
       # @param attempt [Execution::Attempt]

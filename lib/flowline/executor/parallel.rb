@@ -9,6 +9,11 @@ module Flowline
     class Parallel
       include Standalone
 
+      # @return [Integer] how many steps at a time, unless it is said: twice the processors, but 16 at most, and no more than there are
+      #   database connections
+      # @api private
+      def self.usual = [16, 2 * Etc.nprocessors, *Integrations::ActiveRecordConnections.spare].min
+
       # @return [Integer] how many steps it runs at a time
       attr_reader :workers
 
@@ -17,7 +22,7 @@ module Flowline
       # @raise [ArgumentError] that is no whole number from 1 up
       def initialize(dag = nil, max_threads: nil)
         super(dag)
-        @workers = Executor.workers(:max_threads, max_threads) || [16, 2 * Etc.nprocessors].min
+        @workers = Executor.workers(:max_threads, max_threads) || Parallel.usual
       end
 
       # @param inbox [#<<]

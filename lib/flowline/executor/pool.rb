@@ -57,6 +57,11 @@ module Flowline
         []
       end
 
+      # @param steps [Array<Step>] of the run
+      # @return [String, nil] a warning that its workers lack something
+      # @api private
+      def shortage(_steps); end
+
       # Has an attempt called.
       # @param attempt [Execution::Attempt]
       # @return [Execution::Outcome, nil] nil: the inbox gets it later

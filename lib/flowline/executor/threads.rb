@@ -18,17 +18,6 @@ module Flowline
       # @return [Integer]
       attr_reader :capacity
 
-      # Calls the block as threads that are not the application's own should call its code.
-      # @return [Object] what the block returns
-      def self.wrap(&block)
-        around.reduce(block) { |inner, entry| -> { entry.call(nil, &inner) } }.call
-      end
-
-      # @return [Array<#call>] the integrations that wrap what a thread calls
-      def self.around
-        [Integrations::RailsExecutor, Integrations::ActiveRecordConnections].select(&:there?)
-      end
-
       # @param inbox [#<<]
       # @param capacity [Integer] how many threads at most
       def initialize(inbox, capacity)
@@ -43,7 +32,13 @@ module Flowline
 
       # @return [Array<#call>]
       def entries
-        Threads.around
+        Integrations.around
+      end
+
+      # @param steps [Array<Step>]
+      # @return [String, nil]
+      def shortage(steps)
+        Integrations::ActiveRecordConnections.shortage(steps.any?(&:each) ? capacity : [capacity, steps.size].min)
       end
 
       # @return [Boolean]

@@ -290,7 +290,7 @@ module Flowline
 
       def resolve_objects
         @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
-        @reporters = resolve { Reporter.resolve(@options[:reporter]) }
+        @reporters = resolve { Reporter.resolve(@options.fetch(:reporter) { Flowline.config.reporter }) }
       end
 
       def resolve

@@ -21,6 +21,7 @@ module Flowline
           @most = most
           @failed = failed
           @supply = supply
+          @around = Integrations.around
           @working = 0
           @attempts = Queue.new
         end
@@ -50,7 +51,7 @@ module Flowline
         private
 
         def work
-          Executor::Threads.wrap { read }
+          Integrations.wrap(@around) { read }
           done = true
         rescue Exception => e # rubocop:disable Lint/RescueException -- the coordinator raises it
           error = e

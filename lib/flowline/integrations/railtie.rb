@@ -1,0 +1,35 @@
+# frozen_string_literal: true
+
+module Flowline
+  module Integrations
+    # The part of a Rails application that has Flowline in its Gemfile:
+    #
+    # - +config.flowline+ is {Flowline.config}, so that a setting has one name and one place.
+    # - The store is in +storage/flowline+, with a folder for each environment.
+    # - Runs without +reporter:+ are in the log of the application.
+    # - Pipelines of a program that loads everything when it boots are built then, so that their mistakes end the boot.
+    # @api private
+    class Railtie < ::Rails::Railtie
+      railtie_name :flowline
+
+      config.flowline = Flowline.config
+
+      # Builds pipeline classes with the rest of the application's code.
+      module EagerLoad
+        # @return [void]
+        # @raise [DefinitionError]
+        def self.eager_load!(base = Pipeline)
+          base.subclasses.each do |pipeline|
+            pipeline.pipeline
+            eager_load!(pipeline)
+          end
+        end
+      end
+      config.eager_load_namespaces << EagerLoad
+
+      initializer "flowline.defaults", before: :load_environment_config do |app|
+        Flowline.config.default(root: app.root.join("storage/flowline", ::Rails.env).to_s, reporter: :logger)
+      end
+    end
+  end
+end
