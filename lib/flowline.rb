@@ -34,6 +34,7 @@ module Flowline
   autoload :Checkpoint, "#{__dir__}/flowline/checkpoint"
   autoload :ItemCounts, "#{__dir__}/flowline/item_counts"
   autoload :History, "#{__dir__}/flowline/history"
+  autoload :Job, "#{__dir__}/flowline/job"
   autoload :Log, "#{__dir__}/flowline/log"
   autoload :Integrations, "#{__dir__}/flowline/integrations"
   autoload :Param, "#{__dir__}/flowline/param"

@@ -202,11 +202,8 @@ module Flowline
     # @raise [Error] the error of the result, with a backtrace through the user's code; or as {#run}
     def run!(**arguments)
       result = run(**arguments)
-      return result unless Result === result && result.failed?
-
-      error = result.error || CancelledError.new(:interrupted)
-      error.result = result
-      raise Backtrace.clean_all(error, caller)
+      result.raise_error(caller) if Result === result && result.failed?
+      result
     end
 
     # @return [true]
@@ -280,8 +277,11 @@ module Flowline
       steps.each { |step| fingerprint(step.name) }
     end
 
-    private
-
+    # @param arguments [Hash] as for {#run}
+    # @param background [Boolean] whether the run has a thread of its own
+    # @return [Array(Execution::Coordinator, Planning::RunOptions)] a run that has not begun
+    # @raise [Error] as {#run}, before anything runs
+    # @api private
     def prepare_run(arguments, background: false)
       called = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       Caller.may_run
@@ -289,6 +289,8 @@ module Flowline
       request = Planning::RunOptions.new(self, arguments, called)
       [Execution::Coordinator.new(self, request, background: background), request]
     end
+
+    private
 
     def connect(definition)
       @dag = DAG.new(definition.steps.dup, definition.groups).freeze

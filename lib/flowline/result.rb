@@ -151,6 +151,16 @@ module Flowline
       Report.new(Report::Sources.result(self, @record.dag)).write(path)
     end
 
+    # Raises its error, of a run that did not succeed.
+    # @param callers [Array<String>] the frames of the call that raises it
+    # @raise [Error]
+    # @api private
+    def raise_error(callers)
+      raised = error || CancelledError.new(:interrupted)
+      raised.result = self
+      raise Backtrace.clean_all(raised, callers)
+    end
+
     # @return [Context]
     # @api private
     def context

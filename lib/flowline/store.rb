@@ -16,7 +16,7 @@ module Flowline
     # A run of a pipeline. +identity+ is a digest of its params, input and context; +params+ are bytes, or nil;
     # +checkpoint+ is a number that it shares with the runs that it resumes; +resumed+ is the +run_id+ of one;
     # +alive+ says whether its process still exists. +shown+ is its params as a JSON object of texts, without secrets;
-    # +trigger+ the kind of caller that started it; +location+ the line of its definition; +directory+ where it ran; +graph+
+    # +trigger+ the kind of caller that started it, and the id of its job; +location+ the line of its definition; +directory+ where it ran; +graph+
     # the number of its graph; +warnings+ a JSON array of texts. +outcomes+ counts its steps by how they ended, as
     # <tt>"failed 1, succeeded 3"</tt>; +items_done+, +items_failed+ and +items_restored+ count their items.
     # +resumed_by+ is the +run_id+ of the latest run that resumed it, where {SQLite::History#history} returns it.

@@ -44,14 +44,14 @@ RSpec.describe "History" do
     end
     expect(mixed).to match(
       "run_id" => id, "pipeline" => "mixed", "resumed" => first.run_id, "status" => "failed", "pid" => Process.pid, "elsewhere" => false, "started_at" => time,
-      "params" => {}, "trigger" => "ruby", "resumed_by" => nil, "resumable" => [], "live" => nil, "counts" => { "cancelled" => 1, "failed" => 2, "restored" => 1, "skipped" => 2 }, "items" => nil,
+      "params" => {}, "trigger" => "ruby", "job" => nil, "resumed_by" => nil, "resumable" => [], "live" => nil, "counts" => { "cancelled" => 1, "failed" => 2, "restored" => 1, "skipped" => 2 }, "items" => nil,
       "location" => /history_spec/, "directory" => Dir.pwd, "warnings" => [/optional step maybe failed/], "recorded" => %w[ok off after_off],
       "duration" => be_a(Float), "error" => /\Astep bad\\n failed after 2 attempts: RuntimeError: first line .*\nsecond line/,
       "steps" => [step["ok", "restored", nil, 0], step["off", "skipped", "condition", 0], step["after_off", "skipped", "upstream_skipped", 0],
                   step["bad\n", "failed", nil, 2, error: /first line/, retries: [include("number" => 1, "error" => /first line/)]], step["never", "cancelled", "upstream_failed", 0],
                   step["maybe", "failed", nil, 1, error: /perhaps/]]
     )
-    expect(json("history").map { |run| run.keys }).to all(eq(%w[run_id pipeline status params trigger resumed resumed_by pid elsewhere started_at duration error counts items location directory warnings]))
+    expect(json("history").map { |run| run.keys }).to all(eq(%w[run_id pipeline status params trigger job resumed resumed_by pid elsewhere started_at duration error counts items location directory warnings]))
     expect(json("history").map { |run| run.values_at("pipeline", "status") }).to eq([%w[another succeeded], %w[mixed failed], %w[mixed failed]])
     expect(json("status", "--pipeline", "mixed").map { |run| run["run_id"] }).to eq([mixed["run_id"]])
   end

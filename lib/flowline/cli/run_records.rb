@@ -70,8 +70,13 @@ module Flowline
         failed = run.items&.failed if run.status == :succeeded
         items = "#{failed} item#{"s" if failed > 1} failed" if failed&.positive?
         parts = [params(run), items, ("resumed #{run.resumed}" if run.resumed), ("resumed by #{run.resumed_by}" if run.resumed_by)].compact
-        parts.unshift("by #{run.trigger}") unless [nil, :cli, :ruby].include?(run.trigger)
+        parts.unshift("by #{started_by(run)}") unless [nil, :cli, :ruby].include?(run.trigger)
         parts.join(", ") unless parts.empty?
+      end
+
+      # @return [String, nil] the kind of caller that started a run, and its job
+      def started_by(run)
+        [*run.trigger, *run.job].map { |text| Name.show(text) }.join(" ") if run.trigger
       end
 
       def params(run)

@@ -14,6 +14,8 @@ module Flowline
       attr_reader :params
       # @return [Symbol, nil] the kind of caller that started it: +:cli :rake :job :web :schedule :ruby+
       attr_reader :trigger
+      # @return [String, nil] the id of the job that started it
+      attr_reader :job
       # @return [Time]
       attr_reader :started_at
       # @return [Float, nil] seconds; nil: it has not ended, or it has crashed
@@ -44,7 +46,7 @@ module Flowline
         %i[run_id pipeline duration error location directory pid resumed resumed_by].each { |name| instance_variable_set(:"@#{name}", row[name]) }
         @status = row.status.to_sym
         @started_at = Time.at(row.started)
-        @trigger = row.trigger&.to_sym
+        @trigger, @job = Recording::Trigger.parse(row.trigger)
         @params = parse(row.shown, {}).transform_keys(&:to_sym)
         @counts = row.outcomes.to_s.split(", ").to_h { |text| text.split.then { |name, count| [name.to_sym, count.to_i] } }
         @items = Run.items(row) if row.items_done
@@ -154,7 +156,7 @@ module Flowline
 
       # @return [Hash{Symbol => Object}] everything but the graph
       def to_h
-        { run_id: run_id, pipeline: pipeline, status: status, params: params, trigger: trigger, resumed: resumed, resumed_by: resumed_by,
+        { run_id: run_id, pipeline: pipeline, status: status, params: params, trigger: trigger, job: job, resumed: resumed, resumed_by: resumed_by,
           pid: pid, elsewhere: elsewhere?, started_at: started_at, duration: duration, error: error, counts: counts,
           items: items&.to_h&.slice(*Step::ITEMS)&.compact, location: location, directory: directory, warnings: warnings }
       end

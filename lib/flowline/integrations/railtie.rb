@@ -7,6 +7,7 @@ module Flowline
     # - +config.flowline+ is {Flowline.config}, so that a setting has one name and one place.
     # - The store is in +storage/flowline+, with a folder for each environment.
     # - Runs without +reporter:+ are in the log of the application.
+    # - Runs of jobs learn when their worker is about to end, however late their classes are loaded.
     # - Pipelines of a program that loads everything when it boots are built then, so that their mistakes end the boot.
     # @api private
     class Railtie < ::Rails::Railtie
@@ -30,6 +31,8 @@ module Flowline
       initializer "flowline.defaults", before: :load_environment_config do |app|
         Flowline.config.default(root: app.root.join("storage/flowline", ::Rails.env).to_s, reporter: :logger)
       end
+
+      config.after_initialize { Job.install }
     end
   end
 end

@@ -43,7 +43,7 @@ module Flowline
         @entries = {}
         @outcomes = {}
         @outdated = []
-        @caller = [Trigger.current, Dir.pwd]
+        @caller = [Trigger.recorded, Dir.pwd]
         @patience = Patience.new(request.timeout)
         @claim = Claim.new(@subject, @patience)
         @subject.key = -> { @claim.key }

@@ -10,8 +10,8 @@ module Flowline
     #   [Flowline] [import] [20261124T015539-04c21255] failed in 1.77s: 1 succeeded, 1 failed; run(resume: true) resumes it
     #
     # They are tags where the logger has +tagged+, as that of Rails. The level is +info+, of skipped and starting steps +debug+, of
-    # retries and warnings +warn+, of failures +error+. Lines that steps log with +ctx.log+ are there with their own level. This is the
-    # reporter of runs in a Rails application that have no other one.
+    # retries, warnings and cancelled runs +warn+, of failures +error+. Lines that steps log with +ctx.log+ are there with their own
+    # level. This is the reporter of runs in a Rails application that have no other one.
     class Logger
       # The outcomes that are of little interest.
       QUIET = %i[skipped restored].freeze
@@ -76,7 +76,7 @@ module Flowline
 
         cause = "; #{cause(result.error, event)}" if result.error && !(StepError === result.error)
         resume = "; run(resume: #{event.run_id.inspect}) resumes it" if event.context.pipeline_name && Flowline.config.store
-        write(event, :error, "#{text}#{cause}#{resume}")
+        write(event, result.status == :cancelled ? :warn : :error, "#{text}#{cause}#{resume}")
       end
 
       def timing(result)

@@ -79,6 +79,15 @@ module Docs
     end
   end
 
+  # Libraries that pages require, and their gems.
+  LIBRARIES = { "active_job" => "activejob", "sidekiq" => "sidekiq" }.freeze
+
+  # The gems that the code of a page requires and that are not installed.
+  def missing(page)
+    required = blocks(page).select { |block| block.language == "ruby" }.flat_map { |block| block.text.scan(/^require "(\w+)/).flatten }
+    LIBRARIES.values_at(*(required & LIBRARIES.keys)).select { |name| Gem::Specification.find_all_by_name(name).empty? }
+  end
+
   # The code with its remarks turned into checks, line by line.
   def instrument(block)
     block.text.lines.each.with_index(block.line).map do |line, at|

@@ -38,7 +38,7 @@ module Flowline
 
         def show(run)
           @out.puts(headline(run))
-          about = { "params" => params(run), "started by" => run.trigger, "defined at" => run.location, "directory" => run.directory,
+          about = { "params" => params(run), "started by" => started_by(run), "defined at" => run.location, "directory" => run.directory,
                     "process" => run.pid, "resumed" => run.resumed, "resumed by" => run.resumed_by }
           about.each { |name, value| @out.puts("  #{name}: #{value}") if value }
           run.steps.each { |step| show_step(step) }
