@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "history/why"
 require_relative "history/step"
 require_relative "history/line"
 require_relative "history/live"

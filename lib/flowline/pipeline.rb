@@ -324,7 +324,7 @@ module Flowline
       @plain = only_calls?
       @memory = {}
       @code = Code.new(dag)
-      @snapshot = Snapshot.new(dag) if name
+      @snapshot = Snapshot.new(dag, calls, @code) if name
       @cached = {}
       steps.each_with_index { |step, id| @cached[id] = true if !step.options.empty? && step.options[:cache] }
       @cached.freeze

@@ -8,6 +8,7 @@ module Flowline
     autoload :Broadcast, "#{__dir__}/recording/broadcast"
     autoload :Claim, "#{__dir__}/recording/claim"
     autoload :Expense, "#{__dir__}/recording/expense"
+    autoload :Grounds, "#{__dir__}/recording/grounds"
     autoload :Items, "#{__dir__}/recording/items"
     autoload :Ledger, "#{__dir__}/recording/ledger"
     autoload :Lines, "#{__dir__}/recording/lines"

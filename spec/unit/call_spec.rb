@@ -87,7 +87,8 @@ RSpec.describe Flowline::Arguments::BoundCall, executor: :in_process do
 
     expect(calls.map(&:inputs)).to eq([[0], [], [0, 1], [0, 1], [1, 0]])
     expect(calls.map { |call| call.facts([1, 2], nil) }).to eq(
-      [[[[:value, 1]], {}], [[], {}], [[[:value, 1], [:value, 2]], {}], [[[:value, { a: 1, b: 2 }]], {}], [[[:value, 2]], { a: [:value, 1] }]]
+      [[[0, 0, [:value, 1]]], [], [[0, 0, [:value, 1]], [1, 1, [:value, 2]]], [[0, { a: 0, b: 1 }, [:value, { a: 1, b: 2 }]]],
+       [[0, 1, [:value, 2]], [:a, 0, [:value, 1]]]]
     )
     expect(pipeline.run!.outputs).to include(one: 1, none: 3, both: [1, 2], all: { a: 1, b: 2 }, key: [1, 2])
   end

@@ -50,13 +50,20 @@ module Flowline
         keywords.empty? ? callable.call(*arguments) : callable.call(*arguments, **keywords)
       end
 
-      # Returns the arguments, for digests: instead of the context, every value that the user supplied. Each argument says
-      # whether it is the context, because a value may look like the content of one.
+      # Returns the arguments, for digests: for each the position or keyword, the source, and the value. Instead of the context it
+      # has every value that the user supplied. Each value says whether it is the context, because one may look like its content.
       # @param input [Boolean] whether the run has an +input:+
-      # @return [Array] positional arguments and keywords
+      # @return [Array<Array(Object, Object, Array)>]
       def facts(outputs, context, item = nil, input: false)
-        supplied = ->(value) { value.equal?(context) ? [:context, input, *context.supplied] : [:value, value] }
-        [arguments(outputs, context, item).map(&supplied), keyword_arguments(outputs, context).transform_values(&supplied)]
+        given = [*arguments(outputs, context, item), *keyword_arguments(outputs, context).values]
+        targets.zip(sources, given).map do |target, source, value|
+          [target, source, value.equal?(context) ? [:context, input, *context.supplied] : [:value, value]]
+        end
+      end
+
+      # @return [Array] where its arguments are from
+      def sources
+        [*positional, *keywords.values]
       end
 
       # @return [Array<Integer>] the steps whose outputs it takes
@@ -82,6 +89,10 @@ module Flowline
       private
 
       attr_reader :positional, :keywords
+
+      def targets
+        [*positional.each_index, *keywords.keys]
+      end
 
       def arguments(outputs, context, item)
         positional.map { |source| source == :item ? item : value(source, outputs, context) }
@@ -115,6 +126,9 @@ module Flowline
         def call(_outputs, _context, _item = nil)
           @callable.call
         end
+
+        # @return [Array] see {BoundCall#facts}
+        def facts(*, **) = NOTHING
 
         # @return [Boolean] see {BoundCall#takes_context?}
         def takes_context? = false
@@ -213,6 +227,11 @@ module Flowline
         # @return [Array] see {BoundCall#facts}
         def facts(outputs, context, item = nil, input: false)
           @call.facts(outputs, context.within(@scope), item, input: input)
+        end
+
+        # @return [Array] see {BoundCall#sources}
+        def sources
+          @call.sources
         end
 
         # @return [Array<Integer>] see {BoundCall#inputs}

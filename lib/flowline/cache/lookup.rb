@@ -7,6 +7,12 @@ module Flowline
     class Lookup
       NONE = {}.freeze
       private_constant :NONE
+      # Why a cache has nothing, most often.
+      NO_ENTRY = "there is no entry"
+
+      # The parts of a key, for history: its digest; and for each part a kind, a name and a digest. +missed+ says why the cache
+      # had nothing.
+      Grounds = Struct.new(:key, :parts, :missed)
 
       # @param pipeline [Pipeline]
       # @param request [Planning::RunOptions]
@@ -21,7 +27,11 @@ module Flowline
         @places = @cache ? pipeline.cached : NONE
         @caches = {} # By step, the caches that differ from the cache of the run.
         @unfit = {}
+        @grounds = {}
       end
+
+      # @return [Hash{Integer => Grounds}] by step, unless it is called for each item, what its last key was made of
+      attr_reader :grounds
 
       # @return [Boolean] whether the run caches anything
       def any?
@@ -91,9 +101,10 @@ module Flowline
       # @param keep [#call, nil] what {#with} gave to store the output
       # @return [String] why the cache had nothing
       def absence(id, keep)
-        return "it has no key; see the warnings" unless keep
-
-        reads?(id) ? "there is no entry" : "skip_cache: says not to look"
+        why = "it has no key; see the warnings" if keep.nil?
+        why ||= reads?(id) ? NO_ENTRY : "skip_cache: says not to look"
+        (@grounds[id] ||= Grounds.new).missed = why unless @pipeline.steps[id].each
+        why
       end
 
       private
@@ -121,28 +132,54 @@ module Flowline
       # or the return value of +key:+.
       def key(id, outputs, context, item = nil)
         step = @pipeline.steps[id]
-        fingerprint = @pipeline.fingerprint(step.name)
-        custom = @pipeline.calls.keys.dig(id, @request.input?)
         unfit = unfit(id)
         return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
 
-        code = fingerprint.value unless custom
-        problem = fingerprint.known_problem unless custom
+        fingerprint = @pipeline.fingerprint(step.name)
+        custom = @pipeline.calls.keys.dig(id, @request.input?)
+        if custom
+          value = Native.digest(@limits.ask { custom.call(outputs, context, item) })
+          return compose(step, id, [[:key, :key, value]], :key, fingerprint.code, value)
+        end
+
+        code = fingerprint.value
+        problem = fingerprint.known_problem
         return uncached(step, problem) if problem
 
-        facts = if custom
-                  [:key, fingerprint.code, @limits.ask { custom.call(outputs, context, item) }]
-                else
-                  [:inputs, code, inputs_of(id, outputs, context, item)]
-                end
-        "#{@pipeline.cache_name}/#{step.name}/#{Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])}"
+        inputs = inputs_of(id, outputs, context, item)
+        parts = [*named(inputs), *fingerprint.captured.map { |name, digest| [:captured, name, digest] }]
+        compose(step, id, parts, :inputs, code, inputs.map { |target, _, digest| [target, digest] })
       rescue Flowline::Identity::Digest::Impossible => e
         uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
       end
 
+      # @param parts [Array<Array(Symbol, Symbol, String)>] for history
+      # @param facts [Array] what the key is made of
+      # @return [String]
+      def compose(step, id, parts, *facts)
+        digest = Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])
+        @grounds[id] = Grounds.new(digest, parts) unless step.each
+        "#{@pipeline.cache_name}/#{step.name}/#{digest}"
+      end
+
+      # @return [Array<Array(Object, Object, String)>] for each argument the position or keyword, the source, and the digest
       def inputs_of(id, outputs, context, item)
         input = @request.input?
-        @pipeline.calls.for(input: input)[id].facts(outputs, context, item, input: input)
+        facts = @pipeline.calls.for(input: input)[id].facts(outputs, context, item, input: input)
+        facts.each { |fact| fact[2] = Native.digest(fact[2]) }
+      end
+
+      # @param parts [Array<Array>] as {#inputs_of} returns them
+      # @return [Array<Array(Symbol, Symbol, String)>] a kind, a name and the digest
+      def named(parts)
+        parts.map do |_, source, digest|
+          case source
+          when Integer then [:output, @pipeline.steps[source].name, digest]
+          when Hash then [:outputs, source.keys.join(", ").to_sym, digest]
+          when Arguments::Binding::Parameter then [:param, source.name, digest]
+          else [:context, :context, digest]
+          end
+        end
       end
 
       def uncached(step, why)

@@ -21,10 +21,11 @@ module Flowline
       autoload :Validate, "#{__dir__}/commands/validate"
       autoload :Watch, "#{__dir__}/commands/watch"
       autoload :Version, "#{__dir__}/commands/version"
+      autoload :Why, "#{__dir__}/commands/why"
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run resume plan validate visualize status watch cancel logs history show report stats trace state cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status watch cancel logs history show why report stats trace state cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

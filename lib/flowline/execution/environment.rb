@@ -40,7 +40,7 @@ module Flowline
       # @return [Hash{Integer => Object}, nil] the outputs that the run was given, by step
       attr_accessor :given
       # @return [Planning::Presets, nil]
-      attr_writer :presets
+      attr_accessor :presets
       # @return [Boolean] whether callables are called and nothing else, in whatever thread
       attr_writer :bare
 

@@ -55,14 +55,21 @@ module Flowline
       # Restores a step if it was made of the outputs that this run has. Otherwise its record is removed before it runs.
       def restored?(id)
         entry = @presets.open[id] or return false
-        unless entry.made_of == @provenance.made_of(id)
-          @recording.forget([@dag.steps[id].name], [])
-          return false
-        end
+        made_of = @provenance.made_of(id)
+        return remade(id, entry.made_of.zip(made_of).index { |before, now| before != now }) unless entry.made_of == made_of
 
         @provenance.know(id => entry.token)
         @state.reuse(id, entry.output, :restored)
         true
+      end
+
+      # A dependency has another output than the one that the step was made of.
+      # @return [false]
+      def remade(id, position)
+        input = @dag.inputs(id)[position] if position
+        @presets.reasons[id] = "it was made of another output of #{Name.show(@dag.steps[input].name)}" if input
+        @recording.forget([@dag.steps[id].name], [])
+        false
       end
 
       # Uses what the plan found in the cache, because the plan decided by that.

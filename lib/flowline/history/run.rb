@@ -88,7 +88,7 @@ module Flowline
           rows = @store.steps(@row.id)
           rows.concat(open_steps(rows)) if %i[running crashed].include?(status)
           recorded = recorded_items
-          rows.sort_by(&:position).map { |row| Step.new(row, started_at, recorded[row.name]) }
+          rows.sort_by(&:position).map { |row| Step.new(row, self, recorded[row.name]) }
         end
       end
 
@@ -127,8 +127,21 @@ module Flowline
       def graph
         return unless @row.graph
 
-        text = @store.graph(@row.graph)
-        text && parse(text, nil, symbolize_names: true)
+        @graph ||= parse(@store.graph(@row.graph), nil, symbolize_names: true)
+      end
+
+      # @param limit [Integer]
+      # @return [Array<Run>] the runs of its pipeline before it, the latest first
+      # @api private
+      def earlier(limit)
+        @store.history(Store::Query.new(pipeline: pipeline, before: run_id, limit: limit)).map { |row| Run.new(@store, row) }
+      end
+
+      # @param run_id [String]
+      # @return [Run, nil] another run of the same store
+      # @api private
+      def other(run_id)
+        @store.history(Store::Query.new(run_id: run_id, limit: 1)).map { |row| Run.new(@store, row) }.first
       end
 
       # @return [Array<Symbol>] the steps whose outcomes are recorded, which a run that resumes this one does not call again
@@ -149,7 +162,7 @@ module Flowline
       # @example
       #   Flowline::History.run("20261124T015539-04c21255").report("run.html")
       def report(path = nil, against: nil)
-        past = @store.history(Store::Query.new(pipeline: pipeline, before: run_id, limit: Report::Trend::RUNS)).map { |row| Run.new(@store, row) }
+        past = earlier(Report::Trend::RUNS)
         against ||= past.find { |run| run.status == :succeeded }
         Report.new(Report::Sources.recorded(self, past, against)).write(path)
       end

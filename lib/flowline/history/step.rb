@@ -29,10 +29,12 @@ module Flowline
       ITEMS = %i[total done restored failed recorded].freeze
 
       # @param row [Store::Step]
-      # @param began [Time] when the run started
+      # @param run [Run]
       # @param recorded [Integer, nil] how many items are recorded
       # @api private
-      def initialize(row, began, recorded = nil)
+      def initialize(row, run, recorded = nil)
+        @run = run
+        began = run.started_at
         @name = row.name.to_sym
         @status = row.status.to_sym
         @reason = row.reason&.to_sym
@@ -44,6 +46,11 @@ module Flowline
         @items = counts(row, recorded) if row.items_done || recorded
         @output = { kind: row.kind, size: row.output_size, text: row.preview } if row.kind
         freeze
+      end
+
+      # @return [Boolean] whether it failed or timed out
+      def failed?
+        %i[failed timed_out].include?(status)
       end
 
       # @return [String, nil] its {#output} on one line
@@ -61,6 +68,19 @@ module Flowline
       # @return [Array<Hash{Symbol => Object}>] the first items that failed: +item+ (from 1), +label+, +attempts+ and +error+
       def failed_items
         detail.fetch(:items, [])
+      end
+
+      # @return [Why] why it was called, or was not
+      # @example
+      #   Flowline::History.runs.first.step(:fetch).why.reason # => "its cache had no entry for it as it is now"
+      def why
+        Why.new(@run, self)
+      end
+
+      # @return [Hash{Symbol => Object}] what was decided about it: see {Recording::Grounds}
+      # @api private
+      def grounds
+        detail.slice(:plan, :missed, :key, :parts)
       end
 
       # @return [Hash{Symbol => Object}]

@@ -25,8 +25,10 @@ module Flowline
       NO_CAPTURES = {}.freeze
       private_constant :HEADER, :LOCAL, :APART, :SEEN, :SHOWN, :SYMBOL, :NONE, :NO_CAPTURES
 
-      # @return [String] the digest of the code alone
+      # @return [String] the digest of the code and its version
       attr_reader :code
+      # @return [String] the digest of the code alone
+      attr_reader :body
       # @return [String, nil] why its code cannot be seen, so that an edit would not be noticed; nil if it can be, or if
       #   the user gives a version
       attr_reader :unseen
@@ -38,7 +40,8 @@ module Flowline
         look_at(callable)
         @unseen = nil unless version.nil?
         body, names, code = @bytecode && Fingerprint.read(@bytecode)
-        @code = code && @content.empty? && version.nil? ? code : Native.digest([body, @content, version])
+        @body = @code = code && @content.empty? ? code : Native.digest([body, @content, nil])
+        @code = Native.digest([body, @content, version]) unless version.nil?
         @captures = @block && names && !names.empty? ? captures(@block, names) : NO_CAPTURES
         value
       end
@@ -66,6 +69,11 @@ module Flowline
           @value = nil
         end
         @value ||= digest_all
+      end
+
+      # @return [Hash{Symbol => String}] the digests of the captured values, as they were at the last {#value}
+      def captured
+        @captures.transform_values { |_, digest, _| digest }.compact
       end
 
       class << self

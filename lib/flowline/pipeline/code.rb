@@ -25,7 +25,7 @@ module Flowline
       # @return [String]
       def digest(step)
         code = fingerprint(step.name).value
-        code = [code, *conditions(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
+        code = [code, *pairs(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
         code = [code, *surroundings(step)] if step.group
         known, digest = @digests[step.name]
         return digest if known == code # The rest of a step is frozen.
@@ -42,13 +42,19 @@ module Flowline
         @unrestorable.fetch(step.name) { @unrestorable[step.name] = unseen(step) }
       end
 
+      # @param step [Step]
+      # @return [Array<Identity::Fingerprint>] of its +when:+ and +unless:+
+      def conditions(step)
+        pairs(step).flatten
+      end
+
       private
 
       def unseen(step)
         unseen = fingerprint(step.name).unseen
         return "its code cannot be seen (#{unseen}); give version:" if unseen
 
-        %i[when unless].zip(conditions(step)) do |word, list|
+        %i[when unless].zip(pairs(step)) do |word, list|
           unseen = list.filter_map(&:unseen).first
           return "the code of its #{word}: cannot be seen (#{unseen}); give version:" if unseen
         end
@@ -77,7 +83,8 @@ module Flowline
         @conditions[group.name] ||= group.conditions.map { |condition, _| Identity::Fingerprint.new(condition, version: nil) }
       end
 
-      def conditions(step)
+      # The fingerprints of +when:+, and those of +unless:+.
+      def pairs(step)
         @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
           [given].compact.map { |condition| Identity::Fingerprint.new(condition, version: step.options[:version]) }
         end

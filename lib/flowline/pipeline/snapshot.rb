@@ -7,13 +7,18 @@ module Flowline
     class Snapshot
       # The options of a step that are part of it, if they are given.
       OPTIONS = %i[description tags input output each run_if optional uses].freeze
-      # The maximum number of characters of a text.
+      # The maximum number of characters of a text, and of a digest.
       MOST = 500
-      private_constant :OPTIONS, :MOST
+      DIGEST = 16
+      private_constant :OPTIONS, :MOST, :DIGEST
 
       # @param dag [DAG] without problems
-      def initialize(dag)
+      # @param calls [Arguments::CallTable]
+      # @param code [Code]
+      def initialize(dag, calls, code)
         @dag = dag
+        @calls = calls
+        @code = code
       end
 
       # @return [Native::Snapshot] made when it is first asked for
@@ -25,7 +30,41 @@ module Flowline
 
       def steps
         positions = @dag.groups.keys.each_with_index.to_h
-        @dag.steps.map { |step| [step.name.name, positions[step.group], step.place, details(step.options)] }
+        @dag.steps.each_with_index.map do |step, id|
+          [step.name.name, positions[step.group], step.place, [*details(step.options), *identity(step), params(step, id)].compact]
+        end
+      end
+
+      # Digests and texts of all that decides whether a recorded output is one of the step as it is now.
+      def identity(step)
+        conditions = @code.conditions(step).map(&:code)
+        facts = { code: @code.fingerprint(step.name).body[0, DIGEST], conditions: (Native.digest(conditions)[0, DIGEST] if conditions.any?),
+                  version: step.options[:version]&.then { |version| text(version) },
+                  when: place(step.options[:when]), unless: place(step.options[:unless]), cache: ("true" if step.options[:cache]) }
+        facts.compact.map { |name, fact| [name.name, fact] }
+      end
+
+      # @return [Array(String, Array<String>), nil] the params of the run that it takes; "*" if it takes the context
+      def params(step, id)
+        sources = [false, true].filter_map { |input| @calls.for(input: input)[id]&.sources }.flatten(1)
+        names = sources.grep(Arguments::Binding::Parameter).filter_map { |source| outer(source.name, step.group) }
+        names << "*" if sources.include?(:context)
+        ["params", names.uniq.map { |name| text(name) }] if names.any?
+      end
+
+      # @return [Symbol, nil] the param of the run to which a param of a nested pipeline is bound; nil: it is bound to a value
+      def outer(name, group)
+        @dag.within(group).reverse_each.inject(name) do |known, inner|
+          bound = inner.params[known] if known
+          bound ? bound.source : known
+        end
+      end
+
+      # @return [String, nil] the line of a condition
+      def place(condition)
+        condition = condition.block if condition.is_a?(Definition::BoundBlock)
+        location = condition.source_location if condition.respond_to?(:source_location)
+        location&.join(":")
       end
 
       def groups

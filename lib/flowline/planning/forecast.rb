@@ -121,7 +121,9 @@ module Flowline
 
       def call(id, why)
         doubt = doubt(id)
-        doubt ? unknown(id, [why, doubt].compact.join("; ")) : Outlook.new(:run, why, productions(id), :never)
+        return Outlook.new(:run, why, productions(id), :never, why) unless doubt
+
+        unknown(id, [why, doubt].compact.join("; ")).tap { |outlook| outlook.cause = why }
       end
 
       def unknown(id, reason, *tokens)

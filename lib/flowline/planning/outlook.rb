@@ -6,9 +6,10 @@ module Flowline
     #
     # +tokens+ are the tokens that the step may end with (see {Recording::Provenance}). +:new+ stands for a token that no
     # recorded output was made of, +:any+ for a token that is not known yet. +absence+ says whether the step ends without an
-    # output for another reason than a failure: +:never+, +:maybe+ or +:surely+.
+    # output for another reason than a failure: +:never+, +:maybe+ or +:surely+. +cause+ is the part of the reason that says why the
+    # step is called if it is.
     # @api private
-    Outlook = Struct.new(:action, :reason, :tokens, :absence) do
+    Outlook = Struct.new(:action, :reason, :tokens, :absence, :cause) do
       # @return [Boolean] whether the step is called, or may be
       def calls?
         action == :run || action == :unknown

@@ -19,6 +19,8 @@ module Flowline
       attr_reader :tokens
       # @return [Array<String>]
       attr_reader :warnings
+      # @return [Hash{Integer => String}] why steps are called, by the plan or, where it left that open, by the run
+      attr_reader :reasons
 
       # @param dag [DAG]
       # @param recording [Recording]
@@ -32,6 +34,7 @@ module Flowline
         @warnings = forecast.warnings
         @restored, @found, @tokens = Array.new(3) { {} }
         @unselected = []
+        @reasons = @outlooks.filter_map { |id, outlook| [id, outlook.cause] if outlook.cause && !@items.key?(id) }.to_h
         forecast.outputs.each { |id, output| (@outlooks[id].action == :restore ? @restored : @found)[id] = output }
         @outlooks.each do |id, outlook|
           token = outlook.tokens.first

@@ -104,6 +104,7 @@ module Flowline
         @warnings = environment.warnings
         @serialising = environment.serialising
         @provenance = provenance
+        @grounds = Grounds.new(environment) { @claim.key }
         @pid = Process.pid
         @pipeline.steps.each_index { |id| imprint(id) } # Before a step changes the captured values.
         @written = {}
@@ -220,8 +221,8 @@ module Flowline
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
         elsif @request.checkpoint? && (result.status == :cached || @subject.passed_over?(result))
           # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
-          cached = result.status == :cached && result.attempts.zero?
-          @passed << [id, result.status, (row(id, result) unless cached), (record(id, result.status.name) if depended_on.key?(event.step.name))]
+          row = result.status == :cached && result.attempts.zero? ? cached(id, result) : row(id, result)
+          @passed << [id, result.status, row, (record(id, result.status.name) if depended_on.key?(event.step.name))]
         end
       end
 
@@ -275,7 +276,7 @@ module Flowline
 
         @passed.shift(@passed.size).map do |id, status, row, record|
           @written[id] = true
-          [row || [@run.id, id, @pipeline.steps[id].name.name, status.name, nil, 0], record || record(id, status.name)]
+          [row, record || record(id, status.name)]
         end
       end
 

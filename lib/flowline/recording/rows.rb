@@ -52,7 +52,7 @@ module Flowline
       def completed(id, step, facts, output, searched)
         *facts, tally = facts
         [@run.id, id, step.name.name, SUCCEEDED, nil, *facts, nil, *Shown.items(tally&.counts), *Shown.output(output, @context, searched),
-         Shown.detail(@retries&.[](step.name), tally&.errors, @context)]
+         Shown.detail(@retries&.[](step.name), tally&.errors, @context, @grounds.of(id))]
       end
 
       # Returns the row for history of any other step.
@@ -60,7 +60,13 @@ module Flowline
         [@run.id, id, result.name.name, result.status.name, result.reason&.name, result.attempts,
          result.started_at&.-(@context.started_at), result.duration, text(result.error), *Shown.items(result.items),
          *(result.output? ? Shown.output(result.output, @context, false) : Shown::NO_OUTPUT),
-         Shown.detail(@retries&.[](result.name), (result.item_errors if result.items), @context)]
+         Shown.detail(@retries&.[](result.name), (result.item_errors if result.items), @context, @grounds.of(id))]
+      end
+
+      # Returns the row for history of a step whose output came from a cache.
+      def cached(id, result)
+        [@run.id, id, result.name.name, result.status.name, nil, 0, nil, nil, nil, *Shown::NO_ITEMS, *Shown.output(result.output, @context, false),
+         Shown.detail(nil, nil, @context, @grounds.of(id))]
       end
 
       # Returns what a step has written into the state since it was last asked.
@@ -76,14 +82,16 @@ module Flowline
         [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, imprint(id), @provenance.token(id), @provenance.made_of(id).join(" ")]
       end
 
-      # Sorts the steps that are not recorded yet. Uncalled steps are grouped by outcome, because there may be many.
+      # Sorts the steps that are not recorded yet. Uncalled steps are grouped by outcome, because there may be many; cached steps
+      # have a row each, which says what their keys were made of.
       # @return [Array(Array<Array>, Array<Array>)] completions, and groups of steps; see {Store::SQLite#finish_run}
       def unwritten(result)
         written = @written.keys
-        groups = result.uncalled.map { |status, reason, ids| [status, reason, ids - written] }
+        groups = result.uncalled.filter_map { |status, reason, ids| [status, reason, ids - written] unless status == :cached }
         called = @pipeline.steps.each_index.to_a - written - groups.flat_map(&:last)
         left_out = groups.select { |_, reason, _| reason == :not_selected }.flat_map(&:last)
-        [called.map { |id| [row(id, result.at(id))] } + left_out(left_out), groups.map { |group| named(*group) }]
+        passed = @passed.to_h { |id, _, row| [id, row] }
+        [called.map { |id| [passed[id] || row(id, result.at(id))] } + left_out(left_out), groups.map { |group| named(*group) }]
       end
 
       def named(status, reason, ids)

@@ -15,7 +15,7 @@ module Flowline
       NO_ITEMS = [nil, nil, nil, nil].freeze
       # The columns of a step without an output.
       NO_OUTPUT = [nil, nil, nil].freeze
-      private_constant :PARAM, :TEXT, :SECRET, :NO_ITEMS
+      private_constant :PARAM, :TEXT, :SECRET
 
       class << self
         # @param context [Context]
@@ -71,13 +71,15 @@ module Flowline
 
         # @param retries [Array<Array(Float, Event::Retry)>, nil] when attempts failed, in seconds from the start of the run, and why
         # @param failed [Array<ItemError>, nil] the items that failed
-        # @return [String, nil] the attempts, and the first failed items, as JSON
-        def detail(retries, failed, context)
-          return if retries.nil? && (failed.nil? || failed.empty?)
+        # @param grounds [String, nil] see {Grounds}
+        # @return [String, nil] the attempts, the first failed items, and the grounds, as JSON
+        def detail(retries, failed, context, grounds)
+          return grounds && "{#{grounds}}" if retries.nil? && (failed.nil? || failed.empty?)
 
           attempts = retries&.map { |ended, again| attempt(ended, again, context) }
           items = failed.first(MOST).map { |error| item(error, context) } unless failed.nil? || failed.empty?
-          "{#{{ attempts: attempts, items: items }.compact.map { |name, list| "\"#{name}\":[#{list.join(",")}]" }.join(",")}}"
+          lists = { attempts: attempts, items: items }.compact.map { |name, list| "\"#{name}\":[#{list.join(",")}]" }
+          "{#{[*lists, *grounds].join(",")}}"
         end
 
         private
