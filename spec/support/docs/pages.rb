@@ -79,15 +79,6 @@ module Docs
     end
   end
 
-  # Libraries that pages require, and their gems.
-  LIBRARIES = { "active_job" => "activejob", "sidekiq" => "sidekiq" }.freeze
-
-  # The gems that the code of a page requires and that are not installed.
-  def missing(page)
-    required = blocks(page).select { |block| block.language == "ruby" }.flat_map { |block| block.text.scan(/^require "(\w+)/).flatten }
-    LIBRARIES.values_at(*(required & LIBRARIES.keys)).select { |name| Gem::Specification.find_all_by_name(name).empty? }
-  end
-
   # The code with its remarks turned into checks, line by line.
   def instrument(block)
     block.text.lines.each.with_index(block.line).map do |line, at|
@@ -108,6 +99,12 @@ module Docs
         .gsub(/\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)| \d\d:\d\d:\d\d)/, "TIME")
         .gsub(/"duration":[\d.e-]+/, '"duration":0').gsub(Date.today.to_s, "2026-11-24")
         .lines.map(&:rstrip).join("\n").sub(/\A\n+/, "").rstrip
+  end
+
+  # @return [Array<String>] the libraries that the blocks of a page require and that are not installed
+  def missing(page)
+    names = blocks(page).select { |block| block.language == "ruby" }.flat_map { |block| block.text.scan(%r{^require "([\w/-]+)"}).flatten }.uniq
+    names.grep_v(/\Aflowline/).reject { |name| $LOAD_PATH.resolve_feature_path(name) || Gem::Specification.find_by_path(name) }
   end
 
   # Runs the blocks of a page.
