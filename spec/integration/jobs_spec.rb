@@ -7,6 +7,7 @@ RSpec.describe "Jobs of Active Job" do
   before { skip "needs activejob" unless ENV["CI"] || Gem::Specification.find_all_by_name("activejob").any? }
 
   let(:prelude) { <<~'RUBY' }
+    $VERBOSE = nil # Libraries warn.
     require "active_job"
     require "stringio"
     require "logger"

@@ -3,7 +3,7 @@
 # Real processes of Sidekiq, on a Redis of their own. The steps of the pipeline note their calls in a file, and wait for others,
 # so that a signal comes where the example wants it.
 RSpec.describe "Jobs of Sidekiq" do
-  include Processes
+  include JobApp::Examples
 
   before(:all) do
     skip "needs sidekiq and redis-server" unless ENV["CI"] || (RedisServer.there? && Gem::Specification.find_all_by_name("sidekiq").any?)
@@ -16,36 +16,13 @@ RSpec.describe "Jobs of Sidekiq" do
 
   let(:app) { @app = JobApp.new(source, "REDIS_URL" => @redis.url) }
 
-  # Six items, of which the third one waits for the file `go`.
   let(:source) { <<~RUBY }
     require "sidekiq"
+    require "sidekiq/api"
     require "flowline"
     Redis.silence_deprecations = true if defined?(Redis.silence_deprecations) # Those of Sidekiq 6.4.
 
-    # The file `cancelling` says that a run was asked to stop. (Its own events come when the step ends.)
-    Flowline::Execution::Coordinator.prepend(Module.new { def cancel(*) = super.tap { File.write("cancelling", "") } })
-
-    module Notes
-      def self.add(line) = File.write("calls", "\#{line}\\n", mode: "a")
-
-      def self.wait_for(name)
-        limit = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
-        sleep 0.01 until File.exist?(name) || Process.clock_gettime(Process::CLOCK_MONOTONIC) > limit
-      end
-    end
-
-    class Import < Flowline::Pipeline
-      param :date, type: :date, required: true
-      param :token, secret: true, default: -> { ENV.fetch("TOKEN", "none") }
-      step(:pages) { Notes.add("pages"); [1, 2, 3, 4, 5, 6] }
-      step :load, each: :pages do |page|
-        Notes.add(page.to_s)
-        Notes.wait_for("go") if page == 3
-        page * 10
-      end
-      step(:sum, depends_on: :load) { |numbers, ctx| Notes.add("sum \#{numbers.sum} \#{ctx[:date].inspect}"); raise "no sum" if File.exist?("bad") }
-    end
-
+    #{JobApp::IMPORT}
     class ImportJob
       include Sidekiq::Job
       include Flowline::Job
@@ -73,18 +50,6 @@ RSpec.describe "Jobs of Sidekiq" do
     app.start(Gem.bin_path("sidekiq", "sidekiq"), "-r", "./app.rb", "-c", "2", *options)
   end
 
-  # Runs code of the application in a process that pushes jobs, and returns what it returns.
-  def client(code)
-    app
-    elsewhere do
-      Dir.chdir(app.folder)
-      app.env.each { |name, value| ENV[name] = value }
-      require app.path("app.rb")
-      require "sidekiq/api"
-      eval(code) # rubocop:disable Security/Eval
-    end
-  end
-
   # Pushes a job again, as a queue does that delivers at least once.
   def deliver(payload)
     client("Sidekiq::Client.push(#{payload.inspect})")
@@ -92,18 +57,6 @@ RSpec.describe "Jobs of Sidekiq" do
 
   def queued
     client("Sidekiq::Queue.new.map(&:item)")
-  end
-
-  def await_call(line)
-    app.await("call #{line}") { app.calls.include?(line) }
-  end
-
-  def await_cancelling
-    app.await("a run that is stopping") { File.exist?(app.path("cancelling")) }
-  end
-
-  def await_runs(*statuses)
-    app.await("runs #{statuses}, not #{app.runs.map(&:status)}") { app.runs.map(&:status) == statuses }
   end
 
   before { client("Sidekiq.redis { |redis| redis.flushall }") }
@@ -168,7 +121,7 @@ RSpec.describe "Jobs of Sidekiq" do
     expect(app.calls).to match(["pages", "1", "2", "3", "3", "4", "5", "6", start_with("sum 210")])
 
     deliver(payload) # Again, although its run has succeeded.
-    app.await("the end of the job") { app.log.include?("is done: run #{app.runs.last.run_id} of Import succeeded") }
+    await_log("is done: run #{app.runs.last.run_id} of Import succeeded")
     client("ImportJob.perform_async(date: '#{day}')") # Another job is another run.
     await_runs(:crashed, :succeeded, :succeeded)
     app.end_worker(pid)
@@ -187,7 +140,7 @@ RSpec.describe "Jobs of Sidekiq" do
     app.touch("go")
     await_runs(:succeeded)
     client("Sidekiq::ScheduledSet.new.each(&:add_to_queue)")
-    app.await("the end of the job") { app.log.include?("job #{id} is done") }
+    await_log("job #{id} is done")
     expect(app.runs.size).to eq(1)
     expect(app.calls.uniq).to eq(app.calls)
   end
@@ -197,7 +150,7 @@ RSpec.describe "Jobs of Sidekiq" do
     sidekiq
     await_call("3")
     client("DiscardingJob.perform_async(date: '#{day}'); RaisingJob.perform_async(date: '#{day}')")
-    app.await("the discarded job") { app.log.include?("; the job is discarded") }
+    await_log("; the job is discarded")
     retries = app.await("the failed job") { client("Sidekiq::RetrySet.new.map(&:item)").then { |set| set unless set.empty? } }
     expect(retries).to contain_exactly(include("class" => "RaisingJob", "error_class" => "Flowline::LockedError"))
     expect(client("Sidekiq::ScheduledSet.new.size")).to eq(0)
@@ -226,7 +179,7 @@ RSpec.describe "Jobs of Sidekiq" do
     await_cancelling
     app.touch("go")
     await_runs(:cancelled)
-    app.await("the end of the job") { app.log.include?("was cancelled; the job is not retried") }
+    await_log("was cancelled; the job is not retried")
     expect(client("[Sidekiq::RetrySet, Sidekiq::ScheduledSet, Sidekiq::Queue].map { |set| set.new.size }")).to eq([0, 0, 0])
   end
 
@@ -250,5 +203,67 @@ RSpec.describe "Jobs of Sidekiq" do
 
   it "belongs to a class that includes Sidekiq::Job" do
     expect { client("Class.new { include Flowline::Job }") }.to raise_error(/Flowline::Job is for subclasses of ActiveJob::Base, and for classes that/)
+  end
+
+  context "with Active Job" do
+    before { skip "needs activejob" unless ENV["CI"] || Gem::Specification.find_all_by_name("activejob").any? }
+
+    let(:source) { <<~RUBY }
+      require "active_job"
+      require "sidekiq"
+      require "sidekiq/api"
+      require "flowline"
+      Redis.silence_deprecations = true if defined?(Redis.silence_deprecations) # Those of Sidekiq 6.4.
+      ActiveJob::Base.queue_adapter = :sidekiq
+      ActiveJob::Base.logger = ActiveSupport::Logger.new("active_job.log")
+
+      #{JobApp::IMPORT}
+      class ImportJob < ActiveJob::Base
+        include Flowline::Job
+        pipeline Import
+      end
+    RUBY
+
+    it "stops a map in good order on TERM, and the next delivery calls only the items that are left" do
+      id = client("ImportJob.perform_later(date: Date.new(2024, 1, 31)).job_id")
+      pid = sidekiq("-t", "30")
+      await_call("3")
+      Process.kill(:TERM, pid)
+      await_cancelling
+      app.touch("go")
+      expect(app.wait(pid)).to be_success
+      await_runs(:cancelled)
+      expect(queued).to contain_exactly(include("wrapped" => "ImportJob", "args" => [include("job_id" => id)]))
+      sidekiq
+      await_runs(:cancelled, :succeeded)
+      expect(app.calls).to match(["pages", "1", "2", "3", "4", "5", "6", start_with("sum 210")])
+      expect(app.runs.map(&:job)).to eq([id, id])
+    end
+
+    it "interrupts a step that takes longer than the time that is left, and the next delivery repeats that item" do
+      client("ImportJob.perform_later(date: Date.new(2024, 1, 31)).job_id")
+      pid = sidekiq("-t", "1")
+      await_call("3")
+      app.end_worker(pid)
+      await_runs(:cancelled)
+      expect(queued.size).to eq(1)
+      app.touch("go")
+      sidekiq
+      await_runs(:cancelled, :succeeded)
+      expect(app.calls).to match(["pages", "1", "2", "3", "3", "4", "5", "6", start_with("sum 210")])
+    end
+
+    it "resumes after kill -9 when the job is delivered again" do
+      client("ImportJob.perform_later(date: Date.new(2024, 1, 31)).job_id")
+      payload = queued.first
+      pid = sidekiq
+      await_call("3")
+      app.end_worker(pid, :KILL)
+      app.touch("go")
+      deliver(payload)
+      sidekiq
+      await_runs(:crashed, :succeeded)
+      expect(app.calls).to match(["pages", "1", "2", "3", "3", "4", "5", "6", start_with("sum 210")])
+    end
   end
 end

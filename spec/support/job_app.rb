@@ -3,10 +3,38 @@
 require "fileutils"
 require "rbconfig"
 require "tmpdir"
+require_relative "processes"
 
 # An application with jobs, in a folder of its own: its file, the processes of its worker, and what its steps have noted.
 class JobApp
   LIMIT = 60
+
+  # A pipeline of which each step notes its calls. Of its six items the third one waits for the file `go`.
+  IMPORT = <<~'RUBY'
+    # The file `cancelling` says that a run was asked to stop. (Its own events come when the step ends.)
+    Flowline::Execution::Coordinator.prepend(Module.new { def cancel(*) = super.tap { File.write("cancelling", "") } })
+
+    module Notes
+      def self.add(line) = File.write("calls", "#{line}\n", mode: "a")
+
+      def self.wait_for(name)
+        limit = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
+        sleep 0.01 until File.exist?(name) || Process.clock_gettime(Process::CLOCK_MONOTONIC) > limit
+      end
+    end
+
+    class Import < Flowline::Pipeline
+      param :date, type: :date, required: true
+      param :token, secret: true, default: -> { ENV.fetch("TOKEN", "none") }
+      step(:pages) { Notes.add("pages"); [1, 2, 3, 4, 5, 6] }
+      step :load, each: :pages do |page|
+        Notes.add(page.to_s)
+        Notes.wait_for("go") if page == 3
+        page * 10
+      end
+      step(:sum, depends_on: :load) { |numbers, ctx| Notes.add("sum #{numbers.sum} #{ctx[:date].inspect}"); raise "no sum" if File.exist?("bad") }
+    end
+  RUBY
 
   # @return [String]
   attr_reader :folder
@@ -94,4 +122,37 @@ class JobApp
 
   # The environment of its processes.
   attr_reader :env
+
+  # For examples: +app+ is their application.
+  module Examples
+    include Processes
+
+    # Runs code of the application in another process, and returns what it returns.
+    def client(code)
+      app
+      elsewhere do
+        Dir.chdir(app.folder)
+        app.env.each { |name, value| ENV[name] = value }
+        $VERBOSE = nil # Libraries warn.
+        require app.path("app.rb")
+        eval(code) # rubocop:disable Security/Eval
+      end
+    end
+
+    def await_call(line)
+      app.await("call #{line}") { app.calls.include?(line) }
+    end
+
+    def await_cancelling
+      app.await("a run that is stopping") { File.exist?(app.path("cancelling")) }
+    end
+
+    def await_runs(*statuses)
+      app.await("runs #{statuses}, not #{app.runs.map(&:status)}") { app.runs.map(&:status) == statuses }
+    end
+
+    def await_log(text)
+      app.await("log #{text}") { app.log.include?(text) }
+    end
+  end
 end
