@@ -93,7 +93,7 @@ module Docs
 
   # Replaces parts that differ between two runs or two machines.
   def normalise(text, directory)
-    text.gsub("#{File.realpath(directory)}/", "").gsub(%r{/home/you/flowline/}, "").gsub(%r{(?<![\w.])/(?=(srv|var/lib|etc)/)}, "")
+    text.gsub(%r{#{File.realpath(directory)}/(?=(?:srv|var/lib|etc)/)}, "/").gsub("#{File.realpath(directory)}/", "/home/you/flowline/")
         .gsub(/\b\d+\.\d\ds\b/, "0.00s").gsub(/^\d\d:\d\d:\d\d\.\d{3} /, "TIME ").gsub(/\bprocess \d+/, "process 1")
         .gsub(/\d{8}T\d{6}-\h{8}/, "RUN")
         .gsub(/\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)| \d\d:\d\d:\d\d)/, "TIME")
