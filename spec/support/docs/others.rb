@@ -108,7 +108,7 @@ module Docs
   # Programs that the pages use, in a folder of the directory: `flowline` is that of this clone; programs that would change
   # the machine or send something write what they were called with to a file.
   def shims(directory)
-    flowline = [*RUBY, "#{ROOT}/exe/flowline"].join(" ")
+    flowline = [*(@application ? RUBY - ["-w"] : RUBY), "#{ROOT}/exe/flowline"].join(" ") # Rails has warnings of its own.
     ruby = "RUBYOPT='-r#{directory}/sync.rb -I#{ROOT}/lib' NO_COLOR=1"
     { "flowline" => %(#{ruby} exec #{flowline} "$@"), "rake" => %(#{ruby} exec #{RbConfig.ruby} #{Gem.bin_path("rake", "rake")} "$@"),
       "ruby" => %(#{ruby} exec #{RbConfig.ruby} "$@"), "bundle" => %(shift; exec "$@"),

@@ -16,10 +16,11 @@ require_relative "others"
 # - In `console` blocks, lines that begin with `$` are typed, and what follows is what they print.
 # - Blocks in another language are checked by {Docs::OTHERS}.
 #
-# The directories /srv, /var/lib and /etc are in that directory as well.
+# The directories /srv, /var/lib and /etc are in that directory as well. {Docs::RAILS} is run in a new Rails application.
 module Docs
   ROOT = File.expand_path("../../..", __dir__)
   PAGES = ["README.md", *Dir.glob("docs/*.md", base: ROOT)].freeze
+  RAILS = "docs/rails.md"
   RUBY = [RbConfig.ruby, "-w", "-I#{ROOT}/lib"].freeze
 
   Block = Struct.new(:language, :line, :text) do
@@ -104,13 +105,14 @@ module Docs
   # @return [Array<String>] the libraries that the blocks of a page require and that are not installed
   def missing(page)
     names = blocks(page).select { |block| block.language == "ruby" }.flat_map { |block| block.text.scan(%r{^require "([\w/-]+)"}).flatten }.uniq
+    names << "rails" if page == RAILS
     names.grep_v(/\Aflowline/).reject { |name| $LOAD_PATH.resolve_feature_path(name) || Gem::Specification.find_by_path(name) }
   end
 
   # Runs the blocks of a page.
   # @return [Array<String>] what is not as the page says
   def problems(page)
-    Dir.mktmpdir do |directory|
+    folder(page) do |directory|
       FileUtils.cp_r(File.join(ROOT, "examples"), directory)
       FileUtils.rm_rf(File.join(directory, "examples/output"))
       File.write(File.join(directory, "sync.rb"), "$stdout.sync = true\n")
@@ -118,6 +120,19 @@ module Docs
       all.select(&:file).reverse_each { |block| write_file(block, directory) }
       shims(directory)
       ruby_problems(all, directory) + all.flat_map { |block| other_problems(block, all, directory) }
+    end
+  end
+
+  # The directory in which a page is run, and the variables of its processes: that of RAILS is a new application.
+  def folder(page)
+    Dir.mktmpdir do |directory|
+      next yield directory unless page == RAILS
+
+      app = RailsApp.new(File.join(directory, "shop"))
+      @application = { **RailsApp.environment, "BUNDLE_GEMFILE" => app.path("Gemfile") }
+      yield app.folder
+    ensure
+      @application = nil
     end
   end
 
@@ -149,7 +164,8 @@ module Docs
     code = all.select { |block| block.language == "ruby" && !block.file }
     script = File.join(directory, "page.rb")
     File.write(script, PREAMBLE + code.map { |block| "Doc.block(#{block.line}, #{instrument(block).dump})\n" }.join)
-    printed, = Open3.capture2e({ "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil }, *RUBY, script, chdir: directory)
+    program = @application ? [RbConfig.ruby, "bin/rails", "runner"] : RUBY
+    printed, = Open3.capture2e({ "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil, **@application.to_h }, *program, script, chdir: directory)
     said = printed.force_encoding("UTF-8").split(/^\x1eBLOCK (\d+)\n/, -1).drop(1).each_slice(2).to_h
     return ["the page did not run: #{printed}"] if said.size != code.size
 
@@ -185,7 +201,7 @@ module Docs
   # Runs a command, with the programs of {Docs.shims}.
   # @return [Array(String, Process::Status)] what it has printed
   def shell(command, directory, environment = {}, folder: directory)
-    environment = { "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil, "PATH" => "#{directory}/.bin:#{ENV.fetch("PATH")}", **environment }
+    environment = { **@application.to_h, "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil, "PATH" => "#{directory}/.bin:#{ENV.fetch("PATH")}", **environment }
     said, status = Open3.capture2e(environment, "/bin/sh", "-c", within(command, directory), chdir: folder)
     [said.force_encoding("UTF-8"), status]
   end
