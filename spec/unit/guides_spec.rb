@@ -52,6 +52,29 @@ RSpec.describe Guides do
     expect(long).to eq({})
   end
 
+  describe "for readers who look something up" do
+    let(:text) { described_class.pages.map(&:text).join }
+
+    it "name each option of define, step and run" do
+      options = %i[DEFINE STEP RUN].to_h { |table| [table, Flowline::Definition::Options.const_get(table).keys.reject { |name| text.include?("#{name}:") }] }
+      expect(options).to eq(DEFINE: [], STEP: [], RUN: [])
+    end
+
+    it "name each command of the command line with its options" do
+      missing = Flowline::CLI::Commands::NAMES.flat_map do |name|
+        options = help(name).scan(/^ +(-.+?)(?:  |$)/).flatten.map { |option| option.scan(/-{1,2}[a-z][a-z-]*/) }
+        [["flowline #{name}"], *options].reject { |forms| forms.any? { |form| text.include?(form) } }
+      end
+      expect(missing).to eq([])
+    end
+
+    def help(command)
+      out = StringIO.new
+      Flowline::CLI.start([command, "--help"], out: out, err: out)
+      out.string
+    end
+  end
+
   it "makes anchors as GitHub does" do
     anchors = ["Under `:parallel`", "status, history, show and stats", "ActiveSupport::Notifications", "One [run](a.md) at a time"].map { |text| described_class.anchor(text) }
     expect(anchors).to eq(%w[under-parallel status-history-show-and-stats activesupportnotifications one-run-at-a-time])
