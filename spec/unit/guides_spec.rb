@@ -60,6 +60,11 @@ RSpec.describe Guides do
       expect(options).to eq(DEFINE: [], STEP: [], RUN: [])
     end
 
+    it "name each setting of the process" do
+      settings = Flowline::Configuration.instance_methods(false).grep(/=\z/).map { |name| "config.#{name.to_s.delete_suffix("=")}" }
+      expect(settings.reject { |setting| text.include?(setting) }).to eq([])
+    end
+
     it "name each command of the command line with its options" do
       missing = Flowline::CLI::Commands::NAMES.flat_map do |name|
         options = help(name).scan(/^ +(-.+?)(?:  |$)/).flatten.map { |option| option.scan(/-{1,2}[a-z][a-z-]*/) }
