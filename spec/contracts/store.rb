@@ -424,12 +424,15 @@ RSpec.shared_examples "a store" do
   end
 
   describe "timings" do
-    it "are the averages of succeeded steps" do
+    it "are the medians of succeeded steps" do
       run = begun
       store.record([[step_of(run, 0, "a"), nil], [step_of(run, 1, "b", "failed"), nil]])
       again = begun("p", lock: store.lock)
       store.record([[step_of(again, 0, "a").tap { |step| step.duration = 0.75 }, nil]])
       expect(store.timings("p")).to eq("a" => 0.5)
+      third = begun("p", lock: store.lock)
+      store.record([[step_of(third, 0, "a").tap { |step| step.duration = 9.0 }, nil]])
+      expect(store.timings("p")).to eq("a" => 0.75)
     end
   end
 

@@ -202,16 +202,30 @@ RSpec.describe "the live terminal", executor: :sequential do
 end
 
 RSpec.describe "The end of a run", executor: :sequential do
-  it "names the steps that took at least twice their average, and a second" do
+  it "names the steps that took at least twice their median, and a second" do
     pause = [0.4, 0.4, 1.3]
     pipeline = Flowline.define(name: "slower") do
       step(:parse) { sleep pause.shift }
       step(:quick) { pause.empty? ? sleep(0.2) : 1 }
     end
     texts = Array.new(3) { StringIO.new.tap { |out| pipeline.run(reporter: Flowline::Reporter::Console.new(out)) }.string }
-    expect(texts[1]).not_to include("average")
-    expect(texts[2]).to match(/^parse took 1\.3\ds, 3\.[0-3]× its average\n━/)
+    expect(texts[1]).not_to include("median")
+    expect(texts[2]).to match(/^parse took 1\.3\ds, 3\.[0-3]× its median\n━/)
     expect(texts[2]).not_to include("quick took")
+  end
+
+  it "says how many workers would have been as fast" do
+    fan = Flowline.define do
+      step(:long) { sleep 1.1 }
+      4.times { |n| step(:"short#{n}") { sleep 0.5 } }
+    end
+    texts = [2, 6].map do |threads|
+      out = StringIO.new
+      fan.run(executor: :parallel, max_threads: threads, reporter: Flowline::Reporter::Console.new(out))
+      out.string
+    end
+    expect(texts[0]).not_to include("would have been")
+    expect(texts[1]).to match(/^3 workers would have been as fast as 6\n━/)
   end
 
   it "estimates nothing after a run that began with an exception of a hook" do

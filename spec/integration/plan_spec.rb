@@ -112,6 +112,23 @@ RSpec.describe "A plan" do
       expect(plan.to_s.lines.last).to match(/\AExpected: \d\.\d\ds \(a → slow → last\)\n\z/)
     end
 
+    it "says how many workers are worth having" do
+      fan = Flowline.define(name: "fan") do |p|
+        p.pool :db, 1
+        p.step(:long) { sleep(0.3) }
+        3.times { |n| p.step(:"short#{n}") { sleep(0.1) } }
+        2.times { |n| p.step(:"db#{n}", uses: :db) { sleep(0.1) } }
+      end
+      fan.run
+      plan = fan.run(dry_run: true, executor: :parallel, max_threads: 8)
+      expect(plan.to_h).to include(workers: 8, useful_workers: 3, complete: true, critical_path: [:long])
+      expect([plan.expected, plan.shortest]).to all(be_between(0.3, 0.6))
+      expect(plan.to_s.lines.last).to match(/\AExpected: 0\.\d\ds with 8 workers; 3 would be as fast \(long\)\n\z/)
+      plan = fan.run(dry_run: true, executor: :sequential)
+      expect([plan.workers, plan.useful_workers]).to eq([1, 3])
+      expect(plan.to_s.lines.last).to match(/\AExpected: (0\.[89]|1\.)\d+s with 1 worker, 0\.[345]\ds with 3 \(long\)\n\z/)
+    end
+
     it "expects a minimum when some steps have never run" do
       pipeline.run
       more = Flowline.define(name: "timed") { |p| p.include(pipeline) && p.step(:new, depends_on: :last) { |_| 1 } }
@@ -146,7 +163,7 @@ RSpec.describe "A plan" do
       expect([status, err, listing]).to eq([0, "", before])
       expect(JSON.parse(out)).to match(
         "pipeline" => "p", "resumes" => run[:run_id], "resumed" => a_hash_including("run_id" => run[:run_id], "steps" => 1),
-        "expected" => nil, "critical_path" => ["b\n"], "warnings" => [],
+        "expected" => nil, "complete" => false, "workers" => nil, "shortest" => nil, "useful_workers" => nil, "critical_path" => ["b\n"], "warnings" => [],
         "steps" => [{ "name" => "a", "action" => "restore", "reason" => "recorded in run #{run[:run_id]}", "expected" => nil },
                     { "name" => "b\n", "action" => "run", "reason" => nil, "expected" => nil }]
       )

@@ -18,5 +18,6 @@ pub mod ranking;
 pub mod resources;
 pub mod retry;
 pub mod run;
+pub mod schedule;
 pub mod store;
 pub mod text;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use flowline_core::builder::{Builder, Key, Problem};
 use flowline_core::graph::snapshot::{Detail, Member};
 use flowline_core::graph::{Graph as Core, Rule, RunIf};
-use flowline_core::ids::StepId;
+use flowline_core::ids::{PoolId, StepId};
+use flowline_core::schedule::{Schedule, Uses};
 use flowline_core::store::Graph as Text;
 use magnus::rb_sys::AsRawValue;
 use magnus::{
@@ -42,6 +43,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("levels", method!(Graph::levels, 0))?;
     class.define_method("upstream", method!(Graph::upstream, 1))?;
     class.define_method("downstream", method!(Graph::downstream, 1))?;
+    class.define_method("schedule", method!(Graph::schedule, 4))?;
     class.define_method("snapshot", method!(Graph::snapshot, 2))
 }
 
@@ -99,6 +101,21 @@ impl Graph {
         Ok(numbers(&self.0.downstream(&ids(steps)?)))
     }
 
+    /// `schedule(seconds: Array<Float>, needs: Array<Array>, pools: Array<Integer>, workers: Integer) -> [Float, Float, Integer]`:
+    /// the seconds that a run takes with that many workers and with any number of them, and the least number of workers with
+    /// which it is as fast as with any. A need is a step and an Array of pools and amounts; further elements are ignored.
+    fn schedule(
+        &self,
+        seconds: Vec<f64>,
+        needs: RArray,
+        pools: Vec<u32>,
+        workers: usize,
+    ) -> Result<(f64, f64, usize), Error> {
+        let needs = needs.into_iter().map(uses).collect::<Result<Vec<_>, _>>()?;
+        let schedule = Schedule::new(&self.0, &seconds, &needs, &pools);
+        Ok((schedule.length(workers), schedule.shortest(), schedule.useful_workers()))
+    }
+
     /// `snapshot(steps: Array<Array>, groups: Array<Array>) -> Snapshot`: each has a row of its name, its group or nil, its
     /// location or nil, and its details, an Array of `[name, String or Array<String>]`, or nil.
     fn snapshot(&self, steps: RArray, groups: RArray) -> Result<Snapshot, Error> {
@@ -142,6 +159,16 @@ fn collect(ruby: &Ruby, names: RArray, depends_on: RArray, rules: RArray) -> Res
         builder.add(Name(names.entry(step)?), on.drain(..), rule(ruby, rules.entry(step)?)?);
     }
     Ok(builder)
+}
+
+fn uses(row: Value) -> Result<(StepId, Uses), Error> {
+    let row = RArray::try_convert(row)?;
+    let taken: RArray = row.entry(1)?;
+    let taken = taken.into_iter().map(|pair| {
+        let (pool, amount) = TryConvert::try_convert(pair)?;
+        Ok((PoolId::new(pool), amount))
+    });
+    Ok((StepId::new(row.entry(0)?), taken.collect::<Result<_, Error>>()?))
 }
 
 fn members(rows: RArray) -> Result<Vec<Member>, Error> {

@@ -13,14 +13,15 @@ module Flowline
       # @param environment [Environment]
       # @param state [State]
       # @param recording [Recording]
-      # @param pools [Array<Symbol>] the names of the pools
+      # @param pipeline [Pipeline]
       # @param workers [Integer]
-      def initialize(environment, state, recording, pools:, workers:)
+      def initialize(environment, state, recording, pipeline, workers)
         @dag = environment.dag
         @tallies = state.tallies
         @run = environment.run
         @recording = recording
-        @pools = pools
+        @resources = pipeline.resources
+        @pools = pipeline.pools.keys
         @workers = workers
       end
 
@@ -70,11 +71,17 @@ module Flowline
         @run.stopped?
       end
 
-      # @return [Hash{Integer => Float}] by step, its average duration in seconds so far, as far as it is recorded
+      # @return [Hash{Integer => Float}] by step, the median of its latest durations in seconds, as far as they are recorded
       # @raise [StoreError]
       def timings
         recorded = @recording.timings
         @dag.steps.each_with_index.filter_map { |step, id| [id, recorded[step.name]] if recorded[step.name] }.to_h
+      end
+
+      # @param seconds [Array<Float>] by step, how long it took
+      # @return [Array(Float, Float, Integer)] see {Resources#schedule}
+      def schedule(seconds)
+        @resources.schedule(@dag.graph, seconds, workers)
       end
 
       private

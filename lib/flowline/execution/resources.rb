@@ -37,6 +37,15 @@ module Flowline
         run.share(@pools.values.map { |size| most(size) }, @needs) unless @needs.empty?
       end
 
+      # @param graph [Native::Graph]
+      # @param seconds [Array<Float>] by step
+      # @param workers [Integer]
+      # @return [Array(Float, Float, Integer)] the seconds that a run takes with that many workers and with any number of them, and the
+      #   least number of workers with which it is as fast as with any
+      def schedule(graph, seconds, workers)
+        graph.schedule(seconds, @needs, @pools.values.map { |size| most(size) }, most(workers))
+      end
+
       private
 
       def add(step, id)

@@ -98,7 +98,7 @@ module Flowline
       # @param pool [Executor::Pool]
       # @return [Monitor, nil] nil: no reporter would use it
       def monitor(pool)
-        Monitor.new(environment, state, recording, pools: @pipeline.pools.keys, workers: pool.capacity) if @request.reporters.any?
+        Monitor.new(environment, state, recording, @pipeline, pool.capacity) if @request.reporters.any?
       end
 
       # Tells the core how long steps took before, because with several workers the order matters.

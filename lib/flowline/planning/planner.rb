@@ -47,8 +47,7 @@ module Flowline
 
       # @return [Plan] the decisions, for people
       def plan
-        Plan.new(pipeline: @pipeline.name, resumed: resumption, steps: steps, critical_path: critical_path, expected: expected,
-                 warnings: warnings, complete: @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? })
+        Plan.new(pipeline: @pipeline.name, resumed: resumption, steps: steps, critical_path: critical_path, times: times, warnings: warnings)
       end
 
       private
@@ -77,12 +76,13 @@ module Flowline
         path
       end
 
-      # @return [Float, nil] the seconds that the run takes, as far as is known; nil: nothing is known
-      def expected
+      # @return [Plan::Times, nil] nil: nothing is known
+      def times
         return if timings.empty? || (steps.none?(&:expected) && @outlooks.each_value.any?(&:calls?))
 
-        work = steps.sum { |step| step.expected || 0.0 }
-        [lengths.values.max&.first || 0.0, work / @workers].max
+        by_name = steps.to_h { |step| [step.name, step.expected || 0.0] }
+        complete = @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? }
+        Plan::Times.new(@workers, *@pipeline.resources.schedule(@dag.graph, @dag.steps.map { |step| by_name.fetch(step.name) }, @workers), complete)
       end
 
       def timings

@@ -10,11 +10,13 @@ module Flowline
       COUNTED = 2_000
       # Seconds between two counts of waiting steps, if there are more.
       RARELY = 1.0
-      # Seconds that a slow step takes at least, how many times the average they are, and how many steps are listed.
+      # Seconds that a slow step takes at least, how many times the median they are, and how many steps are listed.
       SLOW = 1.0
       TIMES = 2.0
       LISTED = 3
-      private_constant :COUNTED, :RARELY, :SLOW, :TIMES, :LISTED
+      # How far a schedule may be from the run, as a part of it, to say something about the run.
+      NEAR = 0.1
+      private_constant :COUNTED, :RARELY, :SLOW, :TIMES, :LISTED, :NEAR
 
       # The facts about a step that has started.
       Active = Struct.new(:step, :id, :since, :attempt, :again, :error)
@@ -58,7 +60,7 @@ module Flowline
 
       # @param result [Result] of the run
       # @return [Array<Array(Step, Float, Float)>] the steps that took much longer than usual, the longest first: their seconds, and
-      #   how many times the average that is
+      #   how many times the median of earlier runs that is
       def slow(result)
         found = @steps.each_with_index.filter_map do |step, id|
           usual = @estimate&.of(id) or next
@@ -66,6 +68,17 @@ module Flowline
           [step, duration, duration / usual] if duration && duration >= SLOW && duration >= usual * TIMES
         end
         found.sort_by { |_, duration, _| -duration }.first(LISTED)
+      end
+
+      # Returns how many workers would have been as fast, if those are fewer than there were. The run is scheduled again with the times
+      # that its steps took; nothing is said if that is not about as long as the run was.
+      # @param result [Result] of the run
+      # @return [Array(Integer, Integer), nil] that number, and how many there were
+      def superfluous(result)
+        return unless @monitor && @monitor.workers > 1 && result.success? && result.duration >= SLOW && @steps.none?(&:each)
+
+        length, _, useful = @monitor.schedule(@steps.map { |step| result[step.name].duration || 0.0 })
+        [useful, @monitor.workers] if useful < @monitor.workers && (length - result.duration).abs <= result.duration * NEAR
       end
 
       private

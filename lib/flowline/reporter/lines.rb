@@ -87,15 +87,20 @@ module Flowline
         rows = result.warnings.flat_map { |warning| warning(warning) } + (result.success? ? [] : ["", *failure(event)])
         return rows unless board
 
-        [*rows, *slow(board.slow(result)), rule, "Elapsed: #{format("%.2fs", result.duration)} | Steps: #{@done}/#{event.steps.size}"]
+        rows.concat(slow(board.slow(result)), superfluous(*board.superfluous(result)))
+        [*rows, rule, "Elapsed: #{format("%.2fs", result.duration)} | Steps: #{@done}/#{event.steps.size}"]
       end
 
       private
 
       def slow(steps)
         steps.map do |step, duration, times|
-          cut("#{Name.show(step.name)} took #{format("%.2fs", duration)}, #{times.round(1)}× its average")
+          cut("#{Name.show(step.name)} took #{format("%.2fs", duration)}, #{times.round(1)}× its median")
         end
+      end
+
+      def superfluous(useful = nil, workers = nil)
+        useful ? ["#{useful} worker#{"s" if useful > 1} would have been as fast as #{workers}"] : []
       end
 
       # Returns what the run resumes, or why it resumes nothing.

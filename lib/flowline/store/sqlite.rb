@@ -169,7 +169,7 @@ module Flowline
         row && run_of(row)
       end
 
-      # @return [Hash{String => Float}] by step, the seconds it took on average in the latest runs
+      # @return [Hash{String => Float}] by step, the median of the seconds that it took in the latest runs
       def timings(pipeline, patience: PATIENCE)
         @native.timings(pipeline, patience)
       end

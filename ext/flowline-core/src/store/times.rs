@@ -6,25 +6,20 @@ use rusqlite::{Row, params};
 
 use super::{Store, StoreError, Wait};
 
-/// The number of runs over which expected times are averaged.
+/// The number of runs whose median is the expected time.
 const TIMED: i64 = 10;
 
 /// The seconds that something took in the latest runs, the latest first.
 pub type Durations = Vec<(String, Vec<f64>)>;
 
 impl Store {
-    /// Returns the seconds that steps of a pipeline took on average in its latest runs.
+    /// Returns the median of the seconds that steps of a pipeline took in its latest runs.
     ///
     /// # Errors
     /// They cannot be read.
     pub fn timings(&self, pipeline: &str, wait: Wait) -> Result<HashMap<String, f64>, StoreError> {
-        let sql = "SELECT name, avg(duration) FROM steps WHERE status = 'succeeded' AND run IN \
-                   (SELECT id FROM runs WHERE pipeline = ?1 ORDER BY id DESC LIMIT ?2) GROUP BY name \
-                   HAVING avg(duration) IS NOT NULL";
-        // A damaged name is skipped.
-        let read = |row: &Row| Ok(row.get(0).ok().zip(row.get(1).ok()));
-        let found = self.read(wait, |session| session.rows(sql, params![pipeline, TIMED], read))?;
-        Ok(found.into_iter().flatten().collect())
+        let found = self.durations(pipeline, TIMED, wait)?;
+        Ok(found.into_iter().filter_map(|(name, seconds)| Some((name, median(seconds)?))).collect())
     }
 
     /// Returns the seconds that each step of a pipeline took when it succeeded in one of the latest runs, in the order of
@@ -49,4 +44,12 @@ impl Store {
         sorted.sort_by_key(|(_, (position, _))| *position); // That of the latest run.
         Ok(sorted.into_iter().map(|(name, (_, list))| (name, list)).collect())
     }
+}
+
+/// The middle of some numbers, or the mean of the two in the middle.
+fn median(mut numbers: Vec<f64>) -> Option<f64> {
+    numbers.sort_by(f64::total_cmp);
+    let upper = numbers.len() / 2;
+    let lower = if numbers.len() % 2 == 0 { upper.checked_sub(1)? } else { upper };
+    Some(numbers.get(lower)?.midpoint(*numbers.get(upper)?))
 }
