@@ -114,6 +114,18 @@ RSpec.describe "A run that goes on, seen from other processes" do
       expect(history.warnings).to eq(warnings)
     end
 
+    it "shows as pending the steps that do not start any more" do
+      run = going_on do
+        pool :db, 1
+        step(:holder, uses: :db) { sleep }
+        step(:held, uses: :db) { 1 }
+      end
+      flowline("cancel")
+      eventually { history.live.stopped? }
+      expect(history.steps.to_h { |step| [step.name, step.status] }).to eq(holder: :running, held: :pending)
+      run.kill
+    end
+
     it "stops running steps with --now" do
       run = going_on do
         step(:work) { sleep }

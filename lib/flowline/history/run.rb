@@ -81,7 +81,7 @@ module Flowline
 
       # Returns its steps, in the order of the definition. Of a run that goes on or has crashed, the steps that have not ended are
       # +:running+ if every step that they depend on has ended, else +:pending+: a step that was about to be called when its
-      # process was killed counts as running.
+      # process was killed counts as running. One that a cancelled run did not start is +:pending+.
       # @return [Array<Step>]
       def steps
         @steps ||= begin
@@ -199,8 +199,10 @@ module Flowline
       def open_steps(rows)
         nodes = graph&.fetch(:steps) || []
         ended = rows.map(&:name)
+        shown = live
         nodes.each_with_index.reject { |node, _| ended.include?(node[:name]) }.map do |node, position|
           ready = node.fetch(:after, []).all? { |before| ended.include?(nodes[before][:name]) }
+          ready = false if shown&.stopped? && !shown.step(node[:name]) # It was cancelled before it could start.
           Store::Step.new(run: @row.id, position: position, name: node[:name], status: ready ? "running" : "pending", attempts: 0)
         end
       end

@@ -13,7 +13,8 @@ require_relative "others"
 #   that one; in `# raises Class: message`, it must raise that.
 # - A `ruby` or `sh` block that begins with a comment that names a file, `# import.rb`, is written there instead.
 # - An `output` block is what the `ruby` block before it prints; what it raises counts as printed.
-# - In `console` blocks, lines that begin with `$` are typed, and what follows is what they print.
+# - In `console` blocks, lines that begin with `$` are typed, and what follows is what they print. One that ends in `&` runs to
+#   the end of the block.
 # - Blocks in another language are checked by {Docs::OTHERS}.
 #
 # The directories /srv, /var/lib and /etc are in that directory as well. {Docs::RAILS} is run in a new Rails application.
@@ -21,6 +22,8 @@ module Docs
   ROOT = File.expand_path("../../..", __dir__)
   PAGES = ["README.md", *Dir.glob("docs/*.md", base: ROOT)].freeze
   RAILS = "docs/rails.md"
+  # Seconds that a program in the background may take until it is as far as the page says.
+  PATIENCE = 30
   RUBY = [RbConfig.ruby, "-w", "-I#{ROOT}/lib"].freeze
 
   Block = Struct.new(:language, :line, :text) do
@@ -95,7 +98,7 @@ module Docs
   # Replaces parts that differ between two runs or two machines.
   def normalise(text, directory)
     text.gsub(%r{#{File.realpath(directory)}/(?=(?:srv|var/lib|etc)/)}, "/").gsub("#{File.realpath(directory)}/", "/home/you/flowline/")
-        .gsub(/\b\d+\.\d\ds\b/, "0.00s").gsub(/^\d\d:\d\d:\d\d\.\d{3} /, "TIME ").gsub(/\bprocess \d+/, "process 1")
+        .gsub(/\b\d+\.\d\ds\b/, "0.00s").gsub(/\b\d+\.\ds +/, "0.0s ").gsub(/^\d\d:\d\d:\d\d\.\d{3} /, "TIME ").gsub(/\bprocess \d+/, "process 1")
         .gsub(/\d{8}T\d{6}-\h{8}/, "RUN")
         .gsub(/\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)| \d\d:\d\d:\d\d)/, "TIME")
         .gsub(/"duration":[\d.e-]+/, '"duration":0').gsub(Date.today.to_s, "2026-11-24")
@@ -192,18 +195,51 @@ module Docs
 
   def console_problems(block, directory)
     typed = block.text.split(/^\$ (.*)\n/).drop(1).each_slice(2)
+    background = []
     typed.flat_map do |command, expected|
-      actual, = shell(command.sub(%r{\Abin/run\b}, "flowline run examples/weather_report.rb"), directory)
-      difference(block.line, expected.to_s, actual, directory).map { |problem| "$ #{command}\n#{problem}" }
+      next background << start(command, directory) && [] if command.end_with?(" &")
+
+      wrong = difference_of(command, expected.to_s, block, directory, background.any? ? PATIENCE : 0)
+      wrong.map { |problem| "$ #{command}\n#{problem}" }
     end
+  ensure
+    background&.each { |pid| stop(pid) }
+  end
+
+  # Types the command; while a program runs in the background, again until what it prints is right.
+  # @param patience [Numeric] for how many seconds
+  def difference_of(command, expected, block, directory, patience)
+    give_up = Process.clock_gettime(Process::CLOCK_MONOTONIC) + patience
+    loop do
+      actual, = shell(command.sub(%r{\Abin/run\b}, "flowline run examples/weather_report.rb"), directory)
+      wrong = difference(block.line, expected, actual, directory)
+      return wrong if wrong.empty? || Process.clock_gettime(Process::CLOCK_MONOTONIC) > give_up
+    end
+  end
+
+  # Starts a command in the background, in a process group of its own.
+  # @return [Integer] its id
+  def start(command, directory)
+    Process.spawn(variables(directory), "/bin/sh", "-c", within("exec #{command.delete_suffix("&")}", directory),
+                  chdir: directory, pgroup: true, in: File::NULL, %i[out err] => File::NULL)
+  end
+
+  def stop(pid)
+    Process.kill(:KILL, -pid)
+    Process.wait(pid)
+  rescue SystemCallError
+    nil # It has ended.
   end
 
   # Runs a command, with the programs of {Docs.shims}.
   # @return [Array(String, Process::Status)] what it has printed
   def shell(command, directory, environment = {}, folder: directory)
-    environment = { **@application.to_h, "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil, "PATH" => "#{directory}/.bin:#{ENV.fetch("PATH")}", **environment }
-    said, status = Open3.capture2e(environment, "/bin/sh", "-c", within(command, directory), chdir: folder)
+    said, status = Open3.capture2e({ **variables(directory), **environment }, "/bin/sh", "-c", within(command, directory), chdir: folder)
     [said.force_encoding("UTF-8"), status]
+  end
+
+  def variables(directory)
+    { **@application.to_h, "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil, "PATH" => "#{directory}/.bin:#{ENV.fetch("PATH")}" }
   end
 
   # The text with /srv and so on as directories of that directory.
