@@ -21,7 +21,7 @@ Gem::Specification.new do |spec|
   spec.required_ruby_version = ">= 3.1"
 
   # Lists the files that ship, so that no other file is added by accident. `rake gem` checks the built gem.
-  shipped = %w[Cargo.toml Cargo.lock README.md CHANGELOG.md LICENSE .yardopts exe/flowline lib/**/*.{rb,css,js} sig/**/*.rbs
+  shipped = %w[Cargo.toml Cargo.lock README.md CHANGELOG.md LICENSE .yardopts exe/flowline lib/**/*.{rb,css,js,rake,tt} sig/**/*.rbs
                ext/**/{*.rs,Cargo.toml,extconf.rb}]
   spec.files = Dir.glob(shipped, base: __dir__).grep_v(%r{\Aext/.*/(tests|benches|examples|target)[/.]})
   spec.bindir = "exe"

@@ -8,10 +8,10 @@ GEM_DOCUMENTS = %w[README.md CHANGELOG.md LICENSE .yardopts].freeze
 GEM_REQUIRED = (GEM_DOCUMENTS + %w[Cargo.toml Cargo.lock exe/flowline lib/flowline.rb sig/flowline.rbs
                                    ext/flowline/extconf.rb ext/flowline/build.rs ext/flowline/src/lib.rs
                                    ext/flowline-core/Cargo.toml ext/flowline-core/src/lib.rs]).freeze
-GEM_ALLOWED = %r{\A(#{Regexp.union(GEM_REQUIRED)}|lib/.+\.(?:rb|css|js)|sig/.+\.rbs|ext/[^/]+/(src/.+\.rs|build\.rs|Cargo\.toml))\z}
+GEM_ALLOWED = %r{\A(#{Regexp.union(GEM_REQUIRED)}|lib/.+\.(?:rb|css|js|rake|tt)|sig/.+\.rbs|ext/[^/]+/(src/.+\.rs|build\.rs|Cargo\.toml))\z}
 # A platform gem contains an extension for each Ruby instead of the Rust sources, and a file that loads the right one.
 NATIVE_REQUIRED = [*GEM_DOCUMENTS, "exe/flowline", "lib/flowline.rb", "lib/flowline/flowline.rb", "sig/flowline.rbs"].freeze
-NATIVE_ALLOWED = %r{\A(#{Regexp.union(NATIVE_REQUIRED)}|lib/.+\.(?:rb|css|js)|sig/.+\.rbs|lib/flowline/\d+\.\d+/flowline\.(so|bundle))\z}
+NATIVE_ALLOWED = %r{\A(#{Regexp.union(NATIVE_REQUIRED)}|lib/.+\.(?:rb|css|js|rake|tt)|sig/.+\.rbs|lib/flowline/\d+\.\d+/flowline\.(so|bundle))\z}
 # The largest source gem, in bytes.
 GEM_BUDGET = 560 * 1024
 

@@ -23,6 +23,7 @@ module Flowline
     autoload :FileCommand, "#{__dir__}/cli/file_command"
     autoload :GivenValue, "#{__dir__}/cli/given_value"
     autoload :LoadFailure, "#{__dir__}/cli/load_failure"
+    autoload :NamedPipeline, "#{__dir__}/cli/named_pipeline"
     autoload :Options, "#{__dir__}/cli/options"
     autoload :PipelineFile, "#{__dir__}/cli/pipeline_file"
     autoload :Progress, "#{__dir__}/cli/progress"

@@ -23,16 +23,19 @@ module Flowline
     attr_writer :executor
     # @return [Integer, nil] how many steps run at a time under +:parallel+ without +max_threads:+; default: see {Pipeline#run}
     attr_accessor :max_threads
+    # @return [Array<Pipeline, Class>, #call] the pipelines of the program that can be run by name, as by +flowline run NAME+; or a lambda
+    #   that returns them each time, as a program needs that reloads its code. Default: none, and those of +app/pipelines+ under Rails
+    # @example
+    #   config.pipelines = -> { [Import, Export] }
+    attr_writer :pipelines
     # @return [Symbol, #call, Array, nil] the reporters of runs without +reporter:+; +false+: none, also where a framework has one
     attr_writer :reporter
-    # @return [String] the directory of the store; default: +FLOWLINE_ROOT+, or +.flowline+ in the working directory
-    attr_writer :root
     # @return [Logger, nil] the logger of +ctx.logger+ and +reporter: :logger+; default: that of Rails, or one that writes to standard
     #   error
     attr_accessor :logger
 
     def initialize
-      @defaults = { executor: :sequential, root: ".flowline" }
+      @defaults = { executor: :sequential, pipelines: [], root: ".flowline" }
       @store = !OFF.include?(ENV["FLOWLINE_STORE"]&.downcase)
       @full_backtrace = false
       @log_lines = 500
@@ -54,13 +57,21 @@ module Flowline
       @executor || (ENV["FLOWLINE_EXECUTOR"] unless ENV["FLOWLINE_EXECUTOR"] == "") || @defaults[:executor]
     end
 
+    # @return [Array<Pipeline>] those with a name
+    # @raise [Error] another object is among them
+    def pipelines
+      given = @pipelines || @defaults[:pipelines]
+      list = given.respond_to?(:call) ? given.call : given
+      list.map { |object| Pipeline.from(object) || raise(Error, "config.pipelines: #{TypeHints.describe(object)} is no pipeline") }.select(&:name)
+    end
+
     # @return [Symbol, #call, Array, nil, false]
     def reporter
       @reporter.nil? ? @defaults[:reporter] : @reporter
     end
 
     # Sets what holds where neither the program nor the environment says anything: what a framework sets.
-    # @param values [Hash] +executor:+, +reporter:+ and +root:+
+    # @param values [Hash] +executor:+, +pipelines:+, +reporter:+ and +root:+
     # @return [void]
     # @api private
     def default(**values)
@@ -94,6 +105,12 @@ module Flowline
     # @api private
     def forking(moment)
       @forks[moment].each(&:call)
+    end
+
+    # @param directory [String, Pathname, nil] the directory of the store; nil: +FLOWLINE_ROOT+, or +.flowline+ in the working directory
+    # @return [void]
+    def root=(directory)
+      @root = directory&.to_s
     end
 
     # @return [String]

@@ -6,6 +6,7 @@ module Flowline
   module Integrations
     autoload :ActiveJob, "#{__dir__}/integrations/active_job"
     autoload :ActiveRecordConnections, "#{__dir__}/integrations/active_record_connections"
+    autoload :AppPipelines, "#{__dir__}/integrations/app_pipelines"
     autoload :ChildSpans, "#{__dir__}/integrations/child_spans"
     autoload :DelayedJob, "#{__dir__}/integrations/delayed_job"
     autoload :Notifications, "#{__dir__}/integrations/notifications"

@@ -16,6 +16,7 @@ module Flowline
   class Pipeline
     autoload :Code, "#{__dir__}/pipeline/code"
     autoload :Snapshot, "#{__dir__}/pipeline/snapshot"
+    autoload :Wholes, "#{__dir__}/pipeline/wholes"
 
     extend Definition::ClassBody
 

@@ -30,14 +30,14 @@ module Flowline
     # @param enqueue [#call, nil] starts a run: gets the pipeline, its params as a Hash, and the id of the run to resume or nil. nil:
     #   runs cannot be started or resumed
     # @param pipelines [Array<Pipeline, Class>, #call] those that can be started; or a lambda that returns them for each request, as
-    #   an application needs that reloads its code
+    #   an application needs that reloads its code. Default: those of {Configuration#pipelines}
     # @param root [String, nil] the directory of the store; nil: that of {Flowline.config}
     # @param origins [Array<String>] other origins whose forms are accepted, such as +"https://ops.example.com"+: what browsers show,
     #   where a proxy sends another Host
     # @param hosts [Array<String>, nil] the only names that a request may have for this host, without port; nil: any
     # @param audit [#call, #info, nil] gets what was done by whom: +call+ as a Hash, +info+ as a line. nil: a line in the server's log
     # @raise [ArgumentError]
-    def initialize(authorize: nil, enqueue: nil, pipelines: [], root: nil, origins: [], hosts: nil, audit: nil)
+    def initialize(authorize: nil, enqueue: nil, pipelines: -> { Flowline.config.pipelines }, root: nil, origins: [], hosts: nil, audit: nil)
       @entrance = Entrance.new(authorize: authorize, origins: origins, hosts: hosts)
       @enqueue = enqueue
       @pipelines = pipelines.respond_to?(:call) ? pipelines : named(pipelines)

@@ -152,6 +152,46 @@ RSpec.describe "Flowline in a Rails application", :rails do
     end
   end
 
+  describe "its command line" do
+    let(:app) do
+      rails_app(pipeline(<<~RUBY)).write("config/initializers/flowline.rb" => "Rails.application.config.flowline.root = Rails.root.join(\"tmp/runs\")\n", "lib/ignored.rb" => "")
+        options description: "Imports orders"
+        param :date, type: :date, required: true
+        step(:env) { Rails.env }
+        step(:load, depends_on: :env) { |env, ctx| File.exist?("down") ? raise("down") : puts("\#{env} \#{ctx[:date]}") }
+      RUBY
+    end
+
+    def flowline(*arguments, **options)
+      app.run("ruby", "-I#{RailsApp::FLOWLINE}/lib", "#{RailsApp::FLOWLINE}/exe/flowline", *arguments, **options)
+    end
+
+    it "knows the pipelines of the application by name, and its store" do
+      app.write("down" => "")
+      failed = flowline("run", "ImportPipeline", "--param", "date=2024-01-31", env: { RAILS_ENV: "test" })
+      expect([failed.status.exitstatus,
+              failed.output]).to match([1,
+                                        %r{: down \(app/pipelines/import_pipeline.rb:5\).*Resume with: flowline resume #{app.folder}/app/pipelines/import_pipeline.rb \S+ --root #{app.path("tmp/runs")}$}m])
+      FileUtils.rm(app.path("down"))
+      expect(flowline("resume", "--quiet", env: { RAILS_ENV: "test" }).output).to eq("test 2024-01-31\n")
+      expect(flowline("history").output!).to match(/\AImportPipeline +succeeded .* resumed .*\nImportPipeline +failed/)
+      Dir.mkdir(app.path("tmp/deep"))
+      expect(app.run("sh", "-c", "cd tmp/deep && ruby -I#{RailsApp::FLOWLINE}/lib #{RailsApp::FLOWLINE}/exe/flowline status").output!).to match(/ImportPipeline +succeeded/)
+      expect(flowline("history", "--no-rails").output).to match(/there is no store at .*\.flowline/)
+      wrong = flowline("run", "Import")
+      expect([wrong.status.exitstatus, wrong.output]).to eq([2, "flowline: no file and no pipeline of the application is called Import; its pipelines are ImportPipeline\n"])
+    end
+
+    it "is there as tasks of rake" do
+      rake = ->(*arguments) { app.run("bin/rails", *arguments).output! }
+      expect(rake.call("flowline:pipelines")).to eq("ImportPipeline  # Imports orders\n")
+      expect(rake.call("flowline:run[ImportPipeline,date=2024-01-31]")).to match(%r{^✓ load.*Steps: 2/2}m).and include("development 2024-01-31\n")
+      expect(rake.call("flowline:status[ImportPipeline]")).to match(/\AImportPipeline +succeeded/)
+      wrong = app.run("bin/rails", "flowline:run[ImportPipeline,date=soon]")
+      expect([wrong.status.exitstatus, wrong.output]).to eq([2, "flowline: param date must be a date such as 2024-01-31, not \"soon\"; params are given as --param NAME=VALUE\n"])
+    end
+  end
+
   it "runs pipelines in the workers of a server that forks after it has loaded the application" do
     app = rails_app(**pipeline("step(:pid) { Process.pid }\n2.times { |i| step(:\"s\#{i}\") { i } }"), **routes("get '/run', to: 'runs#run'"),
                     **controller("def run = render(json: [Process.ppid, *ImportPipeline.run!(executor: :parallel, context: { pid: Process.pid }).outputs.values])"),

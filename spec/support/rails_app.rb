@@ -69,6 +69,7 @@ class RailsApp
       program = Gem::Specification.find_by_name("railties").bin_file("rails")
       run(RbConfig.ruby, program, "new", folder, "--database=sqlite3", "--quiet", *left_out.map { |name| "--skip-#{name}" })
       File.write(File.join(folder, "Gemfile"), gemfile)
+      File.write(File.join(folder, "db/schema.rb"), "ActiveRecord::Schema.define(version: 1) { }\n")
       run("bundle", "lock", "--local", chdir: folder)
     end
 
@@ -237,7 +238,8 @@ class RailsApp
 
     # @return [Net::HTTPResponse]
     def request(request)
-      Net::HTTP.start("127.0.0.1", @port, open_timeout: LIMIT, read_timeout: LIMIT) { |http| http.request(request) }
+      response = Net::HTTP.start("127.0.0.1", @port, open_timeout: LIMIT, read_timeout: LIMIT) { |http| http.request(request) }
+      response.tap { response.body&.force_encoding("UTF-8") }
     end
 
     # @return [String] what it has printed

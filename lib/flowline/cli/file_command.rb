@@ -2,7 +2,7 @@
 
 module Flowline
   module CLI
-    # A command on the pipelines of a file.
+    # A command on the pipelines of a file, or on one that the application knows by name.
     class FileCommand < Command
       private
 
@@ -20,18 +20,34 @@ module Flowline
       def declare(parser)
         option(parser, "pipeline", "which pipeline, if the file has several", value: "NAME")
         parser.on("-r", "--require FILE", "load this file or library first; may be repeated") { |name| (@options[:require] ||= []) << name }
-        parser.on("--no-rails", "do not load the Rails application around FILE") { @options[:rails] = false }
+        parser.on("--no-rails", "do not load the Rails application around FILE, or around the working directory") { @options[:rails] = false }
       end
 
       def work(arguments)
         raise Usage, "#{label}: name the file with the pipeline, as in: #{self.class::EXAMPLE}" if arguments.empty?
         raise Usage, "#{label}: one file at a time; #{arguments[1]} is one too many#{hint(arguments[1])}" if arguments.size > 1
 
-        work_on(PipelineFile.load(arguments.first, application))
+        work_on(open_pipeline(arguments.first))
+      end
+
+      # @param argument [String]
+      # @return [PipelineFile, NamedPipeline]
+      # @raise [Usage] there is neither
+      def open_pipeline(argument)
+        return PipelineFile.load(argument, application) if File.exist?(argument) || argument.end_with?(".rb") || argument.include?("/")
+
+        NamedPipeline.find(argument, application) || unknown(argument)
+      end
+
+      def unknown(argument)
+        names = NamedPipeline.known.map(&:name)
+        return PipelineFile.load(argument, application) if names.empty?
+
+        raise Usage, "no file and no pipeline of the application is called #{argument}#{Name.suggest(argument, names, known: "its pipelines are")}"
       end
 
       def application
-        Application.new(requires: @options[:require] || [], rails: @options.fetch(:rails, true))
+        @application ||= Application.new(requires: @options[:require] || [], rails: @options.fetch(:rails, true))
       end
 
       # An option that is the name of a param of the pipeline is probably meant as that.

@@ -28,7 +28,7 @@ module Flowline
         @failure = LoadFailure.new(path)
         defined = []
         load { Pipeline.observe(->(pipeline) { defined << [pipeline, origin] }) { @own = load_file(application, defined) } }
-        load { @pipelines = named(outermost(@own.map(&:first), (defined - @own).map(&:first))) }
+        load { @pipelines = named(Pipeline::Wholes.of(@own.map(&:first), (defined - @own).map(&:first))) }
         raise Usage, "#{path} defines no pipeline; call Flowline.define in it" if @pipelines.empty?
       end
 
@@ -74,7 +74,7 @@ module Flowline
       def load_file(application, defined)
         @known = Object.constants
         loaded = application.load(@path)
-        return defined.select { |_, file| file == @full_path } if $LOADED_FEATURES.include?(@full_path)
+        return loaded_before(defined) if $LOADED_FEATURES.include?(@full_path)
 
         @known = Object.constants
         before = defined.size
@@ -82,37 +82,20 @@ module Flowline
         defined.drop(before)
       end
 
+      # The application has loaded the file, now or before this program was asked for anything.
+      def loaded_before(defined)
+        found = defined.select { |_, file| file == @full_path }
+        found.empty? ? known.map { |pipeline| [pipeline, @full_path] } : found
+      end
+
+      # @return [Array<Pipeline>] those of the application that this file defines
+      def known
+        Flowline.config.pipelines.select { |pipeline| pipeline.place&.start_with?("#{@full_path}:") }
+      end
+
       # @return [String] the file whose code is defining a pipeline
       def origin
         caller_locations.filter_map(&:absolute_path).find { |path| !path.start_with?(*OWN) } # Ruby's own frames have none.
-      end
-
-      # @param own [Array<Pipeline, Class>] of the file
-      # @param others [Array<Pipeline, Class>] of the application
-      # @return [Array<Pipeline>] those of the file that no pipeline includes or nests
-      def outermost(own, others)
-        bases = own.grep(Class).map(&:superclass)
-        pipelines = own.map { |found| Pipeline.from(found) }.uniq(&:object_id)
-        pipelines.reject! { |pipeline| pipeline.steps.empty? && bases.include?(pipeline.owner) }
-        parts = [*pipelines, *others.filter_map { |found| built(found) }].flat_map { |whole| parts_of(whole) }
-        pipelines.reject { |pipeline| parts.any? { |part| part.equal?(identity(pipeline)) } }
-      end
-
-      # The pipeline of a class is built again after the class was reopened.
-      def identity(pipeline)
-        pipeline.owner || pipeline
-      end
-
-      # @return [Pipeline, nil] nil: the application does not use it, since it has mistakes
-      def built(found)
-        Pipeline.from(found)
-      rescue DefinitionError
-        nil
-      end
-
-      # A class that it inherits from is no part.
-      def parts_of(pipeline)
-        pipeline.parts.reject { |part| part.owner && pipeline.owner&.<(part.owner) }.map { |part| identity(part) }
       end
 
       def named(pipelines)

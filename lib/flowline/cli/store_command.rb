@@ -22,7 +22,8 @@ module Flowline
       end
 
       def declare(parser)
-        option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline", value: "DIRECTORY")
+        option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline, or that of the Rails application", value: "DIRECTORY")
+        parser.on("--no-rails", "do not load the Rails application around the working directory to find its store") { @options[:rails] = false }
         option(parser, "json", "write JSON")
       end
 
@@ -70,7 +71,12 @@ module Flowline
       end
 
       def root
-        @options[:root] || Flowline.config.root
+        @root ||= @options[:root] || configured_root
+      end
+
+      def configured_root
+        Application.new(rails: @options.fetch(:rails, true)).load unless ENV["FLOWLINE_ROOT"]
+        Flowline.config.root
       end
 
       # @return [Store::SQLite, nil] nil: there is none

@@ -28,8 +28,10 @@ module Flowline
       end
       config.eager_load_namespaces << EagerLoad
 
+      rake_tasks { load File.expand_path("tasks.rake", __dir__) }
+
       initializer "flowline.defaults", before: :load_environment_config do |app|
-        Flowline.config.default(root: app.root.join("storage/flowline", ::Rails.env).to_s, reporter: :logger)
+        Flowline.config.default(root: app.root.join("storage/flowline", ::Rails.env).to_s, reporter: :logger, pipelines: AppPipelines.method(:all))
       end
 
       config.after_initialize { Job.install }

@@ -31,7 +31,7 @@ module Flowline
           return nothing("recording is off; set FLOWLINE_STORE=on") unless Flowline.config.store
 
           @run_id = ids.first
-          files.empty? ? find_file : work_on(PipelineFile.load(files.first, application))
+          files.empty? ? find_file : work_on(open_pipeline(files.first))
         end
 
         # @param perhaps [Boolean] whether a run id may have been meant
@@ -44,6 +44,7 @@ module Flowline
 
         # Resumes a run whose file is recorded with it.
         def find_file
+          application.load unless @options[:root]
           store = Store.existing(root) or return nothing("there is no store")
           run = find(store) or return nothing(@run_id ? "there is no such run" : "no run in it failed, timed out, was cancelled or crashed")
           @run_id = run.run_id
