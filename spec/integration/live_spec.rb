@@ -207,7 +207,7 @@ RSpec.describe "A run that goes on, seen from other processes" do
       coordinator.define_singleton_method(:cancel) { |by| @asked << [:cancel, by] }
       coordinator.define_singleton_method(:cancel_now) { |by| @asked << [:cancel_now, by] }
       coordinator.instance_variable_set(:@asked, asked)
-      lines = Flowline::Recording::Lines.new(Flowline::Context.new("p", {}, {}, nil, {}), 10, true)
+      lines = Flowline::Recording::Lines.new(Flowline::Context.new("p", {}, {}, nil, {}), 10, keeps: true, recalls: false)
       Flowline::Recording::Broadcast.new(store, 1, standing, coordinator, lines) { |warning| warnings << warning }
     end
 

@@ -180,7 +180,7 @@ RSpec.describe "The log of a run" do
 
     it "takes no more memory than that, of a gigabyte as of a line" do
       context = Flowline::Context.new("p", {}, {}, nil, {})
-      lines = Flowline::Recording::Lines.new(context, 10, true)
+      lines = Flowline::Recording::Lines.new(context, 10, keeps: true, recalls: false)
       text = "x" * 1_000
       20_000.times { lines.add([0, 1, nil], :out, text) }
       GC.start
@@ -275,6 +275,48 @@ RSpec.describe "The log of a run" do
       code, out, = flowline("logs", "--follow")
       run.value
       expect([code, out.scan(/line \d/)]).to eq([0, ["line 0", "line 1", "line 2"]])
+    end
+  end
+
+  describe "at the end of a failed run" do
+    # @return [String] what the console says of a run
+    def console(**define, &definition)
+      out = StringIO.new
+      quiet(name: nil, define: define, reporter: Flowline::Reporter::Console.new(out, progress: @progress || :auto), &definition)
+      out.string
+    end
+
+    it "is shown below the failure: the last ten lines of the failed step" do
+      text = console do
+        step(:before) { |ctx| ctx.log.info("not of the step that failed") && 1 }
+        step(:load, depends_on: :before) do |_, ctx|
+          12.times { |n| ctx.log.info "row #{n}\e[31m" }
+          raise "down"
+        end
+      end
+      expect(text).to match(/^  steps: 1 succeeded, 1 failed\n  the last 10 lines of its log:\n    row 2\\e\[31m\n(    row \d+\\e\[31m\n){8}    row 11\\e\[31m\n/)
+      expect(text).not_to include("not of the step")
+    end
+
+    it "is shown with the items that the lines are of, also of a run that shows failures only" do
+      @progress = :none
+      text = console do
+        step(:rows) { [1, 2] }
+        step(:map, each: :rows) { |row, ctx| ctx.log.info("row #{row}") && row == 2 ? raise("no") : row }
+      end
+      expect(text).to include("  the last 2 lines of its log:\n    [1] row 1\n    [2] row 2\n")
+    end
+
+    it "is shown with what the step printed, if that was captured, and without secrets", executor: :in_process do
+      text = console(capture: true) do
+        param :token, default: "sesame-open", secret: true
+        step(:load) { |token:| puts("token #{token}") || raise("down") }
+      end
+      expect(text).to include("  the last line of its log:\n    token [secret]\n")
+    end
+
+    it "is not shown when the step has logged nothing" do
+      expect(console { step(:load) { raise "down" } }).not_to include("of its log:\n")
     end
   end
 end

@@ -20,6 +20,7 @@ module Flowline
         @tallies = state.tallies
         @run = environment.run
         @recording = recording
+        @lines = environment.context.lines
         @resources = pipeline.resources
         @pools = pipeline.pools.keys
         @workers = workers
@@ -64,6 +65,19 @@ module Flowline
       # @return [ItemCounts, nil] how its items ended so far; nil: it has none
       def items(id)
         @tallies[id]&.counts
+      end
+
+      # @param id [Integer] a step that failed
+      # @return [Array<Event::Line>] the last lines of its log
+      def last_lines(id)
+        @lines.last(id)
+      end
+
+      # Drops these lines of a step that did not fail.
+      # @param id [Integer]
+      # @return [void]
+      def drop_lines(id)
+        @lines.drop_last(id)
       end
 
       # @return [Boolean] whether the run was stopped

@@ -138,10 +138,11 @@ module Flowline
       # @return [Recording::Lines, nil] nil: nobody wants the lines that steps log
       def open_log(coordinator)
         details = environment.details if environment.details&.lines?
-        return unless recording.stored? || details
+        recalls = @request.reporters.any?
+        return unless recording.stored? || details || recalls
 
         reader = ->(id, line) { coordinator.tell { details.logged(id, line) } } if details
-        @lines = Recording::Lines.new(environment.context, Flowline.config.log_lines, recording.stored?, &reader)
+        @lines = Recording::Lines.new(environment.context, Flowline.config.log_lines, keeps: recording.stored?, recalls: recalls, &reader)
         environment.context.log_in(@lines)
         @lines
       end

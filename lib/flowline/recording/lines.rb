@@ -11,6 +11,8 @@ module Flowline
       SEARCHED = 1 << 16
       # A line in brief, for those who look at the run from outside.
       BRIEF = 200
+      # The last lines of a step that reporters may ask for when it has failed.
+      LAST = 10
       private_constant :WIDE, :SEARCHED, :BRIEF
 
       # The lines of a step: how many there were so far, how many of them are in the store, and the first and the last of the others.
@@ -20,16 +22,18 @@ module Flowline
       # @param context [Context] knows the secrets
       # @param most [Integer] how many of the first, and of the last, lines of a step stay
       # @param keeps [Boolean] whether they go to a store
+      # @param recalls [Boolean] whether reporters may ask for the last lines
       # @yield is notified of each line, in the thread that has added it
       # @yieldparam id [Integer] the step; -1: the run itself
       # @yieldparam line [Event::Line]
-      def initialize(context, most, keeps, &reader)
+      def initialize(context, most, keeps:, recalls:, &reader)
         @context = context
         @most = most
         @keeps = keeps
         @reader = reader
         @lock = Mutex.new
         @steps = {}
+        @last = {} if recalls
       end
 
       # Adds the lines of a text.
@@ -45,9 +49,22 @@ module Flowline
         time = Time.now
         split(text).each do |row|
           line = Event::Line.new(time, stream, level, row, attempt, item).freeze
-          keep(id, line) if @keeps
+          @lock.synchronize { hold(id, line) }
           @reader&.call(id, line)
         end
+      end
+
+      # @param id [Integer] a step that has not succeeded
+      # @return [Array<Event::Line>] its last lines, at most {LAST}
+      def last(id)
+        @lock.synchronize { @last&.[](id).to_a.dup }
+      end
+
+      # Drops the last lines of a step, because nobody will ask for them.
+      # @param id [Integer]
+      # @return [void]
+      def drop_last(id)
+        @lock.synchronize { @last&.delete(id) }
       end
 
       # From now on lines go elsewhere: those of a forked child to its parent.
@@ -95,14 +112,21 @@ module Flowline
         row.size > WIDE || size > SEARCHED ? "#{row[0, WIDE]} … (#{size} characters)" : row
       end
 
+      def hold(id, line)
+        keep(id, line) if @keeps
+        return unless @last
+
+        last = @last[id] ||= []
+        last.shift if last.size == LAST
+        last << line
+      end
+
       def keep(id, line)
-        @lock.synchronize do
-          step = @steps[id] ||= Step.new(0, 0, [], [])
-          (step.total < @most ? step.head : step.tail) << line
-          step.tail.shift if step.tail.size > @most
-          step.total += 1
-          @latest = [id, line.text[0, BRIEF]]
-        end
+        step = @steps[id] ||= Step.new(0, 0, [], [])
+        (step.total < @most ? step.head : step.tail) << line
+        step.tail.shift if step.tail.size > @most
+        step.total += 1
+        @latest = [id, line.text[0, BRIEF]]
       end
 
       # @return [Array<Array>] the first lines, and the last ones

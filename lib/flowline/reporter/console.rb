@@ -46,6 +46,9 @@ module Flowline
       # @return [void]
       def call(event)
         return finish(event) if event.name == :run_finished
+
+        @log = event.monitor if event.name == :run_started
+        @log&.drop_lines(@log.id(event.step)) if event.name == :step_finished && !event.result.failed?
         return unless @steps
 
         start(event) if event.name == :run_started
@@ -68,7 +71,7 @@ module Flowline
 
       def finish(event)
         @heartbeat&.stop
-        lines = @lines.finished(event, @board)
+        lines = @lines.finished(event, @board, @log)
         lines = @annotations.close(event, lines) if @annotations
         live = @live
         @live = @heartbeat = nil

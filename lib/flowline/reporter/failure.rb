@@ -3,7 +3,7 @@
 module Flowline
   module Reporter
     # The block that describes why a run failed, in at most twelve rows: the error with the user's own line, the attempt and
-    # its time, other failures, what was done and what was not, and how to resume.
+    # its time, other failures, what was done and what was not, and how to resume. The last lines of the step's log follow.
     # @api private
     class Failure
       # Rows of the error's message.
@@ -22,8 +22,10 @@ module Flowline
       # @param columns [Integer, nil] how wide a row may be
       # @param resume [String, nil] the command that resumes the run
       # @param verbose [Boolean] whether the whole message and the backtrace are wanted
-      def initialize(event, columns: nil, resume: nil, verbose: false)
+      # @param log [Execution::Monitor, nil] has the last lines of steps
+      def initialize(event, columns: nil, resume: nil, verbose: false, log: nil)
         @event = event
+        @log = log
         @result = event.result
         @columns = columns
         @resume = resume.respond_to?(:call) ? resume.call(event.context.run_id) : resume if event.context.pipeline_name
@@ -34,7 +36,8 @@ module Flowline
       # @return [Array<String>] the rows; the first is the error's
       def rows
         error = @result.error
-        [*(describe(error) if error), *others(error), steps, *("  Resume with: #{@resume}" if @resume), *(backtrace(error) if @verbose && error)]
+        [*(describe(error) if error), *others(error), steps, *("  Resume with: #{@resume}" if @resume), *(backtrace(error) if @verbose && error),
+         *log(error)]
       end
 
       private
@@ -93,6 +96,16 @@ module Flowline
         left = [*counts[:cancelled], *counts[:skipped]].map { |step| Name.show(step.name) }
         named = "; not done: #{left.first(NAMED).join(", ")}#{" and #{left.size - NAMED} more" if left.size > NAMED}" if left.any?
         cut("  steps: #{counts.map { |status, list| "#{list.size} #{status}" }.join(", ")}#{named}")
+      end
+
+      # @return [Array<String>] the last lines that the step has logged, or printed if that was captured
+      def log(error)
+        step = @event.steps.find { |known| known.name == error.step_name } if @log && error.respond_to?(:step_name) && error.step_name
+        lines = step ? @log.last_lines(@log.id(step)) : []
+        return [] if lines.empty?
+
+        title = lines.one? ? "the last line" : "the last #{lines.size} lines"
+        [cut("  #{title} of its log:"), *lines.map { |line| cut("    #{"[#{line.item + 1}] " if line.item}#{Text.line(line.text)}") }]
       end
 
       # The place of the error is in its message.

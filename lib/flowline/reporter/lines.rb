@@ -81,10 +81,11 @@ module Flowline
 
       # @param event [Event]
       # @param board [Board, nil] of the run; nil: nothing but failures is wanted
+      # @param log [Execution::Monitor, nil] has the last lines of steps
       # @return [Array<String>]
-      def finished(event, board)
+      def finished(event, board, log = nil)
         result = event.result
-        rows = result.warnings.flat_map { |warning| warning(warning) } + (result.success? ? [] : ["", *failure(event)])
+        rows = result.warnings.flat_map { |warning| warning(warning) } + (result.success? ? [] : ["", *failure(event, log)])
         return rows unless board
 
         rows.concat(slow(board.slow(result)), superfluous(*board.superfluous(result)))
@@ -109,8 +110,8 @@ module Flowline
         [*first, *others.map { |row| "  #{row}" }]
       end
 
-      def failure(event)
-        rows = Failure.new(event, columns: @terminal.columns, resume: @resume, verbose: @verbose).rows
+      def failure(event, log)
+        rows = Failure.new(event, columns: @terminal.columns, resume: @resume, verbose: @verbose, log: log).rows
         rows.map { |row| row.start_with?("✗") ? "#{mark("✗")}#{row[1..]}" : row }
       end
 
