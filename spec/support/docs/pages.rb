@@ -197,8 +197,10 @@ module Docs
     typed = block.text.split(/^\$ (.*)\n/).drop(1).each_slice(2)
     background = []
     typed.flat_map do |command, expected|
-      next background << start(command, directory) && [] if command.end_with?(" &")
-
+      if command.end_with?(" &")
+        background << start(command, directory)
+        next []
+      end
       wrong = difference_of(command, expected.to_s, block, directory, background.any? ? PATIENCE : 0)
       wrong.map { |problem| "$ #{command}\n#{problem}" }
     end
