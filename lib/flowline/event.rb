@@ -101,6 +101,11 @@ module Flowline
       { event: name, number: number, time: time, run_id: run_id, pipeline: context.pipeline_name, **about }
     end
 
+    # @return [String] without what it is about, which may be anything
+    def inspect
+      "#<#{self.class} #{number} #{name}#{" #{Name.show(step.name)}" if step}>"
+    end
+
     # @return [Execution::Monitor, nil] at the start of a run, in its process
     # @api private
     attr_reader :monitor

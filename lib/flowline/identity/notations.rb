@@ -2,7 +2,7 @@
 
 module Flowline
   module Identity
-    # The forms in which messages may contain a secret: a text escaped for URLs, HTML and JSON, and in Base64; a number plain,
+    # The forms in which messages may contain a secret: a text escaped for URLs, HTML, JSON and Ruby, and in Base64; a number plain,
     # with an exponent, with two decimals, and with its thousands separated. Parts, digests and other transformations of a secret
     # are not recognised.
     # @api private
@@ -17,7 +17,8 @@ module Flowline
         def of_text(text)
           json = text.gsub(/["\\\x00-\x1f]/) { |char| JSON[char] || format("\\u%04x", char.ord) }
           base64 = [text].pack("m0")
-          [*urls(text), text.gsub(/[&<>"']/, HTML), json, *[base64, base64.tr("+/", "-_")].flat_map { |code| [code, code.delete("=")] }]
+          codes = [base64, base64.tr("+/", "-_")].flat_map { |code| [code, code.delete("=")] }
+          [*urls(text), text.gsub(/[&<>"']/, HTML), json, *in_ascii(text, json), *codes]
         end
 
         # @param number [Numeric]
@@ -34,6 +35,13 @@ module Flowline
         end
 
         private
+
+        # In JSON and in Ruby that have ASCII only.
+        def in_ascii(text, json)
+          return [] if text.ascii_only?
+
+          [json.gsub(/[^\x00-\x7f]/) { |char| char.encode("UTF-16BE").unpack("n*").map { |unit| format("\\u%04x", unit) }.join }, text.dump[1..-2]]
+        end
 
         def urls(text)
           safe = [/[^A-Za-z0-9_.~-]/n, /[^A-Za-z0-9_.*-]/n] # In addresses and in forms, which some write with "+" for a space.

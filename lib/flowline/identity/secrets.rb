@@ -9,9 +9,11 @@ module Flowline
       MOST = 1000
       # Texts up to this length are redacted only as whole words.
       SHORT = 2
+      # Lines of a secret with several lines are secrets themselves from this length on, because they may be logged one by one.
+      LINE = 6
       VARIABLES = ::Kernel.instance_method(:instance_variables)
       VARIABLE = ::Kernel.instance_method(:instance_variable_get)
-      private_constant :MOST, :SHORT, :VARIABLES, :VARIABLE
+      private_constant :MOST, :SHORT, :LINE, :VARIABLES, :VARIABLE
 
       # @param values [Array<Object>]
       def initialize(values)
@@ -19,6 +21,7 @@ module Flowline
         @stored = []
         @seen = {}.compare_by_identity
         values.each { |value| add(value) }
+        @stored.uniq!
         @texts = @texts.map { |text| Error.text(text) }.uniq.reject(&:empty?).sort_by { |text| -text.size }
       end
 
@@ -58,17 +61,22 @@ module Flowline
       def add_text(text, shown)
         plain = Error.text(text)
         @texts.push(plain, text.inspect[1..-2], text.b.inspect[1..-2]) if shown
-        @texts.concat(Notations.of_text(plain)) if shown && plain.size > SHORT
         return if text.empty?
 
+        notations = plain.size > SHORT ? Notations.of_text(plain) : []
+        @texts.concat(notations) if shown
+        @stored.concat(notations.map(&:b))
+
+        plain.split(/\R/).each { |line| add_text(line, shown) if line.size >= LINE && line.size < plain.size }
         @stored.concat([plain.b, text.b].map { |bytes| plain.size > SHORT ? bytes : Marshal.dump(bytes)[2..] })
       end
 
       # Adds a number as text, in every notation that it has in Ruby, and in the format of +Marshal+.
       def add_number(number, shown)
         text = number.to_s
-        @texts.push(text, *Notations.of_number(number)) if shown
-        @stored.push(text, Marshal.dump(number)[2..]) if text.size > SHORT
+        notations = Notations.of_number(number)
+        @texts.push(text, *notations) if shown
+        @stored.push(text, *notations, Marshal.dump(number)[2..]) if text.size > SHORT
       end
 
       # Returns the keys of a Hash that are data. Symbols are names in the user's code: they are redacted, but an output that has
