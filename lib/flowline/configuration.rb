@@ -101,6 +101,14 @@ module Flowline
       @forks[:after] << block
     end
 
+    # Replaces settings, be they defaults.
+    # @param settings [Hash{Symbol => Object}]
+    # @return [Hash{Symbol => Object}] those of before
+    # @api private
+    def replace(**settings)
+      settings.to_h { |name, value| [name, instance_variable_get(:"@#{name}").tap { instance_variable_set(:"@#{name}", value) }] }
+    end
+
     # @param moment [Symbol] +:before+ or +:after+
     # @api private
     def forking(moment)

@@ -37,7 +37,7 @@ module Flowline
       @secrets = secrets
       @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
       @started_at = Time.now
-      @made = [] # The id of the run, its ledger, its recording, and its log.
+      @made = [] # The id of the run, its ledger, its recording, its log, and the seconds that were skipped.
       @scopes = {}
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       freeze
@@ -188,7 +188,15 @@ module Flowline
 
     # @return [Float] seconds since the run started
     def elapsed
-      Process.clock_gettime(Process::CLOCK_MONOTONIC) - @clock
+      Process.clock_gettime(Process::CLOCK_MONOTONIC) - @clock + (@made[4] || 0.0)
+    end
+
+    # Skips time: for the run, it is later from now on.
+    # @param seconds [Float]
+    # @return [void]
+    # @api private
+    def advance(seconds)
+      @made[4] = (@made[4] || 0.0) + seconds
     end
 
     # @return [Logger] the +context: { logger: }+ value, that of {Configuration#logger}, Rails' logger, or one that writes to standard

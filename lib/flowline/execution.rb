@@ -19,6 +19,7 @@ require_relative "execution/whole_step"
 require_relative "execution/works"
 require_relative "execution/announcer"
 require_relative "execution/short_path"
+require_relative "execution/virtual_time"
 
 module Flowline
   # The execution of a run: the coordinator, the attempts that it submits to a pool, and their outcomes.

@@ -50,9 +50,6 @@ module Flowline
     # @return [Hash{Integer => true}] the steps with +cache:+
     # @api private
     attr_reader :cached
-    # @return [Hash{Symbol => Object}] for a pipeline without a name, the record of its last run
-    # @api private
-    attr_reader :memory
     # @return [String] the prefix of its cache keys; unique if it has no name
     # @api private
     attr_reader :cache_name
@@ -238,6 +235,24 @@ module Flowline
     # @return [Hash{Symbol => Array<#call>}] its hooks, and those of its nested pipelines that are nested with +hooks: true+
     # @api private
     attr_reader :called_hooks
+
+    # @return [Hash{Symbol => Object}] for a pipeline without a store, the record of its last run
+    # @api private
+    def memory
+      Recording::Memory.current(@memory)
+    end
+
+    # @return [Pipeline] the same without hooks, and with a memory of its own
+    # @api private
+    def without_hooks
+      dup.tap do |copy|
+        copy.instance_exec do
+          @called_hooks = {}.freeze
+          @memory = {}
+          freeze
+        end
+      end
+    end
 
     # @return [Boolean] whether its steps need nothing but their calls
     # @api private

@@ -161,6 +161,12 @@ module Flowline
       raise Backtrace.clean_all(raised, callers)
     end
 
+    # @return [DAG] the graph of the run
+    # @api private
+    def dag
+      @record.dag
+    end
+
     # @return [Context]
     # @api private
     def context

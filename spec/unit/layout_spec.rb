@@ -2,6 +2,7 @@
 
 require "flowline/cli"
 require "flowline/rake_task"
+require "flowline/testing"
 require "ripper"
 
 # Where the library's code is: a file defines the constant that its path says, and folders do not import each other in
@@ -12,7 +13,7 @@ module Layout
   WORDS = { "dag" => "DAG", "cli" => "CLI", "json" => "JSON", "sqlite" => "SQLite" }.freeze
   # Files of several constants, or of methods for another file's class: the errors of a part, and parts of large classes.
   EXEMPT = %w[flowline/errors flowline/errors/definition flowline/errors/run flowline/errors/portable flowline/version
-              flowline/planning/forecast/absence flowline/planning/forecast/left_out flowline/otlp].freeze
+              flowline/planning/forecast/absence flowline/planning/forecast/left_out flowline/otlp flowline/rspec flowline/minitest].freeze
   # Files that need a library to be loaded: Rails loads the generators by their paths, and defines what the Railtie inherits from.
   FOREIGN = %r{\A(generators/|flowline/integrations/railtie\z)}
 

@@ -2,6 +2,7 @@
 
 require "flowline/cli"
 require "flowline/rake_task"
+require "flowline/testing"
 require "json"
 require "open3"
 require "rbconfig"

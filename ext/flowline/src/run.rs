@@ -10,7 +10,7 @@ mod setup;
 mod steps;
 mod watch;
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,8 +26,8 @@ use crate::graph::Graph;
 #[magnus(class = "Flowline::Native::Run", free_immediately)]
 pub struct Run {
     core: RefCell<Core>,
-    /// The time of the run when this object was made: 0 unless it was replayed.
-    offset: Nanos,
+    /// The time of the run when this object was made: 0 unless it was replayed. Skipped time is added.
+    offset: Cell<Nanos>,
     made: Instant,
 }
 
@@ -39,6 +39,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     let _ = Run::class(ruby); // Looked up now: later, an interruption might come in between.
     class.define_singleton_method("new", function!(Run::new, 2))?;
     class.define_method("elapsed", method!(Run::elapsed, 0))?;
+    class.define_method("advance", method!(Run::advance, 1))?;
     setup::init(class)?;
     steps::init(class)?;
     items::init(class)?;
@@ -56,7 +57,7 @@ impl Run {
 
     /// Returns a run whose time is `offset` now.
     fn of(core: Core, offset: Nanos) -> Self {
-        Self { core: RefCell::new(core), offset, made: Instant::now() }
+        Self { core: RefCell::new(core), offset: Cell::new(offset), made: Instant::now() }
     }
 
     /// `elapsed -> Float`: seconds since the run was made.
@@ -64,8 +65,13 @@ impl Run {
         seconds(self.now())
     }
 
+    /// `advance(seconds) -> nil`: skips time. For a run, it is later from now on.
+    fn advance(&self, seconds: f64) {
+        self.offset.set(self.offset.get().saturating_add(nanos(seconds)));
+    }
+
     fn now(&self) -> Nanos {
-        self.offset.saturating_add(self.made.elapsed().as_nanos() as Nanos)
+        self.offset.get().saturating_add(self.made.elapsed().as_nanos() as Nanos)
     }
 
     fn core(&self, ruby: &Ruby) -> Result<RefMut<'_, Core>, Error> {

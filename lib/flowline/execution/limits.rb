@@ -16,7 +16,13 @@ module Flowline
         @timeout = timeout
         @dag = dag
         @groups = dag.groups.each_value.any?(&:timeout)
+        @virtual = VirtualTime.on?
         @began = {} # By nested pipeline with a limit, when the first of its steps was called.
+      end
+
+      # @return [Boolean] whether the run skips its waits, see {VirtualTime}
+      def virtual?
+        @virtual
       end
 
       # @return [Boolean] whether nested pipelines have limits

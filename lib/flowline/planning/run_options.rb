@@ -253,12 +253,16 @@ module Flowline
       def coerce(given)
         @named = given.keys
         @declared.transform_values do |param|
-          param.value(given)
+          value_of(param, given)
         rescue Definition::Type::Mismatch => e
           namesake = Param.namesake(param.name, @declared) if @options.key?(param.name) && !given.key?(param.name)
           @problems << "param #{Name.show(param.name)} #{e.message}#{namesake}"
           nil
         end
+      end
+
+      def value_of(param, given)
+        param.value(given)
       end
 
       # Binds the params of nested pipelines, outer ones first.

@@ -10,6 +10,25 @@ module Flowline
       STATE = %i[state committed].freeze
       private_constant :STATE
 
+      @epoch = 0
+
+      class << self
+        # Forgets what all pipelines have in memory.
+        # @return [void]
+        def forget
+          @epoch += 1
+        end
+
+        # @param memories [Hash{Integer => Hash}] of a pipeline
+        # @return [Hash{Symbol => Object}] what it has in memory
+        def current(memories)
+          memories.fetch(@epoch) do |epoch|
+            memories.clear
+            memories[epoch] = {}
+          end
+        end
+      end
+
       # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
       attr_reader :entries
       # @return [Store::Run, nil] the run to resume

@@ -111,6 +111,7 @@ module Docs
     flowline = [*(@application ? RUBY - ["-w"] : RUBY), "#{ROOT}/exe/flowline"].join(" ") # Rails has warnings of its own.
     ruby = "RUBYOPT='-r#{directory}/sync.rb -I#{ROOT}/lib' NO_COLOR=1"
     { "flowline" => %(#{ruby} exec #{flowline} "$@"), "rake" => %(#{ruby} exec #{RbConfig.ruby} #{Gem.bin_path("rake", "rake")} "$@"),
+      "rspec" => %(RUBYOPT='-r#{directory}/sync.rb -I#{ROOT}/lib -rbundler/setup' exec #{RbConfig.ruby} #{Gem.bin_path("rspec-core", "rspec")} -O #{File::NULL} "$@"),
       "ruby" => %(#{ruby} exec #{RbConfig.ruby} "$@"), "bundle" => %(shift; exec "$@"),
       **%w[curl mail journalctl systemctl].to_h { |name| [name, %(echo "#{name} $*" >> #{directory}/sent.txt)] } }
       .each { |name, text| write(directory, ".bin/#{name}", "#!/bin/sh\n#{text}\n", 0o755) }
