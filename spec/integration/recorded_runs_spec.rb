@@ -27,9 +27,12 @@ RSpec.describe "Recorded runs" do
     pipeline.run
     expect(JSON.parse(last.shown)).to eq("day" => "2024-01-31", "token" => "[secret]", "note" => "with [secret]", "none" => nil)
     expect(last.to_h).to include(trigger: "ruby", location: "#{__FILE__}:#{line}", directory: Dir.pwd, outcomes: "succeeded 2", warnings: nil)
-    steps = [{ "name" => "fetch", "location" => "#{__FILE__}:#{line + 5}", "description" => "Gets rows", "tags" => %w[a b], "output" => "Array" },
+    steps = [{ "name" => "fetch", "location" => "#{__FILE__}:#{line + 5}", "description" => "Gets rows", "tags" => %w[a b], "output" => "Array",
+               "params" => ["day"] },
              { "name" => "load", "after" => [0], "location" => "#{__FILE__}:#{line + 6}", "run_if" => "any" }]
-    expect(JSON.parse(store.graph(last.graph))).to eq("version" => 1, "steps" => steps, "groups" => [])
+    graph = JSON.parse(store.graph(last.graph))
+    expect(graph["steps"].map { |known| known.delete("code") }).to all(match(/\A\h{16}\z/))
+    expect(graph).to eq("version" => 1, "steps" => steps, "groups" => [])
     expect(Dir.glob("#{root}/flowline.db*").map { |file| File.binread(file) }.join).not_to include("hunter2")
   end
 
