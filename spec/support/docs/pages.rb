@@ -108,7 +108,6 @@ module Docs
   # @return [Array<String>] the libraries that the blocks of a page require and that are not installed
   def missing(page)
     names = blocks(page).select { |block| block.language == "ruby" }.flat_map { |block| block.text.scan(%r{^require "([\w/-]+)"}).flatten }.uniq
-    names << "rails" if page == RAILS
     names.grep_v(/\Aflowline/).reject { |name| $LOAD_PATH.resolve_feature_path(name) || Gem::Specification.find_by_path(name) }
   end
 
