@@ -18,6 +18,7 @@ module Flowline
     autoload :Picture, "#{__dir__}/report/picture"
     autoload :Reasons, "#{__dir__}/report/reasons"
     autoload :Sources, "#{__dir__}/report/sources"
+    autoload :Standing, "#{__dir__}/report/standing"
     autoload :Step, "#{__dir__}/report/step"
     autoload :Table, "#{__dir__}/report/table"
     autoload :Timing, "#{__dir__}/report/timing"

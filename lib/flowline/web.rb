@@ -8,8 +8,10 @@ module Flowline
   class Web
     autoload :Assets, "#{__dir__}/web/assets"
     autoload :Entrance, "#{__dir__}/web/entrance"
+    autoload :Feed, "#{__dir__}/web/feed"
     autoload :Journal, "#{__dir__}/web/journal"
     autoload :Layout, "#{__dir__}/web/layout"
+    autoload :Lines, "#{__dir__}/web/lines"
     autoload :Names, "#{__dir__}/web/names"
     autoload :Page, "#{__dir__}/web/page"
     autoload :Pages, "#{__dir__}/web/pages"
@@ -18,11 +20,21 @@ module Flowline
     autoload :Request, "#{__dir__}/web/request"
     autoload :Response, "#{__dir__}/web/response"
     autoload :Router, "#{__dir__}/web/router"
+    autoload :Snapshot, "#{__dir__}/web/snapshot"
+    autoload :Stream, "#{__dir__}/web/stream"
+    autoload :Topic, "#{__dir__}/web/topic"
     autoload :View, "#{__dir__}/web/view"
+    autoload :Viewer, "#{__dir__}/web/viewer"
+
+    # The number of pages that can follow runs at the same time, for each process.
+    VIEWERS = 500
 
     # @return [#call, nil] starts runs
     # @api private
     attr_reader :enqueue
+    # @return [Feed] sends changes to the pages that follow runs
+    # @api private
+    attr_reader :feed
 
     # @param authorize [#call] gets the Rack environment, and returns +:read+, or +:act+ to allow cancelling, resuming and starting
     #   runs, too; or either with the name of the user, for the audit: +[:act, "alice"]+. nil: the request is refused. Without it, all
@@ -35,13 +47,16 @@ module Flowline
     # @param origins [Array<String>] other origins whose forms are accepted, such as +"https://ops.example.com"+: what browsers show,
     #   where a proxy sends another Host
     # @param hosts [Array<String>, nil] the only names that a request may have for this host, without port; nil: any
+    # @param viewers [Integer] how many pages can follow runs at the same time, for each process; others ask every second
     # @param audit [#call, #info, nil] gets what was done by whom: +call+ as a Hash, +info+ as a line. nil: a line in the server's log
     # @raise [ArgumentError]
-    def initialize(authorize: nil, enqueue: nil, pipelines: -> { Flowline.config.pipelines }, root: nil, origins: [], hosts: nil, audit: nil)
+    def initialize(authorize: nil, enqueue: nil, pipelines: -> { Flowline.config.pipelines }, root: nil, origins: [], hosts: nil,
+                   viewers: VIEWERS, audit: nil)
       @entrance = Entrance.new(authorize: authorize, origins: origins, hosts: hosts)
       @enqueue = enqueue
       @pipelines = pipelines.respond_to?(:call) ? pipelines : named(pipelines)
       @root = root
+      @feed = Feed.new(viewers)
       @journal = Journal.new(audit)
     end
 

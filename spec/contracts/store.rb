@@ -409,6 +409,7 @@ RSpec.shared_examples "a store" do
       expect(store.show(run.id, 3.0, "two").map { |request| request.to_a }).to eq([[run.id, "cancel", "", "me", 2.0], [run.id, "cancel_now", "", "me", 2.0]])
       store.finish_run(end_of(run, lines: [[1, 0, 1, "last", 4]]), [], lock)
       expect([store.shown(run.id), store.requests(run.id).size, store.logs(run.id).map(&:body)]).to eq([nil, 2, %w[lines last]])
+      expect(store.logs(run.id, last: 1).map(&:body)).to eq(%w[last])
     end
   end
 

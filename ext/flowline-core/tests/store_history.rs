@@ -431,7 +431,7 @@ mod a_run_that_goes_on {
     }
 
     fn logs(store: &TestStore, run: &Run, step: Option<i64>, after: i64) -> Vec<String> {
-        let found = store.logs(run.id, step, after, patient()).unwrap();
+        let found = store.logs(run.id, step, after, -1, patient()).unwrap();
         found
             .into_iter()
             .map(|(_, lines)| format!("{}:{} {}", lines.step, lines.number, lines.body))
@@ -497,7 +497,7 @@ mod a_run_that_goes_on {
                 ["0:0 line 0", "0:2 line 2", "0:12 line 12", "0:14 line 14"]
             );
             assert_eq!(logs(store, &run, Some(1), 0), ["1:0 other"]);
-            let all = store.logs(run.id, None, 0, patient()).unwrap();
+            let all = store.logs(run.id, None, 0, -1, patient()).unwrap();
             let last = all[all.len() - 2].0;
             assert_eq!(logs(store, &run, None, last), ["0:14 line 14"], "a reader follows");
         });

@@ -112,12 +112,13 @@ module Flowline
 
       # @param step [Symbol, String, nil]
       # @param after [Integer] the number of the last chunk that was read
+      # @param last [Integer, nil] how many of the last chunks at most; nil: all
       # @return [Array(Array<Line>, Integer)] further lines, and the number of the last chunk now
       # @api private
-      def log(step = nil, after: 0)
+      def log(step = nil, after: 0, last: nil)
         names = (graph || { steps: [] })[:steps].map { |node| node[:name].to_sym }
         position = names.index(step.to_sym) || (return [[], after]) if step
-        chunks = @store.logs(@row.id, position, after: after)
+        chunks = @store.logs(@row.id, position, after: after, last: last)
         lines = chunks.flat_map { |chunk| Line.of(chunk, (names[chunk.step] unless chunk.step.negative?), started_at) }
         [lines.each_with_index.sort_by { |line, index| [line.time, index] }.map(&:first), chunks.last&.id || after]
       end
@@ -142,6 +143,12 @@ module Flowline
       # @api private
       def other(run_id)
         @store.history(Store::Query.new(run_id: run_id, limit: 1)).map { |row| Run.new(@store, row) }.first
+      end
+
+      # @return [Array<Symbol>] of a run that goes on: the steps that run even if it is cancelled, and have not ended
+      def clean_ups
+        always = (graph || { steps: [] })[:steps].select { |step| step[:run_if] == "always" }.map { |step| step[:name].to_sym }
+        always & steps.select { |step| %i[running pending].include?(step.status) }.map(&:name)
       end
 
       # @return [Array<Symbol>] the steps whose outcomes are recorded, which a run that resumes this one does not call again

@@ -2,8 +2,8 @@
 
 module Flowline
   class Report
-    # The body of a report: everything that can be read without a script. The script adds the timeline, and sorts and
-    # filters the table.
+    # The body of a report, and its parts: everything that can be read without a script. The script adds the timeline, and sorts
+    # and filters the table.
     # @api private
     class Document
       include Markup
@@ -16,31 +16,36 @@ module Flowline
       # @param data [Data]
       def initialize(data)
         @data = data
-        @timing = Timing.new(data)
       end
 
       # @return [String] HTML
       def to_s
-        main = [failures, graph, timeline, Table.new(@data, @timing), params, warnings, Reasons.new(@data), Trend.new(@data), Comparison.new(@data)]
-        island = tag(:script, Island.new(@data, @timing).to_s, type: "application/json", id: "run")
-        [header, tag(:main, main.map(&:to_s).join("\n")), island].join("\n")
+        [header, tag(:main, [failures, *rest].join("\n")), island].join("\n")
       end
 
-      private
-
+      # @return [String] its title, and what is known at a glance
       def header
+        tag(:header, [tag(:h1, text(@data.pipeline || "Pipeline")), tag(:div, head, id: "head"), tag(:p, "", id: "exports")])
+      end
+
+      # @return [String] how the run stands or ended, and its facts
+      def head
         counts = @data.counts.map { |status, count| tag(:span, text("#{count} #{word(status)}")) }
         badges = [tag(:b, text(word(@data.status)), class: "badge #{@data.status}"), *counts]
-        tag(:header, [tag(:h1, text(@data.pipeline || "Pipeline")), tag(:p, badges.join(" "), class: "badges"),
-                      tag(:p, facts.join(" · "), class: "quiet"), tag(:p, "", id: "exports")])
+        tag(:p, badges.join(" "), class: "badges") + tag(:p, facts.join(" · "), class: "quiet")
       end
 
-      def facts
-        [text(@data.started_at.strftime("%Y-%m-%d %H:%M:%S %z")), tag(:b, seconds(@data.length)), "run #{code(@data.run_id)}",
-         ("started by #{text(@data.trigger)}" if @data.trigger), ("resumed #{code(@data.resumed)}" if @data.resumed),
-         ("defined at #{code(@data.location)}" if @data.location)].compact
+      # @return [Array<String>] everything but the header, the failures and the data for the script
+      def rest
+        [graph, timeline, Table.new(@data, timing), params, warnings, Reasons.new(@data), Trend.new(@data), Comparison.new(@data)].map(&:to_s)
       end
 
+      # @return [String] the data for the script
+      def island
+        tag(:script, Island.new(@data, timing).to_s, type: "application/json", id: "run")
+      end
+
+      # @return [String, nil] the first steps that failed
       def failures
         failed = @data.steps.each_index.select { |at| %i[failed timed_out].include?(@data.steps[at].status) }
         return (section("Error", tag(:p, text(@data.error)), class: "failures") if @data.error) if failed.empty?
@@ -50,9 +55,21 @@ module Flowline
         section(failed.one? ? "1 step failed" : "#{failed.size} steps failed", list(items), class: "failures")
       end
 
+      private
+
+      def timing
+        @timing ||= Timing.new(@data)
+      end
+
+      def facts
+        [text(@data.started_at.strftime("%Y-%m-%d %H:%M:%S %z")), tag(:b, seconds(@data.length)), "run #{code(@data.run_id)}",
+         ("started by #{text(@data.trigger)}" if @data.trigger), ("resumed #{code(@data.resumed)}" if @data.resumed),
+         ("defined at #{code(@data.location)}" if @data.location)].compact
+      end
+
       def failure(at, step)
         why = step.error&.sub(/\Astep .*? (?:failed|timed out)[^:]*: /m, "")
-        [tag(:a, text(step.name), href: "#s#{at}"), word(step.status), ("after #{step.attempts} attempts" if step.attempts > 1),
+        [tag(:a, text(step.name), href: @data.link(at)), word(step.status), ("after #{step.attempts} attempts" if step.attempts > 1),
          (": #{text(short(why, 600))}" if why), (code(step.location) if step.location)].compact.join(" ").sub(" : ", ": ")
       end
 
@@ -61,7 +78,7 @@ module Flowline
 
         nodes = @data.steps.each_with_index.map do |step, at|
           title = [step.description, step.error && short(step.error, 120), step.location].compact.join("\n")
-          [step.name, step.label, step.group, step.status, step.duration && seconds(step.duration), title, "#s#{at}", !step.many.nil?]
+          [step.name, step.label, step.group, step.status, step.duration && seconds(step.duration), title, @data.link(at), !step.many.nil?]
         end
         edges = @data.steps.each_with_index.flat_map { |step, at| step.after.map { |from| [from, at, nil] } }
         section("Graph", Picture.new(nodes, edges, @data.groups).sheets(BUDGET))
@@ -69,7 +86,7 @@ module Flowline
 
       # Only what the script needs to draw it, which is hidden until then.
       def timeline
-        return if @data.steps.none?(&:start)
+        return if @data.steps.none?(&:start) && @data.status != :running
 
         section("Timeline", critical, tag(:div, "", class: "tools"), tag(:div, "", class: "scroll chart"),
                 tag(:p, "", id: "under", class: "quiet", role: "status"), tag(:h3, "Workers over time"), tag(:div, "", class: "workers"),
@@ -77,13 +94,13 @@ module Flowline
       end
 
       def critical
-        path = @timing.critical.map { |at| text(@data.steps[at].name) }
+        path = timing.critical.map { |at| text(@data.steps[at].name) }
         return if path.empty?
 
         path = [*path.first(4), "…", *path.last(3)] if path.size > 8
-        waits = @timing.critical_wait
+        waits = timing.critical_wait
         waited = ", and #{seconds(waits)} of waiting for a worker or a pool" if waits >= 0.001
-        tag(:p, "Critical path: #{seconds(@timing.critical_time)} of #{seconds(@data.length)}#{waited} — #{path.join(" → ")}")
+        tag(:p, "Critical path: #{seconds(timing.critical_time)} of #{seconds(@data.length)}#{waited} — #{path.join(" → ")}")
       end
 
       def params

@@ -23,8 +23,9 @@ module Flowline
 
       # @return [String] JSON that can stand within a script element
       def to_s
-        content = { run: @data.run_id, pipeline: @data.pipeline, length: (@data.length * 1e3).round(3), unit: @unit, statuses: Data::ORDER,
-                    critical: @timing.critical, names: names, status: statuses, **times, attempts: attempts, more: more }
+        content = { run: @data.run_id, pipeline: @data.pipeline, address: @data.address, length: Island.milliseconds(@data.length),
+                    unit: @unit, statuses: Data::ORDER, critical: @timing.critical, names: names, status: statuses, **times, attempts: attempts,
+                    more: more }
         Island.escape(::JSON.generate(content))
       end
 
@@ -32,6 +33,21 @@ module Flowline
       # @return [String] the same data, without a character that could end the script element
       def self.escape(json)
         json.gsub(/[<>&\u2028\u2029]/) { |char| format("\\u%04x", char.ord) }
+      end
+
+      # @param step [Step]
+      # @return [Hash{Symbol => Object}] what few steps have
+      def self.more(step)
+        facts = { reason: step.reason, error: step.error, items: step.items, output: step.output }.compact
+        facts[:at] = step.location if step.error
+        facts[:retries] = step.retries.map { |ended, wait, error| [milliseconds(ended), milliseconds(wait), error] } if step.retries.any?
+        facts
+      end
+
+      # @param seconds [Float]
+      # @return [Float]
+      def self.milliseconds(seconds)
+        (seconds * 1e3).round(3)
       end
 
       private
@@ -69,20 +85,11 @@ module Flowline
 
       # Returns by position whatever few steps have.
       def more
-        @data.steps.each_with_index.filter_map do |step, at|
-          facts = { reason: step.reason, error: step.error, items: step.items, output: step.output }.compact
-          facts[:at] = step.location if step.error
-          facts[:retries] = step.retries.map { |ended, wait, error| [milliseconds(ended), milliseconds(wait), error] } if step.retries.any?
-          [at, facts] unless facts.empty?
-        end.to_h
+        @data.steps.each_with_index.filter_map { |step, at| Island.more(step).then { |facts| [at, facts] unless facts.empty? } }.to_h
       end
 
       def units(seconds)
         seconds && (seconds * 1e3 / @unit).round
-      end
-
-      def milliseconds(seconds)
-        (seconds * 1e3).round(3)
       end
     end
   end

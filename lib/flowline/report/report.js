@@ -49,6 +49,7 @@ function segments(step) {
   return parts;
 }
 
+const link = (at) => (run.address ? `${run.address}/steps/~${at}` : `#s${at}`);
 const waits = (kind) => kind === "queued" || kind === "retry";
 
 // --- Table
@@ -62,7 +63,7 @@ function row(step) {
   const { error, at, reason, items, output, retries } = step.more;
   const facts = [error, at && `line: ${at}`, reason && `because: ${word(reason)}`, items && `items: ${items}`, output && `output: ${output}`,
     retries && `retried: ${retries.map(([, wait, why]) => `${why} (next attempt after ${time(wait)})`).join("\n")}`].filter(Boolean);
-  const name = make("th", { scope: "row" }, step.name);
+  const name = make("th", { scope: "row" }, run.address ? make("a", { href: link(step.at) }, step.name) : step.name);
   if (facts.length) name.append(make("details", { open: !!error }, make("summary", {}, error ? "error" : "more"), make("pre", { tabindex: 0 }, facts.join("\n"))));
   const called = step.start !== undefined;
   const cells = [word(step.state), called ? time(step.start) : "", called ? time(step.duration) : "", time(waited(step)), time(step.slack), step.attempts || ""];
@@ -129,10 +130,15 @@ for (const box of document.querySelectorAll(".sheet .scroll")) box.scrollLeft = 
 // --- Timeline
 
 const section = document.getElementById("timeline");
+let redraw = () => {};
 if (section) {
   section.hidden = false;
-  const called = steps.filter((step) => step.start !== undefined).sort((a, b) => a.start - b.start || a.at - b.at);
-  const lanes = lanesOf(called);
+  let called, lanes;
+  const arrange = () => {
+    called = steps.filter((step) => step.start !== undefined).sort((a, b) => a.start - b.start || a.at - b.at);
+    lanes = lanesOf(called);
+  };
+  arrange();
   const zoom = { by: "step", from: 0, to: Math.max(run.length, 1) };
   const HEIGHT = 20;
   const box = section.querySelector(".chart");
@@ -307,6 +313,34 @@ if (section) {
   addEventListener("resize", later);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh);
   refresh();
+  redraw = (before) => {
+    if (zoom.to >= before) zoom.to = Math.max(run.length, 1);
+    arrange();
+    later();
+  };
+}
+
+// Changes steps of a run that goes on: each is [position, status, start, duration, attempts, what few steps have]. Rows stay where they
+// are, and details that are open stay open.
+export function update(rows) {
+  const before = Math.max(run.length, 1);
+  for (const [at, status, start, duration, attempts, more] of rows) {
+    const step = steps[at];
+    Object.assign(step, { state: run.statuses[status], attempts, more });
+    if (start !== null) {
+      Object.assign(step, { start, duration: duration ?? 0, end: start + (duration ?? 0), ready: Math.min(step.ready ?? start, start) });
+      run.length = Math.max(run.length, step.end);
+    }
+    for (const shape of document.querySelectorAll(`a.step[href$="${link(at)}"]`)) shape.setAttribute("class", `step ${step.state}`);
+    const old = document.getElementById(`s${at}`);
+    if (!old) continue;
+    const fresh = row(step);
+    if (old.querySelector("details")?.open) fresh.querySelector("details")?.setAttribute("open", "");
+    const focused = old.contains(document.activeElement) && document.activeElement.tagName;
+    old.replaceWith(fresh);
+    if (focused) fresh.querySelector(focused)?.focus({ preventScroll: true });
+  }
+  redraw(before);
 }
 
 // Workers, as few as could have made the calls when they were made. A step that waits for a retry occupies none.

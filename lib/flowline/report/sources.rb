@@ -21,15 +21,17 @@ module Flowline
         # @param run [History::Run]
         # @param runs [Array<History::Run>] earlier ones of its pipeline, the latest first
         # @param other [History::Run, nil] the one to compare it with
+        # @param address [String, nil] of the page of the run
         # @return [Data]
-        def recorded(run, runs = [], other = nil)
+        def recorded(run, runs = [], other = nil, address: nil)
           graph = run.graph || { steps: [], groups: [] }
           names = graph[:groups].map { |group| group[:name] }
           nodes = graph[:steps].to_h { |node| [node[:name], node] }
           groups = graph[:groups].map { |group| group(group[:name], group[:group] && names[group[:group]], names) }
           steps = run.steps.map { |step| recorded_step(step, nodes[step.name.name], names, run.started_at) }
+          Standing.new(run).apply(steps)
           facts = %i[run_id status started_at duration params trigger resumed error warnings location].to_h { |name| [name, run.public_send(name)] }
-          Data.new(**facts, pipeline: text(run.pipeline), steps: steps, groups: groups, other: other && recorded(other),
+          Data.new(**facts, pipeline: text(run.pipeline), steps: steps, groups: groups, other: other && recorded(other), address: address,
                             runs: runs.map { |past| [past.run_id, past.status, past.started_at, past.duration] })
         end
 

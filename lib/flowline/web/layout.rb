@@ -35,15 +35,18 @@ module Flowline
           <body>
           <a class="skip" href="#main">Skip to the content</a>
           #{navigation}
-          <main id="main">
-          #{body}
-          </main>
+          #{main(body)}
           </body>
           </html>
         HTML
       end
 
       private
+
+      def main(body)
+        address, cursor = @page.live
+        tag(:main, "\n#{body}\n", id: "main", data_live: address, data_cursor: cursor, data_now: (Time.now.to_f.round(1) if address))
+      end
 
       def navigation
         links = { "Flowline" => @view.url, "Runs" => @view.url("runs") }

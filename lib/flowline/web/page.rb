@@ -27,6 +27,12 @@ module Flowline
         raise NotImplementedError
       end
 
+      # @return [Array(String, String), nil] the address below which the changes of the page are, and the cursor of the moment that it
+      #   shows; nil: it does not change
+      def live
+        nil
+      end
+
       # @return [Integer] of HTTP
       def status
         200

@@ -38,25 +38,38 @@ module Flowline
         # @param asset [Assets::Asset]
         # @return [Response]
         def asset(asset)
-          new(200, asset.type, asset.body, "cache-control" => FOREVER, "etag" => asset.etag)
+          new(200, asset.type, asset.body, { "cache-control" => FOREVER, "etag" => asset.etag })
+        end
+
+        # @param body [#each] what is sent at once
+        # @param headers [Hash{String => Object}] with the block that gets the connection, if the server hands it over
+        # @return [Response] events
+        def stream(body, headers = {})
+          headers = { "cache-control" => "no-store, no-transform", "x-accel-buffering" => "no", **headers }
+          new(200, "text/event-stream; charset=utf-8", body, headers)
+        end
+
+        # @return [Response] that there is nothing more
+        def nothing
+          new(204, nil, "")
         end
 
         # @return [Response] that what the browser has is still right
         def unchanged(etag)
-          new(304, nil, "", "cache-control" => FOREVER, "etag" => etag)
+          new(304, nil, "", { "cache-control" => FOREVER, "etag" => etag })
         end
 
         # @param html [String] a page of one file, to be stored
         # @param file [String] its name, of letters, digits, dots and dashes
         # @return [Response]
         def download(html, file)
-          new(200, "text/html; charset=utf-8", html, "content-disposition" => "attachment; filename=\"#{file}\"")
+          new(200, "text/html; charset=utf-8", html, { "content-disposition" => "attachment; filename=\"#{file}\"" })
         end
 
         # @param url [String] where the browser goes after a form was sent
         # @return [Response]
         def redirect(url)
-          new(303, "text/plain; charset=utf-8", "See #{url}\n", "location" => url)
+          new(303, "text/plain; charset=utf-8", "See #{url}\n", { "location" => url })
         end
 
         # @param refusal [Refusal]
@@ -81,7 +94,8 @@ module Flowline
       # @param request [Request]
       # @return [Array(Integer, Hash, #each)] for Rack
       def to_rack(request)
-        return [@status, @headers, BARE.include?(@status) ? [] : @body] if BARE.include?(@status) || !@body.is_a?(String)
+        return [@status, @headers, []] if BARE.include?(@status)
+        return request.head? ? [@status, @headers.except("rack.hijack"), []] : [@status, @headers, @body] unless @body.is_a?(String)
 
         body = compressed(request)
         [@status, { **@headers, "content-length" => body.bytesize.to_s }, request.head? ? [] : [body]]

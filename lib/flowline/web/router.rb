@@ -33,6 +33,8 @@ module Flowline
         in ["runs", RUN => id] then page(:Run, id)
         in ["runs", RUN => id, "cancel"] then page(:Cancel, id)
         in ["runs", RUN => id, "resume"] then page(:Resume, id)
+        in ["runs", RUN => id, "events"] then allow && Stream.new(@view, id).events
+        in ["runs", RUN => id, "live.json"] then allow && Stream.new(@view, id).json
         in ["runs", RUN => id, "report"] then report(id)
         in ["runs", RUN => id, "steps", step] then page(:Step, id, step_name(id, step))
         in ["pipelines", name] then page(:Pipeline, pipeline_name(name))
@@ -82,7 +84,7 @@ module Flowline
 
       def allow(*verbs)
         verbs = ["GET", *verbs]
-        return if verbs.include?(@request.verb)
+        return true if verbs.include?(@request.verb)
 
         raise Refusal.new(405, "This address answers #{verbs.join(" and ")}, not #{@request.verb}.")
       end

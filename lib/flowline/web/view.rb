@@ -80,6 +80,17 @@ module Flowline
         @nonce ||= SecureRandom.urlsafe_base64(18)
       end
 
+      # @return [Feed]
+      def feed
+        @web.feed
+      end
+
+      # @param run_id [String]
+      # @return [Topic] for a run that goes on
+      def topic(run_id)
+        feed.topic(run_id, url("runs", run_id), history)
+      end
+
       # @param run_id [String]
       # @return [Flowline::History::Run]
       # @raise [Refusal] there is none

@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// Returns the log of a run, or of one of its steps, in the order in which the lines were added, without the chunks up
-    /// to a number that was read before.
+    /// to a number that was read before. `last` is how many chunks at the end are returned at most; -1 is all.
     ///
     /// # Errors
     /// It cannot be read.
@@ -65,12 +65,14 @@ impl Store {
         run: i64,
         step: Option<i64>,
         after: i64,
+        last: i64,
         wait: Wait,
     ) -> Result<Vec<(i64, Lines)>, StoreError> {
-        let sql = "SELECT run, step, number, lines, body, seal, rowid FROM logs \
-                   WHERE run = ?1 AND step = coalesce(?2, step) AND rowid > ?3 ORDER BY rowid";
+        let sql = "SELECT run, step, number, lines, body, seal, rowid FROM logs WHERE rowid IN \
+                   (SELECT rowid FROM logs WHERE run = ?1 AND step = coalesce(?2, step) AND rowid > ?3 \
+                   ORDER BY rowid DESC LIMIT ?4) ORDER BY rowid";
         let read = |row: &Row| Ok((row.get::<_, i64>(6)?, Lines::read(row)?));
-        let found = self.read(wait, |session| session.rows(sql, params![run, step, after], read))?;
+        let found = self.read(wait, |session| session.rows(sql, params![run, step, after, last], read))?;
         Ok(found.into_iter().filter_map(|(id, lines)| lines.map(|lines| (id, lines))).collect())
     }
 }

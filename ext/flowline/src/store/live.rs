@@ -10,7 +10,7 @@ pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("ask", method!(ask, 2))?;
     class.define_method("requests", method!(requests, 2))?;
     class.define_method("log", method!(log, 3))?;
-    class.define_method("logs", method!(logs, 4))
+    class.define_method("logs", method!(logs, 5))
 }
 
 /// `show(run: Integer, now: Float, body: String, lines: Array<Array>, patience) -> Array<Array>`: what was asked of it.
@@ -51,15 +51,16 @@ fn log(ruby: &Ruby, store: &Store, run: i64, lines: RArray, patience: f64) -> Re
     store.ask(ruby, patience, |store, wait| store.log(run, &lines, wait))
 }
 
-/// `logs(run: Integer, step: Integer or nil, after: Integer, patience) -> Array<Array>`
+/// `logs(run: Integer, step: Integer or nil, after: Integer, last: Integer, patience) -> Array<Array>`
 fn logs(
     ruby: &Ruby,
     store: &Store,
     run: i64,
     step: Option<i64>,
     after: i64,
+    last: i64,
     patience: f64,
 ) -> Result<RArray, Error> {
-    let lines = store.ask(ruby, patience, |store, wait| store.logs(run, step, after, wait))?;
+    let lines = store.ask(ruby, patience, |store, wait| store.logs(run, step, after, last, wait))?;
     list(ruby, lines, rows::from_lines)
 }

@@ -39,13 +39,7 @@ module Flowline
         def effect(run)
           live = run.live
           running = live ? live.steps.select(&:running?).map(&:name) : []
-          { now: @options[:now] == true, running: running, clean_ups: clean_ups(run) - running }
-        end
-
-        # @return [Array<Symbol>] the steps that always run, and have not ended
-        def clean_ups(run)
-          always = (run.graph || { steps: [] })[:steps].select { |step| step[:run_if] == "always" }.map { |step| step[:name].to_sym }
-          always & run.steps.select { |step| %i[running pending].include?(step.status) }.map(&:name)
+          { now: @options[:now] == true, running: running, clean_ups: run.clean_ups - running }
         end
 
         def say(run)

@@ -47,9 +47,10 @@ module Flowline
         # @param run [Integer] its number
         # @param step [Integer, nil] its position; nil: of all
         # @param after [Integer] the number of the last chunk that was read before
+        # @param last [Integer, nil] how many of the last chunks at most; nil: all
         # @return [Array<Lines>] in the order in which they were added
-        def logs(run, step = nil, after: 0)
-          @native.logs(run, step, after, PATIENCE).map { |row| fill(Lines, row) }
+        def logs(run, step = nil, after: 0, last: nil)
+          @native.logs(run, step, after, last || -1, PATIENCE).map { |row| fill(Lines, row) }
         end
       end
     end

@@ -1,0 +1,153 @@
+# frozen_string_literal: true
+
+require_relative "../support/processes"
+require_relative "../support/web"
+
+RSpec.describe "A page that follows a run" do
+  let(:folder) { ENV.fetch("FLOWLINE_ROOT") }
+  let(:web) { Flowline::Web.new(authorize: ->(_) { :act }) }
+
+  # A run in another process, whose steps wait for files in the folder of the store.
+  # @return [String] its id
+  def start_run(*names)
+    root = folder
+    FileUtils.mkdir_p(root)
+    child do
+      pipeline = Flowline.define(name: "import") do
+        names.each_with_index do |name, at|
+          step(name, depends_on: at.zero? ? [] : names[at - 1]) do |ctx|
+            ctx.log.info("#{name} begins")
+            sleep(0.01) until File.exist?("#{root}/#{name}")
+            raise "HTTP 500" if File.read("#{root}/#{name}") == "fail"
+          end
+        end
+      end
+      pipeline.run
+      nil
+    end
+    eventually { Flowline::History.runs(status: :running).first&.then { |run| run.run_id if run.live } }
+  end
+
+  def release(name, content = "")
+    File.write("#{folder}/#{name}.part", content)
+    File.rename("#{folder}/#{name}.part", "#{folder}/#{name}")
+  end
+
+  def time
+    start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    yield
+    Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
+  end
+
+  # Other programs run as well: so many times as long as promised may it take.
+  def patience
+    4
+  end
+
+  def states(change)
+    change["rows"].to_h { |at, status, *| [at, Flowline::Report::Data::ORDER[status]] }
+  end
+
+  it "is sent what has changed, and nothing else" do
+    id = start_run(:fetch, :load)
+    port = serve(web)
+    cursor = get(port, "/runs/#{id}").body[/data-cursor="([^"]+)"/, 1]
+    follower = follow(port, "/runs/#{id}/events?after=#{cursor}")
+    follower.read_until { |text| text.include?("event: hello") }
+    release(:fetch)
+    follower.read_until { follower.changes.any? { |change| states(change)[0] == :succeeded } }
+    follower.read_until { |text| text.include?("load begins") }
+    lines = follower.changes.flat_map { |change| change["lines"] }.join
+    expect([lines.include?("load begins"), lines.include?("fetch begins")]).to eq([true, false])
+    expect(follower.changes.flat_map { |change| change["parts"].keys }.uniq).to contain_exactly("head", "now")
+    release(:load, "fail")
+    follower.read_until { follower.changes.last&.fetch("over") }
+    expect(follower.changes.map { |change| change["parts"]["failures"] }.compact.last).to include("HTTP 500")
+    expect(follower.read_until { false }).to be(false) # The server closes it.
+  end
+
+  it "misses nothing when the server is restarted, because the browser says what it had last" do
+    id = start_run(:fetch, :load)
+    port = serve(web)
+    follower = follow(port, "/runs/#{id}/events")
+    follower.read_until { follower.last_id }
+    stop_server(port)
+    release(:fetch)
+    eventually { Flowline::History.run(id).step(:fetch).status == :succeeded }
+    serve(Flowline::Web.new(authorize: ->(_) { :read }), port: port)
+    again = follow(port, "/runs/#{id}/events", "Last-Event-ID" => follower.last_id)
+    again.read_until { again.changes.any? { |change| states(change)[0] == :succeeded } }
+    again.read_until { again.changes.any? { |change| change["lines"].join.include?("load begins") } }
+    expect(again.changes.flat_map { |change| change["lines"] }.join).not_to include("fetch begins")
+    release(:load)
+  end
+
+  it "is asked to ask no more when the run has ended and it knows that" do
+    id = start_run(:fetch)
+    port = serve(web)
+    follower = follow(port, "/runs/#{id}/events")
+    release(:fetch)
+    follower.read_until { follower.changes.last&.fetch("over") }
+    expect(get(port, "/runs/#{id}/events", "Last-Event-ID" => follower.last_id).code).to eq("204")
+  end
+
+  it "can ask again and again instead" do
+    id = start_run(:fetch)
+    port = serve(web)
+    first = JSON.parse(get(port, "/runs/#{id}/live.json").body)
+    expect(states(first)).to eq(0 => :running)
+    expect(get(port, "/runs/#{id}/live.json?after=#{first["cursor"]}").body).to eq("{}")
+    release(:fetch)
+    eventually do
+      change = JSON.parse(get(port, "/runs/#{id}/live.json?after=#{first["cursor"]}").body)
+      change["over"] && states(change) == { 0 => :succeeded }
+    end
+  end
+
+  it "gets what there is at once where the server does not hand over its connections" do
+    id = start_run(:fetch)
+    port = serve(->(env) { web.call(env.except("rack.hijack?")) })
+    follower = follow(port, "/runs/#{id}/events")
+    follower.read_until { |text| text.include?('"over":false') }
+    expect(follower.text).to match(%r{content-type: text/event-stream}i).and match(/^retry: 1000\r?$/)
+    release(:fetch)
+  end
+
+  it "is refused above the number of viewers, and notified of that" do
+    id = start_run(:fetch)
+    port = serve(Flowline::Web.new(authorize: ->(_) { :read }, viewers: 2))
+    2.times { follow(port, "/runs/#{id}/events").read_until { |text| text.include?("hello") } }
+    refused = get(port, "/runs/#{id}/events")
+    expect([refused.code, refused.body]).to match(["503", include("So many pages follow runs already")])
+    expect(get(port, "/runs/#{id}/live.json").code).to eq("200")
+    release(:fetch)
+  end
+
+  describe "with 50 viewers on 2 threads of Puma" do
+    it "shows every viewer a change within 500 ms, and other pages within 20 ms" do
+      id = start_run(:fetch, :load)
+      port = serve(web)
+      viewers = Array.new(50) { follow(port, "/runs/#{id}/events") }
+      viewers.each { |viewer| viewer.read_until { viewer.changes.any? } }
+      times = Array.new(30) { time { get(port, "/runs/#{id}") } }
+      release(:fetch)
+      eventually { Flowline::History.run(id).step(:fetch).status == :succeeded }
+      behind = time { viewers.each { |viewer| viewer.read_until { viewer.changes.any? { |change| states(change)[0] == :succeeded } } } }
+      release(:load)
+      expect(times.sort[15]).to be < 0.02 * patience
+      expect(behind).to be < 0.5 * patience
+    end
+
+    it "is not held up by a viewer that reads nothing" do
+      id = start_run(:fetch, :load)
+      port = serve(web)
+      lazy = Array.new(5) { follow(port, "/runs/#{id}/events") }
+      lazy.each { |viewer| viewer.socket.setsockopt(Socket::SOL_SOCKET, Socket::SO_RCVBUF, 1024) }
+      viewer = follow(port, "/runs/#{id}/events")
+      release(:fetch)
+      viewer.read_until { viewer.changes.any? { |change| states(change)[0] == :succeeded } }
+      release(:load)
+      viewer.read_until { viewer.changes.last["over"] }
+    end
+  end
+end
