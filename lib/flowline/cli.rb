@@ -15,6 +15,7 @@ module Flowline
 
     autoload :Advice, "#{__dir__}/cli/advice"
     autoload :Application, "#{__dir__}/cli/application"
+    autoload :Background, "#{__dir__}/cli/background"
     autoload :Command, "#{__dir__}/cli/command"
     autoload :Commands, "#{__dir__}/cli/commands"
     autoload :Discard, "#{__dir__}/cli/discard"

@@ -21,6 +21,7 @@ module Flowline
     autoload :Response, "#{__dir__}/web/response"
     autoload :Router, "#{__dir__}/web/router"
     autoload :Snapshot, "#{__dir__}/web/snapshot"
+    autoload :Server, "#{__dir__}/web/server"
     autoload :Stream, "#{__dir__}/web/stream"
     autoload :Topic, "#{__dir__}/web/topic"
     autoload :View, "#{__dir__}/web/view"

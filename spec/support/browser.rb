@@ -47,10 +47,11 @@ module Browser
   # @param width [Integer] of the window, in pixels
   # @param dark [Boolean] whether the reader prefers dark colours
   # @param script [Boolean] whether scripts are allowed
+  # @param arguments [Array<String>] further ones of Chromium
   # @yieldparam browser [Selenium::WebDriver::Driver]
-  def open(width: 1280, height: 900, dark: false, script: true)
+  def open(width: 1280, height: 900, dark: false, script: true, arguments: [])
     options = Selenium::WebDriver::Chrome::Options.new(binary: BINARY)
-    %w[--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars].each { |argument| options.add_argument(argument) }
+    (%w[--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars] + arguments).each { |argument| options.add_argument(argument) }
     options.add_argument("--window-size=#{width},#{height}")
     options.add_option("goog:loggingPrefs", { browser: "ALL", performance: "ALL" })
     options.add_preference("profile.managed_default_content_settings.javascript", 2) unless script

@@ -20,12 +20,13 @@ module Flowline
       autoload :Trace, "#{__dir__}/commands/trace"
       autoload :Validate, "#{__dir__}/commands/validate"
       autoload :Watch, "#{__dir__}/commands/watch"
+      autoload :Web, "#{__dir__}/commands/web"
       autoload :Version, "#{__dir__}/commands/version"
       autoload :Why, "#{__dir__}/commands/why"
       autoload :Visualize, "#{__dir__}/commands/visualize"
 
       # The names of the commands, in the order of the help.
-      NAMES = %w[run resume plan validate visualize status watch cancel logs history show why report stats trace state cache help version].freeze
+      NAMES = %w[run resume plan validate visualize status watch cancel logs history show why report web stats trace state cache help version].freeze
 
       # @param name [String]
       # @return [Class] the command of that name

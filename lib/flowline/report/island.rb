@@ -38,11 +38,16 @@ module Flowline
       # @param step [Step]
       # @return [Hash{Symbol => Object}] what few steps have
       def self.more(step)
-        facts = { reason: step.reason, error: step.error, items: step.items, output: step.output }.compact
+        facts = { reason: step.reason, error: plain(step.error), items: plain(step.items), output: plain(step.output) }.compact
         facts[:at] = step.location if step.error
-        facts[:retries] = step.retries.map { |ended, wait, error| [milliseconds(ended), milliseconds(wait), error] } if step.retries.any?
+        facts[:retries] = step.retries.map { |ended, wait, error| [milliseconds(ended), milliseconds(wait), plain(error)] } if step.retries.any?
         facts
       end
+
+      def self.plain(text)
+        text && Text.plain(text)
+      end
+      private_class_method :plain
 
       # @param seconds [Float]
       # @return [Float]

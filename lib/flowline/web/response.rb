@@ -8,10 +8,10 @@ module Flowline
     # @api private
     class Response
       # Nothing is loaded or sent that is not allowed here: scripts only with the nonce of the page, styles, data and forms only of
-      # this host. No other page may frame it or learn its address.
+      # this host. No other page may frame it or learn its address. (With the policy "no-referrer", browsers would send no Origin.)
       POLICY = "default-src 'none'; script-src %s; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; " \
                "base-uri 'none'; frame-ancestors 'none'"
-      HEADERS = { "x-content-type-options" => "nosniff", "referrer-policy" => "no-referrer", "x-frame-options" => "DENY",
+      HEADERS = { "x-content-type-options" => "nosniff", "referrer-policy" => "same-origin", "x-frame-options" => "DENY",
                   "cross-origin-opener-policy" => "same-origin", "cross-origin-resource-policy" => "same-origin" }.freeze
       PRIVATE = "no-store"
       FOREVER = "private, max-age=31536000, immutable"
