@@ -40,7 +40,7 @@ RSpec.describe "Generators for Rails", :rails do
       generate(app, "flowline:install")
       generate(app, "flowline:pipeline", "import", "fetch")
       routes = app.read("config/routes/flowline.rb").sub(/^  next :act.*\n/, "").sub("  nil\n", "  { \"1\" => [:act, \"ada\"], \"2\" => :read }[env[\"rack.session\"][:user_id]]\n")
-      app.write("config/routes/flowline.rb" => routes.sub("authorize: authorize", "authorize: authorize, enqueue: ->(pipeline, params, resume) { pipeline.run(params: params, resume: resume) }"))
+      app.write("config/routes/flowline.rb" => routes)
       app.write("config/routes.rb" => app.read("config/routes.rb").sub("draw :flowline", "draw :flowline\n  get \"login\", to: \"logins#create\""))
       app.server do |server|
         expect(server.get("/flowline").code).to eq("403")

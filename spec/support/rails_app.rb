@@ -92,7 +92,12 @@ class RailsApp
   # The environment of a process outside of the bundle and the stores of these specs.
   def self.environment
     inner = ENV.keys.grep(/\A(BUNDLE|BUNDLER|GEM|RAILS|RACK)_|\ARUBY(OPT|LIB)\z/)
-    { **inner.to_h { |name| [name, nil] }, "FLOWLINE_ROOT" => nil, "NO_COLOR" => "1", "SECRET_KEY_BASE" => "0" * 64 }
+    { **inner.to_h { |name| [name, nil] }, "FLOWLINE_ROOT" => nil, "NO_COLOR" => "1", "SECRET_KEY_BASE" => "0" * 64, **coverage }
+  end
+
+  # The code that only Rails runs counts, too.
+  def self.coverage
+    ENV["COVERAGE"] == "part" ? { "RUBYOPT" => "-r#{File.expand_path("coverage.rb", __dir__)}" } : {}
   end
 
   # @return [String] the folder
