@@ -12,6 +12,7 @@ module Flowline
     autoload :Comparison, "#{__dir__}/report/comparison"
     autoload :Data, "#{__dir__}/report/data"
     autoload :Document, "#{__dir__}/report/document"
+    autoload :Graph, "#{__dir__}/report/graph"
     autoload :Island, "#{__dir__}/report/island"
     autoload :Markup, "#{__dir__}/report/markup"
     autoload :Page, "#{__dir__}/report/page"

@@ -21,11 +21,11 @@ module Flowline
       # @param offset [Integer] the position of its first one
       def initialize(store, rows, names: nil, text: "", limit: 50, offset: 0)
         @runs = rows.map { |row| Run.new(store, row) }
-        began = rows.map(&:id).zip(runs).to_h
-        found, @total = names ? [names, names.size] : store.names_in(began.keys, text, limit, offset)
+        known = rows.map(&:id).zip(runs).to_h
+        found, @total = names ? [names, names.size] : store.names_in(known.keys, text, limit, offset)
         @names = found.map(&:to_sym)
-        steps = store.steps_in(began.keys, @names.map(&:to_s))
-        @steps = steps.to_h { |step| [[began[step.run].run_id, step.name.to_sym], Step.new(step, began[step.run].started_at)] }
+        steps = store.steps_in(known.keys, @names.map(&:to_s))
+        @steps = steps.to_h { |step| [[known[step.run].run_id, step.name.to_sym], Step.new(step, known[step.run])] }
         freeze
       end
 

@@ -52,7 +52,7 @@ module Flowline
 
       def row(name, now, before)
         cells = [before, now].map { |step| step ? "#{word(step.status)} #{seconds(step.duration)}" : "—" }
-        tag(:tr, [tag(:th, text(name), scope: "row"), *[*cells, difference(now, before)].map { |cell| tag(:td, text(cell)) }])
+        tag(:tr, [tag(:th, text(caption(name)), scope: "row"), *[*cells, difference(now, before)].map { |cell| tag(:td, text(cell)) }])
       end
 
       def difference(now, before)

@@ -25,7 +25,7 @@ module Flowline
 
       # @return [String] its title, and what is known at a glance
       def header
-        tag(:header, [tag(:h1, text(@data.pipeline || "Pipeline")), tag(:div, head, id: "head"), tag(:p, "", id: "exports")])
+        tag(:header, [tag(:h1, text(caption(@data.pipeline || "Pipeline"))), tag(:div, head, id: "head"), tag(:p, "", id: "exports")])
       end
 
       # @return [String] how the run stands or ended, and its facts
@@ -69,19 +69,14 @@ module Flowline
 
       def failure(at, step)
         why = step.error&.sub(/\Astep .*? (?:failed|timed out)[^:]*: /m, "")
-        [tag(:a, text(step.name), href: @data.link(at)), word(step.status), ("after #{step.attempts} attempts" if step.attempts > 1),
+        [tag(:a, text(caption(step.name)), href: @data.link(at)), word(step.status), ("after #{step.attempts} attempts" if step.attempts > 1),
          (": #{text(short(why, 600))}" if why), (code(step.location) if step.location)].compact.join(" ").sub(" : ", ": ")
       end
 
       def graph
         return if @data.steps.empty? || !@data.steps.all?(&:after)
 
-        nodes = @data.steps.each_with_index.map do |step, at|
-          title = [step.description, step.error && short(step.error, 120), step.location].compact.join("\n")
-          [step.name, step.label, step.group, step.status, step.duration && seconds(step.duration), title, @data.link(at), !step.many.nil?]
-        end
-        edges = @data.steps.each_with_index.flat_map { |step, at| step.after.map { |from| [from, at, nil] } }
-        section("Graph", Picture.new(nodes, edges, @data.groups).sheets(BUDGET))
+        section("Graph", Graph.new(@data) { |_, at| @data.link(at) }.picture.sheets(BUDGET))
       end
 
       # Only what the script needs to draw it, which is hidden until then.
@@ -94,7 +89,7 @@ module Flowline
       end
 
       def critical
-        path = timing.critical.map { |at| text(@data.steps[at].name) }
+        path = timing.critical.map { |at| text(caption(@data.steps[at].name)) }
         return if path.empty?
 
         path = [*path.first(4), "…", *path.last(3)] if path.size > 8

@@ -5,6 +5,10 @@ module Flowline
     # Builds HTML. Content is HTML, which {#text} makes of anything; attributes are escaped.
     # @api private
     module Markup
+      # A mark for each status, as well as a colour; the stylesheet has the same marks.
+      MARKS = { succeeded: "✓", failed: "✗", timed_out: "◔", crashed: "†", cancelled: "⊘", running: "▸", waiting: "◌", cached: "◆", restored: "↺",
+                skipped: "–", pending: "·" }.freeze
+
       private
 
       # @param name [Symbol]
@@ -42,6 +46,17 @@ module Flowline
         scroll(label, tag(:table, [head, tag(:tbody, rows.join("\n"))], **attributes))
       end
 
+      # A field of a form.
+      def input(**attributes)
+        tag(:input, **attributes).delete_suffix("</input>")
+      end
+
+      # A row of a table. A cell in an Array is long, and may be broken into lines.
+      def line(name, *cells, **attributes)
+        rest = cells.map { |cell| cell.is_a?(Array) ? tag(:td, cell, class: "long") : tag(:td, cell.to_s) }
+        tag(:tr, [tag(:th, name, scope: "row"), *rest], **attributes)
+      end
+
       def scroll(label, content)
         tag(:div, content, class: "scroll", tabindex: 0, role: "group", aria_label: label)
       end
@@ -53,6 +68,11 @@ module Flowline
 
       def short(value, most)
         value.size > most ? "#{value[0, most]}…" : value
+      end
+
+      # A name on one line, as text, cut if it is long.
+      def caption(name, most = 80)
+        short(Name.show(name), most)
       end
 
       def seconds(time)

@@ -37,7 +37,7 @@ module Flowline
 
       def group(status, reason, steps)
         why = reason || WHY.key?(status) ? Reasons.why(reason || status) : restored(status)
-        names = steps.first(NAMES).map { |step| text(step.name) }
+        names = steps.first(NAMES).map { |step| text(caption(step.name)) }
         names << "… #{steps.size - NAMES} more" if steps.size > NAMES
         "#{word(status)}#{": #{text(why)}" if why} — #{names.join(", ")}"
       end

@@ -19,6 +19,7 @@ const steps = run.names.split("\n").map((line, at) => {
   return step;
 }).filter((step) => step.state);
 const critical = new Set(run.critical);
+const caption = (name) => name.length > 80 ? `${name.slice(0, 80)}…` : name;
 const word = (state) => state.replaceAll("_", " ");
 const time = (ms) => ms === undefined || ms === null ? ""
   : ms >= 60000 ? `${Math.floor(ms / 60000)}m ${((ms % 60000) / 1000).toFixed(0).padStart(2, "0")}s`
@@ -63,7 +64,7 @@ function row(step) {
   const { error, at, reason, items, output, retries } = step.more;
   const facts = [error, at && `line: ${at}`, reason && `because: ${word(reason)}`, items && `items: ${items}`, output && `output: ${output}`,
     retries && `retried: ${retries.map(([, wait, why]) => `${why} (next attempt after ${time(wait)})`).join("\n")}`].filter(Boolean);
-  const name = make("th", { scope: "row" }, run.address ? make("a", { href: link(step.at) }, step.name) : step.name);
+  const name = make("th", { scope: "row" }, run.address ? make("a", { href: link(step.at) }, caption(step.name)) : caption(step.name));
   if (facts.length) name.append(make("details", { open: !!error }, make("summary", {}, error ? "error" : "more"), make("pre", { tabindex: 0 }, facts.join("\n"))));
   const called = step.start !== undefined;
   const cells = [word(step.state), called ? time(step.start) : "", called ? time(step.duration) : "", time(waited(step)), time(step.slack), step.attempts || ""];
@@ -286,7 +287,7 @@ if (section) {
     const [px, py] = [event.clientX - edge.left, event.clientY - edge.top];
     return drawn.findLast(([start, end, y]) => px >= start - 2 && px <= end + 2 && py >= y && py < y + HEIGHT)?.[3];
   };
-  const describe = (step) => `${step.name}: ${word(step.state)}, from ${time(step.start)}, ${time(step.duration)}${waited(step) ? `, waited ${time(waited(step))}` : ""}` +
+  const describe = (step) => `${caption(step.name)}: ${word(step.state)}, from ${time(step.start)}, ${time(step.duration)}${waited(step) ? `, waited ${time(waited(step))}` : ""}` +
     `${step.attempts > 1 ? `, ${step.attempts} attempts` : ""}${step.slack === undefined || step.slack === null ? "" : `, slack ${time(step.slack)}`}`;
   canvas.addEventListener("pointermove", (event) => {
     const step = at(event);

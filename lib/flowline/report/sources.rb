@@ -35,7 +35,29 @@ module Flowline
                             runs: runs.map { |past| [past.run_id, past.status, past.started_at, past.duration] })
         end
 
+        # @param pipeline [Pipeline, nil] the graph to show; nil: that of the run
+        # @param run [History::Run, nil] one that says how the steps have ended
+        # @return [Data] a graph with how its steps ended
+        def graph(pipeline, run)
+          known = run && recorded(run)
+          return known unless pipeline
+
+          dag = pipeline.dag
+          groups = dag.groups.each_value.to_a
+          steps = dag.steps.each_with_index.map { |step, id| declared(step, id, dag, known&.by_name) }
+          Data.new(pipeline: text(pipeline.name), params: {}, warnings: [], steps: steps,
+                   groups: groups.map { |group| group(group.name, group.parent, groups.map(&:name)) }, runs: [])
+        end
+
         private
+
+        def declared(step, id, dag, known)
+          name = text(step.name)
+          before = known && known[name]
+          Step.new(name: name, label: label(step.name, step.group), group: step.group && dag.groups.keys.index(step.group), status: before&.status,
+                   duration: before&.duration, error: before&.error, location: step.place, description: step.description, after: dag.inputs(id),
+                   many: step.each, attempts: 0, retries: [])
+        end
 
         def text(name)
           name && Name.show(name)

@@ -32,7 +32,7 @@ module Flowline
 
       def row(step, at)
         times = [step.start, step.duration, waited(step, at), @timing.slack[at]].map { |time| seconds(time) }
-        name = @data.address ? tag(:a, text(step.name), href: @data.link(at)) : text(step.name)
+        name = @data.address ? tag(:a, text(caption(step.name)), href: @data.link(at)) : text(caption(step.name))
         cells = [text(word(step.status)), *times, (step.attempts if step.attempts.positive?)].map { |cell| tag(:td, cell.to_s) }
         tag(:tr, [tag(:th, name + details(step), scope: "row"), *cells], id: "s#{at}", class: step.status)
       end

@@ -25,8 +25,9 @@ module Flowline
         return "" if past.size < 2
 
         usual = past.map(&:last).sort[past.size / 2]
+        runs = [*past, [@data.run_id, @data.status, @data.started_at, @data.length]].map { |run| Run.new(*run) }
         section("Last runs", tag(:p, "This one took #{seconds(@data.length)}; the median of the #{past.size} before is #{seconds(usual)}."),
-                Bars.new([*past, [@data.run_id, @data.status, @data.started_at, @data.length]].map { |run| Run.new(*run) }, height: HEIGHT).to_s)
+                Bars.new(runs, height: HEIGHT, here: @data.run_id).to_s)
       end
     end
   end
