@@ -53,6 +53,13 @@ module Flowline
         tag(:a, text(content), href: href, **attributes)
       end
 
+      # The first params of a run.
+      def given_params(run, most = 3)
+        some = run.params.first(most).map { |name, value| "#{caption(name, 30)}: #{caption(value || "nil", 40)}" }
+        some << "…" if run.params.size > most
+        some.join(", ")
+      end
+
       # A form that is sent by POST to an address.
       def form(action, *content, **attributes)
         tag(:form, content, method: "post", action: action, **attributes)

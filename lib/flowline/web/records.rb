@@ -31,6 +31,13 @@ module Flowline
       end
 
       # @param pipeline [String]
+      # @param options [Hash] as for {Flowline::History.grid}
+      # @return [Flowline::History::Grid, nil]
+      def grid(pipeline, **options)
+        Flowline::History.grid(pipeline, **options, root: root)
+      end
+
+      # @param pipeline [String]
       # @return [Array<Flowline::History::Run>] those that can be resumed
       def resumable(pipeline)
         Flowline::History.resumable(pipeline, root: root)

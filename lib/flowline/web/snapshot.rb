@@ -72,8 +72,8 @@ module Flowline
           lines = run.log(step.name, last: TAIL).first.last(TAIL)
           next if lines.empty?
 
-          tag(:h3, "The last lines of #{tag(:a, text(Name.show(step.name)), href: data.link(at))}") +
-            Lines.new(lines, steps: false).list("The last lines of #{step.name}")
+          tag(:h3, "The last lines of #{tag(:a, text(caption(step.name)), href: data.link(at))}") +
+            Lines.new(lines, steps: false).list("The last lines of #{caption(step.name)}")
         end.join
       end
 
@@ -91,7 +91,7 @@ module Flowline
 
       def stand(step, at)
         status = step.running? ? :running : :waiting
-        [tag(:span, word(status), class: "state #{status}"), tag(:a, text(Name.show(step.name)), href: data.link(at.to_i)),
+        [tag(:span, word(status), class: "state #{status}"), tag(:a, text(caption(step.name)), href: data.link(at.to_i)),
          (elapsed(step.since) if step.since), *details(step)].compact.join(" ")
       end
 

@@ -12,7 +12,7 @@ module Flowline
 
         # (see Page#title)
         def title
-          "Cancel #{Name.show(run.pipeline)}"
+          "Cancel #{caption(run.pipeline)}"
         end
 
         # (see Page#status)
@@ -59,7 +59,7 @@ module Flowline
         end
 
         def shown(names)
-          list = names.first(NAMES).map { |name| link(view.url("runs", run.run_id, "steps", name), Name.show(name)) }
+          list = names.first(NAMES).map { |name| link(view.url("runs", run.run_id, "steps", name), caption(name)) }
           names.size > NAMES ? [*list, "#{names.size - NAMES} more"] : list
         end
 

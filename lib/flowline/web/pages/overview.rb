@@ -38,7 +38,7 @@ module Flowline
           return "" if runs.empty?
 
           items = runs.sort_by(&:started_at).reverse.map do |run|
-            tag(:li, [state(run.status), link(view.url("runs", run.run_id), run.pipeline), moment(run.started_at),
+            tag(:li, [state(run.status), link(view.url("runs", run.run_id), caption(run.pipeline)), moment(run.started_at),
                       (tag(:span, text(short(run.error.lines.first.to_s, 200)), class: "quiet") if run.error)].compact.join(" "))
           end
           section(runs.one? ? "1 pipeline failed" : "#{runs.size} pipelines failed", tag(:ul, items, class: "plain"), class: "failures")
@@ -53,8 +53,8 @@ module Flowline
 
         def running_run(run)
           live = run.live
-          steps = live ? live.steps.first(3).map { |step| Name.show(step.name) } : []
-          [state(run.status), link(view.url("runs", run.run_id), run.pipeline), "since #{moment(run.started_at)}",
+          steps = live ? live.steps.first(3).map { |step| caption(step.name, 40) } : []
+          [state(run.status), link(view.url("runs", run.run_id), caption(run.pipeline)), "since #{moment(run.started_at)}",
            (bar(live) if live), (tag(:span, text(steps.join(", ")), class: "quiet") if steps.any?)].compact.join(" ")
         end
 
@@ -73,7 +73,8 @@ module Flowline
         end
 
         def row(name, run, recent)
-          about = [link(view.url("pipelines", name), name), (link(view.url("pipelines", name, "start"), "Run…", class: "action") if startable?(name))]
+          start = link(view.url("pipelines", name, "start"), "Run…", class: "action") if startable?(name)
+          about = [link(view.url("pipelines", name), caption(name)), start]
           cells = run ? facts(run, recent) : ["has not run", "", "", ""]
           tag(:tr, [tag(:th, about.compact.join(" "), scope: "row"), *cells.map { |cell| tag(:td, cell) }])
         end

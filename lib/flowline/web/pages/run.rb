@@ -13,7 +13,7 @@ module Flowline
 
         # (see Page#title)
         def title
-          "#{Name.show(run.pipeline)} #{word(run.status)}"
+          "#{caption(run.pipeline)} #{word(run.status)}"
         end
 
         # (see Page#body)
