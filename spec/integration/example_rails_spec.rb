@@ -1,0 +1,150 @@
+# frozen_string_literal: true
+
+require "cgi"
+require "fileutils"
+require "net/http"
+require "open3"
+require "rbconfig"
+require "socket"
+require "tmpdir"
+
+# The application that examples/rails/create.rb makes, with a server, Redis and Sidekiq, as somebody uses it.
+RSpec.describe "examples/rails", :rails do
+  root = File.expand_path("../..", __dir__)
+  day = "2024-01-31"
+
+  before(:all) do
+    missing = RailsApp.missing || (Gem::Specification.find_all_by_name("sidekiq").any? && RedisServer.there? ? nil : "sidekiq or redis-server")
+    skip "needs #{missing}" if missing && !ENV["CI"]
+
+    @home = Dir.mktmpdir("flowline-shop")
+    @folder = File.join(@home, "shop")
+    @redis = RedisServer.new
+    output, status = Open3.capture2e(RailsApp.environment, RbConfig.ruby, "-w", "#{root}/examples/rails/create.rb", @folder)
+    raise output unless status.success?
+
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @server = spawn_in_shop("bin/rails", "server", "-b", "127.0.0.1", "-p", @port.to_s)
+  end
+
+  after(:all) do
+    stop(@server, :KILL) if @server
+    @redis&.stop
+    FileUtils.rm_rf(@home) if @home
+  end
+
+  let(:programs) { [] }
+  let(:cookies) { {} }
+
+  before { FileUtils.rm_rf([*Dir.glob("#{@folder}/storage/flowline"), *Dir.glob("#{@folder}/log/*.log"), "#{@folder}/tmp/supplier_is_down"]) }
+
+  after { programs.each { |pid| stop(pid, :KILL) } }
+
+  # Starts a program of the application, which ends with the example.
+  # @return [Integer] its process
+  def start(...)
+    spawn_in_shop(...).tap { |pid| programs << pid }
+  end
+
+  def spawn_in_shop(*command, **env)
+    environment = { **RailsApp.environment, "REDIS_URL" => @redis.url, "RAILS_ENV" => "development", **env.transform_keys(&:to_s) }
+    Process.spawn(environment, *command, chdir: @folder, pgroup: true, in: File::NULL, %i[out err] => ["#{@home}/output.log", "a"])
+  end
+
+  def stop(pid, signal)
+    Process.kill(signal, signal == :KILL ? -pid : pid)
+    eventually(60) { Process.wait2(pid, Process::WNOHANG)&.last }
+  rescue Errno::ESRCH, Errno::ECHILD
+    nil # It has ended.
+  end
+
+  def sidekiq(**env)
+    start("bundle", "exec", "sidekiq", "-c", "2", "-t", "10", **env)
+  end
+
+  # Logs in.
+  def visit
+    eventually(60) { get("/login") rescue false } # rubocop:disable Style/RescueModifier -- the server does not listen yet
+    submit("/login", get("/login"), password: "flowline")
+  end
+
+  def get(path)
+    request(Net::HTTP::Get.new(path))
+  end
+
+  # Sends the form of a page, with its token.
+  def submit(path, page, **fields)
+    post = Net::HTTP::Post.new(path)
+    post.set_form_data(authenticity_token: CGI.unescapeHTML(page.body[/name="authenticity_token" value="([^"]+)"/, 1]), **fields)
+    request(post)
+  end
+
+  def request(request)
+    request["Cookie"] = cookies.map { |name, value| "#{name}=#{value}" }.join("; ")
+    answer = Net::HTTP.start("127.0.0.1", @port, read_timeout: 60) { |http| http.request(request) }
+    answer.get_fields("Set-Cookie").to_a.each { |cookie| cookies.store(*cookie[/\A[^;]+/].split("=", 2)) }
+    answer
+  end
+
+  # @return [Array<String>] the pages that the supplier has answered
+  def pages
+    File.readlines("#{@folder}/log/supplier.log", chomp: true).map { |line| line.split.last }
+  rescue Errno::ENOENT
+    []
+  end
+
+  def runs
+    Flowline::History.runs(pipeline: "OrderImportPipeline", root: "#{@folder}/storage/flowline/development").reverse
+  end
+
+  it "imports a day by a job, and shows the orders and the run" do
+    visit
+    sidekiq
+    expect(submit("/imports", get("/"), date: day)["Location"]).to end_with("127.0.0.1:#{@port}/")
+    eventually(60) { runs.map(&:status) == [:succeeded] }
+    expect(pages.map(&:to_i).sort).to eq([*1..12])
+    expect(runs.first).to have_attributes(trigger: :job, params: { date: day })
+    total = (1..12).sum { |page| (0..4).sum { |i| (page * 7) + i } }
+    expect(get("/").body).to include("<td>#{day}</td><td>60</td><td>$#{total.to_s.sub(/\d{3}\z/, ',\0')}.00</td>", "#{day}, succeeded")
+    expect(get("/flowline/").body).to include("OrderImportPipeline")
+    expect(File.read("#{@folder}/log/development.log")).to include("[Flowline] [OrderImportPipeline]", "60 orders of #{day}")
+  end
+
+  it "shows nothing to those who are not logged in" do
+    visit
+    cookies.clear
+    expect(get("/")["Location"]).to end_with("/login")
+    expect(get("/flowline/").code).to match(/\A40[134]\z/)
+    submit("/login", get("/login"), password: "wrong")
+    expect(get("/flowline/").code).to match(/\A40[134]\z/)
+  end
+
+  it "continues after a deployment: the next worker reads only the pages that are left" do
+    visit
+    worker = sidekiq(SUPPLIER_SECONDS: "0.5")
+    submit("/imports", get("/"), date: day)
+    eventually(60) { pages.size >= 3 }
+    stop(worker, :TERM)
+    before = pages
+    expect(before.size).to be_between(3, 11)
+    expect(runs.map(&:status)).to eq([:cancelled])
+
+    sidekiq
+    eventually(60) { runs.map(&:status) == %i[cancelled succeeded] }
+    expect(pages.map(&:to_i).sort).to eq([*1..12])
+    expect(runs.last.resumed).to eq(runs.first.run_id)
+  end
+
+  it "retries the job when the supplier is down, and reads no page twice" do
+    visit
+    worker = sidekiq(SUPPLIER_SECONDS: "0.3")
+    submit("/imports", get("/"), date: day)
+    eventually(60) { pages.size >= 3 }
+    FileUtils.touch("#{@folder}/tmp/supplier_is_down")
+    eventually(60) { runs.map(&:status) == [:failed] }
+    FileUtils.rm("#{@folder}/tmp/supplier_is_down")
+    eventually(120) { runs.map(&:status) == %i[failed succeeded] } # Sidekiq looks at scheduled jobs now and then.
+    expect(pages.map(&:to_i).sort).to eq([*1..12])
+    stop(worker, :TERM)
+  end
+end
