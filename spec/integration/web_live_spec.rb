@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "../support/browser"
 require_relative "../support/processes"
 require_relative "../support/web"
 
@@ -148,6 +149,128 @@ RSpec.describe "A page that follows a run" do
       viewer.read_until { viewer.changes.any? { |change| states(change)[0] == :succeeded } }
       release(:load)
       viewer.read_until { viewer.changes.last["over"] }
+    end
+  end
+
+  describe "a connection" do
+    let(:topic) { Struct.new(:cursor, :content, :over?) { def changes(after) = (content unless after == cursor) }.new("1", "{}", false) }
+    let(:ends) { UNIXSocket.pair }
+
+    after { ends.each { |io| io.close unless io.closed? } }
+
+    def viewer(cursor = nil)
+      Flowline::Web::Viewer.new(ends.first, topic, cursor, 0.0)
+    end
+
+    it "says something every 15 seconds, so that no proxy closes it" do
+      viewer = viewer("1")
+      [1, 14, 16, 29, 32].each { |time| viewer.update(time.to_f) }
+      expect(ends.last.read_nonblock(1000).scan(/^:\n/).size).to eq(2)
+    end
+
+    it "is closed after five minutes, so that its viewer is authorized again" do
+      viewer = viewer("1")
+      expect([299.0, 301.0].map { |time| viewer.update(time) }).to eq([true, false])
+      expect(ends.first).to be_closed
+    end
+
+    it "gets one change for all that it has missed, once it reads again" do
+      viewer = viewer()
+      topic.content = "x" * 500_000
+      viewer.update(1.0)
+      (2..20).each do |number|
+        topic.cursor = number.to_s
+        topic.content = number.to_s
+        expect(viewer.update(number.to_f)).to be(true)
+      end
+      text = +""
+      20.times do
+        text << ends.last.read_nonblock(1_000_000, exception: false).then { |chunk| chunk.is_a?(String) ? chunk : "" }
+        viewer.update(21.0)
+      end
+      expect(text.scan(/^id: (.*)$/).flatten).to eq(%w[1 20])
+    end
+
+    it "is given up when the browser has left" do
+      viewer = viewer()
+      ends.last.close
+      expect(viewer.update(1.0)).to be(false)
+    end
+  end
+
+  describe "in a browser", :browser do
+    # @return [Float] seconds until a condition holds, which the browser checks
+    def until_in(browser, condition)
+      browser.manage.timeouts.script = Processes::LIMIT
+      browser.execute_async_script(<<~JS)
+        const done = arguments[0], start = performance.now();
+        const look = () => (#{condition}) ? done((performance.now() - start) / 1000) : setTimeout(look, 5);
+        look();
+      JS
+    end
+
+    it "shows what changes within 500 ms: the state, the graph, the table and the log" do
+      id = start_run(:fetch, :load)
+      port = serve(web)
+      Browser.open do |browser|
+        browser.get("http://127.0.0.1:#{port}/runs/#{id}")
+        until_in(browser, "document.querySelector('#s0')?.className === 'running' && document.querySelector('#filters input')")
+        release(:fetch)
+        eventually { Flowline::History.run(id).then { |run| run.step(:fetch).status == :succeeded && run.live.ended == 1 } }
+        shown = until_in(browser, <<~JS)
+          document.querySelector('#s0').className.includes('succeeded') && document.querySelector('a.step.succeeded') &&
+            document.querySelector('#now h2').textContent.startsWith('1 of 2') && document.querySelector('#log').textContent.includes('load begins')
+        JS
+        expect(shown).to be < 0.5 * patience
+        release(:load, "fail")
+        until_in(browser, "document.querySelector('#failures').textContent.includes('HTTP 500') && document.querySelector('#head .failed')")
+        until_in(browser, "!document.querySelector('main').dataset.live") # It loads the page again, which has all that a report has.
+        expect(browser.find_element(id: "timeline").text).to include("Critical path")
+        expect(Browser.console(browser)).to be_empty
+      end
+    end
+
+    it "goes on after the server was restarted, and says meanwhile that it cannot reach it" do
+      id = start_run(:fetch, :load)
+      port = serve(web)
+      Browser.open do |browser|
+        browser.get("http://127.0.0.1:#{port}/runs/#{id}")
+        until_in(browser, "document.querySelector('#s0')?.className === 'running' && document.querySelector('#filters input')")
+        eventually { web.feed.size == 1 }
+        stop_server(port)
+        followers.clear
+        web.feed.close
+        until_in(browser, "document.getElementById('connection')?.textContent.includes('Trying again')")
+        release(:fetch)
+        serve(web, port: port)
+        until_in(browser, "document.querySelector('#s0').className.includes('succeeded') && !document.getElementById('connection').textContent")
+        release(:load)
+      end
+    end
+
+    it "asks every second where streams are refused" do
+      id = start_run(:fetch, :load)
+      port = serve(Flowline::Web.new(authorize: ->(_) { :read }, viewers: 0))
+      Browser.open do |browser|
+        browser.get("http://127.0.0.1:#{port}/runs/#{id}")
+        release(:fetch)
+        until_in(browser, "document.querySelector('#s0')?.className.includes('succeeded')")
+        release(:load)
+      end
+    end
+
+    it "shows the moment of its loading without JavaScript" do
+      id = start_run(:fetch)
+      port = serve(web)
+      Browser.open(script: false) do |browser|
+        browser.get("http://127.0.0.1:#{port}/runs/#{id}")
+        expect(browser.find_element(id: "now").text).to include("0 of 1 steps have ended", "fetch")
+        expect(browser.find_element(id: "log").text).to include("fetch begins")
+        browser.find_element(link_text: "Cancel…").click
+        browser.find_element(css: "form button").click
+      end
+      eventually { Flowline::History.run(id).live&.stopped? }
+      release(:fetch)
     end
   end
 end

@@ -56,6 +56,15 @@ module Flowline
         nil
       end
 
+      # Closes all connections.
+      # @return [void]
+      def close
+        @guard.synchronize do
+          @viewers.each(&:close)
+          @viewers = []
+        end
+      end
+
       # @return [Integer] how many viewers there are
       def size
         @guard.synchronize { @viewers.size }

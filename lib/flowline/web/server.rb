@@ -13,6 +13,7 @@ module Flowline
 
       # The servers that can be used, in the order in which they are looked for.
       NAMES = %i[puma falcon webrick].freeze
+      # The address at which it listens.
       HOST = "127.0.0.1"
       # The names of this machine, by which only it is reached.
       HOSTS = [HOST, "localhost", "[::1]"].freeze

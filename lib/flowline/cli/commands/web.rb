@@ -84,6 +84,7 @@ module Flowline
           @err.puts("flowline: the page is closed")
         ensure
           server&.stop
+          app.feed.close
         end
 
         # @return [Integer] the one that is asked for, or {PORT}, or else any that is free
