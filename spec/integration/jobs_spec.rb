@@ -348,7 +348,7 @@ RSpec.describe "Jobs of Active Job" do
         ActiveRecord::Base.establish_connection(adapter: "sqlite3", database: "#{folder}/db.sqlite3", pool: 3, timeout: 10_000, checkout_timeout: 20)
         ActiveRecord::Base.connection.create_table(:rows) { |table| table.integer :item }
         class Row < ActiveRecord::Base; end
-        ActiveRecord::Base.clear_active_connections!
+        ActiveRecord::Base.connection_pool.release_connection
         class Rows < Flowline::Pipeline
           param :number
           step(:items) { [1, 2, 3, 4] }
@@ -362,7 +362,9 @@ RSpec.describe "Jobs of Active Job" do
         8.times { |number| RowsJob.perform_later(number: number) }
         ActiveJob::Base.queue_adapter.shutdown(wait: true)
         sleep(0.01) until Flowline::History.runs.none?(&:alive?)
-        [Flowline::History.runs.count { |run| run.status == :succeeded }, Row.count, ActiveRecord::Base.connection_pool.stat[:busy] - 1]
+        rows = Row.count
+        ActiveRecord::Base.connection_pool.release_connection
+        [Flowline::History.runs.count { |run| run.status == :succeeded }, rows, ActiveRecord::Base.connection_pool.stat[:busy]]
       end
     RUBY
   end

@@ -21,6 +21,7 @@ RSpec.describe "Jobs of Sidekiq" do
     require "sidekiq/api"
     require "flowline"
     Redis.silence_deprecations = true if defined?(Redis.silence_deprecations) # Those of Sidekiq 6.4.
+    Sidekiq.configure_client { |config| config.logger.level = Logger::WARN }
 
     #{JobApp::IMPORT}
     class ImportJob
@@ -214,6 +215,7 @@ RSpec.describe "Jobs of Sidekiq" do
       require "sidekiq/api"
       require "flowline"
       Redis.silence_deprecations = true if defined?(Redis.silence_deprecations) # Those of Sidekiq 6.4.
+      Sidekiq.configure_client { |config| config.logger.level = Logger::WARN }
       ActiveJob::Base.queue_adapter = :sidekiq
       ActiveJob::Base.logger = ActiveSupport::Logger.new("active_job.log")
 
