@@ -69,11 +69,24 @@ module Flowline
 
     private
 
-    # Runs the pipeline for this delivery of the job. An overriding +perform+ calls +super+, which calls it.
+    # Runs the pipeline for this delivery of the job. The +perform+ of Flowline calls it; one of the class may call it with another
+    # pipeline, so that one job class is for several.
     # @param params [Hash] by Symbol or String
+    # @param pipeline [Pipeline, Class, String, Symbol, nil] a pipeline or the name of a constant; nil: the one that the class declares
+    # @param resume [String, nil] a run that the first delivery resumes
     # @return [Result, nil] nil: an earlier delivery has succeeded
-    def run_pipeline(params)
-      Delivery.new(self, params).call
+    # @raise [Error] as {Pipeline#run!}
+    # @example
+    #   class RunJob < ApplicationJob
+    #     include Flowline::Job
+    #
+    #     def perform(name, params = {}, resume = nil)
+    #       run_pipeline(params, pipeline: PIPELINES.fetch(name), resume: resume)
+    #     end
+    #   end
+    def run_pipeline(params = {}, pipeline: nil, resume: nil)
+      settings = self.class.flowline_settings
+      Delivery.new(self, settings, settings.pipeline(pipeline), params, resume).call
     end
   end
 end

@@ -4,7 +4,8 @@ module Flowline
   module Job
     # The words of a job class.
     module ClassMethods
-      # Declares the pipeline that the job runs, and how. Without arguments it returns the pipeline.
+      # Declares the pipeline that the job runs, and how. Without arguments it returns the pipeline. With options alone, the +perform+
+      # of the class says which pipeline it runs.
       # @param source [Class, Pipeline, String, Symbol, nil] a pipeline class or the name of a constant, which is looked up for each
       #   run, so that reloaded code takes effect; or a pipeline
       # @param options [Hash] options of {Pipeline#run}, and these:
@@ -17,7 +18,7 @@ module Flowline
       # @option options [Symbol, #call, Array] :reporter (the logger of the job) as for {Pipeline#run}
       # @yieldreturn [Pipeline, Class] the pipeline; the block is called for each run
       # @return [Pipeline, nil] the pipeline, if no argument was given
-      # @raise [DefinitionError] lists every mistake in the options; no pipeline was declared
+      # @raise [DefinitionError] lists every mistake in the options; no pipeline is declared
       # @raise [NameError] there is no such constant
       # @example
       #   pipeline Import, executor: :parallel, on_locked: :discard
@@ -36,7 +37,7 @@ module Flowline
         return @flowline_settings if @flowline_settings
         return superclass.flowline_settings if superclass.respond_to?(:flowline_settings)
 
-        raise DefinitionError, "#{self}: which pipeline does it run? Write `pipeline Import` into the class"
+        Settings.new(self, nil, {})
       end
     end
   end

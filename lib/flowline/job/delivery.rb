@@ -17,19 +17,23 @@ module Flowline
     # @api private
     class Delivery
       # @param job [Job]
+      # @param settings [Settings]
+      # @param pipeline [Pipeline]
       # @param params [Hash]
-      def initialize(job, params)
+      # @param resume [String, nil] a run that is resumed if the job has none yet
+      def initialize(job, settings, pipeline, params, resume)
+        @called = Recording::Patience.now
         @job = job
+        @settings = settings
+        @pipeline = pipeline
         @params = params
-        @settings = job.class.flowline_settings
+        @resume = resume
         @id = job.flowline_id
       end
 
       # @return [Result, nil] nil: an earlier delivery has succeeded
       # @raise [Error] the run failed, so that the queue retries the job
       def call
-        @called = Recording::Patience.now
-        @pipeline = @settings.pipeline
         earlier = earlier_run
         return log(:info, "job #{@id} is done: #{run(earlier.run_id)} succeeded") if earlier&.status == "succeeded"
 
@@ -50,7 +54,7 @@ module Flowline
 
       # @return [Result]
       def perform(earlier)
-        coordinator, request = (resume(earlier) if earlier) || prepare
+        coordinator, request = earlier ? resume(earlier) || prepare : prepare(resume: @resume)
         @stop = Stop.new(@job, coordinator)
         @stop.watching { coordinator.call(request.executor) }
       rescue Error => e

@@ -25,7 +25,7 @@ module Flowline
       attr_reader :run_options
 
       # @param job_class [Class]
-      # @param source [Class, Pipeline, String, Symbol, Proc]
+      # @param source [Class, Pipeline, String, Symbol, Proc, nil] nil: the job itself says it
       # @param options [Hash]
       # @raise [DefinitionError] lists every mistake
       def initialize(job_class, source, options)
@@ -39,14 +39,16 @@ module Flowline
         freeze
       end
 
+      # @param source [Class, Pipeline, String, Symbol, Proc, nil] instead of the one that is declared
       # @return [Pipeline]
       # @raise [NameError] there is no such constant
       # @raise [DefinitionError] it is no pipeline
-      def pipeline
-        found = case @source
-                when ::Proc then @source.call
-                when ::String, ::Symbol then Object.const_get(@source)
-                else @source
+      def pipeline(source = nil)
+        source ||= @source or raise DefinitionError, "#{@job_class}: which pipeline does it run? Write `pipeline Import` into the class"
+        found = case source
+                when ::Proc then source.call
+                when ::String, ::Symbol then Object.const_get(source)
+                else source
                 end
         Pipeline.from(found) || raise(DefinitionError, "#{@job_class}: pipeline is #{TypeHints.describe(found)}, not a pipeline")
       end
@@ -60,7 +62,7 @@ module Flowline
 
       def mistakes(options)
         found = Definition::Options.problems(KNOWN, options) { "#{@job_class}: pipeline" }
-        known = [::String, ::Symbol, ::Proc].any? { |type| type === @source } || Pipeline.part?(@source)
+        known = [NilClass, ::String, ::Symbol, ::Proc].any? { |type| type === @source } || Pipeline.part?(@source)
         return found if known
 
         ["#{@job_class}: pipeline takes a pipeline class, the name of a constant, a pipeline or a block, not #{TypeHints.describe(@source)}", *found]
