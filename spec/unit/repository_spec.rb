@@ -7,7 +7,7 @@ require "yaml"
 # The pages and settings around the code.
 RSpec.describe "the repository" do
   root = File.expand_path("../..", __dir__)
-  pages = %w[CONTRIBUTING.md RELEASING.md SECURITY.md .github/pull_request_template.md]
+  pages = %w[CONTRIBUTING.md RELEASING.md SECURITY.md examples/README.md .github/pull_request_template.md]
   forms = Dir.glob(".github/{ISSUE,DISCUSSION}_TEMPLATE/*.yml", base: root) - [".github/ISSUE_TEMPLATE/config.yml"]
 
   define_method(:read) { |path| File.read(File.join(root, path), encoding: "UTF-8") }
@@ -26,7 +26,7 @@ RSpec.describe "the repository" do
       links = read(page).scan(/\]\(([^)#:]+)(?:#[^)]*)?\)/).flatten
       expect(links.reject { |link| File.exist?(File.expand_path(link, File.dirname(File.join(root, page)))) }).to eq([])
 
-      tasks = read(page).scan(/\brake (?:--quiet )?([a-z:]+)/).flatten
+      tasks = read(page).scan(/`(?:bundle exec )?rake (?:--quiet )?([a-z:]+)/).flatten
       expect(tasks - rake_tasks).to eq([])
       expect(read(page).scan(%r{`((?:bin|spec|lib)/[\w./*]+)`}).flatten.reject { |path| Dir.glob(path, base: root).any? }).to eq([])
     end
