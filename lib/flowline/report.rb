@@ -14,6 +14,7 @@ module Flowline
     autoload :Document, "#{__dir__}/report/document"
     autoload :Graph, "#{__dir__}/report/graph"
     autoload :Island, "#{__dir__}/report/island"
+    autoload :Logs, "#{__dir__}/report/logs"
     autoload :Markup, "#{__dir__}/report/markup"
     autoload :Page, "#{__dir__}/report/page"
     autoload :Picture, "#{__dir__}/report/picture"
@@ -24,6 +25,7 @@ module Flowline
     autoload :Table, "#{__dir__}/report/table"
     autoload :Timing, "#{__dir__}/report/timing"
     autoload :Trend, "#{__dir__}/report/trend"
+    autoload :Waits, "#{__dir__}/report/waits"
 
     # @param data [Data]
     def initialize(data)

@@ -147,6 +147,53 @@ RSpec.describe "A report of a run" do
       expect(island(html)["status"]).to eq("625")
     end
 
+    it "is made of a run that goes on" do
+      reader, writer = IO.pipe
+      pipeline = Flowline.define(name: "goes_on") do |p|
+        p.step(:fetch) { 1 }
+        p.step(:load, depends_on: :fetch) { |_, ctx| (ctx.log.info("row 1") && writer.write("x") && sleep) }
+        p.step(:notify, depends_on: :load) { 1 }
+      end
+      pid = fork { pipeline.run }
+      reader.read(1)
+      run = Flowline::History.runs(pipeline: "goes_on").first
+      html = run.report
+      expect(html).to include('<b class="badge running">running</b>', "1 succeeded", "1 running", "1 pending", 'class="step running"')
+      expect(island(html)["status"]).to match(/\A\d{3}\z/)
+    ensure
+      Process.kill(:KILL, pid)
+      Process.wait(pid)
+    end
+
+    it "has the last lines of the logs, why steps ran, and what they waited for" do
+      broken = [1]
+      pipeline = Flowline.define(name: "tells") do |p|
+        p.pool :db, 1
+        p.step(:first, uses: :db) { |ctx| (25.times { |n| ctx.log.info("line #{n} </script>") } && sleep(0.05)) || 1 }
+        p.step(:second, uses: :db) { sleep(0.05) || 2 }
+        p.step(:load, depends_on: %i[first second]) { |*| broken.empty? ? 1 : raise("down") }
+      end
+      pipeline.run(executor: :parallel)
+      broken.clear
+      pipeline.run(from: :load, resume: true)
+      failed, again = Flowline::History.runs(pipeline: "tells").reverse
+      html = failed.report
+      expect(html).to include("line 24 &lt;/script&gt;", "line 5 ", "waited for: pool db")
+      expect(html).not_to include("line 4 ")
+      expect(island(html)["more"].values).to include(a_hash_including("log" => /line 24 <.script>/), a_hash_including("wait" => "pool db"))
+      expect(again.report(against: failed)).to include("because: asked for", "<th scope=\"col\">Changes</th>")
+    end
+
+    it "names what changed since the run that it is compared with" do
+      pipeline = Flowline.define(name: "changed") do |p|
+        p.param :date, default: "2024-01-01"
+        p.step(:fetch) { |date:| date == "2024-01-01" ? [1] : (sleep(0.02) || [1, 2]) }
+      end
+      pipeline.run
+      pipeline.run(date: "2024-01-02")
+      expect(Flowline::History.runs(pipeline: "changed").first.report).to include("the param date changed: 2024-01-01 → 2024-01-02")
+    end
+
     it "says what is missing" do
       expect(flowline("report")[2]).to include("there is no store")
       flowline("run", "import.rb")

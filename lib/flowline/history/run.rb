@@ -94,7 +94,7 @@ module Flowline
 
       # @return [Step, nil]
       def step(name)
-        steps.find { |step| step.name == name.to_sym }
+        (@by_name ||= steps.to_h { |step| [step.name, step] })[name.to_sym]
       end
 
       # @return [Live, nil] where it stands, if it goes on, or stood when its process crashed; nil: it has not shown that yet
@@ -116,8 +116,8 @@ module Flowline
       # @return [Array(Array<Line>, Integer)] further lines, and the number of the last chunk now
       # @api private
       def log(step = nil, after: 0, last: nil)
-        names = (graph || { steps: [] })[:steps].map { |node| node[:name].to_sym }
-        position = names.index(step.to_sym) || (return [[], after]) if step
+        position = positions[step.to_sym] || (return [[], after]) if step
+        names = positions.keys
         chunks = @store.logs(@row.id, position, after: after, last: last)
         lines = chunks.flat_map { |chunk| Line.of(chunk, (names[chunk.step] unless chunk.step.negative?), started_at) }
         [lines.each_with_index.sort_by { |line, index| [line.time, index] }.map(&:first), chunks.last&.id || after]
@@ -129,6 +129,29 @@ module Flowline
         return unless @row.graph
 
         @graph ||= parse(@store.graph(@row.graph), nil, symbolize_names: true)
+      end
+
+      # @param other [Run] an earlier run
+      # @param name [Symbol, String] a step
+      # @return [Array<String>] what has changed about the step, in words
+      # @api private
+      def changes_since(other, name)
+        step(name) && other.step(name) ? Why::Comparison.new(self, other, name.to_sym).changes.map(&:to_s) : []
+      end
+
+      # @param name [Symbol] a step
+      # @param count [Integer]
+      # @return [Array<Line>] the last lines of its log
+      # @api private
+      def last_lines(name, count)
+        log(name, last: count).first.last(count)
+      end
+
+      # @param name [Symbol] a step
+      # @return [Hash{Symbol => Object}, nil] the step in the {#graph}
+      # @api private
+      def node(name)
+        positions[name]&.then { |position| graph[:steps][position] }
       end
 
       # @param limit [Integer]
@@ -171,7 +194,7 @@ module Flowline
       def report(path = nil, against: nil)
         past = earlier(Report::Trend::RUNS)
         against ||= past.find { |run| run.status == :succeeded }
-        Report.new(Report::Sources.recorded(self, past, against)).write(path)
+        Report.new(Report::Sources.recorded(self, past, against).tap { |data| Report::Logs.new(self).apply(data.steps) }).write(path)
       end
 
       # @return [Hash{Symbol => Object}] everything but the graph
@@ -191,6 +214,11 @@ module Flowline
       private_constant :LOST
 
       private
+
+      # @return [Hash{Symbol => Integer}] by name, where a step is in the graph
+      def positions
+        @positions ||= (graph || { steps: [] })[:steps].each_with_index.to_h { |node, position| [node[:name].to_sym, position] }
+      end
 
       def parse(text, default, **options)
         return default unless text

@@ -11,7 +11,7 @@ module Flowline
       ROWS = 30
       # Seconds that are no difference.
       LEAST = 0.005
-      HEADS = %w[Step Then Now Difference].freeze
+      HEADS = %w[Step Then Now Difference Changes].freeze
       private_constant :ROWS, :LEAST, :HEADS
 
       # @param data [Data]
@@ -52,7 +52,9 @@ module Flowline
 
       def row(name, now, before)
         cells = [before, now].map { |step| step ? "#{word(step.status)} #{seconds(step.duration)}" : "—" }
-        tag(:tr, [tag(:th, text(caption(name)), scope: "row"), *[*cells, difference(now, before)].map { |cell| tag(:td, text(cell)) }])
+        changed = @data.changes&.call(name).to_a.join("; ")
+        cells.push(difference(now, before), short(changed, 400))
+        tag(:tr, [tag(:th, text(caption(name)), scope: "row"), *cells.map { |cell| tag(:td, text(cell)) }])
       end
 
       def difference(now, before)

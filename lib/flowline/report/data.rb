@@ -3,11 +3,12 @@
 module Flowline
   class Report
     # A run as a report shows it, from whatever knows it: times are seconds from its start, texts have no secrets. +runs+ are
-    # earlier runs of its pipeline, the latest first, as +[run id, status, Time, seconds]+; +other+ is the one it is compared with.
-    # +address+ is that of the run's page, below which its steps have pages; nil: the report is a page of one file.
+    # earlier runs of its pipeline, the latest first, as +[run id, status, Time, seconds]+; +other+ is the one it is compared with, and
+    # +changes+ returns what has changed about a step since then. +address+ is that of the run's page, below which its steps have pages;
+    # nil: the report is a page of one file.
     # @api private
     Data = Struct.new(:pipeline, :run_id, :status, :started_at, :duration, :params, :trigger, :resumed, :error, :warnings, :steps,
-                      :groups, :location, :runs, :other, :address, keyword_init: true) do
+                      :groups, :location, :runs, :other, :changes, :address, keyword_init: true) do
       # @return [Float] seconds: the time that the report shows, of a run that goes on or has crashed as long as is known
       def length
         @length ||= [duration.to_f, *steps.filter_map(&:end)].max

@@ -38,16 +38,15 @@ module Flowline
       # @param step [Step]
       # @return [Hash{Symbol => Object}] what few steps have
       def self.more(step)
-        facts = { reason: step.reason, error: plain(step.error), items: plain(step.items), output: plain(step.output) }.compact
+        texts = { error: step.error, why: step.why, wait: step.wait, items: step.items, output: step.output, log: step.log }
+        facts = { reason: step.reason, **texts.compact.transform_values { |text| Text.plain(text) } }.compact
         facts[:at] = step.location if step.error
-        facts[:retries] = step.retries.map { |ended, wait, error| [milliseconds(ended), milliseconds(wait), plain(error)] } if step.retries.any?
+        return facts if step.retries.empty?
+
+        retries = step.retries.map { |*times, error| [*times.map { |time| milliseconds(time) }, error && Text.plain(error)] }
+        facts[:retries] = retries
         facts
       end
-
-      def self.plain(text)
-        text && Text.plain(text)
-      end
-      private_class_method :plain
 
       # @param seconds [Float]
       # @return [Float]

@@ -41,7 +41,7 @@ function make(tag, about = {}, ...children) {
 function segments(step) {
   const parts = [];
   let from = step.start;
-  if (waited(step)) parts.push([step.ready, step.start, "queued"]);
+  if (waited(step)) parts.push([step.ready, step.start, step.more.wait ? "held" : "queued"]);
   for (const [ended, wait] of step.more.retries ?? []) {
     parts.push([from, ended, "retried"], [ended, ended + wait, "retry"]);
     from = ended + wait;
@@ -51,7 +51,8 @@ function segments(step) {
 }
 
 const link = (at) => (run.address ? `${run.address}/steps/~${at}` : `#s${at}`);
-const waits = (kind) => kind === "queued" || kind === "retry";
+const waits = (kind) => kind === "queued" || kind === "held" || kind === "retry";
+const reason = (step) => step.more.wait ?? "worker";
 
 // --- Table
 
@@ -61,9 +62,10 @@ const COLUMNS = [(s) => s.name, (s) => run.statuses.indexOf(s.state), (s) => s.s
 const view = { column: 1, down: false, text: "", state: "", most: 200 };
 
 function row(step) {
-  const { error, at, reason, items, output, retries } = step.more;
-  const facts = [error, at && `line: ${at}`, reason && `because: ${word(reason)}`, items && `items: ${items}`, output && `output: ${output}`,
-    retries && `retried: ${retries.map(([, wait, why]) => `${why} (next attempt after ${time(wait)})`).join("\n")}`].filter(Boolean);
+  const { error, at, items, output, retries, log, reason: why = step.more.why } = step.more;
+  const facts = [error, at && `line: ${at}`, why && `because: ${word(why)}`, waited(step) && `waited for: ${reason(step)}`, items && `items: ${items}`,
+    output && `output: ${output}`, retries && `retried: ${retries.map(([, wait, why]) => `${why} (next attempt after ${time(wait)})`).join("\n")}`,
+    log && `log:\n${log}`].filter(Boolean);
   const name = make("th", { scope: "row" }, run.address ? make("a", { href: link(step.at) }, caption(step.name)) : caption(step.name));
   if (facts.length) name.append(make("details", { open: !!error }, make("summary", {}, error ? "error" : "more"), make("pre", { tabindex: 0 }, facts.join("\n"))));
   const called = step.start !== undefined;
@@ -154,7 +156,7 @@ if (section) {
   const byWorker = make("button", { "aria-pressed": "false", onclick: () => group("worker") }, "By worker");
   tools.append(byStep, byWorker, make("button", { onclick: () => scale(0.5) }, "Zoom in"), make("button", { onclick: () => scale(2) }, "Zoom out"),
     make("button", { onclick: () => { [zoom.from, zoom.to] = [0, Math.max(run.length, 1)]; draw(); } }, "All"));
-  const KEYS = [["succeeded", "called"], ["failed", "failed"], ["reused", "reused"], ["waiting", "waits for a retry"], ["rule", "waits for a worker or a pool"], ["critical", "critical path"]];
+  const KEYS = [["succeeded", "called"], ["failed", "failed"], ["reused", "reused"], ["waiting", "waits for a retry"], ["none", "waits for a pool or a rate"], ["rule", "waits for a worker"], ["critical", "critical path"]];
   tools.append(...KEYS.map(([name, text]) => key(name, text)));
   let drawn = [];
 
@@ -240,7 +242,7 @@ if (section) {
         if (end - before < 0.5) continue;
         before = end;
         const margin = waits(kind) ? 7 : 3;
-        pen.fillStyle = kind === "queued" ? colours.rule : kind === "retry" ? colours.waiting : kind === "retried" ? colours.failed : colours[COLOUR[kind]] ?? colours.none;
+        pen.fillStyle = kind === "queued" ? colours.rule : kind === "held" ? colours.none : kind === "retry" ? colours.waiting : kind === "retried" ? colours.failed : colours[COLOUR[kind]] ?? colours.none;
         pen.fillRect(start, y + margin, end - start, HEIGHT - 2 * margin);
         drawn.push([start, end, y, step]);
         if (critical.has(step.at) && !waits(kind)) {
@@ -287,7 +289,7 @@ if (section) {
     const [px, py] = [event.clientX - edge.left, event.clientY - edge.top];
     return drawn.findLast(([start, end, y]) => px >= start - 2 && px <= end + 2 && py >= y && py < y + HEIGHT)?.[3];
   };
-  const describe = (step) => `${caption(step.name)}: ${word(step.state)}, from ${time(step.start)}, ${time(step.duration)}${waited(step) ? `, waited ${time(waited(step))}` : ""}` +
+  const describe = (step) => `${caption(step.name)}: ${word(step.state)}, from ${time(step.start)}, ${time(step.duration)}${waited(step) ? `, waited ${time(waited(step))} for ${reason(step)}` : ""}` +
     `${step.attempts > 1 ? `, ${step.attempts} attempts` : ""}${step.slack === undefined || step.slack === null ? "" : `, slack ${time(step.slack)}`}`;
   canvas.addEventListener("pointermove", (event) => {
     const step = at(event);

@@ -12,10 +12,11 @@ module Flowline
         def result(result, dag)
           context = result.context
           groups = dag ? dag.groups.each_value.to_a : []
+          steps = result.steps.each_with_index.map { |step, id| step(step, id, dag, context) }
+          Waits.new(steps).apply
           Data.new(pipeline: text(context.pipeline_name), run_id: result.run_id, status: result.status, started_at: context.started_at,
                    duration: result.duration, params: params(context), error: mask(context, result.error&.message), warnings: result.warnings,
-                   steps: result.steps.each_with_index.map { |step, id| step(step, id, dag, context) },
-                   groups: groups.map { |group| group(group.name, group.parent, groups.map(&:name)) }, runs: [])
+                   steps: steps, groups: groups.map { |group| group(group.name, group.parent, groups.map(&:name)) }, runs: [])
         end
 
         # @param run [History::Run]
@@ -26,13 +27,13 @@ module Flowline
         def recorded(run, runs = [], other = nil, address: nil)
           graph = run.graph || { steps: [], groups: [] }
           names = graph[:groups].map { |group| group[:name] }
-          nodes = graph[:steps].to_h { |node| [node[:name], node] }
           groups = graph[:groups].map { |group| group(group[:name], group[:group] && names[group[:group]], names) }
-          steps = run.steps.map { |step| recorded_step(step, nodes[step.name.name], names, run.started_at) }
+          steps = run.steps.map { |step| recorded_step(step, run.node(step.name) || {}, names, run.started_at) }
           Standing.new(run).apply(steps)
-          facts = %i[run_id status started_at duration params trigger resumed error warnings location].to_h { |name| [name, run.public_send(name)] }
-          Data.new(**facts, pipeline: text(run.pipeline), steps: steps, groups: groups, other: other && recorded(other), address: address,
-                            runs: runs.map { |past| [past.run_id, past.status, past.started_at, past.duration] })
+          Waits.new(steps).apply
+          about = %i[run_id status started_at duration params trigger resumed error warnings location].to_h { |name| [name, run.public_send(name)] }
+          Data.new(**about, pipeline: text(run.pipeline), steps: steps, groups: groups, other: other && recorded(other), address: address,
+                            runs: past(runs), changes: ->(name) { other ? run.changes_since(other, name) : [] })
         end
 
         # @param pipeline [Pipeline, nil] the graph to show; nil: that of the run
@@ -57,6 +58,10 @@ module Flowline
           Step.new(name: name, label: label(step.name, step.group), group: step.group && dag.groups.keys.index(step.group), status: before&.status,
                    duration: before&.duration, error: before&.error, location: step.place, description: step.description, after: dag.inputs(id),
                    many: step.each, attempts: 0, retries: [])
+        end
+
+        def past(runs)
+          runs.map { |run| [run.run_id, run.status, run.started_at, run.duration] }
         end
 
         def text(name)
@@ -87,17 +92,28 @@ module Flowline
                    status: result.status, reason: result.reason, attempts: result.attempts,
                    start: result.started_at&.-(context.started_at), duration: result.duration,
                    error: mask(context, result.error&.message), location: known&.place, description: known&.description,
-                   after: known && dag.inputs(id), many: known&.each, retries: [])
+                   after: known && dag.inputs(id), many: known&.each, retries: [], uses: uses(known), rate: known&.options&.[](:rate))
         end
 
+        def uses(known)
+          given = known&.options&.[](:uses)
+          (given.is_a?(Hash) ? given.keys : Array(given)).map(&:to_s)
+        end
+
+        # @param node [Hash] the step in the graph; empty if that is not known
         def recorded_step(step, node, names, began)
-          group = node && node[:group] && names[node[:group]]
+          group = node[:group] && names[node[:group]]
           Step.new(name: text(step.name), label: label(step.name, group), group: group && names.index(group), status: step.status,
                    reason: step.reason, attempts: step.attempts, start: step.started_at&.-(began), duration: step.duration,
-                   error: step.error, location: node && node[:location], description: node && node[:description],
-                   after: node && (node[:after] || []), many: node && node[:each],
+                   error: step.error, after: (node[:after] || [] unless node.empty?), many: node[:each],
                    retries: step.retries.reject { |again| again[:item] }.map { |again| again.values_at(:ended, :wait, :error) },
-                   items: items(step), output: step.preview)
+                   items: items(step), output: step.preview, uses: pools(node), why: step.grounds[:plan],
+                   **node.slice(:location, :description, :rate))
+        end
+
+        # @return [Array<String>] the names of the pools that a step uses
+        def pools(node)
+          Array(node[:uses]).map { |text| text[/\A(.*?)(?:: \d+)?\z/m, 1] }
         end
 
         def items(step)

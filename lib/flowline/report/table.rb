@@ -34,7 +34,7 @@ module Flowline
         times = [step.start, step.duration, waited(step, at), @timing.slack[at]].map { |time| seconds(time) }
         name = @data.address ? tag(:a, text(caption(step.name)), href: @data.link(at)) : text(caption(step.name))
         cells = [text(word(step.status)), *times, (step.attempts if step.attempts.positive?)].map { |cell| tag(:td, cell.to_s) }
-        tag(:tr, [tag(:th, name + details(step), scope: "row"), *cells], id: "s#{at}", class: step.status)
+        tag(:tr, [tag(:th, name + details(step, at), scope: "row"), *cells], id: "s#{at}", class: step.status)
       end
 
       def waited(step, at)
@@ -42,18 +42,20 @@ module Flowline
         time if time && time >= 0.001
       end
 
-      def details(step)
-        lines = [step.error, *named(step).map { |name, value| "#{name}: #{value}" }].compact
+      def details(step, at)
+        lines = [step.error, *named(step, at).map { |name, value| "#{name}: #{value}" }].compact
         return "" if lines.empty?
 
         summary = tag(:summary, step.error ? "error" : "more")
         tag(:details, [summary, tag(:pre, text(short(lines.join("\n"), 4000)), tabindex: 0)], open: !step.error.nil?)
       end
 
-      def named(step)
+      def named(step, at)
         retried = step.retries.map { |_, wait, error| "#{error} (next attempt after #{seconds(wait)})" }
-        { "line" => (step.location if step.error), "because" => Reasons.why(step.reason), "items" => step.items, "output" => step.output,
-          "retried" => (retried.join("\n") if retried.any?) }.compact
+        waited_for = step.wait || "worker" if waited(step, at)
+        { "line" => (step.location if step.error), "because" => Reasons.why(step.reason) || step.why, "waited for" => waited_for,
+          "items" => step.items, "output" => step.output, "retried" => (retried.join("\n") if retried.any?),
+          "log" => step.log && "\n#{step.log}" }.compact
       end
     end
   end

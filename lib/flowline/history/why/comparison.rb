@@ -47,7 +47,7 @@ module Flowline
         end
 
         def node(run)
-          run.graph&.fetch(:steps)&.find { |step| step[:name] == @name.name }
+          run.node(@name)
         end
 
         def dependencies(run, node)
