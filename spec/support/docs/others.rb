@@ -76,7 +76,7 @@ module Docs
     def verified(folder, name)
       instance = File.join(folder, name.sub("@.", "@import."))
       said, = Open3.capture2e({ "SYSTEMD_UNIT_PATH" => "#{folder}:" }, "systemd-analyze", "verify", "--man=no", instance)
-      said.empty? ? [] : [said]
+      said.lines(chomp: true).grep(/#{Regexp.escape(folder)}|\b#{Regexp.escape(File.basename(instance))}\b/) # Others are of the machine.
     rescue Errno::ENOENT # No systemd here.
       []
     end
