@@ -129,6 +129,20 @@ RSpec.describe "Flowline::Testing" do
       end
     end
 
+    it "does not skip time while the items of a lazy source are being read" do
+      failed = false
+      pipeline = Flowline.define do
+        step(:list) { Enumerator.new { |items| 3.times { |n| items << (sleep(0.05) && n) } } }
+        step(:page, each: :list, retries: 1, retry_strategy: :linear, retry_delay: 50) { |n| n == 1 && !failed ? raise((failed = true) && "no") : n }
+      end
+      %i[sequential parallel].each do |executor|
+        failed = false
+        result = testing.virtual_time { pipeline.run(executor: executor, timeout: 100) }
+        expect(result).to have_attributes(status: :succeeded, duration: be_between(50, 80))
+        expect(result[:page].output).to eq([0, 1, 2])
+      end
+    end
+
     it "holds for runs that the block starts, and not after it" do
       expect(testing.virtual_time { flaky.start }.wait[:flaky].attempts).to eq(4)
       expect(Flowline::Execution::VirtualTime.on?).to be(false)
@@ -216,6 +230,15 @@ RSpec.describe "Flowline::Testing" do
       expect(testing.crash_everywhere(pipeline, count: 2)).to eq(12)
       expect(testing.crash_everywhere(pipeline, count: 50, limit: 3)).to eq(3)
       expect(File.exist?(ENV.fetch("FLOWLINE_ROOT"))).to be(false)
+    end
+
+    it "kills runs of other executors, too" do
+      pipeline = Flowline.define(name: "apart") do
+        step(:list) { [1, 2] }
+        step(:double, each: :list, concurrency: 2) { |n| n * 2 }
+        step(:sum, depends_on: :double) { |rows| rows.sum }
+      end
+      %i[parallel process].each { |executor| expect(testing.crash_everywhere(pipeline, executor: executor)).to eq(12) }
     end
 
     it "reports a step that is not idempotent, with the moment" do

@@ -149,7 +149,7 @@ module Flowline
       def await(seconds)
         @in_flight.expect_end if @environment.limits.up?
         seconds = [seconds, @environment.limits.until_up, @in_flight.patience, @batches.patience, @environment.details&.look].compact.min
-        seconds = VirtualTime.skip(@environment, seconds) if @environment.limits.virtual? && @in_flight.empty? && @inbox.first.nil?
+        seconds = VirtualTime.skip(@environment, @works, seconds) if @environment.limits.virtual? && @in_flight.empty? && @inbox.first.nil?
         @inbox.wait(seconds.infinite? ? nil : [seconds, 0.0].max)
         @batches.take_back.each { |id| hand_over_alone(id) } if @batches.patience && @inbox.first.nil?
         abandon_late if @in_flight.patience && !@in_flight.patience.positive?

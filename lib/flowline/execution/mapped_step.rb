@@ -44,6 +44,9 @@ module Flowline
         end
       end
 
+      # @return [Boolean] whether its items are being read in another thread
+      def reading? = @producer&.reading? == true
+
       # @return [Boolean] whether no more items are wanted
       def over?
         !@failure.nil? || @state.ended?(@id)

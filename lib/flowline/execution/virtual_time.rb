@@ -7,7 +7,9 @@ module Flowline
     # @api private
     module VirtualTime
       KEY = :flowline_virtual_time
-      private_constant :KEY
+      # Seconds after which it looks again whether items are being read.
+      POLL = 0.005
+      private_constant :KEY, :POLL
 
       class << self
         # @return [Boolean] whether runs of all threads skip waits, unless {with} says otherwise in a thread
@@ -27,11 +29,13 @@ module Flowline
           here.nil? ? @everywhere == true : here
         end
 
-        # Skips a wait of a run.
+        # Skips a wait of a run, unless a source of items is being read.
         # @param environment [Environment]
+        # @param works [Works]
         # @param seconds [Float] until something is due; infinity: nothing is
         # @return [Float] how long to wait all the same
-        def skip(environment, seconds)
+        def skip(environment, works, seconds)
+          return [seconds, POLL].min if works.reading?
           return seconds if seconds.infinite? || !seconds.positive?
 
           environment.run.advance(seconds)

@@ -28,6 +28,9 @@ module Flowline
         MappedStep === @works[id]
       end
 
+      # @return [Boolean] whether items of a step are being read in another thread
+      def reading? = @works.each_value.any? { |work| MappedStep === work && work.reading? }
+
       # Records an outcome, before anything else learns of it, together with what the attempt wrote into the state.
       # @param attempt [Attempt]
       # @param outcome [Outcome]

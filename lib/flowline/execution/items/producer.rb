@@ -40,6 +40,11 @@ module Flowline
           @attempts << first
         end
 
+        # @return [Boolean] whether it reads the source, and does not wait for room
+        def reading?
+          @thread&.alive? == true && (@attempts.num_waiting.zero? || !@attempts.empty?)
+        end
+
         # Stops the thread. The source has some time to clean up.
         # @return [Boolean] whether the thread has ended
         def close
