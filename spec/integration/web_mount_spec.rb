@@ -90,4 +90,36 @@ RSpec.describe "The web page in an application" do
     out, = ruby("puts $LOADED_FEATURES.grep(%r{flowline/web|securerandom|zlib})", RUBYOPT: "")
     expect(out).to eq("")
   end
+
+  describe "in bytes" do
+    let(:web) { Flowline::Web.new(authorize: ->(_) { :act }) }
+
+    def bytes(path)
+      answer = Rack::MockRequest.new(web).get(path, "HTTP_ACCEPT_ENCODING" => "gzip")
+      expect(answer["content-encoding"]).to eq("gzip")
+      answer.body.bytesize
+    end
+
+    def files
+      Flowline::Web::Assets::PARTS.each_key.sum { |name| bytes("/assets/#{Flowline::Web::Assets.fetch(name).file}") }
+    end
+
+    it "takes at most 60 KB the first time, and 15 KB after" do
+      Flowline.define(name: "import", on_error: :continue) do
+        100.times { |at| step(:"load_table_#{at}", depends_on: at < 10 ? [] : :"load_table_#{at - 10}") { |ctx| at == 70 ? raise("HTTP 503") : ctx.log.info("row #{at}") } }
+      end.run
+      pages = ["/", "/runs", "/runs/#{Flowline::History.runs.first.run_id}", "/pipelines/import"].to_h { |path| [path, bytes(path)] }
+      expect(pages.values).to all(be <= 15_000)
+      expect(pages.values.max + files).to be <= 60_000
+    end
+
+    it "takes at most 60 KB the first time for a run of 5,000 steps" do
+      Flowline.define(name: "wide") { 5_000.times { |at| step(:"load_table_#{at}", depends_on: at < 50 ? [] : :"load_table_#{at - 50}") { 1 } } }.run
+      expect(bytes("/runs/#{Flowline::History.runs.first.run_id}") + files).to be <= 60_000
+    end
+
+    it "has scripts of at most 8 KB, each" do
+      expect(%w[flowline.js report.js].map { |name| bytes("/assets/#{Flowline::Web::Assets.fetch(name).file}") }).to all(be <= 8 * 1024)
+    end
+  end
 end

@@ -23,9 +23,15 @@ module Flowline
         [header, tag(:main, [failures, *rest].join("\n")), island].join("\n")
       end
 
+      # @param below [String] HTML
       # @return [String] its title, and what is known at a glance
-      def header
-        tag(:header, [tag(:h1, text(caption(@data.pipeline || "Pipeline"))), tag(:div, head, id: "head"), tag(:p, "", id: "exports")])
+      def header(below = exports)
+        tag(:header, [tag(:h1, text(caption(@data.pipeline || "Pipeline"))), tag(:div, head, id: "head"), below])
+      end
+
+      # @return [String] where the script adds buttons
+      def exports
+        tag(:p, "", id: "exports")
       end
 
       # @return [String] how the run stands or ended, and its facts

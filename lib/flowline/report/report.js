@@ -334,7 +334,12 @@ export function update(rows) {
       Object.assign(step, { start, duration: duration ?? 0, end: start + (duration ?? 0), ready: Math.min(step.ready ?? start, start) });
       run.length = Math.max(run.length, step.end);
     }
-    for (const shape of document.querySelectorAll(`a.step[href$="${link(at)}"]`)) shape.setAttribute("class", `step ${step.state}`);
+    for (const shape of document.querySelectorAll(`a.step[href$="${link(at)}"]`)) {
+      shape.setAttribute("class", `step ${step.state}`);
+      const note = shape.querySelector(".note");
+      const mark = getComputedStyle(shape).getPropertyValue("--mark").replace(/["\s]/g, "");
+      if (note) note.textContent = `${mark} ${time(step.duration)}`;
+    }
     const old = document.getElementById(`s${at}`);
     if (!old) continue;
     const fresh = row(step);

@@ -13,7 +13,7 @@ module Flowline
       PARTS = { "flowline.css" => %w[report/picture.css report/page.css web/web.css], "report.js" => %w[report/report.js],
                 "flowline.js" => %w[web/web.js] }.freeze
       TYPES = { ".css" => "text/css; charset=utf-8", ".js" => "text/javascript; charset=utf-8" }.freeze
-      private_constant :PARTS, :TYPES
+      private_constant :TYPES
 
       class << self
         # @param name [String] one of {PARTS}

@@ -45,7 +45,8 @@ module Flowline
 
       def main(body)
         address, cursor = @page.live
-        tag(:main, "\n#{body}\n", id: "main", data_live: address, data_cursor: cursor, data_now: (Time.now.to_f.round(1) if address))
+        fresh = @page.fresh.join(" ") if @page.fresh.any?
+        tag(:main, "\n#{body}\n", id: "main", data_live: address, data_cursor: cursor, data_fresh: fresh, data_now: Time.now.to_f.round(1))
       end
 
       def navigation

@@ -33,6 +33,12 @@ module Flowline
         nil
       end
 
+      # @return [Array<String>] the ids of the parts of the page that the script asks for again and again, where there are no changes to
+      #   follow
+      def fresh
+        []
+      end
+
       # @return [Integer] of HTTP
       def status
         200
@@ -68,6 +74,12 @@ module Flowline
       # A status with its shape, which is there for those who do not see its colour.
       def state(status)
         tag(:span, text(word(status)), class: "state #{status}")
+      end
+
+      # How long it has been going on, which the script counts on.
+      # @param since [Time]
+      def elapsed(since)
+        tag(:span, seconds([Time.now - since, 0.0].max), class: "elapsed", data_since: since.to_f.round(1))
       end
 
       # @param time [Time]

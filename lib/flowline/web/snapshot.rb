@@ -101,9 +101,9 @@ module Flowline
          *([text(counts.to_s.delete_prefix("items: ")), *(progress("Items", counts.done + counts.restored, counts.total) if counts.total)] if counts)]
       end
 
-      # The script counts on from this moment.
+      # How long it had been so when the run was shown. (By the time of now, every snapshot would differ.) The script counts on.
       def elapsed(since)
-        time = [Time.now - since, 0.0].max
+        time = [@live.updated_at - since, 0.0].max
         tag(:span, seconds(time), class: "elapsed", data_since: since.to_f.round(1))
       end
 

@@ -14,12 +14,14 @@ module Flowline
     class Topic
       # Seconds between two looks at the run, and how many times longer than a look itself the pause is at least.
       EVERY = 0.2
-      REST = 4
+      REST = 2
+      # A run with more steps than this is read again only if its process has shown it again.
+      MANY = 300
       # Snapshots and lines of the log that are remembered.
       KNOWN = 8
       LINES = 200
       CURSOR = /\A(\d{1,18})-(\h{16})\z/
-      private_constant :REST, :KNOWN, :LINES, :CURSOR
+      private_constant :REST, :MANY, :KNOWN, :LINES, :CURSOR
 
       # @return [Float] when it was used last, on the monotonic clock
       attr_reader :used
@@ -81,11 +83,18 @@ module Flowline
         run = @records.run(@run_id)
         return @due = Float::INFINITY unless run
 
+        return if @snapshot && @snapshot.rows.size > MANY && shown(run) == @shown
+
+        @shown = shown(run)
         read_log(run)
         @snapshot = Snapshot.new(run, @address)
         @known[@snapshot.digest] = [@snapshot.parts, @snapshot.rows]
         @known.shift if @known.size > KNOWN
         @cursor = "#{@read}-#{@snapshot.digest}"
+      end
+
+      def shown(run)
+        [run.status, run.live&.updated_at]
       end
 
       # At first only the end of the log is read.

@@ -112,10 +112,26 @@ async function poll() {
   if (!ended && !document.hidden) timer = setTimeout(poll, pause);
 }
 
+// Parts of a page that no stream brings are taken from the page itself, every few seconds while somebody sees it.
+async function renew() {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const id of main.dataset.fresh.split(" ")) {
+      const html = fresh.getElementById(id)?.innerHTML;
+      if (html !== undefined && html !== document.getElementById(id).innerHTML) show(id, html);
+    }
+    count();
+  } catch { /* The next time perhaps. */ }
+}
+
+setInterval(count, 1000);
+if (main.dataset.fresh) setInterval(renew, 3000);
 if (live) {
   const log = document.getElementById("log");
   if (log) log.scrollTop = log.scrollHeight;
-  setInterval(count, 1000);
   if (!document.hidden) stream();
   // A browser has few connections to a host, and a page that nobody sees needs none.
   document.addEventListener("visibilitychange", () => {

@@ -22,12 +22,16 @@ module Flowline
           tag(:h1, title) + parts.map { |id, html| tag(:div, html, id: id) }.join("\n")
         end
 
-        # @return [Hash{String => String}] the parts of the page that change, as HTML by their id
-        def parts
-          { "failed" => failed, "running" => running, "pipelines" => all }
+        # (see Page#fresh)
+        def fresh
+          parts.keys
         end
 
         private
+
+        def parts
+          @parts ||= { "failed" => failed, "running" => running, "pipelines" => all }
+        end
 
         def latest
           @latest ||= view.history.last_runs
@@ -54,7 +58,7 @@ module Flowline
         def running_run(run)
           live = run.live
           steps = live ? live.steps.first(3).map { |step| caption(step.name, 40) } : []
-          [state(run.status), link(view.url("runs", run.run_id), caption(run.pipeline)), "since #{moment(run.started_at)}",
+          [state(run.status), link(view.url("runs", run.run_id), caption(run.pipeline)), elapsed(run.started_at),
            (bar(live) if live), (tag(:span, text(steps.join(", ")), class: "quiet") if steps.any?)].compact.join(" ")
         end
 

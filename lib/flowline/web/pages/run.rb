@@ -18,9 +18,9 @@ module Flowline
 
         # (see Page#body)
         def body
-          snapshot.document.then do |document|
-            [document.header, actions, *changing, *document.rest, log, document.island].compact.join("\n")
-          end
+          document = snapshot.document
+          parts = snapshot.over? ? [*document.rest, log] : [log, *document.rest]
+          [document.header(actions), *changing, *parts, document.exports, document.island].compact.join("\n")
         end
 
         # (see Page#live)
@@ -54,8 +54,12 @@ module Flowline
           id = run.run_id
           links = { "Pipeline" => view.url("pipelines", run.pipeline), "Download the report" => view.url("runs", id, "report") }
           links["Cancel…"] = view.url("runs", id, "cancel") if run.alive? && view.act?
-          links["Resume…"] = view.url("runs", id, "resume") if run.failed? && run.resumed_by.nil? && view.enqueue?
+          links["Resume…"] = view.url("runs", id, "resume") if resumable?
           tag(:p, [*links.map { |name, url| link(url, name, class: ("action" if name.end_with?("…"))) }, *relatives].join(" "), class: "actions")
+        end
+
+        def resumable?
+          run.failed? && run.resumed_by.nil? && view.enqueue? && view.pipelines.key?(run.pipeline)
         end
 
         def relatives
