@@ -109,13 +109,13 @@ RSpec.describe "The web page in an application" do
         100.times { |at| step(:"load_table_#{at}", depends_on: at < 10 ? [] : :"load_table_#{at - 10}") { |ctx| at == 70 ? raise("HTTP 503") : ctx.log.info("row #{at}") } }
       end.run
       pages = ["/", "/runs", "/runs/#{Flowline::History.runs.first.run_id}", "/pipelines/import"].to_h { |path| [path, bytes(path)] }
-      expect(pages.values).to all(be <= 15_000)
-      expect(pages.values.max + files).to be <= 60_000
+      expect(pages.values).to all(be <= 15 * 1024)
+      expect(pages.values.max + files).to be <= 60 * 1024
     end
 
     it "takes at most 60 KB the first time for a run of 5,000 steps" do
       Flowline.define(name: "wide") { 5_000.times { |at| step(:"load_table_#{at}", depends_on: at < 50 ? [] : :"load_table_#{at - 50}") { 1 } } }.run
-      expect(bytes("/runs/#{Flowline::History.runs.first.run_id}") + files).to be <= 60_000
+      expect(bytes("/runs/#{Flowline::History.runs.first.run_id}") + files).to be <= 60 * 1024
     end
 
     it "has scripts of at most 8 KB, each" do

@@ -1,14 +1,15 @@
 # frozen_string_literal: true
 
 require "digest"
+require "zlib"
 
 module Flowline
   class Web
     # The stylesheet and the scripts. Their names have a digest of their content, so that browsers never ask for them again.
     # @api private
     module Assets
-      # A file: the +type+ and +body+ that are sent, its +etag+, and its +file+ name with digest.
-      Asset = Struct.new(:file, :type, :body, :etag, keyword_init: true)
+      # A file: the +type+ and +body+ that are sent, the body +zipped+, its +etag+, and its +file+ name with digest.
+      Asset = Struct.new(:file, :type, :body, :zipped, :etag, keyword_init: true)
       # The parts of each: a report is a run page without a server, so its styles and its script are those of the report.
       PARTS = { "flowline.css" => %w[report/picture.css report/page.css web/web.css], "report.js" => %w[report/report.js],
                 "flowline.js" => %w[web/web.js] }.freeze
@@ -50,7 +51,8 @@ module Flowline
         def asset(name, body)
           digest = Digest::SHA256.hexdigest(body)[0, 16]
           type = File.extname(name)
-          Asset.new(file: name.sub(type, "-#{digest}#{type}"), type: TYPES.fetch(type), body: body.freeze, etag: "\"#{digest}\"").freeze
+          Asset.new(file: name.sub(type, "-#{digest}#{type}"), type: TYPES.fetch(type), body: body.freeze,
+                    zipped: Zlib.gzip(body, level: 9).freeze, etag: "\"#{digest}\"").freeze
         end
       end
     end

@@ -38,7 +38,7 @@ module Flowline
         # @param asset [Assets::Asset]
         # @return [Response]
         def asset(asset)
-          new(200, asset.type, asset.body, { "cache-control" => FOREVER, "etag" => asset.etag })
+          new(200, asset.type, asset.body, { "cache-control" => FOREVER, "etag" => asset.etag }, zipped: asset.zipped)
         end
 
         # @param body [#each] what is sent at once
@@ -82,11 +82,13 @@ module Flowline
       # @param status [Integer]
       # @param type [String, nil] the type of its content
       # @param body [String, #each]
-      # @param script [String] the source of scripts in the policy
       # @param headers [Hash{String => String}] further ones
-      def initialize(status, type, body, headers = {}, script: "'none'")
+      # @param script [String] the source of scripts in the policy
+      # @param zipped [String, nil] the body, if it is compressed already
+      def initialize(status, type, body, headers = {}, script: "'none'", zipped: nil)
         @status = status
         @body = body
+        @zipped = zipped
         @headers = { "content-security-policy" => format(POLICY, script), **HEADERS, "cache-control" => PRIVATE, **headers }
         @headers["content-type"] = type if type
       end
@@ -110,7 +112,7 @@ module Flowline
         return @body unless request.gzip?
 
         @headers["content-encoding"] = "gzip"
-        Zlib.gzip(@body, level: 6)
+        @zipped || Zlib.gzip(@body, level: 6)
       end
     end
   end
