@@ -51,6 +51,12 @@ RSpec.describe "Jobs of Sidekiq" do
     app.start(Gem.bin_path("sidekiq", "sidekiq"), "-r", "./app.rb", "-c", "2", *options)
   end
 
+  # Starts Sidekiq with little time for its end, and without a second thread: that would still wait for jobs then, and take the
+  # one that Sidekiq returns to the queue into its end.
+  def hasty_sidekiq
+    sidekiq("-t", "1", "-c", "1")
+  end
+
   # Pushes a job again, as a queue does that delivers at least once.
   def deliver(payload)
     client("Sidekiq::Client.push(#{payload.inspect})")
@@ -96,7 +102,7 @@ RSpec.describe "Jobs of Sidekiq" do
 
   it "interrupts a step that takes longer than the time that is left, and the next delivery repeats that item" do
     id = client("ImportJob.perform_async(date: '#{day}')")
-    pid = sidekiq("-t", "1")
+    pid = hasty_sidekiq
     await_call("3")
     app.end_worker(pid)
     await_runs(:cancelled)
@@ -244,7 +250,7 @@ RSpec.describe "Jobs of Sidekiq" do
 
     it "interrupts a step that takes longer than the time that is left, and the next delivery repeats that item" do
       client("ImportJob.perform_later(date: Date.new(2024, 1, 31)).job_id")
-      pid = sidekiq("-t", "1")
+      pid = hasty_sidekiq
       await_call("3")
       app.end_worker(pid)
       await_runs(:cancelled)
