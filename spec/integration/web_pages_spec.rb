@@ -89,6 +89,7 @@ RSpec.describe "The web page" do
       expect(get("/runs?status=%3Cb%3E")).to include("There is no status &lt;b&gt;.").and(satisfy { |html| rows(html).empty? })
       expect(get("/runs?param=rows")).to include("Write a param as name=value.")
       expect(get("/runs?trigger=x")).to include("Nothing is started by x.")
+      expect(get("/runs?text=#{"x" * 12_000}")).to include("The text has more than 1000 characters.")
       expect(get("/runs?text=none")).to include("No run is like that.")
     end
 
@@ -210,12 +211,12 @@ RSpec.describe "The web page" do
       expect(rows(params)).to eq([["date", "a date such as 2024-01-31", "decided by each run", "", "The day"], ["rows", "a whole number", "3", "1..100", ""],
                                   ["mode", "text", "full", "full, delta", ""], ["dry", "true or false", "false", "", ""], ["tags", "an Array, or a,b,c", '["a","b"]', "", ""],
                                   ["note", "text", "", "", ""], ["token", "text", "secret", "secret", ""]])
-      expect(rows(html[%r{<h2>Times</h2>.*}m]).map { |row| [row.first, row.last] }).to include(["the whole run", "3"], %w[load 3])
+      expect(rows(html[%r{<h2>Steps</h2>.*}m]).map { |row| [row.first, row.last] }).to contain_exactly(["the whole run", "3"], ["fetchAll of today", "3"], %w[each_row 3], %w[load 3], %w[notify 3], ["rest", ""])
       expect(html).not_to include("s3cr3t")
     end
 
     it "has its graph and params before its first run" do
-      expect(get("/pipelines/import")).to include("It has not run yet.", ">each_row<", "<h2>Params</h2>")
+      expect(get("/pipelines/import")).to include("It has not run yet.", ">each_row<", "<h2>Params</h2>", '<th scope="row">fetch<p class="quiet">All of today</p></th>')
     end
 
     it "is shown from history if the application does not have it" do
@@ -396,6 +397,9 @@ RSpec.describe "The web page" do
     bodies = paths.map { |path| client.get(path).tap { |answer| expect([path, answer.status]).to eq([path, 200]) }.body }
     expect(bodies.map { |body| body.scan(%r{<script(?! type="(?:module|application/json)")|<img|<b>[^<]*<script}i) }).to all(eq([]))
     expect(bodies.join).not_to match(/\u202E/)
+    links = bodies.join.scan(%r{href="(/[^"#]*)"}).flatten.uniq.map { |link| CGI.unescapeHTML(link) } - ["/runs/#{last.run_id}/resume", "/runs/#{last.run_id}/cancel"]
+    expect(links.size).to be > 20
+    expect(links.map { |link| [link, client.get(link).status] }).to all(match([a_kind_of(String), 200]))
   end
 
   it "takes at most 15 KB of each page, and 60 KB with everything that it loads" do

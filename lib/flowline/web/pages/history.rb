@@ -8,6 +8,8 @@ module Flowline
       class History < Page
         # The runs of a page.
         ROWS = 50
+        # Characters of a text that is searched for.
+        LONGEST = 1_000
         HEADS = ["Run", "Status", "Started", "Took", "Params", "Started by"].freeze
         # The choices, by their values in the address.
         STATUSES = { "" => "any", "unsuccessful" => "not successful",
@@ -15,7 +17,7 @@ module Flowline
         TRIGGERS = ["", "cli", "job", "web", "schedule", "ruby"].to_h { |name| [name, name.empty? ? "any" : name] }.freeze
         UNSUCCESSFUL = (Flowline::History::STATUSES - %i[running succeeded]).freeze
         FIELDS = %i[text status pipeline param trigger].freeze
-        private_constant :ROWS, :HEADS, :STATUSES, :TRIGGERS, :UNSUCCESSFUL, :FIELDS
+        private_constant :ROWS, :LONGEST, :HEADS, :STATUSES, :TRIGGERS, :UNSUCCESSFUL, :FIELDS
 
         # (see Page#title)
         def title
@@ -37,6 +39,7 @@ module Flowline
         end
 
         def problem
+          return "The text has more than #{LONGEST} characters." if given[:text].size > LONGEST
           return "Write a param as name=value." unless given[:param].empty? || given[:param].include?("=")
           return "There is no status #{short(given[:status], 40)}." unless STATUSES.key?(given[:status])
 

@@ -3,10 +3,10 @@
 module Flowline
   class Web
     module Pages
-      # A pipeline: its last runs, its graph, its params, and how long its steps take.
+      # A pipeline: its last runs, its graph, its params, and its steps with their times.
       # @api private
       class Pipeline < Page
-        # The last runs that are listed; those whose times are counted; the steps on the sheets of folds; the most steps in the table.
+        # The last runs that are listed; those whose times are counted; the steps on the sheets of folds; those in the table.
         RUNS = 10
         TIMES = 30
         SHEETS = 60
@@ -14,8 +14,8 @@ module Flowline
         RUN_HEADS = ["Run", "Status", "Took", "Params", "Started by"].freeze
         PARAM_HEADS = %w[Param Type Default Allowed Meaning].freeze
         WHOLE = "the whole run"
-        TIME_HEADS = ["Step", "Median", "95th percentile", "Latest", "Trend", "Runs"].freeze
-        private_constant :RUNS, :TIMES, :SHEETS, :STEPS, :RUN_HEADS, :PARAM_HEADS, :WHOLE, :TIME_HEADS
+        STEP_HEADS = ["Step", "Median", "95th percentile", "Latest", "Trend", "Runs"].freeze
+        private_constant :RUNS, :TIMES, :SHEETS, :STEPS, :RUN_HEADS, :PARAM_HEADS, :WHOLE, :STEP_HEADS
 
         # (see Page#title)
         def title
@@ -26,7 +26,7 @@ module Flowline
         def body
           raise Refusal.new(404, "There is no pipeline #{title}.") unless definition || runs.any?
 
-          [tag(:h1, text(title)), *head, asked, failure, recent, graph, params, times].compact.join("\n")
+          [tag(:h1, text(title)), *head, asked, failure, recent, graph, params, steps].compact.join("\n")
         end
 
         private
@@ -89,7 +89,7 @@ module Flowline
           data = Report::Sources.graph(definition, runs.first)
           return if data.steps.empty? || !data.steps.all?(&:after)
 
-          picture = Report::Graph.new(data) { |step| view.url("runs", runs.first.run_id, "steps", step.name) if step.status }.picture
+          picture = Report::Graph.new(data) { |step, at| step_url(declared.keys[at]) if step.status }.picture
           section(runs.any? ? "Graph, with the latest run" : "Graph", picture.sheets(SHEETS))
         end
 
@@ -104,24 +104,40 @@ module Flowline
           section("Params", table("Params", PARAM_HEADS, rows, class: "runs"))
         end
 
-        def times
-          return if runs.empty?
+        # The steps of the graph, and their descriptions.
+        def declared
+          @declared ||= if definition
+                          definition.steps.to_h { |step| [step.name, step.description] }
+                        else
+                          nodes = runs.first.graph&.fetch(:steps) || []
+                          nodes.to_h { |node| [node[:name].to_sym, node[:description]] }
+                        end
+        end
 
+        # The slowest steps first, then the others in the order of the definition.
+        def steps
           stats = view.history.stats(name, last: TIMES)
-          steps = stats.steps.sort_by { |step| -step.median.to_f }
-          rows = [[WHOLE, stats.runs], *steps.first(STEPS).map { |step| [step_link(step.name), step] }].select { |_, times| times.runs.positive? }
-          return if rows.empty?
-
-          rest = tag(:p, "The slowest #{STEPS} of #{steps.size} steps.", class: "quiet") if steps.size > STEPS
-          section("Times", tag(:p, "Of those among the last #{TIMES} runs in which they succeeded.", class: "quiet"),
-                  table("Times", TIME_HEADS, rows.map { |label, times| time_row(label, times) }, class: "numbers"), rest)
+          times = stats.steps.to_h { |step| [step.name, step] }
+          order = declared.keys.each_with_index.sort_by { |step, at| [-times[step]&.median.to_f, at] }.map(&:first)
+          rows = order.first(STEPS).map { |step| times_of(step_name(step), times[step]) }
+          rows.unshift(times_of(WHOLE, stats.runs)) if stats.runs.runs.positive?
+          rest = tag(:p, "The slowest #{STEPS} of #{order.size} steps.", class: "quiet") if order.size > STEPS
+          section("Steps", tag(:p, "Times are those of the steps that succeeded in the last #{TIMES} runs.", class: "quiet"),
+                  table("Steps", STEP_HEADS, rows, class: "numbers"), rest)
         end
 
-        def step_link(step)
-          link(view.url("runs", runs.first.run_id, "steps", step), caption(step))
+        def step_name(step)
+          shown = runs.any? ? link(step_url(step), caption(step)) : text(caption(step))
+          declared[step] ? shown + tag(:p, text(caption(declared[step], 200)), class: "quiet") : shown
         end
 
-        def time_row(label, times)
+        def step_url(step)
+          view.url("runs", runs.first.run_id, "steps", step)
+        end
+
+        def times_of(label, times)
+          return line(label, "", "", "", "", "") unless times
+
           trend = times.trend && format("%+d %%", ((times.trend - 1) * 100).round)
           line(label, seconds(times.median), seconds(times.p95), seconds(times.last), trend, times.runs)
         end
