@@ -198,3 +198,31 @@ RSpec.describe "Flowline::RakeTask" do
     expect { Flowline::RakeTask.new(:a, "A") { nil } }.to raise_error(ArgumentError, /give a pipeline or a block/)
   end
 end
+
+RSpec.describe "Flowline::RakeTask in a Rails application", :rails do
+  let(:app) do
+    rails_app("app/pipelines/import_pipeline.rb" => <<~PIPELINE, "lib/tasks/import.rake" => <<~RAKE)
+      class ImportPipeline < Flowline::Pipeline
+        param :date, type: :date, required: true
+        step(:fetch) { |date:| File.exist?("down") ? raise(IOError, "down") : puts("\#{Rails.env} \#{date}") }
+      end
+    PIPELINE
+      require "flowline/rake_task"
+      task(:prepare) { puts "prepare" }
+      Flowline::RakeTask.new(:import, "ImportPipeline")
+      task import: :prepare
+    RAKE
+  end
+
+  it "loads the application before the pipeline, and is a command of bin/rails" do
+    expect(app.run("bin/rails", "import", "date=2024-01-31").output!).to match(/^prepare\n(.*\n)*development 2024-01-31\n/)
+    expect(app.run("bin/rails", "import:plan[2024-01-31]").output!).to include("fetch  run")
+    File.write(app.path("down"), "")
+    outcome = app.run("bin/rails", "import[2024-02-01]")
+    expect(outcome.status.exitstatus).to eq(1)
+    expect(outcome.output).to match(%r{IOError: down \(app/pipelines/import_pipeline.rb:3\)(.*\n)*  Resume with: rails "import:resume\[})
+    expect(outcome.output.scan("IOError: down").size).to eq(1)
+    File.delete(app.path("down"))
+    expect(app.run("bin/rails", "import:resume").output!).to match(/resuming run(.*\n)*development 2024-02-01/)
+  end
+end
