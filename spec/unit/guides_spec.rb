@@ -65,6 +65,11 @@ RSpec.describe Guides do
       expect(settings.reject { |setting| text.include?(setting) }).to eq([])
     end
 
+    it "name each option of the web page" do
+      options = Flowline::Web.instance_method(:initialize).parameters.map(&:last)
+      expect(options.reject { |name| text.include?("`#{name}:`") }).to eq([])
+    end
+
     it "name each command of the command line with its options" do
       missing = Flowline::CLI::Commands::NAMES.flat_map do |name|
         options = help(name).scan(/^ +(-.+?)(?:  |$)/).flatten.map { |option| option.scan(/-{1,2}[a-z][a-z-]*/) }
