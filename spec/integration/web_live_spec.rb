@@ -12,6 +12,7 @@ RSpec.describe "A page that follows a run" do
   # @return [String] its id
   def start_run(*names)
     root = folder
+    others = Flowline::History.runs.map(&:run_id)
     FileUtils.mkdir_p(root)
     child do
       pipeline = Flowline.define(name: "import") do
@@ -26,7 +27,7 @@ RSpec.describe "A page that follows a run" do
       pipeline.run
       nil
     end
-    eventually { Flowline::History.runs(status: :running).first&.then { |run| run.run_id if run.live } }
+    eventually { Flowline::History.runs(status: :running).find { |run| !others.include?(run.run_id) && run.live }&.run_id }
   end
 
   def release(name, content = "")
@@ -90,6 +91,20 @@ RSpec.describe "A page that follows a run" do
     release(:fetch)
     follower.read_until { follower.changes.last&.fetch("over") }
     expect(get(port, "/runs/#{id}/events", "Last-Event-ID" => follower.last_id).code).to eq("204")
+  end
+
+  it "loses its connection, and no other page does, if its run cannot be shown" do
+    ids = [start_run(:fetch), start_run(:load)]
+    port = serve(web)
+    followers = ids.map { |id| follow(port, "/runs/#{id}/events") }
+    followers.each { |follower| follower.read_until { follower.changes.any? } }
+    allow(Flowline::Web::Snapshot).to receive(:new).and_wrap_original do |make, run, *rest|
+      run.run_id == ids.first ? raise("it has odd steps") : make.call(run, *rest)
+    end
+    expect(followers.first.read_until { false }).to be(false)
+    release(:load)
+    followers.last.read_until { followers.last.changes.last["over"] }
+    release(:fetch)
   end
 
   it "is sent nothing while nothing changes" do

@@ -109,6 +109,33 @@ RSpec.describe "flowline web" do
       expect(arguments.join(" ")).not_to include("s3cr3t")
     end
 
+    it "starts and resumes runs from its forms, with the code as it is then" do
+      file = "#{root}.rb"
+      code = <<~RUBY
+        Flowline.define(name: "import") do
+          param :date, type: :date, required: true
+          step(:fetch) { |date:| date.year }
+          step(:load, depends_on: :fetch) { |year| raise "HTTP 503" }
+        end
+      RUBY
+      File.write(file, code)
+      url, _, err = start(file)
+      page = URI.join(url, "pipelines/import/start")
+      field = request(page).body[/name="([^"]*date)"/, 1]
+      same = { "Sec-Fetch-Site" => "same-origin" }
+      plan = post(page, { field => "2024-01-31", "do" => "plan" }, **same)
+      expect(plan.body.force_encoding("UTF-8")).to include("fetch", "load", "2024-01-31", "Start the run")
+      expect(Flowline::History.runs).to be_empty
+      expect(post(page, { field => "2024-01-31", "do" => "start" }, **same).code).to eq("303")
+      run = eventually { Flowline::History.runs.first&.then { |found| found if found.failed? } }
+      expect([run.params, run.trigger, run.step(:fetch).status]).to eq([{ date: "2024-01-31" }, :web, :succeeded])
+      File.write(file, code.sub('raise "HTTP 503"', "year + 1"))
+      post(URI.join(url, "runs/#{run.run_id}/resume"), { "do" => "start" }, **same)
+      again = eventually { Flowline::History.runs.first.then { |found| found if found.status == :succeeded } }
+      expect([again.resumed, again.step(:fetch).status, again.step(:load).status]).to eq([run.run_id, :restored, :succeeded])
+      expect(err.readline + err.readline + err.readline).to match(/action=start .*pipeline=import.*\n.*action=resume .*pipeline=import/)
+    end
+
     it "cancels a run after it has shown what will happen" do
       release = "#{root}.release"
       child do

@@ -104,15 +104,22 @@ module Flowline
         end
       end
 
-      # A store that cannot be read now may be readable the next time.
       def serve(topic, viewers)
-        begin
-          topic.refresh
-        rescue StoreError
-          nil
-        end
-        gone = viewers.reject { |viewer| viewer.update(now) }
-        @guard.synchronize { @viewers -= gone } if gone.any?
+        look(topic)
+        drop(viewers.reject { |viewer| viewer.update(now) })
+      rescue StandardError # A run that cannot be shown must not end the thread. The browsers ask again, and get the error as an answer.
+        drop(viewers.each(&:close))
+      end
+
+      # A store that cannot be read now may be readable the next time.
+      def look(topic)
+        topic.refresh
+      rescue StoreError
+        nil
+      end
+
+      def drop(viewers)
+        @guard.synchronize { @viewers -= viewers } if viewers.any?
       end
 
       def now
