@@ -52,8 +52,10 @@ RSpec.describe "A report of a run" do
     data = island(html)
     expect(data["names"].lines.size).to eq(6)
     expect(data.values_at("status", "attempts")).to eq(["666049", { "3" => 2 }])
-    expect(data["start"].count { |start| start >= 0 }).to eq(4)
-    expect(data["slack"]).to all(be >= 0)
+    expect([data["called"], data["start"].size, data["duration"].size]).to eq(["111100", 4, 4])
+    ends = data["start"].each_index.map { |at| data["start"][0..at].sum + data["duration"][at] }
+    expect(data["latest"].zip(ends).map { |latest, ended| latest - ended }).to all(be >= 0)
+    expect(data["ready"].each_index.map { |at| data["start"][0..at].sum - data["ready"][0..at].sum }).to all(be >= 0)
     expect(data["critical"]).to eq([0, 1, 2, 3])
   end
 

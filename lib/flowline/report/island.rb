@@ -10,7 +10,9 @@ module Flowline
     class Island
       # The length of a run in units is at least a tenth of this.
       PRECISION = 100_000
-      private_constant :PRECISION
+      # The most steps whose outputs are on the page of a run, whose steps have pages of their own.
+      OUTPUTS = 500
+      private_constant :PRECISION, :OUTPUTS
 
       # @param data [Data]
       # @param timing [Timing]
@@ -75,11 +77,20 @@ module Flowline
         @data.steps.map { |step| Data::ORDER.index(step.status) || Data::ORDER.size }.join
       end
 
-      # Of steps that were not called, the start is -1, and the other columns have nothing.
+      # Returns a digit for each step, 1 if it was called; and, of those that were, when each began, how long it took, when it could have
+      # begun, and when it could have ended at the latest. Times of steps that follow each other are much alike, so each beginning is the
+      # difference from the one before.
       def times
         called = @data.steps.each_index.select { |at| @data.steps[at].start }
-        { start: @data.steps.map { |step| step.start ? units(step.start) : -1 }, duration: called.map { |at| units(@data.steps[at].duration.to_f) },
-          waited: called.map { |at| units(@data.steps[at].start - @timing.ready[at]) }, slack: called.map { |at| units(@timing.slack[at]) } }
+        starts, durations = %i[start duration].map { |time| called.map { |at| units(@data.steps[at][time].to_f) } }
+        ready, slack = [@timing.ready, @timing.slack].map { |list| called.map { |at| units(list[at]) } }
+        latest = slack.each_with_index.map { |time, index| time && (starts[index] + durations[index] + time) }
+        { called: @data.steps.map { |step| step.start ? 1 : 0 }.join, start: differences(starts), duration: durations,
+          ready: differences(ready), latest: latest }
+      end
+
+      def differences(list)
+        list.each_index.map { |index| index.zero? ? list[0] : list[index] - list[index - 1] }
       end
 
       # Returns by position, of steps that were called more than once.
@@ -89,7 +100,12 @@ module Flowline
 
       # Returns by position whatever few steps have.
       def more
-        @data.steps.each_with_index.filter_map { |step, at| Island.more(step).then { |facts| [at, facts] unless facts.empty? } }.to_h
+        brief = @data.address && @data.steps.size > OUTPUTS
+        @data.steps.each_with_index.filter_map do |step, at|
+          facts = Island.more(step)
+          facts.delete(:output) if brief
+          [at, facts] unless facts.empty?
+        end.to_h
       end
 
       def units(seconds)

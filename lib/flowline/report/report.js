@@ -4,15 +4,18 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const COLOUR = { succeeded: "succeeded", failed: "failed", timed_out: "failed", running: "running", waiting: "waiting", cached: "reused", restored: "reused" };
 let before = "";
 let calls = 0;
+let [start, ready] = [0, 0];
 const steps = run.names.split("\n").map((line, at) => {
   before = before.slice(0, parseInt(line[0], 36)) + line.slice(1);
   const step = { at, name: before, state: run.statuses[run.status[at]], attempts: 0, more: run.more[at] ?? {} };
-  if (run.start[at] >= 0) {
-    step.start = run.start[at] * run.unit;
+  if (run.called[at] === "1") {
+    start += run.start[calls];
+    ready += run.ready[calls];
+    step.start = start * run.unit;
     step.duration = run.duration[calls] * run.unit;
     step.end = step.start + step.duration;
-    step.ready = step.start - run.waited[calls] * run.unit;
-    if (run.slack[calls] !== null) step.slack = run.slack[calls] * run.unit;
+    step.ready = ready * run.unit;
+    if (run.latest[calls] !== null) step.slack = (run.latest[calls] - start - run.duration[calls]) * run.unit;
     step.attempts = run.attempts[at] ?? 1;
     calls++;
   }
