@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "socket"
+
 RSpec.describe "Generators for Rails", :rails do
   def generate(app, *arguments)
     app.run("bin/rails", "generate", *arguments).output!.gsub(/\e\[\d*m/, "")
@@ -49,6 +51,39 @@ RSpec.describe "Generators for Rails", :rails do
         expect(pages.transform_values(&:code)).to eq("1" => "200", "2" => "200")
         expect(pages["1"].body).to include("ImportPipeline").and include("Run…")
         expect(pages["2"].body).not_to include("Run…")
+        start = "/flowline/pipelines/ImportPipeline/start"
+        expect(cookies.transform_values { |cookie| server.get(start, "Cookie" => cookie).code }).to eq("1" => "200", "2" => "403")
+        codes = cookies.transform_values { |cookie| server.post(start, { "do" => "start" }, "Cookie" => cookie, "Sec-Fetch-Site" => "same-origin").code }
+        expect(codes).to eq("1" => "303", "2" => "403")
+        eventually(RailsApp::LIMIT) { server.get("/flowline/runs?status=succeeded", "Cookie" => cookies["2"]).body.match?(/ImportPipeline.*succeeded/m) }
+      end
+      expect(app.runner("puts Flowline::History.runs.map { |run| [run.status, run.trigger].join(\" by \") }").output!).to eq("succeeded by web\n")
+    end
+
+    it "mounts a page that follows a run while code changes" do
+      app = rails_app("app/models/thing.rb" => "class Thing; def self.value = 1; end\n", "app/controllers/things_controller.rb" => <<~RUBY)
+        class ThingsController < ActionController::Base
+          def index = render(plain: Thing.value.to_s)
+        end
+      RUBY
+      generate(app, "flowline:install")
+      app.write("config/routes.rb" => app.read("config/routes.rb").sub("draw :flowline", "draw :flowline\n  get \"value\", to: \"things#index\""))
+      app.spawn("bin/rails", "runner", "Flowline.define(name: \"long\") { step(:wait) { sleep(0.1) until File.exist?(\"done\") } }.run")
+      app.server do |server|
+        expect(server.get("/value").body).to eq("1")
+        id = eventually(RailsApp::LIMIT) { server.get("/flowline").body[/\d{8}T\d{6}-\h{8}/] }
+        page = server.get("/flowline/runs/#{id}").body
+        follower = TCPSocket.new("127.0.0.1", server.port)
+        follower.write("GET /flowline/runs/#{id}/events?after=#{page[/data-cursor="([^"]+)"/, 1]} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n")
+        eventually(RailsApp::LIMIT) { follower.gets.to_s.include?("event: hello") }
+        2.upto(3) do |value|
+          app.write("app/models/thing.rb" => "class Thing; def self.value = #{value}; end\n")
+          expect(server.get("/value").body).to eq(value.to_s)
+        end
+        app.write("done" => "")
+        eventually(RailsApp::LIMIT) { follower.gets.to_s.include?("succeeded") || follower.eof? }
+      ensure
+        follower&.close
       end
     end
   end
@@ -71,7 +106,7 @@ RSpec.describe "Generators for Rails", :rails do
           end
         end
       RUBY
-      expect(app.run("bin/rails", "test").output!).to include("1 runs, 1 assertions, 0 failures")
+      expect(app.run("bin/rails", "test").output!).to match(/2 runs, \d assertions, 0 failures, 0 errors/)
     end
 
     it "makes a spec in an application that has RSpec, which passes" do
@@ -79,7 +114,7 @@ RSpec.describe "Generators for Rails", :rails do
       app = rails_app.gem("rspec-rails")
       generate(app, "rspec:install")
       expect(generate(app, "flowline:pipeline", "Import")).to include("create  spec/pipelines/import_pipeline_spec.rb")
-      expect(app.run("bundle", "exec", "rspec").output!).to include("1 example, 0 failures")
+      expect(app.run("bundle", "exec", "rspec").output!).to include("2 examples, 0 failures")
       expect(app.run("bin/rails", "generate", "flowline:pipeline", "Import").output).to match(/conflict|already used/)
     end
   end

@@ -57,7 +57,7 @@ module Flowline
         []
       end
 
-      # @param steps [Array<Step>] of the run
+      # @param _steps [Array<Step>] of the run
       # @return [String, nil] a warning that its workers lack something
       # @api private
       def shortage(_steps); end

@@ -49,7 +49,7 @@ module Flowline
       # @param resume [String, nil] the id of the run to resume
       # @return [Object] what the application's block returns
       def enqueue(pipeline, params, resume = nil)
-        @web.enqueue.call(pipeline, params, resume)
+        Recording::Trigger.with("web") { @web.enqueue.call(pipeline, params, resume) }
       end
 
       # Writes what was done into the audit.
