@@ -62,9 +62,14 @@ RSpec.describe "examples/rails", :rails do
     start("bundle", "exec", "sidekiq", "-c", "2", "-t", "10", **env)
   end
 
+  # @return [Net::HTTPResponse] the page that asks for the password, once the server listens
+  def login
+    eventually(60) { get("/login") rescue nil } # rubocop:disable Style/RescueModifier
+  end
+
   # Logs in.
   def visit
-    eventually(60) { get("/login") rescue false } # rubocop:disable Style/RescueModifier -- the server does not listen yet
+    login
     submit("/login", get("/login"), password: "flowline")
   end
 
@@ -107,6 +112,7 @@ RSpec.describe "examples/rails", :rails do
     total = (1..12).sum { |page| (0..4).sum { |i| (page * 7) + i } }
     expect(get("/").body).to include("<td>#{day}</td><td>60</td><td>$#{total.to_s.sub(/\d{3}\z/, ',\0')}.00</td>", "#{day}, succeeded")
     expect(get("/flowline/").body).to include("OrderImportPipeline")
+    expect(get("/flowline/runs/#{runs.first.run_id}").body).to include("fetch", "save", "total", day)
     expect(File.read("#{@folder}/log/development.log")).to include("[Flowline] [OrderImportPipeline]", "60 orders of #{day}")
   end
 
@@ -117,6 +123,37 @@ RSpec.describe "examples/rails", :rails do
     expect(get("/flowline/").code).to match(/\A40[134]\z/)
     submit("/login", get("/login"), password: "wrong")
     expect(get("/flowline/").code).to match(/\A40[134]\z/)
+  end
+
+  it "is used in a browser: an import, its page, and another import that is started there", :browser do
+    sidekiq
+    Browser.open do |browser|
+      fill = lambda do |selector, value, button|
+        browser.execute_script("document.querySelector(arguments[0]).value = arguments[1]", selector, value)
+        browser.find_element(css: button).click
+      end
+      login
+      browser.get("http://127.0.0.1:#{@port}/")
+      fill.call("[name=password]", "flowline", "[name=commit]")
+      Browser.console(browser) # Leaves out its hints about a login without the name of a user.
+      fill.call("[name=date]", day, "[name=commit]")
+      eventually(60) { runs.map(&:status) == [:succeeded] }
+
+      browser.navigate.refresh
+      browser.find_element(link_text: runs.first.run_id).click
+      eventually { browser.title.include?("Flowline") }
+      expect(browser.find_element(css: "main").text).to include("OrderImportPipeline", "succeeded", "fetch", "save", "total", day)
+      browser.save_screenshot(ENV["SCREENSHOT"]) if ENV["SCREENSHOT"]
+
+      browser.get("http://127.0.0.1:#{@port}/flowline/pipelines/OrderImportPipeline/start")
+      fill.call("[name='param:date']", "2024-02-01", "button[value=plan]")
+      start = eventually { browser.find_elements(css: "button[value=start]").first }
+      expect(browser.find_element(css: "main").text).to include("fetch", "2024-02-01")
+      start.click
+      eventually(60) { runs.map(&:status) == %i[succeeded succeeded] }
+      expect(runs.last).to have_attributes(trigger: :job, params: { date: "2024-02-01" })
+      expect(Browser.console(browser)).to eq([])
+    end
   end
 
   it "continues after a deployment: the next worker reads only the pages that are left" do

@@ -6,10 +6,10 @@ Rails.application.routes.draw do
   get "login", to: "sessions#new"
   post "login", to: "sessions#create"
 
-  # Runs as web pages, for those who are logged in. They can start an import there, too: it becomes a job.
-  mount Flowline::Web.new(
-    authorize: ->(env) { [:act, "admin"] if env["rack.session"]["admin"] },
-    pipelines: -> { [OrderImportPipeline] },
-    enqueue: ->(_pipeline, params, _run_id) { OrderImportJob.perform_later(**params) }
-  ) => "/flowline"
+  # Runs as web pages, for those who are logged in. An import that is started there becomes a job, too.
+  authorize = ->(env) { [:act, "admin"] if env["rack.session"]["admin"] }
+  enqueue = lambda do |pipeline, params, resume|
+    resume ? pipeline.start(params: params, resume: resume) : OrderImportJob.perform_later(**params)
+  end
+  mount Flowline::Web.new(authorize: authorize, enqueue: enqueue) => "/flowline"
 end
