@@ -28,7 +28,7 @@ module ParallelPages
 
     def get(number)
       sleep 0.01
-      raise Unavailable, "connection reset" if rand < 0.1
+      raise Unavailable, "connection reset" if rand < 0.2
       raise ArgumentError, "page #{number} is broken" if number == 20
 
       @lines[number * PAGE, PAGE].map { |line| line.split(",") }
