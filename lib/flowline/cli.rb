@@ -34,6 +34,8 @@ module Flowline
     autoload :Session, "#{__dir__}/cli/session"
     autoload :Signals, "#{__dir__}/cli/signals"
     autoload :StoreCommand, "#{__dir__}/cli/store_command"
+    autoload :WatchedBoard, "#{__dir__}/cli/watched_board"
+    autoload :WatchedScreen, "#{__dir__}/cli/watched_screen"
     autoload :Unfinished, "#{__dir__}/cli/unfinished"
 
     class << self

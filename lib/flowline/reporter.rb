@@ -17,6 +17,7 @@ module Flowline
     autoload :Live, "#{__dir__}/reporter/live"
     autoload :Logger, "#{__dir__}/reporter/logger"
     autoload :Screen, "#{__dir__}/reporter/screen"
+    autoload :Suspension, "#{__dir__}/reporter/suspension"
     autoload :Terminal, "#{__dir__}/reporter/terminal"
     autoload :View, "#{__dir__}/reporter/view"
 

@@ -44,7 +44,8 @@ RSpec.describe "the live terminal", executor: :sequential do
     expect(program.wait).to be_success
     wanted = Array.new(8_000) { |n| "thread #{n / 1000} line #{n % 1000} #{"x" * (n % 1000 % 80)}." } + Array.new(2_000) { |n| "child #{n / 1000} line #{n % 1000}." }
     expect(program.screen.history.grep(/ line \d/).sort).to eq(wanted.sort)
-    expect(program.screen.history.grep_v(/ line \d/)).to match(["Pipeline: live", /━/, *[/\A✓ /] * 10, /━/, %r{Steps: 10/10}])
+    others = program.screen.history.grep_v(/ line \d| would have been as fast as /)
+    expect(others).to match(["Pipeline: live", /━/, *[/\A✓ /] * 10, /━/, %r{Steps: 10/10}])
   end
 
   it "writes at most ten frames a second, each in one piece" do
@@ -232,5 +233,71 @@ RSpec.describe "The end of a run", executor: :sequential do
     out = StringIO.new
     Flowline.define { before_run { raise "no" } && step(:a) { 1 } }.run(reporter: Flowline::Reporter::Console.new(out))
     expect(out.string).to include("✗ hook before_run failed", "Steps: 0/1")
+  end
+end
+
+RSpec.describe "flowline watch in a terminal", executor: :sequential do
+  around { |example| Dir.mktmpdir { |dir| Dir.chdir(dir) { example.run } } }
+  after { programs.each(&:close) }
+
+  let(:programs) { [] }
+
+  def program(*arguments)
+    env = { "TERM" => "xterm-256color", "LC_ALL" => "C.UTF-8", "NO_COLOR" => nil }
+    Screen::Program.new(*Processes::FLOWLINE, *arguments, rows: 24, columns: 100, env: env).tap { |known| programs << known }
+  end
+
+  # A run of another process that goes on until the file is there.
+  def watched
+    File.write("watched.rb", <<~RUBY)
+      Flowline.define(name: "watched") do
+        pool :db, 1
+        step(:rows) { (1..40).to_a }
+        step(:map, each: :rows, uses: :db) { |n| sleep(n < 10 ? 0.01 : 0.05); n }
+        step(:flaky, retries: 3, retry_strategy: :linear, retry_delay: 60) { raise IOError, "reset" unless File.exist?("go") }
+        step(:slow) { sleep(0.05) until File.exist?("go"); 1 }
+      end
+    RUBY
+    program("run", "watched.rb", "--executor", "parallel", "--max-threads", "4").tap do |run|
+      run.read { Flowline::History.runs(pipeline: "watched").first&.live&.steps&.any? { |step| step.name == :flaky && step.attempt == 2 } }
+    end
+  end
+
+  it "shows the rows of a run in another process, and in the end only lines" do
+    run = watched
+    watch = program("watch")
+    screen = watch.read { |seen| seen.lines.grep(/retry in/).any? && seen.lines.grep(/slow/).any? }
+    expect(screen.lines).to include(/\A[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] slow +\d+\.\ds/, /\A  flaky +\d+\.\ds +attempt 2, retry in \d+s/, %r{\A[━╸─]+ [12]/4 steps  \d+\.\ds})
+    expect(screen).not_to be_cursor
+    run.signal(:INT)
+    File.write("go", "")
+    expect(watch.wait.exitstatus).to eq(1)
+    expect(screen.history.grep(/^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] /)).to be_empty
+    expect(screen.history).to include(/\Awatched +running/, /\A  ✓ rows/, /\A  ✓ slow/, /\Awatched +cancelled/)
+    expect(screen).to be_cursor
+  end
+
+  it "shows the cursor again after Ctrl-C" do
+    watched
+    watch = program("watch")
+    watch.read { |seen| seen.lines.grep(/slow/).any? }
+    watch.signal(:INT)
+    expect(watch.wait.exitstatus).to eq(130)
+    expect(watch.screen).to be_cursor
+  end
+
+  it "gives the terminal back while it is stopped by Ctrl-Z, as a run does" do
+    run = watched
+    watch = program("watch")
+    watch.read { |seen| seen.lines.grep(/slow/).any? }
+    [run, watch].each do |stopped|
+      stopped.signal(:TSTP)
+      screen = stopped.read(&:cursor?)
+      expect(screen.lines.grep(/^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] /)).to be_empty
+      expect(stopped.wait_for_stop).to be(true)
+      stopped.signal(:CONT)
+      screen = stopped.read { |seen| !seen.cursor? && seen.lines.grep(/slow/).any? }
+      expect(screen.lines.grep(/^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] slow/).size).to eq(1)
+    end
   end
 end

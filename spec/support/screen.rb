@@ -204,6 +204,14 @@ class Screen
       Process.kill(name, -@pid)
     end
 
+    # Waits until the program has stopped, as by Ctrl-Z.
+    # @return [Boolean] false: it has ended
+    def wait_for_stop
+      _, status = Process.wait2(@pid, Process::WUNTRACED)
+      @wait = status unless status.stopped?
+      status.stopped?
+    end
+
     # @param keys [String]
     # @return [void]
     def type(keys)

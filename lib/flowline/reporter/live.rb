@@ -56,6 +56,7 @@ module Flowline
         @pid = ::Process.pid
         @capture = Capture.new(terminal.io)
         @screen = Screen.new(terminal, @capture.terminal)
+        @suspension = Suspension.new
         @wake, @waker = IO.pipe
         @tick = 0
         @pending = []
@@ -133,6 +134,7 @@ module Flowline
       end
 
       def draw
+        @suspension.take { @screen.close("") }
         state = @board.state
         partial = @capture.partial
         state.partial = Text.line(Error.text(partial.split("\r").last.to_s)) unless partial.empty?
@@ -159,6 +161,7 @@ module Flowline
       end
 
       def stop
+        @suspension.close
         @stopped = true
         @waker.write(".")
         @thread.join

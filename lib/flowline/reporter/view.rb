@@ -15,7 +15,7 @@ module Flowline
       # seconds until its end, or nil.
       State = Struct.new(:total, :ended, :failed, :elapsed, :left, :rows, :waits, :cancelling, :partial, keyword_init: true)
 
-      # A step that runs. +note+ is a text; +items+ counts the items of a step with each:, or is nil.
+      # A step that runs. +attempts+ is how many it may have, or nil; +note+ is a text; +items+ counts the items of a step with each:, or is nil.
       Row = Struct.new(:name, :depth, :elapsed, :attempt, :attempts, :waits_for, :waits, :note, :items, keyword_init: true)
 
       # The items of a step: how many there are (nil: not known yet), have ended well, have failed, were restored; how many a
@@ -121,7 +121,7 @@ module Flowline
       def attempt(row)
         waits = "waits for #{row.waits_for}" if row.waits_for && row.waits_for != "retry"
         waits = row.waits ? "retry in #{View.estimate(row.waits)}" : "retry" if row.waits_for == "retry"
-        tries = "attempt #{row.attempt} of #{row.attempts}" if row.attempt && row.attempt > 1
+        tries = "attempt #{[row.attempt, *row.attempts].join(" of ")}" if row.attempt && row.attempt > 1
         words = [tries, waits].compact
         words.join(", ") if words.any?
       end

@@ -12,10 +12,11 @@ module Flowline
         SUMMARY = "follow a run that goes on, in whatever process, to its end"
         # An example of a call.
         EXAMPLE = "flowline watch"
-        # Seconds between two looks at the run, and between two lines that say what goes on.
+        # Seconds between two looks at the run, between two frames, and between two lines that say what goes on.
         PAUSE = 0.2
+        FRAME = 0.1
         QUIET = 10.0
-        private_constant :PAUSE, :QUIET
+        private_constant :PAUSE, :FRAME, :QUIET
 
         private
 
@@ -26,9 +27,34 @@ module Flowline
           require "time"
           @out.puts(headline(run)) unless @options[:json]
           @seen = {}
-          run = follow(run)
+          run = screen(run) { @screen ? follow_live(run) : follow(run) }
           conclude(run)
           run.failed? ? 1 : 0
+        end
+
+        # Calls the block with live rows in a terminal, which are removed afterwards.
+        def screen(run)
+          @screen = WatchedScreen.for(@out, run, store.timings(run.pipeline)) unless @options[:json] || !run.alive?
+          yield
+        ensure
+          @screen&.close
+          @screen = nil
+        end
+
+        def follow_live(run)
+          looked = nil
+          loop do
+            if looked.nil? || now - looked >= PAUSE
+              looked = now
+              run = Flowline::History.run(run.run_id, root: root) || run
+              show_ended(run)
+              return run unless run.alive?
+
+              @screen.update(run)
+            end
+            @screen.draw
+            sleep(FRAME)
+          end
         end
 
         def follow(run)
@@ -52,7 +78,7 @@ module Flowline
           fresh = run.steps.reject { |step| %i[running pending].include?(step.status) || @seen[step.name] }
           fresh.each do |step|
             @seen[step.name] = true
-            @out.puts(@options[:json] ? line(step.to_h) : step_line(step))
+            (@screen || @out).puts(@options[:json] ? line(step.to_h) : step_line(step))
           end
           fresh.any?
         end
