@@ -5,6 +5,7 @@ require "rack"
 require "rack/lint"
 require "rack/mock"
 require "zlib"
+require_relative "../support/processes"
 
 RSpec.describe "The web page" do
   # A pipeline with params of every kind; its step load fails as long as the list has an element.
@@ -193,6 +194,29 @@ RSpec.describe "The web page" do
       expect(get("#{path}?log=64000").scan(/line \d+ x/).size).to eq(400)
       expect(get("#{path}?log=999999999999999999999").scan(/line \d+ x/).size).to eq(shown)
       expect(get("#{path}?log=1").scan(/line \d+ x/).size).to be_between(1, 10)
+    end
+
+    it "says where it stands in a run that goes on" do
+      reader, writer = IO.pipe
+      waiting = Flowline.define(name: "alive") do
+        pool :db, 1
+        step(:hold, uses: :db) { writer.write("x") && sleep }
+        step(:queued, uses: :db) { 1 }
+        step(:later, depends_on: :hold) { |_| 1 }
+      end
+      pid = fork { waiting.run(executor: :parallel) }
+      reader.read(1)
+      eventually { last&.live&.step(:queued) }
+      at = ->(step) { get("/runs/#{last.run_id}/steps/#{step}") }
+      expect(at["hold"]).to include('<span class="state running">running</span>', "<h2>Why it is running</h2>")
+      expect(at["queued"]).to include('<span class="state waiting">waiting</span></b> for pool db', "<h2>Why it is waiting</h2><p>Because it waits for pool db.")
+      expect(at["later"]).to include('<span class="state pending">pending</span>', "<h2>Why it has not started</h2><p>Because hold, which it depends on, has not ended.")
+      expect(get("/runs/#{last.run_id}/resume", status: 404)).to include("cannot be started here")
+      Flowline.define(name: "alive") { step(:hold) { 1 } }.run(exclusive: false)
+      expect(get("/pipelines/alive/grid")).to match(/class="state running" aria-label="running"/)
+    ensure
+      Process.kill(:KILL, pid)
+      Process.wait(pid)
     end
 
     it "does not exist in a run without it" do

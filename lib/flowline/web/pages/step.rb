@@ -14,7 +14,7 @@ module Flowline
         RUNS = 15
         # Characters of a message.
         MESSAGE = 4_000
-        WHY = { called: "Why it was called", running: "Why it is running", pending: "Why it has not started" }.freeze
+        WHY = { called: "Why it was called", running: "Why it is running", waiting: "Why it is waiting", pending: "Why it has not started" }.freeze
         HEADS = %w[Run Status Started Took Attempts].freeze
         private_constant :LOG, :MOST, :RUNS, :MESSAGE, :WHY, :HEADS
 
@@ -121,7 +121,8 @@ module Flowline
           changes = why.changes.map { |change| text(caption(change.to_s, 400)) }
           since = tag(:p, "Since #{link(view.url("runs", why.since), "run #{why.since}")}:") if changes.any? && why.since
           reason = tag(:p, text("Because #{caption(why.reason, 600)}."))
-          section(WHY.fetch(why.decision, "Why it was not called"), reason, since, (list(changes) if changes.any?))
+          title = WHY.fetch(status_now == :waiting ? :waiting : why.decision, "Why it was not called")
+          section(title, reason, since, (list(changes) if changes.any?))
         end
 
         def attempts
