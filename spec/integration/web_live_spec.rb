@@ -282,6 +282,25 @@ RSpec.describe "A page that follows a run" do
       end
     end
 
+    it "has nothing that axe-core finds, while it goes on and when the connection is lost", :axe do
+      id = start_run(:fetch, :load)
+      port = serve(web)
+      [{}, { dark: true }, { width: 390, height: 844 }].each do |options|
+        Browser.open(**options) do |browser|
+          browser.get("http://127.0.0.1:#{port}/runs/#{id}")
+          until_in(browser, "document.querySelector('#s0')?.className === 'running' && document.querySelector('#filters input')")
+          expect(Browser.violations(browser)).to eq([])
+          next unless options[:width]
+
+          stop_server(port)
+          web.feed.close
+          until_in(browser, "document.getElementById('connection')?.textContent.includes('Trying again')")
+          expect(Browser.violations(browser)).to eq([])
+        end
+      end
+      %i[fetch load].each { |name| release(name) }
+    end
+
     it "asks every second where streams are refused" do
       id = start_run(:fetch, :load)
       port = serve(Flowline::Web.new(authorize: ->(_) { :read }, viewers: 0))

@@ -92,7 +92,7 @@ module Flowline
       def stand(step, at)
         status = step.running? ? :running : :waiting
         [tag(:span, word(status), class: "state #{status}"), tag(:a, text(caption(step.name)), href: data.link(at.to_i)),
-         (elapsed(step.since) if step.since), *details(step)].compact.join(" ")
+         [(elapsed(step.since) if step.since), *details(step)].compact.join(" · ")].join(" ")
       end
 
       def details(step)

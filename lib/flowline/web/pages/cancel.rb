@@ -51,11 +51,12 @@ module Flowline
         def effect
           live = run.live
           running = live ? live.steps.select(&:running?).map(&:name) : []
-          rest = live ? live.total - live.ended - running.size : 0
+          clean_ups = run.clean_ups - running
+          rest = live ? live.total - live.ended - running.size - clean_ups.size : 0
           facts = { "Steps that run now, and finish first unless they are stopped" => running,
-                    "Clean-ups that run nevertheless" => run.clean_ups - running }
+                    "Clean-ups that run nevertheless" => clean_ups }
           [*facts.map { |title, names| section(title, names.empty? ? tag(:p, "none", class: "quiet") : list(shown(names))) },
-           (tag(:p, "#{rest} further #{rest == 1 ? "step does" : "steps do"} not start, apart from clean-ups.") if rest.positive?)].compact.join
+           (tag(:p, "#{rest} further #{rest == 1 ? "step does" : "steps do"} not start.") if rest.positive?)].compact.join
         end
 
         def shown(names)
