@@ -29,7 +29,7 @@ RSpec.describe "Testing pipelines" do
 
   # @return [Array(Integer, String)] the exit status, and what was printed
   def ruby(*arguments)
-    out, status = Open3.capture2e({ "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil }, RbConfig.ruby, "-w", "-I#{lib}", "-I.", *arguments)
+    out, status = Open3.capture2e({ "NO_COLOR" => "1", "FLOWLINE_ROOT" => nil, **Processes.coverage }, RbConfig.ruby, "-w", "-I#{lib}", "-I.", *arguments)
     [status.exitstatus, out]
   end
 
@@ -139,7 +139,22 @@ RSpec.describe "Testing pipelines" do
           include Flowline::Job
           pipeline "Import"
         end
+        class RetriedJob < ActiveJob::Base
+          include Flowline::Job
+          pipeline "Import"
+          retry_on Flowline::StepError, wait: 600, attempts: 3
+        end
         RSpec.describe ImportJob, type: :job do
+          it("raises what a job raises, after the retries of its class") do
+            calls = 0
+            Flowline.config.middleware.use(gate = Class.new { define_method(:call) { |_, &work| (calls += 1) < 3 ? raise(IOError, "down") : work.call } }.new)
+            RetriedJob.perform_later
+            expect(drain).to eq(3)
+            calls = 0
+            ImportJob.perform_later
+            expect { drain }.to raise_error(Flowline::StepError, /down/)
+            Flowline.config.middleware.delete(gate)
+          end
           it("runs") { expect(Import.run).to succeed.with_output(:load, 2) }
           it("drains") do
             ran = []
@@ -152,7 +167,7 @@ RSpec.describe "Testing pipelines" do
           end
         end
       RUBY
-      expect(printed.lines.grep_v(/warning: /).join).to include("2 examples, 0 failures")
+      expect(printed.lines.grep_v(/warning: /).join).to include("3 examples, 0 failures")
       expect(status).to eq(0)
     end
 

@@ -11,6 +11,11 @@ module Processes
   # The command line as a program.
   FLOWLINE = [RbConfig.ruby, "-I#{LIB}", File.expand_path("../../exe/flowline", __dir__)].freeze
 
+  # @return [Hash{String => String}] variables of a program whose code counts in the coverage
+  def self.coverage
+    ENV["COVERAGE"] == "part" ? { "RUBYOPT" => "#{ENV["RUBYOPT"]} -r#{File.expand_path("coverage.rb", __dir__)}" } : {}
+  end
+
   # A forked process that calls a block.
   class Child
     attr_reader :pid

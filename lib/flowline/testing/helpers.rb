@@ -91,6 +91,7 @@ module Flowline
       # +Sidekiq::Testing.fake!+. Jobs that they enqueue are performed, too.
       # @return [Integer] how many were performed
       # @raise [Error] jobs are not held back by either
+      # @raise [StandardError] what a job raises that its class does not retry
       def drain
         Jobs.drain
       end
