@@ -150,6 +150,17 @@ RSpec.describe "Flowline in a Rails application", :rails do
       RUBY
       expect(ask(app, code)).to eq([[1, nil, 0], [1, nil], [1, nil], 0])
     end
+
+    it "fails a step by the exception of its block, which Rails does not report as its own" do
+      app = rails_app(pipeline("step(:a, retries: 1) { raise IOError, \"down\" }\nstep(:slow, timeout: 0.1) { sleep }"))
+      code = <<~RUBY
+        reported = []
+        Rails.error.subscribe(Class.new { define_method(:report) { |error, **| reported << error.class.name } }.new) if Rails.respond_to?(:error)
+        result = ImportPipeline.start(executor: :parallel, on_error: :continue).wait
+        [result[:a].error.original.class.name, result[:a].attempts, result[:a].error.place, result[:slow].status, reported]
+      RUBY
+      expect(ask(app, code)).to eq(["IOError", 2, app.path("app/pipelines/import_pipeline.rb:2"), "timed_out", []])
+    end
   end
 
   describe "its command line" do

@@ -24,6 +24,7 @@ class RailsApp
   LEFT_OUT_BEFORE_7 = %w[listen spring sprockets turbolinks webpack-install].freeze
   LEFT_OUT_SINCE_7 = %w[asset-pipeline hotwire jbuilder].freeze
   LEFT_OUT_SINCE_7_2 = %w[brakeman ci docker rubocop].freeze
+  LEFT_OUT_SINCE_8 = %w[kamal solid thruster].freeze
   # Bundler requires these at boot; those that are installed, and not here, when {#gem} says so.
   GEMS = %w[rails sqlite3 puma].freeze
   OPTIONAL = %w[delayed_job_active_record minitest rack rspec-rails sidekiq redis webrick].freeze
@@ -66,9 +67,12 @@ class RailsApp
     def generate(folder)
       left_out = LEFT_OUT + (version < Gem::Version.new("7") ? LEFT_OUT_BEFORE_7 : LEFT_OUT_SINCE_7)
       left_out += LEFT_OUT_SINCE_7_2 if version >= Gem::Version.new("7.2")
+      left_out += LEFT_OUT_SINCE_8 if version >= Gem::Version.new("8")
       program = Gem::Specification.find_by_name("railties").bin_file("rails")
       run(RbConfig.ruby, program, "new", folder, "--database=sqlite3", "--quiet", *left_out.map { |name| "--skip-#{name}" })
       File.write(File.join(folder, "Gemfile"), gemfile)
+      production = File.join(folder, "config/environments/production.rb")
+      File.write(production, File.read(production).sub("config.force_ssl = true", "config.force_ssl = false"))
       File.write(File.join(folder, "db/schema.rb"), "ActiveRecord::Schema.define(version: 1) { }\n")
       run("bundle", "lock", "--local", chdir: folder)
     end

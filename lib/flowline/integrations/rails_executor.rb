@@ -29,9 +29,17 @@ module Flowline
         ::Rails.application.executor.active? ? Within : self
       end
 
+      # Calls the block within the executor. An exception passes around it: Rails would report each failed attempt to the error tracker,
+      # also one that is retried, and the interruption of a step.
       # @return [Object] what the block returns
-      def self.call(_attempt = nil, &block)
-        ::Rails.application.executor.wrap(&block)
+      def self.call(_attempt = nil)
+        error = nil
+        returned = ::Rails.application.executor.wrap do
+          yield
+        rescue Exception => e # rubocop:disable Lint/RescueException -- it is raised again
+          error = e
+        end
+        error ? raise(error) : returned
       end
     end
   end
