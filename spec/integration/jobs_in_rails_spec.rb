@@ -10,7 +10,7 @@ RSpec.describe "Jobs of a Rails application", :rails do
       class Import < Flowline::Pipeline
         param :date, type: :date, required: true
         step(:pages) { (1..6).to_a }
-        step :load, each: :pages do |page|
+        step :load, each: :pages, concurrency: 1 do |page|
           Calls.add("\#{page} \#{ActiveRecord::Base.connection.select_value("SELECT 1")}")
           Calls.wait_for("go") if page == 3
           page

@@ -27,7 +27,7 @@ class JobApp
       param :date, type: :date, required: true
       param :token, secret: true, default: -> { ENV.fetch("TOKEN", "none") }
       step(:pages) { Notes.add("pages"); [1, 2, 3, 4, 5, 6] }
-      step :load, each: :pages do |page|
+      step :load, each: :pages, concurrency: 1 do |page|
         Notes.add(page.to_s)
         Notes.wait_for("go") if page == 3
         page * 10

@@ -48,7 +48,7 @@ module Flowline
       # @param wait [Numeric, nil] seconds; nil: at once
       # @param error [Error] what is raised if there is no queue
       def flowline_requeue(wait, error)
-        raise error if @flowline_requeue.nil? || ::ActiveJob::QueueAdapters::InlineAdapter === queue_adapter
+        raise error if @flowline_requeue.nil? || at_once?
 
         throw @flowline_requeue, wait
       end
@@ -63,6 +63,12 @@ module Flowline
       # Returns whether the arguments are the params: a +perform+ of the class may take others.
       def takes_params?
         method(:perform).owner == ActiveJob
+      end
+
+      # Returns whether the adapter performs jobs when they are enqueued, so that there is no queue to wait in.
+      def at_once?
+        ::ActiveJob::QueueAdapters::InlineAdapter === queue_adapter ||
+          (queue_adapter.respond_to?(:perform_enqueued_jobs) && queue_adapter.perform_enqueued_jobs)
       end
 
       def check_params(given = {}, *others)
