@@ -9,7 +9,7 @@ require "socket"
 require "tmpdir"
 
 # Copies orders between the two servers of the example, which run in a process of their own.
-RSpec.describe "examples/api_sync.rb" do
+RSpec.describe "examples/api_sync.rb", executor: :in_process do
   root = File.expand_path("../..", __dir__)
   program = [RbConfig.ruby, "-w", "-I#{root}/lib", "#{root}/exe/flowline"]
   example_file = "#{root}/examples/api_sync.rb"
@@ -20,19 +20,19 @@ RSpec.describe "examples/api_sync.rb" do
   # @return [Array<String>] their URLs
   define_method(:start) do |*ports|
     reader, writer = IO.pipe
-    servers << Process.spawn(RbConfig.ruby, "-w", "#{root}/examples/api_sync/servers.rb", *ports.map(&:to_s), out: writer, err: writer)
+    processes << Process.spawn(RbConfig.ruby, "-w", "#{root}/examples/api_sync/servers.rb", *ports.map(&:to_s), out: writer, err: writer)
     writer.close
     raise "the servers do not start" unless reader.wait_readable(Processes::LIMIT)
 
     Array.new(2) { reader.gets[%r{http://\S+}] }.tap { reader.close }
   end
 
-  let(:servers) { [] }
+  let(:processes) { [] }
 
   before { @shop, @warehouse = start(0, 0) }
 
   after do
-    servers.each { |pid| Process.kill(:KILL, pid) && Process.wait(pid) }
+    processes.each { |pid| Process.kill(:KILL, pid) && Process.wait(pid) }
   end
 
   # The arguments of a command that uses the servers.

@@ -8,7 +8,7 @@ require "rbconfig"
 require "tmpdir"
 
 # The chain of tasks and the pipeline do the same work. The specs show what the comments of Rakefile.before claim.
-RSpec.describe "examples/rake" do
+RSpec.describe "examples/rake", executor: :in_process do
   root = File.expand_path("../..", __dir__)
 
   around do |example|
