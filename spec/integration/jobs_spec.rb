@@ -135,6 +135,23 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
     expect(runs).to eq(%i[succeeded succeeded])
   end
 
+  it "runs once, however many workers get the same job at the same time" do
+    expect(job(<<~'RUBY')).to eq([[:succeeded] * 10, 10])
+      jobs = Array.new(10) { |day| ImportJob.new(date: Date.new(2024, 1, day + 1)).serialize }
+      workers = Array.new(4) do
+        fork do
+          jobs.each do |data|
+            sleep(0.02) until Time.now.to_f % 0.1 < 0.02 # They start together.
+            deliver(data.dup)
+          end
+          exit!(0)
+        end
+      end
+      workers.each { |pid| Process.wait(pid) }
+      [runs.map(&:first), runs.map { |run| run[1] }.uniq.size]
+    RUBY
+  end
+
   it "resumes with the params of the first delivery, defaults included" do
     expect(job(<<~'RUBY')).to eq([[:fetch, [:load, "2024-01-31"], [:load, "2024-01-31"], :after], true])
       $today = Date.new(2024, 1, 31)
