@@ -56,7 +56,7 @@ module Flowline
         return tag(:p, "All params have their defaults.") if secrets.empty? && others.empty?
 
         listed = tag(:dl, others.map { |param| tag(:dt, text(label(param))) + tag(:dd, code(short(@texts[param.name], 400))) }) if others.any?
-        again = secrets.map { |param| hidden(AGAIN, param, "1") + field(param, required: true) }
+        again = secrets.map { |param| hidden(AGAIN, param, "1") + field(param, hint: "secret: it is not sent back, so type it again") }
         [listed, *others.map { |param| hidden(PREFIX, param, @texts[param.name]) }, *again].compact.join("\n")
       end
 
@@ -84,10 +84,11 @@ module Flowline
         input(type: "hidden", name: prefix + param.name.name, value: value)
       end
 
-      def field(param, required: param.required?)
+      def field(param, hint: nil)
+        required = param.required? || !hint.nil?
         wrong = errors[param.name]
         id = "field-#{@params.index(param)}"
-        help = tag(:span, text(Facts.hint(param)), id: "#{id}-hint", class: "quiet")
+        help = tag(:span, text(hint || Facts.hint(param)), id: "#{id}-hint", class: "quiet")
         problem = tag(:span, text("#{label(param)} #{wrong}."), id: "#{id}-error", class: "problem") if wrong
         about = { id: id, name: PREFIX + param.name.name, aria_describedby: ["#{id}-hint", ("#{id}-error" if wrong)].compact.join(" "),
                   aria_invalid: ("true" if wrong), required: required }

@@ -73,7 +73,8 @@ module Flowline
       end
 
       def wrong(error, before = "")
-        @problem = "#{before}#{TypeHints.kind(error)}: #{secret_free(error)}"
+        kind = "#{TypeHints.kind(error)}: " unless error.is_a?(Error)
+        @problem = "#{before}#{kind}#{secret_free(error)}"
         nil
       end
 
