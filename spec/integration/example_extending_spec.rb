@@ -73,7 +73,7 @@ RSpec.describe "examples/extending" do
     end
   end
 
-  describe CircuitBreaker do
+  describe CircuitBreaker, executor: :sequential do
     let(:configuration) { Flowline::Configuration.new }
     let(:calls) { [] }
 
