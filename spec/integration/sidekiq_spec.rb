@@ -208,6 +208,20 @@ RSpec.describe "Jobs of Sidekiq" do
     expect(client("Sidekiq::Queue.new.size + Sidekiq::ScheduledSet.new.size")).to eq(0)
   end
 
+  it "is left to the retries of Sidekiq if other middleware does not let it return to the queue" do
+    expect(client(<<~RUBY)).to eq(["the job returns to its queue: the worker ends", 0])
+      refusal = Class.new { def call(*) = nil }
+      Sidekiq.configure_client { |config| config.client_middleware { |chain| chain.add(refusal) } }
+      begin
+        Flowline::Integrations::Sidekiq::Middleware.new.call(nil, { "class" => "ImportJob", "args" => [], "jid" => "1" }, "default") do
+          raise Flowline::Job::Requeue.new(nil, Flowline::Error.new("the worker ends"))
+        end
+      rescue Flowline::Job::Requeue => e
+        [e.message, Sidekiq::Queue.new.size]
+      end
+    RUBY
+  end
+
   it "belongs to a class that includes Sidekiq::Job" do
     expect { client("Class.new { include Flowline::Job }") }.to raise_error(/Flowline::Job is for subclasses of ActiveJob::Base, and for classes that/)
   end

@@ -16,7 +16,9 @@ module Flowline
         def call(_job, payload, _queue)
           yield
         rescue Job::Requeue => e
-          ::Sidekiq::Client.push(e.wait ? payload.merge("at" => Time.now.to_f + e.wait) : payload)
+          # If other middleware refuses it, Sidekiq retries the job as after any error.
+          ::Sidekiq::Client.push(e.wait ? payload.merge("at" => Time.now.to_f + e.wait) : payload) or raise
+
           # Since version 7.3 Sidekiq has a way to say that a job is not done, which batches need.
           raise ::Sidekiq::JobRetry::Skip if defined?(::Sidekiq::Job::Interrupted)
         end
