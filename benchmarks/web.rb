@@ -1,70 +1,54 @@
 # frozen_string_literal: true
 
-# How long pages of the web page take, and how many bytes they are: of a run with 5,000 steps, in a store with 100,000 runs, and while 50 viewers
-# follow a run. Prints one line for each.
-#
-#   ruby -Ilib benchmarks/web.rb [RUNS] [STEPS]
+# The time and the bytes that pages of the web page take: of a run with 5,000 steps, and in a store of 100,000 runs.
+require_relative "support/measure"
+require "fileutils"
 require "flowline"
-require "json"
 require "tmpdir"
-require "zlib"
 
-module WebBenchmark
-  RUNS = Integer(ARGV.fetch(0, 100_000))
-  STEPS = Integer(ARGV.fetch(1, 5_000))
-  TIMES = 9
+FOLDER = Dir.mktmpdir("flowline-benchmark")
+at_exit { FileUtils.rm_rf(FOLDER) }
+Flowline.config.root = FOLDER
+COUNT = Integer(ENV.fetch("RUNS", 100_000))
+STEPS = 5_000
 
-  module_function
-
-  # Milliseconds of a call: the median of some.
-  def median(times = TIMES)
-    Array.new(times) do
-      start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      yield
-      (Process.clock_gettime(Process::CLOCK_MONOTONIC) - start) * 1e3
-    end.sort[times / 2]
-  end
-
-  def request(web, path, **env)
-    web.call("REQUEST_METHOD" => "GET", "SCRIPT_NAME" => "", "PATH_INFO" => path[/[^?]*/], "QUERY_STRING" => path[/\?(.*)/, 1].to_s,
-             "HTTP_HOST" => "localhost", "HTTP_ACCEPT_ENCODING" => "gzip", **env)
-  end
-
-  def measure(web, name, path)
-    bytes = request(web, path)[2].sum(&:bytesize)
-    puts format("%-34<name>s %8.1<time>f ms %9<bytes>d bytes", name: name, time: median { request(web, path) }, bytes: bytes)
-  end
-
-  def call
-    Dir.mktmpdir do |root|
-      Flowline.config.root = root
-      web = Flowline::Web.new(authorize: ->(_) { :act }, root: root)
-      small = Flowline.define(name: "small", keep_runs: RUNS + 100) { step(:fetch) { 1 } }
-      wide = Flowline.define(name: "wide") do
-        STEPS.times { |at| step(:"load_table_#{at}", depends_on: at < 50 ? [] : :"load_table_#{at - 50}") { 1 } }
-      end
-      assets = Flowline::Web::Assets
-      names = %w[flowline.css flowline.js report.js]
-      names.each { |name| measure(web, name, "/assets/#{assets.fetch(name).file}") }
-      id = wide.run.run_id
-      measure(web, "run of #{STEPS} steps", "/runs/#{id}")
-      start = small.run.run_id
-      measure(web, "run of 1 step", "/runs/#{start}")
-      snapshot(root, id)
-      history(web, small)
-    end
-  end
-
-  def snapshot(root, id)
-    records = Flowline::Web::Records.new(root)
-    time = median { Flowline::Web::Snapshot.new(records.run(id), "/runs/#{id}").then { |snapshot| [snapshot.parts, snapshot.rows, snapshot.digest] } }
-    puts format("%-34<name>s %8.1<time>f ms", name: "snapshot of #{STEPS} steps", time: time)
-  end
-
-  def history(web, small)
-    RUNS.times { small.run }
-    ["/", "/runs", "/runs?text=nothing"].each { |path| measure(web, "#{path} of #{RUNS} runs", path) }
-  end
+web = Flowline::Web.new(authorize: ->(_) { :act })
+request = lambda do |path|
+  web.call("REQUEST_METHOD" => "GET", "SCRIPT_NAME" => "", "PATH_INFO" => path[/[^?]*/], "QUERY_STRING" => path[/\?(.*)/, 1].to_s,
+           "HTTP_HOST" => "localhost", "HTTP_ACCEPT_ENCODING" => "gzip")
 end
+bytes = ->(path) { request.call(path)[2].sum(&:bytesize) }
 
-WebBenchmark.call if $PROGRAM_NAME == __FILE__
+wide = Flowline.define(name: "wide") do
+  STEPS.times { |at| step(:"load_table_#{at}", depends_on: at < 50 ? [] : :"load_table_#{at - 50}") { 1 } }
+end
+id = wide.run.run_id
+one = Flowline.define(name: "one") { step(:fetch) { 1 } }.run.run_id
+files = Flowline::Web::Assets::PARTS.keys.sum { |name| bytes.call("/assets/#{Flowline::Web::Assets.fetch(name).file}") }
+records = Flowline::Web::Records.new(FOLDER)
+snapshot = -> { Flowline::Web::Snapshot.new(records.run(id), "/runs/#{id}").then { |made| [made.parts, made.rows, made.digest] } }
+times = Measure.times({ wide: -> { request.call("/runs/#{id}") }, one: -> { request.call("/runs/#{one}") }, snapshot: snapshot })
+Measure.heading "The page of a run"
+Measure.row("with #{STEPS} steps", times[:wide] * 1e3, "ms", most: 600.0)
+Measure.row("with #{STEPS} steps, read again for its viewers", times[:snapshot] * 1e3, "ms", most: 300.0)
+Measure.row("with 1 step", times[:one] * 1e3, "ms", most: 20.0)
+Measure.row("with #{STEPS} steps", bytes.call("/runs/#{id}") / 1024.0, "KB", most: 60.0)
+Measure.row("stylesheet and scripts, the first time", files / 1024.0, "KB", most: 20.0)
+
+# Rows as runs write them.
+store = Flowline::Store.at(FOLDER)
+COUNT.times do |n|
+  lock = store.lock
+  started = Time.at(1_700_000_000 + (n * 60))
+  run_id = "#{started.utc.strftime("%Y%m%dT%H%M%S")}-#{format("%08x", n)}"
+  run = store.begin_run(Flowline::Store::Run.new(run_id: run_id, identity: n.to_s, pid: Process.pid, host: Flowline::Store.host,
+                                                 pipeline: "pipeline_#{n % 10}", started: started.to_f, shown: %({"limit":"#{n % 50}"}),
+                                                 trigger: "cli"), lock)
+  ended = Flowline::Store::End.new(run: run.id, status: (n % 1000).zero? ? "failed" : "succeeded", duration: 1.0, clear: true, keep: COUNT)
+  store.finish_run(ended, [[[run.id, 0, "fetch", "succeeded", nil, 1, 0.1, 0.1], nil]], lock)
+end
+pages = { "all pipelines" => "/", "the latest runs" => "/runs", "failed" => "/runs?status=failed", "a text that no run has" => "/runs?text=nothing",
+          "a pipeline" => "/pipelines/pipeline_3", "runs × steps" => "/pipelines/pipeline_3/grid" }
+times = Measure.times(pages.transform_values { |path| -> { request.call(path) } })
+Measure.heading "Pages of #{COUNT} runs"
+pages.each_key { |name| Measure.row(name, times[name] * 1e3, "ms", most: 50.0) }

@@ -7,7 +7,7 @@ module Flowline
       # @api private
       class Overview < Page
         # How many runs are looked at, and how many of a pipeline are drawn.
-        RECENT = 300
+        RECENT = 200
         BARS = 15
         HEADS = ["Pipeline", "Last run", "Started", "Took", "Last runs"].freeze
         private_constant :RECENT, :BARS, :HEADS
