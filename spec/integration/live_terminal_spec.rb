@@ -286,18 +286,23 @@ RSpec.describe "flowline watch in a terminal", executor: :sequential do
     expect(watch.screen).to be_cursor
   end
 
-  it "gives the terminal back while it is stopped by Ctrl-Z, as a run does" do
-    run = watched
-    watch = program("watch")
-    watch.read { |seen| seen.lines.grep(/slow/).any? }
-    [run, watch].each do |stopped|
-      stopped.signal(:TSTP)
-      screen = stopped.read(&:cursor?)
-      expect(screen.lines.grep(/^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] /)).to be_empty
-      expect(stopped.wait_for_stop).to be(true)
-      stopped.signal(:CONT)
-      screen = stopped.read { |seen| !seen.cursor? && seen.lines.grep(/slow/).any? }
-      expect(screen.lines.grep(/^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] slow/).size).to eq(1)
-    end
+  # A pseudo-terminal that was full may show the last bytes only when the program continues.
+  def stop_and_continue(program)
+    program.read { |seen| seen.lines.grep(/slow/).any? && !seen.cursor? }
+    program.signal(:TSTP)
+    expect(program.wait_for_stop).to be(true)
+    program.signal(:CONT)
+    screen = program.read { |seen| seen.given_back && !seen.cursor? && seen.lines.grep(/slow/).any? }
+    expect(screen.given_back.grep(/slow|steps/)).to be_empty
+    expect(screen.lines.grep(/^[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏] slow/).size).to eq(1)
+  end
+
+  it "gives the terminal back while it is stopped by Ctrl-Z" do
+    watched
+    stop_and_continue(program("watch"))
+  end
+
+  it "gives the terminal back while the run itself is stopped by Ctrl-Z" do
+    stop_and_continue(watched)
   end
 end

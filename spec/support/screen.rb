@@ -33,6 +33,9 @@ class Screen
     @cursor
   end
 
+  # @return [Array<String>, nil] the lines on the screen when the cursor was shown again
+  attr_reader :given_back
+
   # @return [Array<String>] the lines on the screen, without empty ones at the end
   def lines
     trim(@lines.last(@rows).map(&:to_s))
@@ -78,7 +81,9 @@ class Screen
     when /\A\e\[(\d*)A\z/ then @y = [@y - [Regexp.last_match(1).to_i, 1].max, top].max
     when "\e[J" then erase
     when "\e[?25l" then @cursor = false
-    when "\e[?25h" then @cursor = true
+    when "\e[?25h"
+      @cursor = true
+      @given_back = lines
     when /\A\e/ then raise "unknown sequence #{token.inspect}"
     else put(token)
     end
