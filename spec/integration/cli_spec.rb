@@ -291,6 +291,15 @@ RSpec.describe "the command line" do
     end
   end
 
+  it "leaves standard output without methods of its own" do
+    script = 'require "flowline/cli"; Flowline::CLI.start(["run", "p.rb", "--quiet"]); print $stdout.singleton_methods.inspect'
+    Dir.mktmpdir do |folder|
+      File.write("#{folder}/p.rb", "Flowline.define { step(:a) { print \$stdout.singleton_methods.inspect } }")
+      said = IO.popen([RbConfig.ruby, "-I#{Processes::LIB}", "-e", script], chdir: folder, &:read)
+      expect(said).to eq("[:write][]")
+    end
+  end
+
   it "runs to its end when the reader of its output goes away" do
     write("many.rb", <<~RUBY)
       Flowline.define(name: "many") { step(:print) { 50_000.times { |n| puts n } && system("echo more", exception: true) && File.write("ended", "") } }

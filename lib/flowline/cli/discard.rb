@@ -2,16 +2,26 @@
 
 module Flowline
   module CLI
-    # Extends standard output while a pipeline runs: when its reader has gone away, as `head` does, further output of steps and of
+    # Standard output while a pipeline runs: when its reader has gone away, as `head` does, further output of steps and of
     # the programs that they start is discarded. Otherwise a run would fail because nobody reads what its steps print.
     module Discard
-      # @param texts [Array<Object>]
-      # @return [Integer] bytes
-      def write(*texts)
-        super
-      rescue Errno::EPIPE
-        reopen(File::NULL, "w")
-        texts.sum { |text| text.to_s.bytesize }
+      # Changes the stream while the block is called.
+      # @param stream [IO]
+      # @return [Object] what the block returns
+      def self.during(stream)
+        return yield if stream.singleton_methods(false).include?(:write)
+
+        stream.define_singleton_method(:write) do |*texts|
+          super(*texts)
+        rescue Errno::EPIPE
+          reopen(File::NULL, "w")
+          texts.sum { |text| text.to_s.bytesize }
+        end
+        begin
+          yield
+        ensure
+          stream.singleton_class.send(:remove_method, :write)
+        end
       end
     end
   end

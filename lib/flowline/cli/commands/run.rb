@@ -133,9 +133,12 @@ module Flowline
 
         def start(pipeline, name, options)
           warn_of_options(pipeline, options)
-          $stdout.extend(Discard) if $stdout.equal?(STDOUT) # rubocop:disable Style/GlobalStdStream -- not that of a test
-          status = Session.new(@err, resume: @resume).call(pipeline, options, reporters(name))
+          status = discarding { Session.new(@err, resume: @resume).call(pipeline, options, reporters(name)) }
           status.zero? && @events&.broken? ? 1 : status
+        end
+
+        def discarding(&block)
+          $stdout.equal?(STDOUT) ? Discard.during($stdout, &block) : yield # rubocop:disable Style/GlobalStdStream -- not that of a test
         end
 
         def json?
