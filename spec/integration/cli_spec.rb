@@ -294,7 +294,7 @@ RSpec.describe "the command line" do
   it "leaves standard output without methods of its own" do
     script = 'require "flowline/cli"; Flowline::CLI.start(["run", "p.rb", "--quiet"]); print $stdout.singleton_methods.inspect'
     Dir.mktmpdir do |folder|
-      File.write("#{folder}/p.rb", "Flowline.define { step(:a) { print \$stdout.singleton_methods.inspect } }")
+      File.write("#{folder}/p.rb", "Flowline.define { step(:a) { print $stdout.singleton_methods.inspect } }")
       said = IO.popen([RbConfig.ruby, "-I#{Processes::LIB}", "-e", script], chdir: folder, &:read)
       expect(said).to eq("[:write][]")
     end
