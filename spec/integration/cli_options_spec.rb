@@ -158,6 +158,15 @@ RSpec.describe "the options of the command line" do
       expect(err).to eq("step\nchild\n")
     end
 
+    it "names its own options in warnings" do
+      Dir.mktmpdir do |folder|
+        File.write("#{folder}/wide.rb", "Flowline.define { step(:list) { [1] }; step(:map, each: :list, concurrency: 50) { |n| n } }")
+        said = ->(*options) { Processes.flowline("run", "#{folder}/wide.rb", *options).last }
+        expect(said["--executor", "parallel", "--max-threads", "4"]).to include("less than concurrency: 50 of step map; raise --max-threads to 50")
+        expect(said["--executor", "sequential"]).to include("use --executor parallel --max-threads 50")
+      end
+    end
+
     it "exits with 1 when the events cannot be written, but not when their reader stops", if: File.exist?("/dev/full") do
       _, err, status = Open3.capture3("#{Processes::FLOWLINE.join(" ")} run #{import} --json --param date=1 > /dev/full")
       expect([status.exitstatus, err]).to match([1, /^flowline: the events cannot be written: No space left/])

@@ -18,6 +18,13 @@ module Flowline
         end
       end
 
+      # @param text [String] a warning of a run
+      # @return [String] the same for a user of the command line
+      def self.of_warning(text)
+        text.gsub(/(raise|:\w+,) (max_threads|max_processes):/) { "#{Regexp.last_match(1)} --#{Regexp.last_match(2).tr("_", "-")}" }
+            .gsub(/\buse executor: :(\w+),/, "use --executor \\1")
+      end
+
       # @param text [String] with advice in Ruby
       # @return [String] with advice for the command line
       def self.translate(text)

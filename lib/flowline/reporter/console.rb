@@ -29,14 +29,15 @@ module Flowline
       # @param progress [Symbol] +:auto+ (live rows in a terminal), +:live+ (the same), +:plain+ (appended lines) or +:none+ (only
       #   warnings and failures)
       # @param resume [String, #call, nil] the command that resumes a failed run, or what returns it for a run's id; +nil+: there is none
+      # @param advice [#call] returns a warning in the words of those who read it
       # @raise [ArgumentError] there is no such progress
       # @example
       #   pipeline.run(reporter: Flowline::Reporter::Console.new($stdout, progress: :plain))
-      def initialize(out = $stderr, title: nil, verbose: false, progress: :auto, resume: "run(resume: true)")
+      def initialize(out = $stderr, title: nil, verbose: false, progress: :auto, resume: "run(resume: true)", advice: :itself.to_proc)
         raise ArgumentError, "progress: must be one of #{PROGRESS.join(", ")}, not #{progress.inspect}" unless PROGRESS.include?(progress)
 
         @terminal = Terminal === out ? out : Terminal.new(out)
-        @lines = Lines.new(@terminal, title: title, verbose: verbose, resume: resume)
+        @lines = Lines.new(@terminal, title: title, verbose: verbose, resume: resume, advice: advice)
         @steps = progress != :none
         @annotations = Annotations.for(@terminal) if @steps
         @redraws = @steps && progress != :plain && @terminal.redraws?

@@ -45,7 +45,9 @@ module Flowline
       # @param title [String, nil]
       # @param verbose [Boolean]
       # @param resume [String, nil]
-      def initialize(terminal, title: nil, verbose: false, resume: nil)
+      # @param advice [#call] returns a warning in the words of those who read it
+      def initialize(terminal, title: nil, verbose: false, resume: nil, advice: :itself.to_proc)
+        @advice = advice
         @terminal = terminal
         @title = title
         @verbose = verbose
@@ -117,7 +119,7 @@ module Flowline
 
       def warning(text)
         columns = (@terminal.columns || WIDE) - 2
-        rows = Text.lines(text.gsub("#{Dir.pwd}/", "")).flat_map { |row| Text.wrap(Text.cut(row, WIDE - 2), columns) }
+        rows = Text.lines(@advice.call(text).gsub("#{Dir.pwd}/", "")).flat_map { |row| Text.wrap(Text.cut(row, WIDE - 2), columns) }
         first, *others = Text.limit(rows, WARNING, columns)
         ["#{mark("⚠")} #{first}", *others.map { |row| "  #{row}" }]
       end

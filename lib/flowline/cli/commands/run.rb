@@ -152,7 +152,8 @@ module Flowline
         def reporters(name)
           terminal = Reporter::Terminal.new(@err, color: @options[:color] || :auto)
           warn_line("--progress live has no effect: standard error is not a terminal that can be redrawn") if progress == :live && !terminal.redraws?
-          console = Reporter::Console.new(terminal, title: name, resume: @resume, verbose: @options[:verbose], progress: json? ? :plain : progress)
+          how = { verbose: @options[:verbose], progress: json? ? :plain : progress, advice: Advice.method(:of_warning) }
+          console = Reporter::Console.new(terminal, title: name, resume: @resume, **how)
           return [console] unless json?
 
           @events = Events.new(Reporter::JSON.new(@out), @err)
