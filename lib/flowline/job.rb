@@ -55,9 +55,9 @@ module Flowline
       [Integrations::Sidekiq, Integrations::DelayedJob].each { |queue| queue.install if queue.there? }
     end
 
-    # Returns whether the worker is about to end, so that the run stops in good order. It is asked twice a second. Sidekiq,
-    # delayed_job, and adapters of Active Job with +stopping?+ (Rails 8.1) answer by themselves; a job for another queue
-    # overrides it.
+    # Returns whether the worker is about to end, so that the run stops in good order. Sidekiq, delayed_job, and adapters of Active
+    # Job with +stopping?+ (Rails 8.1) answer by themselves; a job for another queue overrides it. It is asked twice a second in
+    # another thread, and between steps and items in the thread of the job.
     # @return [Boolean]
     # @example
     #   def stopping?

@@ -271,6 +271,24 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
     RUBY
   end
 
+  it "asks in its own thread as well, because the answer of a queue may depend on the thread" do
+    expect(job(<<~'RUBY')).to eq([%i[one two], 1])
+      class Pages < Flowline::Pipeline
+        step(:one) { CALLS << :one; [1, 2] }
+        step(:two, depends_on: :one) { CALLS << :two; Thread.current[:stopping] = true }
+        step(:three, depends_on: :two) { CALLS << :three }
+      end
+      class PagesJob < ActiveJob::Base
+        include Flowline::Job
+        pipeline Pages, executor: :sequential
+        def stopping? = Thread.current[:stopping]
+      end
+      PagesJob.perform_later
+      deliver
+      [CALLS, enqueued.size]
+    RUBY
+  end
+
   it "says that stopping? failed, and runs to its end" do
     expect(job(<<~'RUBY')).to eq([:succeeded, "stopping? of SlowJob failed: RuntimeError: who knows; the run is not stopped when the worker ends"])
       class SlowJob < ActiveJob::Base
@@ -352,6 +370,15 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
     expect(messages).to match([/\A2 problems:\n.*on_locked: must be :retry, :discard or :raise, not .*\n.*unknown option resume/,
                                /takes a pipeline class, the name of a constant, a pipeline or a block, not/, /which pipeline does it run\?/,
                                /pipeline is Array \(0\), not a pipeline/, /Flowline::Job is for subclasses of ActiveJob::Base/])
+  end
+
+  it "notifies the reporter that it declares, instead of the log" do
+    expect(job(<<~'RUBY')).to eq([%i[fetch load], false])
+      steps = []
+      ImportJob.pipeline Import, reporter: Flowline::Reporter.for(:step_finished) { |event| steps << event.step.name }
+      ImportJob.perform_now(date: "2024-01-31")
+      [steps, LOG.string.include?("[Flowline]")]
+    RUBY
   end
 
   it "does not raise the error of a failed run if failures are discarded" do

@@ -29,6 +29,7 @@ module Flowline
         @params = params
         @resume = resume
         @id = job.flowline_id
+        @stop = Stop.new(job)
       end
 
       # @return [Result, nil] nil: an earlier delivery has succeeded
@@ -55,8 +56,7 @@ module Flowline
       # @return [Result]
       def perform(earlier)
         coordinator, request = earlier ? resume(earlier) || prepare : prepare(resume: @resume)
-        @stop = Stop.new(@job, coordinator)
-        @stop.watching { coordinator.call(request.executor) }
+        @stop.watching(coordinator) { coordinator.call(request.executor) }
       rescue Error => e
         raise Backtrace.clean_all(e, caller)
       end
@@ -72,12 +72,13 @@ module Flowline
 
       def prepare(**options)
         exclusive = @pipeline.settings.fetch(:exclusive, :params)
-        options = { reporter: reporter, exclusive: exclusive, **@settings.run_options, params: @params, **options }
+        options = { exclusive: exclusive, **@settings.run_options, reporter: reporters, params: @params, **options }
         Recording::Trigger.with("job", job: @id, since: @called) { @pipeline.prepare_run(options) }
       end
 
-      def reporter
-        Reporter::Logger.new(@job.logger) if @job.logger
+      def reporters
+        given = @settings.run_options.fetch(:reporter) { Reporter::Logger.new(@job.logger) if @job.logger }
+        [*(given.is_a?(Array) ? given : [given]), @stop]
       end
 
       def settle(result)

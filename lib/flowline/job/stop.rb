@@ -3,19 +3,24 @@
 module Flowline
   module Job
     # Watches whether the worker of a job is about to end, and cancels the run then: nothing more starts, and what runs finishes.
-    # The {Recording::Ticker} calls it in its thread.
+    #
+    # The job is asked in two threads. The {Recording::Ticker} asks in its own, also while a long step runs. Between steps and items
+    # the job's thread asks, as a reporter of the run, because the answer of some queues depends on the thread.
     # @api private
     class Stop
+      EVENTS = %i[step_finished items_progress].freeze
+      private_constant :EVENTS
+
       # @param job [Job]
-      # @param coordinator [Execution::Coordinator]
-      def initialize(job, coordinator)
+      def initialize(job)
         @job = job
-        @coordinator = coordinator
       end
 
       # Watches while the block runs.
+      # @param coordinator [Execution::Coordinator]
       # @return [Object] what the block returns
-      def watching
+      def watching(coordinator)
+        @coordinator = coordinator
         Recording::Ticker.add(self)
         yield
       ensure
@@ -27,8 +32,13 @@ module Flowline
         @requested == true
       end
 
+      # @return [Array<Symbol>] the events that it wants
+      def event_names
+        EVENTS
+      end
+
       # @return [void]
-      def tick
+      def tick(_event = nil)
         return if @requested || @broken || !@job.stopping?
 
         @requested = true
@@ -37,6 +47,7 @@ module Flowline
         @broken = true
         @job.logger&.warn("[flowline] stopping? of #{@job.class} failed: #{Error.account(e)}; the run is not stopped when the worker ends")
       end
+      alias call tick
     end
   end
 end
