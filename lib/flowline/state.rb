@@ -88,6 +88,7 @@ module Flowline
     private
 
     def own
+      @sink&.read_state(@id)
       @sink&.written(@id) || {}
     end
 

@@ -204,6 +204,16 @@ RSpec.describe "State" do
   end
 
   %i[sequential parallel process].each do |executor|
+    it "is read by a step with cache: each time, since its output is not cached, with executor: #{executor.inspect}" do
+      pipeline = Flowline.define(name: "reads", cache: Flowline::Cache::File.new("#{root}-cache")) do |p|
+        p.step(:next) { |ctx| ctx.state[:n] = ctx.state.fetch(:n, 0) + 1 }
+        p.step(:show, depends_on: :next, cache: { key: -> { 1 } }) { |_, ctx| ctx.state[:n] }
+      end
+      results = Array.new(2) { pipeline.run(executor: executor) }
+      expect(results.map { |result| result[:show].output }).to eq([1, 2])
+      expect(results.map { |result| result.warnings.grep(/the output of step show is not cached: the step reads ctx.state, which is no part of its key/).size }).to eq([1, 1])
+    end
+
     it "is written by a step with cache: each time, since its output is not cached, with executor: #{executor.inspect}" do
       calls = "#{root}.calls"
       pipeline = Flowline.define(name: "marked") do |p|

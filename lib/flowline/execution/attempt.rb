@@ -91,6 +91,14 @@ module Flowline
         (@writes ||= {})[key] = bytes
       end
 
+      # The callable reads the state of the pipeline. So its output depends on more than its inputs, even if it writes nothing.
+      # @return [void]
+      # @api private
+      def read_state(_id)
+        @writes ||= {}
+        nil
+      end
+
       # @return [Array(Integer, Integer, Integer)] the step, the number of the attempt and the index of the item, for lines of the log
       # @api private
       def source(_id = id)
@@ -212,11 +220,12 @@ module Flowline
         outcome(:succeeded, output: output)
       end
 
-      # Returns whether the output can be cached. If the step also writes into the state, it has to be called every time.
+      # Returns whether the output can be cached. A step that uses the state has to be called every time.
       def storable?
         return true unless writes
 
-        (@warnings ||= []) << "the output of step #{Name.show(step.name)} is not cached: the step writes into ctx.state, and has to do so each time"
+        why = writes.empty? ? "reads ctx.state, which is no part of its key" : "writes into ctx.state, and has to do so each time"
+        (@warnings ||= []) << "the output of step #{Name.show(step.name)} is not cached: the step #{why}"
         false
       end
 

@@ -87,6 +87,10 @@ module Flowline
         context.ledger.add(id, { key => bytes })
       end
 
+      # Only a step with a cache asks whether the state was read, and that is not called from here.
+      # @return [void]
+      def read_state(_id); end
+
       # @return [Array(Integer, Integer, nil)] the step and the number of the attempt, for lines of the log
       def source(id)
         [id, 1, nil]

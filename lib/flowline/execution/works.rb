@@ -37,7 +37,7 @@ module Flowline
       # @return [void]
       # @raise [StoreError]
       def record(attempt, outcome)
-        @environment.context.open_ledger.add(attempt.id, outcome.writes) if outcome.writes
+        @environment.context.open_ledger.add(attempt.id, outcome.writes) if outcome.writes&.any?
         @works[attempt.id].record(attempt, outcome)
       end
 
