@@ -9,7 +9,7 @@ module Flowline
       # @param stream [IO]
       # @return [Object] what the block returns
       def self.during(stream)
-        return yield if stream.singleton_methods(false).include?(:write)
+        return yield if changed?(stream)
 
         stream.define_singleton_method(:write) do |*texts|
           super(*texts)
@@ -20,9 +20,14 @@ module Flowline
         begin
           yield
         ensure
-          stream.singleton_class.send(:remove_method, :write)
+          stream.singleton_class.send(:remove_method, :write) if changed?(stream) # A stream that was reopened has lost it.
         end
       end
+
+      def self.changed?(stream)
+        stream.singleton_methods(false).include?(:write)
+      end
+      private_class_method :changed?
     end
   end
 end
