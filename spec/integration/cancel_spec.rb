@@ -141,6 +141,21 @@ RSpec.describe Flowline::Run do
     end
   end
 
+  it "counts the attempt of a step that was interrupted, and knows its time", executor: :sequential do
+    pipeline = Flowline.define(name: "interrupted") do |p|
+      p.step(:busy) { sleep }
+      p.step(:later, depends_on: :busy) { 1 }
+    end
+    run = pipeline.start(executor: :parallel)
+    sleep(0.01) until run.steps[:busy] == :running
+    sleep(0.1)
+    run.cancel(now: true)
+    expect(run.wait.steps.map(&:attempts)).to eq([1, 0])
+    busy, later = Flowline::History.runs.first.steps
+    expect(busy).to have_attributes(status: :cancelled, attempts: 1, started_at: be_a(Time), duration: be >= 0.05)
+    expect(later).to have_attributes(status: :cancelled, attempts: 0, started_at: nil)
+  end
+
   it "cancels steps that wait for a pool" do
     pipeline = Flowline.define do |p|
       p.pool :db, 1

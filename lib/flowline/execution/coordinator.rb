@@ -20,7 +20,6 @@ module Flowline
     class Coordinator
       # The outcomes that are no failure of a step and stop the run.
       STOPPING = %i[interrupted died].freeze
-      private_constant :STOPPING
 
       # @return [Result] how the run ended
       attr_reader :result
@@ -296,7 +295,7 @@ module Flowline
 
       # Cancels the steps of which no outcome will come: what was called in this thread, or about to be handed over.
       def cancel_lost
-        @in_flight.clear if @pool.inline?
+        @state.interrupted(@in_flight.clear) if @pool.inline?
         known = @in_flight.steps
         @run.running.each { |id| @state.cancel(id) unless known.include?(id) || (@works.mapped?(id) && id != @current) }
         @current = nil

@@ -57,9 +57,11 @@ module Flowline
       end
 
       # Drops all attempts, of which no outcome will come.
-      # @return [void]
+      # @return [Array<Integer>] the steps whose callable was being called
       def clear
+        called = @attempts.each_value.filter_map { |attempt| attempt.id if Attempt === attempt && attempt.began }
         @attempts.clear
+        called
       end
 
       # Interrupts attempts. They have some time to end, more than a process has between TERM and KILL.

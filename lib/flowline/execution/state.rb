@@ -32,6 +32,7 @@ module Flowline
         @errors = {}
         @tallies = {}
         @started = {}
+        @interrupted = {}
         @expense = Recording::Expense.new if recording.stored?
       end
 
@@ -129,6 +130,13 @@ module Flowline
         report(id, outcome, nil, ended)
       end
 
+      # The callables of these steps have been called, and will not return: their attempts count, if the steps are cancelled.
+      # @param ids [Array<Integer>]
+      # @return [void]
+      def interrupted(ids)
+        ids.each { |id| @interrupted[id] = true }
+      end
+
       # The step was interrupted.
       # @return [void]
       def cancel(id)
@@ -140,6 +148,7 @@ module Flowline
       # @param called [Integer] how many attempts of them were being called
       # @return [void]
       def abandon(ids, called)
+        interrupted(ids) if called == ids.size
         ids.each { |id| cancel(id) }
         warn(["#{called == 1 ? "a step" : "#{called} steps"} did not stop, and may still run"]) if called.positive?
       end
@@ -279,7 +288,7 @@ module Flowline
       end
 
       def result
-        Result.new(Result::Live.new(@environment, @errors, @tallies), error, @warnings, @environment.resumption)
+        Result.new(Result::Live.new(@environment, @errors, @tallies, @interrupted), error, @warnings, @environment.resumption)
       end
 
       def facts(id)

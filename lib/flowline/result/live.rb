@@ -15,7 +15,9 @@ module Flowline
       # @param environment [Execution::Environment]
       # @param errors [Hash{Integer => StepError}] by step
       # @param tallies [Hash{Integer => Execution::Items::Tally}] by step, of those that are called for each item
-      def initialize(environment, errors, tallies)
+      # @param interrupted [Hash{Integer => true}] the steps whose last attempt was interrupted
+      def initialize(environment, errors, tallies, interrupted)
+        @interrupted = interrupted
         @dag = environment.dag
         @run = environment.run
         @context = environment.context
@@ -65,6 +67,7 @@ module Flowline
       def at(id)
         status, reason, attempts, started, duration = @run.step(id)
         reason = reason(id, reason)
+        attempts += 1 if status == :cancelled && @interrupted.key?(id) # The core counts those that have ended.
         tally = @tallies[id]
         StepResult.class_for(status).new(name: name(id), status: status, output: @outputs[id], error: @errors[id],
                                          context: @context, reason: reason, attempts: attempts, started: started, duration: duration,
@@ -75,6 +78,7 @@ module Flowline
       def uncalled
         @run.uncalled.flat_map do |status, reason, ids|
           ids -= @errors.keys
+          ids -= @interrupted.keys if status == :cancelled
           next [[status, reason, ids]] unless @given || (@gates && reason == :upstream_skipped)
 
           ids.group_by { |id| reason(id, reason) }.map { |actual, group| [status, actual, group] }
