@@ -325,7 +325,10 @@ class RailsApp
 
     # Removes the application of the example.
     def clean_rails_app
-      @rails_app&.clean
+      return unless @rails_app
+
+      @rails_app.clean
+      FileUtils.rm_rf(File.dirname(@rails_app.folder))
     end
   end
 end
