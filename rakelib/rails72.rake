@@ -11,7 +11,6 @@ module Rails72
                 rake-compiler gcc libc6-dev make cargo libclang-dev ca-certificates procps netbase].freeze
   # The specs of what works with these libraries.
   SPECS = %w[spec/integration/{rails*,active_record*,job*,sidekiq*,web_server*,notifications,middleware}_spec.rb].freeze
-  MIRROR = "http://deb.debian.org/debian"
 
   # A command in the folder, with a /proc that only it sees.
   WITHIN = 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/sh -c "$1"'
@@ -33,7 +32,7 @@ module Rails72
     rm_rf(FOLDER)
     mkdir_p(FOLDER)
     failure = "test:rails72: the libraries could not be installed; it needs a network, and MIRROR= may name another mirror of Debian"
-    sh("debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, FOLDER, ENV.fetch("MIRROR", MIRROR)) do |good, _|
+    sh("debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, FOLDER, *ENV["MIRROR"]) do |good, _|
       abort failure unless good
     end
     chroot("apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends #{PACKAGES.join(" ")}") do |good, _|
