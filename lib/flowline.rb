@@ -75,6 +75,22 @@ module Flowline
     Caller.may_define
     Pipeline.build(Definition.new(**options).read(&block)).tap { |pipeline| Pipeline.announce(pipeline) }
   end
+
+  # Says what starts the runs of a block, for the history: {History::Run#trigger}. It is for programs that start runs for another one, such
+  # as a scheduler or a consumer of messages. It holds in this thread, and for runs that a job, the web page or the command line starts
+  # in the block it is +job+, +web+ or +cli+.
+  #
+  # @param kind [String, Symbol] a short word: a letter, then letters, digits and +_ . : -+, at most 40
+  # @return [Object] what the block returns
+  # @raise [ArgumentError] the kind is no such word, or there is no block
+  # @example
+  #   Flowline.trigger(:schedule) { Import.run(date: Date.today) }
+  #   Flowline::History.runs(trigger: :schedule).first.trigger # => :schedule
+  def self.trigger(kind, &block)
+    raise ArgumentError, "give the block that starts runs" unless block
+
+    Recording::Trigger.with(Recording::Trigger.check(kind), since: Recording::Trigger.since, &block)
+  end
 end
 
 Flowline::Integrations::Railtie if defined?(Rails::Railtie)

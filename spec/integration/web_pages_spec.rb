@@ -89,7 +89,7 @@ RSpec.describe "The web page" do
       pipeline.run
       expect(get("/runs?status=%3Cb%3E")).to include("There is no status &lt;b&gt;.").and(satisfy { |html| rows(html).empty? })
       expect(get("/runs?param=rows")).to include("Write a param as name=value.")
-      expect(get("/runs?trigger=x")).to include("Nothing is started by x.")
+      expect(get("/runs?trigger=%3Cx%3E")).to include("No run is like that.", 'value="&lt;x&gt;"')
       expect(get("/runs?text=#{"x" * 12_000}")).to include("The text has more than 1000 characters.")
       expect(get("/runs?text=none")).to include("No run is like that.")
     end

@@ -114,6 +114,9 @@ mod history {
             let by = |trigger: Option<String>| ids(store, Query { trigger, ..Query::default() });
             assert_eq!(by(text("web")), ["r1"]);
             assert_eq!(by(text("job")), [""; 0]);
+            past(store, "r4", "q", "succeeded", |run| run.trigger = text("job 4711"));
+            past(store, "r5", "q", "succeeded", |run| run.trigger = text("jobless"));
+            assert_eq!(by(text("job")), ["r4"], "a job has its id after its kind");
             let with = |part| ids(store, Query { text: text(part), ..Query::default() });
             assert_eq!(with("http 503"), ["r1"]);
             assert_eq!(with("ÉTÉ"), [""; 0], "case is ignored only in ASCII");
@@ -124,7 +127,7 @@ mod history {
             assert_eq!(with("%_s"), ["r3"], "no character is a wildcard");
             assert_eq!(with("_"), ["r3"]);
             assert_eq!(with(r"\"), [""; 0]);
-            assert_eq!(with(""), ["r3", "r2", "r1"]);
+            assert_eq!(with(""), ["r5", "r4", "r3", "r2", "r1"]);
         });
     }
 

@@ -12,7 +12,8 @@ module Flowline
       attr_reader :status
       # @return [Hash{Symbol => String, nil}] its params as short texts; secrets as "[secret]"
       attr_reader :params
-      # @return [Symbol, nil] the kind of caller that started it: +:cli :rake :job :web :schedule :ruby+
+      # @return [Symbol, nil] the kind of caller that started it: +:cli :rake :job :web :ruby+, or what {Flowline.trigger} or
+      #   +flowline run --trigger+ said
       attr_reader :trigger
       # @return [String, nil] the id of the job that started it
       attr_reader :job

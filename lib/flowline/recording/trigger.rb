@@ -2,10 +2,14 @@
 
 module Flowline
   module Recording
-    # The kind of caller that starts runs in a thread: +cli+, +rake+, +job+, +web+, +schedule+ or +ruby+; which job it is; and when it was
-    # called itself.
+    # The kind of caller that starts runs in a thread: +cli+, +rake+, +job+, +web+, +ruby+, or what {Flowline.trigger} names; which job it
+    # is; and when it was called itself.
     # @api private
     module Trigger
+      # The form of a kind. The id of a job follows it after a space.
+      KIND = /\A[a-z][a-z0-9_.:-]{0,39}\z/i
+      private_constant :KIND
+
       # @return [String]
       def self.current
         Thread.current.thread_variable_get(:flowline_trigger) || "ruby"
@@ -32,6 +36,16 @@ module Flowline
       # @return [Float, nil] the time on the monotonic clock at which the caller was called, if that was earlier than the run
       def self.since
         Thread.current.thread_variable_get(:flowline_since)
+      end
+
+      # @param kind [String, Symbol]
+      # @return [String]
+      # @raise [ArgumentError] it does not look like one
+      def self.check(kind)
+        text = kind.to_s
+        return text if (::String === kind || ::Symbol === kind) && text.ascii_only? && text.match?(KIND)
+
+        raise ArgumentError, "a trigger is a short word such as schedule: a letter, then letters, digits and _ . : -, 40 at most; not #{kind.inspect}"
       end
 
       # Calls the block, in which runs are started by this kind of caller.

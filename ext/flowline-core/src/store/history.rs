@@ -159,7 +159,11 @@ fn page(session: &Session, query: &Query, statuses: &[String], limit: i64) -> Re
     let mut add = |condition: &str, value| conditions.push(condition.replace('?', &place(value)));
     query.run_id.iter().for_each(|id| add("run_id = ?", id));
     query.pipeline.iter().for_each(|name| add("pipeline = ?", name));
-    query.trigger.iter().for_each(|trigger| add("trigger = ?", trigger));
+    // The trigger of a job has the job's id after its kind.
+    query
+        .trigger
+        .iter()
+        .for_each(|kind| add("(trigger = ? OR substr(trigger, 1, length(?) + 1) = ? || ' ')", kind));
     let pattern = query.text.as_deref().map(pattern);
     pattern.iter().for_each(|text| {
         let columns =

@@ -19,7 +19,7 @@ module Flowline
           @params = {}
           choice(parser, "status", Flowline::History::STATUSES, default: nil)
           parser.on("--param NAME=VALUE", "only runs with this param; may be given several times") { |pair| param(pair) }
-          option(parser, "trigger", "only runs that this started: cli, job, web, schedule or ruby", value: "KIND")
+          option(parser, "trigger", "only runs that this started: cli, rake, job, web, ruby, or a word of --trigger", value: "KIND")
           option(parser, "text", "only runs with this text in their id, name, params or error", value: "TEXT")
           option(parser, "since", "only runs that started then or later: a date or a time", value: "TIME")
           option(parser, "before", "only runs before this one, for the next page", value: "RUN_ID")

@@ -28,6 +28,7 @@ module Flowline
           parser.on("--param NAME=VALUE", "a param of the pipeline; once for each param") { |pair| param(pair) }
           declare_selection(parser)
           declare_exclusive(parser)
+          option(parser, "trigger", "what starts the run, for the history, such as schedule; default cli", value: "KIND")
           option(parser, "executor", "where steps run: #{Executor.names.join(", ")}", value: "NAME")
           option(parser, "max-threads", Integer, "how many steps run at a time (parallel)", value: "N")
           option(parser, "max-processes", Integer, "how many steps run at a time (process)", value: "N")
@@ -75,12 +76,19 @@ module Flowline
         def work_on(file)
           name, pipeline = file.choose(@options[:pipeline])
           Flowline.config.root = File.expand_path(@options[:root]) if @options[:root]
+          @trigger = trigger
           @resume = resume_command(file, pipeline) if Flowline.config.store && pipeline.name
           file.check { with_output { start(pipeline, name, { params: @params, **@options.slice(*PASSED) }) } }
         rescue Usage => e
           raise e unless e.cause.is_a?(ParamError) && e.cause.problems.grep(/param /).any?
 
           raise Usage, "#{e.message}#{e.cause.problems.one? ? "; " : "\n"}params are given as --param NAME=VALUE"
+        end
+
+        def trigger
+          Recording::Trigger.check(@options[:trigger] || "cli")
+        rescue ArgumentError => e
+          raise Usage, "#{label}: --trigger: #{e.message}"
         end
 
         def resume_command(file, pipeline)
@@ -133,7 +141,7 @@ module Flowline
 
         def start(pipeline, name, options)
           warn_of_options(pipeline, options)
-          status = discarding { Session.new(@err, resume: @resume).call(pipeline, options, reporters(name)) }
+          status = discarding { Session.new(@err, trigger: @trigger, resume: @resume).call(pipeline, options, reporters(name)) }
           status.zero? && @events&.broken? ? 1 : status
         end
 

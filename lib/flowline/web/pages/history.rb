@@ -14,10 +14,9 @@ module Flowline
         # The choices, by their values in the address.
         STATUSES = { "" => "any", "unsuccessful" => "not successful",
                      **Flowline::History::STATUSES.to_h { |name| [name.name, name.name.tr("_", " ")] } }.freeze
-        TRIGGERS = ["", "cli", "job", "web", "schedule", "ruby"].to_h { |name| [name, name.empty? ? "any" : name] }.freeze
         UNSUCCESSFUL = (Flowline::History::STATUSES - %i[running succeeded]).freeze
         FIELDS = %i[text status pipeline param trigger].freeze
-        private_constant :ROWS, :LONGEST, :HEADS, :STATUSES, :TRIGGERS, :UNSUCCESSFUL, :FIELDS
+        private_constant :ROWS, :LONGEST, :HEADS, :STATUSES, :UNSUCCESSFUL, :FIELDS
 
         # (see Page#title)
         def title
@@ -41,9 +40,8 @@ module Flowline
         def problem
           return "The text has more than #{LONGEST} characters." if given[:text].size > LONGEST
           return "Write a param as name=value." unless given[:param].empty? || given[:param].include?("=")
-          return "There is no status #{short(given[:status], 40)}." unless STATUSES.key?(given[:status])
 
-          "Nothing is started by #{short(given[:trigger], 40)}." unless TRIGGERS.key?(given[:trigger])
+          "There is no status #{short(given[:status], 40)}." unless STATUSES.key?(given[:status])
         end
 
         def selection
@@ -56,7 +54,7 @@ module Flowline
         def fields
           inputs = [typed(:text, "Text", type: "search", placeholder: "id, name, param or error"), choice(:status, "Status", STATUSES),
                     choice(:pipeline, "Pipeline", pipelines), typed(:param, "Param", placeholder: "date=2024-01-31"),
-                    choice(:trigger, "Started by", TRIGGERS)]
+                    typed(:trigger, "Started by", placeholder: "cli, job, schedule")]
           tag(:form, [*inputs, tag(:button, "Show"), (link(view.url("runs"), "Clear") if given.any? { |_, value| !value.empty? })],
               action: view.url("runs"), class: "fields", role: "search")
         end
