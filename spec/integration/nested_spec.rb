@@ -226,14 +226,14 @@ RSpec.describe "A nested pipeline" do
 
       it "times out the steps that its time does not suffice for, in words (#{executor})" do
         pipeline = Flowline.define do
-          step :part, slow, timeout: 0.4
+          step :part, slow, timeout: 1.5
         end
         result = pipeline.run(executor: executor)
 
         expect(outcomes(result)).to eq("part.first": :succeeded, "part.second": :timed_out, "part.third": %i[cancelled run_failed])
           .or eq("part.first": :succeeded, "part.second": :timed_out, "part.third": %i[cancelled upstream_failed])
-        expect(result.error).to be_a(Flowline::TimeoutError).and have_attributes(scope: :group, group: :part, limit: 0.4)
-        expect(result.error.message).to eq("step part.second was stopped by the time limit of 0.4 s of part, which it is part of; " \
+        expect(result.error).to be_a(Flowline::TimeoutError).and have_attributes(scope: :group, group: :part, limit: 1.5)
+        expect(result.error.message).to eq("step part.second was stopped by the time limit of 1.5 s of part, which it is part of; " \
                                            "make it faster, or raise timeout: of part")
       end
     end

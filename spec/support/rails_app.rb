@@ -25,9 +25,9 @@ class RailsApp
   LEFT_OUT_SINCE_7 = %w[asset-pipeline hotwire jbuilder].freeze
   LEFT_OUT_SINCE_7_2 = %w[brakeman ci docker rubocop].freeze
   LEFT_OUT_SINCE_8 = %w[kamal solid thruster].freeze
-  # Bundler requires these at boot; those that are installed, and not here, when {#gem} says so.
+  # Bundler requires these at boot; those that are installed, and not here, when {#gem} says so. simplecov counts in child processes.
   GEMS = %w[rails sqlite3 puma].freeze
-  OPTIONAL = %w[delayed_job_active_record minitest rack rspec-rails sidekiq redis webrick].freeze
+  OPTIONAL = %w[delayed_job_active_record minitest rack rspec-rails sidekiq redis webrick simplecov].freeze
 
   # The output of a command, standard error included, and how it ended.
   Outcome = Struct.new(:output, :status) do
