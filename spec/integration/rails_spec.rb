@@ -77,6 +77,18 @@ RSpec.describe "Flowline in a Rails application", :rails do
       expect(outcome).not_to be_success
       expect(outcome.output).to include("step a is defined twice: ")
     end
+
+    it "ends the boot of an application that loads everything if a step depends on one that does not exist, unless others complete it" do
+      app = rails_app("app/pipelines/import_pipeline.rb" => "class ImportPipeline < BasePipeline\nstep(:fetch) { 1 }\ninclude ReportPart\nend",
+                      "app/pipelines/base_pipeline.rb" => "class BasePipeline < Flowline::Pipeline\nstep(:load, depends_on: :fetch) { 1 }\nend",
+                      "app/pipelines/report_part.rb" => "ReportPart = Flowline.define { step(:report, depends_on: :load) { 1 } }")
+      expect(ask(app, "ImportPipeline.run.status", RAILS_ENV: "production")).to eq("succeeded")
+      app.write("app/pipelines/export_pipeline.rb" => "class ExportPipeline < Flowline::Pipeline\nstep(:a, depends_on: :b) { 1 }\nend",
+                "app/pipelines/total.rb" => "Total = Flowline.define(name: \"total\") { step(:sum, depends_on: :rows) { 1 } }")
+      outcome = app.runner("puts 1", env: { RAILS_ENV: "production" })
+      expect(outcome).not_to be_success
+      expect(outcome.output).to include("step a depends on b, which doesn't exist").and include("step sum depends on rows, which doesn't exist")
+    end
   end
 
   it "logs runs with tags" do

@@ -9,8 +9,13 @@ module Flowline
       class << self
         # @return [Array<Pipeline, Class>] those that no other one includes or nests
         def all
+          Pipeline::Wholes.of(constants)
+        end
+
+        # @return [Array<Pipeline, Class>] all of them, also parts
+        def constants
           found = folders.flat_map { |folder| Dir.glob("**/*.rb", base: folder).sort.map { |path| constant(folder, path) } }
-          Pipeline::Wholes.of(found.select { |object| Pipeline.part?(object) })
+          found.select { |object| Pipeline.part?(object) }
         end
 
         private

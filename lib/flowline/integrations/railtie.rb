@@ -15,14 +15,22 @@ module Flowline
 
       config.flowline = Flowline.config
 
-      # Builds pipeline classes with the rest of the application's code.
+      # Builds and checks pipelines after the rest of the application's code is loaded. A pipeline that others
+      # include or inherit from need not be complete: it is checked as a part of them.
       module EagerLoad
-        # @return [void]
-        # @raise [DefinitionError]
-        def self.eager_load!(base = Pipeline)
-          base.subclasses.each do |pipeline|
-            pipeline.pipeline
-            eager_load!(pipeline)
+        class << self
+          # @return [void]
+          # @raise [DefinitionError] lists every mistake
+          def eager_load!
+            classes = descendants(Pipeline)
+            wholes = Pipeline::Wholes.of(classes | AppPipelines.constants)
+            DefinitionError.check(wholes.reject { |pipeline| pipeline.owner&.subclasses&.any? }.flat_map(&:problems))
+          end
+
+          private
+
+          def descendants(base)
+            base.subclasses.flat_map { |pipeline| [pipeline, *descendants(pipeline)] }
           end
         end
       end
