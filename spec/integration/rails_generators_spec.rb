@@ -109,6 +109,15 @@ RSpec.describe "Generators for Rails", :rails do
       expect(app.run("bin/rails", "test").output!).to match(/2 runs, \d assertions, 0 failures, 0 errors/)
     end
 
+    it "refuses steps whose names Ruby cannot have as variables, and names of two steps, before it makes a file" do
+      app = rails_app
+      { %w[fetch class 1st] => "class, 1st: an output gets the name of its step as a local variable, which Ruby does not allow",
+        %w[fetch load fetch] => "fetch: another step has this name" }.each do |steps, message|
+        expect(app.run("bin/rails", "generate", "flowline:pipeline", "import", *steps).output).to eq("#{message}\n")
+      end
+      expect(File).not_to exist(app.path("app/pipelines/import_pipeline.rb"))
+    end
+
     it "makes a spec in an application that has RSpec, which passes" do
       skip "needs the gem rspec-rails" if Gem::Specification.find_all_by_name("rspec-rails").empty? && !ENV["CI"]
       app = rails_app.gem("rspec-rails")

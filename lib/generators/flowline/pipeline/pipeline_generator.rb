@@ -19,6 +19,17 @@ module Flowline
       check_class_collision suffix: "Pipeline"
 
       # @return [void]
+      # @raise [Thor::Error] a step has a name that no local variable can have, or that of another step
+      def check_steps
+        names = chain.map(&:first)
+        unfit = names.reject { |name| variable?(name) }
+        raise ::Thor::Error, "#{unfit.join(", ")}: an output gets the name of its step as a local variable, which Ruby does not allow" if unfit.any?
+
+        twice = names.tally.select { |_, count| count > 1 }.keys
+        raise ::Thor::Error, "#{twice.join(", ")}: another step has this name" if twice.any?
+      end
+
+      # @return [void]
       def create_pipeline
         template "pipeline.rb.tt", File.join("app/pipelines", class_path, "#{file_name}_pipeline.rb")
       end
@@ -35,6 +46,12 @@ module Flowline
 
       def file_name
         super.delete_suffix("_pipeline")
+      end
+
+      def variable?(name)
+        RubyVM::InstructionSequence.compile("proc { |#{name}| }") if name.match?(/\A[[:lower:]_]\w*\z/)
+      rescue SyntaxError
+        false
       end
 
       # @return [Array<Array(String, String, nil)>] the names of the steps, and the step before each
