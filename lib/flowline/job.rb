@@ -55,6 +55,18 @@ module Flowline
       [Integrations::Sidekiq, Integrations::DelayedJob].each { |queue| queue.install if queue.there? }
     end
 
+    # Returns the params if they may go through a queue. It is for whatever pushes a job with a +perform+ of its own, such as
+    # +enqueue:+ of {Web}: where the arguments are the params, they are checked anyway.
+    # @param pipeline [Pipeline, Class]
+    # @param params [Hash] by Symbol or String
+    # @return [Hash] the same
+    # @raise [ParamError] names every param that is secret
+    # @example
+    #   RunJob.perform_later(pipeline.name, Flowline::Job.refuse_secrets(pipeline, params), resume)
+    def self.refuse_secrets(pipeline, params)
+      Arguments.refuse_secrets(Pipeline.from(pipeline), params)
+    end
+
     # Returns whether the worker is about to end, so that the run stops in good order. Sidekiq, delayed_job, and adapters of Active
     # Job with +stopping?+ (Rails 8.1) answer by themselves; a job for another queue overrides it. It is asked twice a second in
     # another thread, and between steps and items in the thread of the job.

@@ -307,6 +307,14 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
     RUBY
   end
 
+  it "refuses secrets that would go through the queue as arguments of an overriding perform, if it is asked" do
+    expect(job(<<~'RUBY')).to match([[/param token is secret/] * 3, { "date" => "2024-01-31" }])
+      ask = ->(pipeline, params) { error { Flowline::Job.refuse_secrets(pipeline, params) }&.last }
+      refused = [ask.call(Import, { token: "x", date: "2024-01-31" }), ask.call(Import.pipeline, { "token" => nil }), ask.call(Import, { token: "x" })]
+      [refused, Flowline::Job.refuse_secrets(Import, { "date" => "2024-01-31" })]
+    RUBY
+  end
+
   it "takes a param from an overriding perform, which may find secrets and choose its own arguments" do
     calls, token = job(<<~'RUBY')
       class Import
@@ -392,7 +400,7 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
   end
 
   it "runs a pipeline without a name, and one without a store, from the beginning each time" do
-    expect(job(<<~'RUBY')).to eq([2, 4, 0])
+    expect(job(<<~'RUBY')).to eq([2, 4, 0, ["[flowline] the pipeline of UnnamedJob has no name: each delivery starts from the beginning"]])
       class UnnamedJob < ActiveJob::Base
         include Flowline::Job
         PIPELINE = Flowline.define { step(:count) { CALLS << 1 } }
@@ -405,7 +413,7 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
       Flowline.config.store = false
       data = ImportJob.new(date: "2024-01-31").serialize
       2.times { deliver(data.dup) }
-      [first, CALLS.count([:load, "2024-01-31"]) + 2, runs.size]
+      [first, CALLS.count([:load, "2024-01-31"]) + 2, runs.size, LOG.string.scan(/\[flowline\].*no name.*/).uniq]
     RUBY
   end
 

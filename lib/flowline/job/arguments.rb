@@ -22,6 +22,16 @@ module Flowline
         params
       end
 
+      # @param pipeline [Pipeline]
+      # @param params [Hash{Symbol, String => Object}]
+      # @return [Hash] the params
+      # @raise [ParamError] names every secret one
+      def self.refuse_secrets(pipeline, params)
+        secrets = pipeline.params.each_value.select { |param| param.secret? && [param.name, param.name.name].any? { |name| params.key?(name) } }
+        Error.raise_at_caller(ParamError.new(secrets.map { |param| secret(param) })) if secrets.any?
+        params
+      end
+
       # @return [String]
       def self.example(pipeline)
         name = pipeline.params.each_value.reject(&:secret?).first&.name

@@ -47,7 +47,8 @@ module Flowline
 
       # @return [Store::Run, nil] the latest run of this job
       def earlier_run
-        return unless @id && @pipeline.name && Flowline.config.store
+        return log(:warn, "the pipeline of #{@job.class} has no name: each delivery starts from the beginning") unless @pipeline.name
+        return unless @id && Flowline.config.store
 
         runs = Store.existing(Flowline.config.root)&.runs(@pipeline.name)
         runs&.find { |run| run.trigger == Recording::Trigger.job(@id) }
