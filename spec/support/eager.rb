@@ -10,7 +10,9 @@ module Eager
     return if seen[namespace]
 
     seen[namespace] = true
-    constants = namespace.constants(false).map { |name| namespace.const_get(name) }
+    names = namespace.constants(false)
+    names.delete(:Railtie) unless defined?(::Rails::Railtie) # A subclass of that of Rails.
+    constants = names.map { |name| namespace.const_get(name) }
     constants.grep(Module).each { |inner| load(inner, seen) if inner.name.to_s.start_with?("Flowline::") }
   end
 end

@@ -177,6 +177,11 @@ module Processes
     false
   end
 
+  # @return [Array<Integer>] the child processes of this one, with zombies
+  def child_pids
+    Dir.glob("/proc/self/task/*/children").flat_map { |file| File.read(file).split.map(&:to_i) }
+  end
+
   # Ends a process after the example that is not a child of this one, such as a daemon.
   def adopt(pid)
     adopted << pid

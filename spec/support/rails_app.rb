@@ -161,7 +161,7 @@ class RailsApp
     status = Process.wait2(pid).last
     raise "#{command.join(" ")} has not ended within #{limit} seconds:\n#{output.value}" if late
 
-    Outcome.new(output.value.force_encoding("UTF-8"), status)
+    Outcome.new(output.value.force_encoding("UTF-8").gsub(/^Stopped processing SimpleCov .*\n/, ""), status)
   ensure
     reader&.close
   end
