@@ -347,6 +347,17 @@ RSpec.describe "The web page" do
       end
     end
 
+    context "when the audit raises after the run was started" do
+      let(:web) do
+        Flowline::Web.new(authorize: ->(_) { :act }, enqueue: enqueue, pipelines: [pipeline], audit: ->(_) { raise "disk full" })
+      end
+
+      it "does not say that the run could not be started" do
+        expect { post(path, do: "start") }.to raise_error(RuntimeError, "disk full")
+        expect(asked.size).to eq(1)
+      end
+    end
+
     context "without a block" do
       let(:enqueue) { nil }
 

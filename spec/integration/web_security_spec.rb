@@ -136,6 +136,15 @@ RSpec.describe "The web page's security" do
       expect(lines.join).to match(/\Aflowline: action=cancel who=alice\\nforged .*pipeline=import\z/)
     end
 
+    it "is written down in UTF-8 if the server passes the user's name as bytes, even as bytes that are no text" do
+      web = Flowline::Web.new(authorize: ->(env) { [:act, env["REMOTE_USER"]] }, audit: ->(entry) { entries << entry })
+      ["Zoé تحميل".b, "b\xFF".b].each do |name|
+        answer = post("/runs/#{running}/cancel", web: web, HTTP_SEC_FETCH_SITE: "same-origin", REMOTE_USER: name)
+        expect(answer.status).to eq(303)
+      end
+      expect(entries.map { |entry| entry[:who] }).to eq(["Zoé تحميل", "b\uFFFD"])
+    end
+
     it "goes to the log of the server if no audit: is given" do
       log = StringIO.new
       post("/runs/#{running}/cancel", HTTP_SEC_FETCH_SITE: "same-origin", "rack.errors": log)

@@ -38,9 +38,11 @@ module Flowline
         act? && !@web.enqueue.nil?
       end
 
-      # @return [String] who asks, for the audit
+      # @return [String] who asks, for the audit, in UTF-8: servers pass names as bytes
       def who
-        @visitor.name || request.env["REMOTE_USER"] || request.env["REMOTE_ADDR"] || "unknown"
+        name = @visitor.name || request.env["REMOTE_USER"] || request.env["REMOTE_ADDR"] || "unknown"
+        bytes = name.encoding == Encoding::BINARY
+        (bytes ? name.dup.force_encoding(Encoding::UTF_8) : name.encode(Encoding::UTF_8, invalid: :replace, undef: :replace)).scrub
       end
 
       # Starts a run, or resumes one, as the application has said.
