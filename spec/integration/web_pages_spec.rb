@@ -64,6 +64,11 @@ RSpec.describe "The web page" do
     html[%r{<tbody>.*?</tbody>}m].to_s.scan(%r{<tr.*?</tr>}m).map { |row| row.scan(%r{<t[hd].*?</t[hd]>}m).map { |cell| CGI.unescapeHTML(cell.gsub(/<.*?>/m, "")) } }
   end
 
+  it "says in which directory it has looked for runs, before the first one" do
+    web = Flowline::Web.new(authorize: ->(_) { :read }, pipelines: [], root: "not/there")
+    expect(Rack::MockRequest.new(web).get("/").body).to include("No pipeline has run yet in <code>#{Dir.pwd}/not/there</code>.")
+  end
+
   describe "of past runs" do
     it "lists the latest first, with status, error, params and who started them" do
       pipeline.run(rows: 4)
@@ -153,8 +158,12 @@ RSpec.describe "The web page" do
       expect(get("/pipelines/wide/grid?from=5000")).to include("No step is like that.")
     end
 
-    it "says that a pipeline has no runs" do
+    it "says that a pipeline has no runs, or does not exist" do
       expect(get("/pipelines/import/grid")).to include("It has no runs.")
+      expect(get("/pipelines/gone/grid", status: 404)).to include("There is no pipeline gone.")
+      Flowline.define(name: "gone") { step(:a) { 1 } }.run
+      expect(get("/pipelines/gone/grid")).to include("The latest run is on the left.")
+      expect(get("/pipelines/gone/grid?before=0")).to include("It has no earlier runs.")
     end
   end
 

@@ -68,6 +68,7 @@ RSpec.describe "The web page's security" do
     end
 
     it "refuses everybody if authorize: returns something else than it should" do
+      expect(request("/", web: Flowline::Web.new(authorize: ->(_) { false })).body).to eq("You may not see this page.\n")
       [true, "act", :admin, [:all, "alice"], {}].each do |value|
         answer = request("/", web: Flowline::Web.new(authorize: ->(_) { value }))
         expect([answer.status, answer.body]).to match([403, include("It has to return :read, :act")])
@@ -123,6 +124,8 @@ RSpec.describe "The web page's security" do
       id = running
       codes = %w[GET HEAD PUT DELETE PATCH OPTIONS].map { |method| request("/runs/#{id}/cancel", method: method, HTTP_SEC_FETCH_SITE: "same-origin").status }
       expect([codes, asked?(id)]).to eq([[200, 200, 405, 405, 405, 405], false])
+      expect(request("/runs/#{id}/cancel", method: "PUT", HTTP_SEC_FETCH_SITE: "same-origin")["allow"]).to eq("HEAD, GET, POST")
+      expect(request("/", method: "POST", HTTP_SEC_FETCH_SITE: "same-origin")["allow"]).to eq("HEAD, GET")
     end
 
     it "is written down with who made it, as a Hash or as one line" do

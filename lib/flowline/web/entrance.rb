@@ -56,7 +56,7 @@ module Flowline
 
         answer = @authorize.call(request.env)
         level, name = answer
-        raise Refusal.new(403, "You may not see this page.") if level.nil?
+        raise Refusal.new(403, "You may not see this page.") unless level
         unless LEVELS.include?(level)
           raise Refusal.new(403, "authorize: returned an object of #{level.class}. It has to return :read, :act, [:act, \"name\"] or nil.")
         end

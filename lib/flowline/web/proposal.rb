@@ -64,12 +64,10 @@ module Flowline
       end
 
       def start
-        begun = begin
-          view.enqueue(definition, fields.values, resumes)
-        rescue StandardError => e
-          return wrong(e, "It could not be started: ")
-        end
-        # From here on the run is started, whatever fails.
+        begun = view.enqueue(definition, fields.values, resumes)
+      rescue StandardError => e
+        wrong(e, "It could not be started: ")
+      else # The run is started, whatever fails from here on.
         view.audit(resumes ? :resume : :start, pipeline: pipeline, **({ run: resumes } if resumes).to_h, params: known)
         id = begun.respond_to?(:run_id) ? begun.run_id : begun
         RUN.match?(id.to_s) ? view.url("runs", id) : view.url("pipelines", pipeline, asked: 1)

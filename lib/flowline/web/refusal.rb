@@ -7,11 +7,15 @@ module Flowline
     class Refusal < StandardError
       # @return [Integer] of HTTP
       attr_reader :status
+      # @return [Hash{String => String}] further headers of the answer
+      attr_reader :headers
 
       # @param status [Integer]
       # @param message [String] what is wrong, and what to do
-      def initialize(status, message)
+      # @param headers [Hash{String => String}] further ones of the answer
+      def initialize(status, message, headers = {})
         @status = status
+        @headers = headers
         super(message)
       end
     end

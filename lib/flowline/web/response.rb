@@ -24,9 +24,10 @@ module Flowline
       class << self
         # @param html [String]
         # @param nonce [String] of its scripts
+        # @param headers [Hash{String => String}] further ones
         # @return [Response]
-        def page(html, nonce, status: 200)
-          new(status, "text/html; charset=utf-8", html, script: "'nonce-#{nonce}'")
+        def page(html, nonce, headers = {}, status: 200)
+          new(status, "text/html; charset=utf-8", html, headers, script: "'nonce-#{nonce}'")
         end
 
         # @param json [String]

@@ -53,13 +53,13 @@ module Flowline
         url ? Response.redirect(url) : show(page)
       end
 
-      def show(page)
+      def show(page, headers = {})
         html = Layout.new(@view, page).to_s
-        Response.page(html, @view.nonce, status: page.status)
+        Response.page(html, @view.nonce, headers, status: page.status)
       end
 
       def failure(refusal)
-        show(Pages::Failure.new(@view, refusal))
+        show(Pages::Failure.new(@view, refusal), refusal.headers)
       end
 
       def report(id)
@@ -86,7 +86,7 @@ module Flowline
         verbs = ["GET", *verbs]
         return true if verbs.include?(@request.verb)
 
-        raise Refusal.new(405, "This address answers #{verbs.join(" and ")}, not #{@request.verb}.")
+        raise Refusal.new(405, "This address answers #{verbs.join(" and ")}, not #{@request.verb}.", "allow" => ["HEAD", *verbs].join(", "))
       end
 
       def missing

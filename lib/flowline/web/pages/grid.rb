@@ -18,6 +18,8 @@ module Flowline
 
         # (see Page#body)
         def body
+          raise Refusal.new(404, "There is no pipeline #{caption(name)}.") unless known?
+
           [tag(:p, link(view.url("pipelines", name), caption(name)), class: "way"), tag(:h1, text(title)), search,
            *(grid.nil? || grid.runs.empty? ? tag(:p, "It has no #{"earlier " if before}runs.") : [note, chart, pages])].compact.join("\n")
         end
@@ -26,6 +28,10 @@ module Flowline
 
         def name
           @ids.first
+        end
+
+        def known?
+          grid&.runs&.any? || view.pipelines.key?(name) || view.history.runs(pipeline: name, limit: 1).any?
         end
 
         def grid

@@ -68,12 +68,16 @@ module Flowline
 
         def all
           names = view.pipelines.keys | latest.map(&:pipeline)
-          return tag(:p, "No pipeline has run yet in #{code(view.history.root)}. A pipeline with a name is recorded when it runs.") if names.empty?
+          return nothing if names.empty?
 
           runs = latest.to_h { |run| [run.pipeline, run] }
           recent = view.history.runs(limit: RECENT).group_by(&:pipeline)
           rows = names.sort.map { |name| row(name, runs[name], recent.fetch(name, [])) }
           section("Pipelines", table("Pipelines", HEADS, rows))
+        end
+
+        def nothing
+          tag(:p, "No pipeline has run yet in #{code(File.expand_path(view.history.root))}. A pipeline with a name is recorded when it runs.")
         end
 
         def row(name, run, recent)
