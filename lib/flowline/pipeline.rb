@@ -295,14 +295,15 @@ module Flowline
 
     # @param arguments [Hash] as for {#run}
     # @param background [Boolean] whether the run has a thread of its own
+    # @param root [String, nil] the directory of the store; nil: that of {Flowline.config}
     # @return [Array(Execution::Coordinator, Planning::RunOptions)] a run that has not begun
     # @raise [Error] as {#run}, before anything runs
     # @api private
-    def prepare_run(arguments, background: false)
+    def prepare_run(arguments, background: false, root: nil)
       called = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       Caller.may_run
       DefinitionError.check(@mistakes[arguments.key?(:input)])
-      request = Planning::RunOptions.new(self, arguments, called)
+      request = Planning::RunOptions.new(self, arguments, called, root)
       [Execution::Coordinator.new(self, request, background: background), request]
     end
 

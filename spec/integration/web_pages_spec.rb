@@ -411,6 +411,19 @@ RSpec.describe "The web page" do
       expect(entries).to match([include(action: :resume, who: "alice", run: last.run_id)])
     end
 
+    it "plans with the records of the store that it shows, if that is not the one of the process" do
+      id = last.run_id
+      elsewhere = Flowline::Web.new(authorize: ->(_) { :act }, enqueue: enqueue, pipelines: [pipeline], root: Flowline.config.root)
+      Dir.mktmpdir do |empty|
+        before = Flowline.config.replace(root: empty)
+        answer = Rack::MockRequest.new(elsewhere).post("/runs/#{id}/resume", params: { "do" => "plan" }, "HTTP_SEC_FETCH_SITE" => "same-origin")
+        expect([answer.status, answer.body]).to match([200, include("Resuming run #{id}")])
+        expect(Dir.children(empty)).to eq([])
+      ensure
+        Flowline.config.replace(**before)
+      end
+    end
+
     it "says that a run cannot be resumed" do
       failed = last.run_id
       pipeline.run(resume: true)

@@ -26,15 +26,16 @@ module Flowline
       # @param pipeline [Pipeline]
       # @param arguments [Hash] the options of {Definition::Options::RUN}, and params
       # @param called [Float] when the run was called for, on the monotonic clock
+      # @param root [String, nil] the directory of the store; nil: that of {Flowline.config}
       # @raise [ParamError] everything that is wrong
-      def initialize(pipeline, arguments, called)
+      def initialize(pipeline, arguments, called, root = nil)
         @called = called
         @declared = pipeline.params
         @options = arguments.empty? ? arguments : arguments.slice(*Definition::Options::RUN.keys)
         @problems = option_problems
         @settings = @options.empty? ? pipeline.settings : pipeline.settings.merge(@options)
         @pipeline = pipeline
-        @root = Flowline.config.root if pipeline.name
+        @root = root || Flowline.config.root if pipeline.name
         @problems << "run: exclusive_wait: needs exclusive: or resume:" if exclusive_wait && !(exclusive || resume?)
         @values = values_beside
         @scopes = {}

@@ -57,7 +57,8 @@ module Flowline
       end
 
       def plan
-        @plan = definition.run(**options, params: fields.values, dry_run: true)
+        coordinator, = definition.prepare_run({ **options, params: fields.values, dry_run: true }, root: view.history.root)
+        @plan = coordinator.plan
         nil
       rescue Error, SystemCallError => e
         wrong(e)
