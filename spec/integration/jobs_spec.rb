@@ -307,6 +307,12 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
     RUBY
   end
 
+  it "refuses secrets whenever the job is serialised, because callbacks are not asked when many are enqueued" do
+    expect(job(<<~'RUBY')).to match([["Flowline::ParamError", /param token is secret/], "2024-01-31"])
+      [error { ImportJob.new(token: "x").serialize }, ImportJob.new(date: "2024-01-31").serialize["arguments"].first["date"]]
+    RUBY
+  end
+
   it "refuses secrets that would go through the queue as arguments of an overriding perform, if it is asked" do
     expect(job(<<~'RUBY')).to match([[/param token is secret/] * 3, { "date" => "2024-01-31" }])
       ask = ->(pipeline, params) { error { Flowline::Job.refuse_secrets(pipeline, params) }&.last }

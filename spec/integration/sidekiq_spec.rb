@@ -208,6 +208,22 @@ RSpec.describe "Jobs of Sidekiq" do
     expect(client("Sidekiq::Queue.new.size + Sidekiq::ScheduledSet.new.size")).to eq(0)
   end
 
+  it "refuses secrets on every way into the queue" do
+    expect(client(<<~RUBY)).to match([[/param token is secret/] * 4, 1])
+      given = { "date" => "2024-01-31", "token" => "x" }
+      ways = [-> { ImportJob.set(queue: "low").perform_async(given) }, -> { ImportJob.perform_bulk([[given]]) },
+              -> { Sidekiq::Client.push("class" => "ImportJob", "args" => [given]) }, -> { ImportJob.set(queue: "low").perform_in(60, given) }]
+      refused = ways.map do |way|
+        way.call
+      rescue Flowline::ParamError => e
+        e.message
+      end
+      ImportJob.perform_bulk([[given.except("token")]])
+      Sidekiq::Client.push("class" => "OfAnotherProgram", "args" => [given], "queue" => "other")
+      [refused, Sidekiq::Queue.all.sum(&:size) + Sidekiq::ScheduledSet.new.size - 1]
+    RUBY
+  end
+
   it "is left to the retries of Sidekiq if other middleware does not let it return to the queue" do
     expect(client(<<~RUBY)).to eq(["the job returns to its queue: the worker ends", 0])
       refusal = Class.new { def call(*) = nil }

@@ -17,7 +17,7 @@ module Flowline
 
       def self.included(job_class)
         super
-        job_class.before_enqueue { check_params(*arguments) if executions.to_i.zero? && takes_params? }
+        job_class.before_enqueue { check_params(*arguments) if given_params? }
       end
 
       # Runs the pipeline.
@@ -37,6 +37,15 @@ module Flowline
         @flowline_requeue = nil
         retry_job(wait ? { wait: wait } : {}) || raise(Error, "#{self.class} #{job_id} could not be enqueued again")
         nil
+      end
+
+      # Refuses secrets on every way into the queue: +perform_all_later+ asks no callback.
+      # @return [Hash]
+      # @raise [ParamError]
+      def serialize
+        given = arguments.first
+        Job.refuse_secrets(self.class.pipeline, given) if Hash === given && given_params?
+        super
       end
 
       # @return [String]
@@ -63,6 +72,11 @@ module Flowline
       # Returns whether the arguments are the params: a +perform+ of the class may take others.
       def takes_params?
         method(:perform).owner == ActiveJob
+      end
+
+      # Returns whether the arguments are params that the caller gives now: those of a retry are in the queue already.
+      def given_params?
+        executions.to_i.zero? && takes_params?
       end
 
       # Returns whether the adapter performs jobs when they are enqueued, so that there is no queue to wait in.

@@ -24,6 +24,20 @@ module Flowline
         end
       end
 
+      # The middleware around pushes: refuses secrets on every way into the queue, such as +set+ and +perform_bulk+ of Sidekiq.
+      class ClientMiddleware
+        # @param job_class [Class, String]
+        # @param payload [Hash]
+        # @return [Object] what Sidekiq returns
+        # @raise [ParamError]
+        def call(job_class, payload, _queue, _pool)
+          job_class = Object.const_get(job_class) if ::String === job_class && Object.const_defined?(job_class)
+          params = payload["args"]&.first
+          Job.refuse_secrets(job_class.pipeline, params) if ::Hash === params && Sidekiq.takes_params?(job_class)
+          yield
+        end
+      end
+
       # The methods of a class.
       module ClassMethods
         # Pushes a job.
@@ -78,7 +92,11 @@ module Flowline
           return if @installed
 
           @installed = true
-          listen = ->(config) { config.on(:quiet) { @stopping = true } && config.on(:startup) { @stopping = false } }
+          listen = lambda do |config|
+            config.on(:quiet) { @stopping = true }
+            config.on(:startup) { @stopping = false }
+            config.client_middleware { |chain| chain.add(ClientMiddleware) }
+          end
           ::Sidekiq.configure_client(&listen) # An embedded Sidekiq is no server.
           ::Sidekiq.configure_server do |config|
             listen.call(config)
@@ -96,10 +114,16 @@ module Flowline
         # @return [Array] the arguments of the job, as JSON has them
         # @raise [ParamError]
         def arguments(job_class, params)
-          return [params] unless job_class.instance_method(:perform).owner == Sidekiq
+          return [params] unless takes_params?(job_class)
 
           params = Job::Arguments.check(job_class, params)
           params.empty? ? [] : [params.to_h { |name, value| [name.name, json(job_class.pipeline.params[name], value)] }]
+        end
+
+        # @param job_class [Class, Object]
+        # @return [Boolean] whether the argument is the params: a +perform+ of the class may take others
+        def takes_params?(job_class)
+          Class === job_class && job_class <= Job && job_class.method_defined?(:perform) && job_class.instance_method(:perform).owner == Sidekiq
         end
 
         private
@@ -133,7 +157,7 @@ module Flowline
       # @return [Result, nil] nil: an earlier delivery has succeeded
       # @raise [Error] as {Pipeline#run!}
       def perform(params = {})
-        params = Job::Arguments.check(self.class, params) if method(:perform).owner == Sidekiq
+        params = Job::Arguments.check(self.class, params) if Sidekiq.takes_params?(self.class)
         run_pipeline(params)
       end
 
