@@ -147,8 +147,8 @@ RSpec.describe "The centre of a run" do
         p.before_step { |step| hooks << step.name }
         p.step(:list) { [1] }
         p.step(:bad, depends_on: :list) { |_| sleep(0.1) && raise("no") }
-        p.step(:late, depends_on: :list, when: -> { sleep(0.4) }) { |_| 1 }
-        p.step(:map, each: :list, when: -> { sleep(0.4) }) { |item| item }
+        p.step(:late, depends_on: :list, when: -> { sleep(1.2) }) { |_| 1 }
+        p.step(:map, each: :list, when: -> { sleep(1.2) }) { |item| item }
       end
       result = pipeline.run(executor: executor, max_threads: 3, max_processes: 3)
       expect([result[:late], result[:map]]).to all(have_attributes(status: :cancelled, reason: :run_failed))

@@ -20,7 +20,7 @@ RSpec.describe "examples/rails", :rails do
     @home = Dir.mktmpdir("flowline-shop")
     @folder = File.join(@home, "shop")
     @redis = RedisServer.new
-    output, status = Open3.capture2e(RailsApp.environment, RbConfig.ruby, "-w", "#{root}/examples/rails/create.rb", @folder)
+    output, status = Open3.capture2e(environment, RbConfig.ruby, "-w", "#{root}/examples/rails/create.rb", @folder)
     raise output unless status.success?
 
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
@@ -46,9 +46,14 @@ RSpec.describe "examples/rails", :rails do
     spawn_in_shop(...).tap { |pid| programs << pid }
   end
 
+  # The environment outside of the bundle. The application's own bundle has nothing that counts coverage.
+  def environment
+    { **RailsApp.environment, "RUBYOPT" => nil }
+  end
+
   def spawn_in_shop(*command, **env)
-    environment = { **RailsApp.environment, "REDIS_URL" => @redis.url, "RAILS_ENV" => "development", **env.transform_keys(&:to_s) }
-    Process.spawn(environment, *command, chdir: @folder, pgroup: true, in: File::NULL, %i[out err] => ["#{@home}/output.log", "a"])
+    settings = { **environment, "REDIS_URL" => @redis.url, "RAILS_ENV" => "development", **env.transform_keys(&:to_s) }
+    Process.spawn(settings, *command, chdir: @folder, pgroup: true, in: File::NULL, %i[out err] => ["#{@home}/output.log", "a"])
   end
 
   def stop(pid, signal)
