@@ -148,6 +148,7 @@ RSpec.describe "A report of a run" do
       html = flowline("report", "--pipeline", "crash")[1]
       expect(html).to include('<b class="badge crashed">crashed</b>', '<a class="step running" href="#s1">', '<a class="step pending" href="#s2">')
       expect(island(html)["status"]).to eq("625")
+      expect(html[%r{<section class="failures">.*?</section>}m]).to match(%r{The process ended before the run did.*were running.*<li><a href="#s1">second</a>.*report_spec\.rb:\d+</code></li></ul>}m)
     end
 
     it "is made of a run that goes on" do

@@ -228,6 +228,23 @@ RSpec.describe "The web page" do
       Process.wait(pid)
     end
 
+    it "says that the process of the run ended before the step did, and what it had logged" do
+      pid = fork do
+        Flowline.define(name: "crash") do
+          step(:first) { |ctx| ctx.log.info("page 17") || 1 }
+          step(:second, depends_on: :first) { |ctx, _| ctx.log.info("page 18") && sleep }
+        end.run
+      end
+      eventually { last&.live&.step(:second)&.running? && last.log(:second).first.any? }
+      Process.kill(:KILL, pid)
+      Process.wait(pid)
+      html = get("/runs/#{last.run_id}")
+      first = html[/<div id="failures">.*?page 1\d/m]
+      expect(first).to match(%r{The process ended before the run did.*>second</a> for .*The last lines of.*page 18\z}m)
+      html = get("/runs/#{last.run_id}/steps/second")
+      expect(html).to include("not ended when the process of the run did", "page 18")
+    end
+
     it "does not exist in a run without it" do
       pipeline.run
       expect(get("/runs/#{last.run_id}/steps/nope", status: 404)).to include("has no step nope")

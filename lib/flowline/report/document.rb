@@ -51,8 +51,28 @@ module Flowline
         tag(:script, Island.new(@data, timing).to_s, type: "application/json", id: "run")
       end
 
-      # @return [String, nil] the first steps that failed
+      # @return [String] the first steps that failed; and of a run that crashed, those that its process left
       def failures
+        [crash, failed_steps].compact.join("\n")
+      end
+
+      private
+
+      def crash
+        return unless @data.status == :crashed
+
+        left = @data.steps.each_index.select { |at| @data.steps[at].status == :running }
+        items = left.first(FAILED).map { |at| tag(:a, text(caption(@data.steps[at].name)), href: @data.link(at)) + standing(@data.steps[at]) }
+        items << "… #{left.size - FAILED} more" if left.size > FAILED
+        words = left.empty? ? "No step was running when it was last seen." : "These steps were running when it was last seen:"
+        section("The process ended before the run did", tag(:p, words), (list(items) if left.any?), class: "failures")
+      end
+
+      def standing(step)
+        [(" for #{seconds(step.duration)}" if step.duration), (" #{code(step.location)}" if step.location)].join
+      end
+
+      def failed_steps
         failed = @data.steps.each_index.select { |at| %i[failed timed_out].include?(@data.steps[at].status) }
         return (section("Error", tag(:p, text(@data.error)), class: "failures") if @data.error) if failed.empty?
 
@@ -60,8 +80,6 @@ module Flowline
         items << "… #{failed.size - FAILED} more, which the table has first" if failed.size > FAILED
         section(failed.one? ? "1 step failed" : "#{failed.size} steps failed", list(items), class: "failures")
       end
-
-      private
 
       def timing
         @timing ||= Timing.new(@data)

@@ -65,10 +65,11 @@ module Flowline
         [step.start, step.duration].map { |time| Report::Island.milliseconds(time) if time }
       end
 
-      # The end of the log of the first steps that failed.
+      # The end of the log of the first steps that failed, or were running when the process ended.
       def tails
-        failed = run.steps.each_with_index.select { |step, _| %i[failed timed_out].include?(step.status) }.first(FAILED)
-        failed.filter_map do |step, at|
+        wanted = run.status == :crashed ? %i[failed timed_out running] : %i[failed timed_out]
+        shown = data.steps.each_with_index.select { |step, _| wanted.include?(step.status) }.first(FAILED)
+        shown.filter_map do |step, at|
           lines = run.log(step.name, last: TAIL).first.last(TAIL)
           next if lines.empty?
 

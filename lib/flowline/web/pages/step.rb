@@ -71,6 +71,7 @@ module Flowline
         def facts
           calls = "#{step.attempts} #{step.attempts == 1 ? "attempt" : "attempts"}" if step.attempts.positive?
           [(moment(step.started_at) if step.started_at), (seconds(step.duration) if step.duration), calls,
+           ("not ended when the process of the run did" if run.status == :crashed && step.duration.nil?),
            ("each item of #{source}" if node[:each]), (code(node[:location]) if node[:location])]
         end
 
