@@ -106,6 +106,7 @@ RSpec.describe "The web page's security" do
       "a user in the origin" => [{ HTTP_ORIGIN: "http://ops.example@evil.example" }, false],
       "no origin, as of data:" => [{ HTTP_ORIGIN: "null" }, false],
       "an empty origin" => [{ HTTP_ORIGIN: "" }, false],
+      "an origin without a host, to no host" => [{ HTTP_ORIGIN: "http://", HTTP_HOST: "" }, false],
       "a scheme of another kind" => [{ HTTP_ORIGIN: "file://ops.example" }, false],
       "neither header" => [{}, false],
       "plain http to a page with TLS" => [{ HTTP_ORIGIN: "http://ops.example", "rack.url_scheme": "https" }, false],

@@ -80,7 +80,7 @@ module Flowline
       end
 
       def same?(origin, request)
-        return false unless origin
+        return false if origin.nil? || request.host.empty?
 
         origin = origin.downcase
         return true if @origins.include?(origin)
