@@ -253,6 +253,14 @@ RSpec.describe "The web page" do
   end
 
   describe "of a pipeline" do
+    it "lists the mistakes of one that cannot run, in place of its graph" do
+      mistaken = Flowline.define(name: "mistaken") { step(:load, depends_on: :fetch) { |rows| rows } }
+      pages = Rack::MockRequest.new(Rack::Lint.new(Flowline::Web.new(authorize: ->(_) { :act }, pipelines: [mistaken])))
+      answer = pages.get("/pipelines/mistaken")
+      expect(answer.status).to eq(200)
+      expect(answer.body).to include("It cannot run", "step load depends on fetch, which doesn&#39;t exist").and include("It has not run yet.")
+    end
+
     it "has its description, last runs, graph, params with types and defaults, and times" do
       3.times { pipeline.run }
       html = get("/pipelines/import")

@@ -26,7 +26,7 @@ module Flowline
         def body
           raise Refusal.new(404, "There is no pipeline #{title}.") unless definition || runs.any?
 
-          [tag(:h1, text(title)), *head, asked, failure, recent, graph, params, steps].compact.join("\n")
+          [tag(:h1, text(title)), *head, asked, mistakes, failure, recent, graph, params, steps].compact.join("\n")
         end
 
         private
@@ -64,6 +64,17 @@ module Flowline
           tag(:p, "The application was asked to start a run. It is listed here as soon as it begins.", class: "note", role: "status")
         end
 
+        # Mistakes that only a run would raise. A graph with them cannot be drawn.
+        def mistakes
+          return unless problems.any?
+
+          section("It cannot run", *problems.map { |problem| tag(:pre, text(short(problem.message, 1_000)), tabindex: 0) }, class: "failures")
+        end
+
+        def problems
+          @problems ||= definition ? definition.problems : []
+        end
+
         def failure
           run = runs.first
           return unless run&.failed?
@@ -86,6 +97,8 @@ module Flowline
         end
 
         def graph
+          return if problems.any?
+
           data = Report::Sources.graph(definition, runs.first)
           return if data.steps.empty? || !data.steps.all?(&:after)
 
