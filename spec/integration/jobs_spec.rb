@@ -379,11 +379,12 @@ RSpec.describe "Jobs of Active Job", executor: :in_process do
     messages = job(<<~'RUBY')
       declare = ->(*arguments, **options) { error { Class.new(ActiveJob::Base) { include Flowline::Job; pipeline(*arguments, **options) } } }
       [declare.call(Import, on_locked: :wait, resume: true), declare.call(3), error { Class.new(ActiveJob::Base) { include Flowline::Job }.perform_now },
-       error { Class.new(ImportJob) { pipeline "CALLS" }.perform_now }, error { Class.new { include Flowline::Job } }].map(&:last)
+       error { Class.new(ImportJob) { pipeline "CALLS" }.perform_now },
+       error { Class.new(ImportJob) { pipeline String }.perform_now }, error { Class.new { include Flowline::Job } }].map(&:last)
     RUBY
     expect(messages).to match([/\A2 problems:\n.*on_locked: must be :retry, :discard or :raise, not .*\n.*unknown option resume/,
                                /takes a pipeline class, the name of a constant, a pipeline or a block, not/, /which pipeline does it run\?/,
-                               /pipeline is Array \(0\), not a pipeline/, /Flowline::Job is for subclasses of ActiveJob::Base/])
+                               /pipeline is Array \(0\), not a pipeline/, /pipeline is String, not a pipeline/, /Flowline::Job is for subclasses of ActiveJob::Base/])
   end
 
   it "notifies the reporter that it declares, instead of the log" do

@@ -50,7 +50,8 @@ module Flowline
                 when ::String, ::Symbol then Object.const_get(source)
                 else source
                 end
-        Pipeline.from(found) || raise(DefinitionError, "#{@job_class}: pipeline is #{TypeHints.describe(found)}, not a pipeline")
+        Pipeline.from(found) or
+          raise DefinitionError, "#{@job_class}: pipeline is #{Module === found ? found : TypeHints.describe(found)}, not a pipeline"
       end
 
       # @return [Boolean] whether a failed run raises
