@@ -88,7 +88,7 @@ module Flowline
         ended = counts.done + counts.failed
         seconds = step.since ? now - step.since : 0
         Reporter::View::Items.new(total: counts.total && (counts.total - counts.restored), done: counts.done, failed: counts.failed,
-                                  restored: counts.restored, rate: (ended / seconds if ended.positive? && seconds >= 1), slowest: nil)
+                                  restored: counts.restored, rate: (ended / seconds if ended.positive? && seconds >= 1), slowest: step.slowest)
       end
     end
   end

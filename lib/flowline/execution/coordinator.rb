@@ -111,7 +111,7 @@ module Flowline
         @batches.open(@pool)
         @setup.expect_times if @pool.capacity > 1
         context.run_id unless @plain # A forked child has it from here.
-        @state.notify(:run_started, nil, @environment.resumption) { @setup.monitor(@pool) }
+        @state.notify(:run_started, nil, @environment.resumption) { @setup.monitor(@pool, @in_flight) }
         @setup.preset
         @cancellation.begin
       rescue HookError, Error::TimeUp => e

@@ -37,6 +37,8 @@ module Flowline
       attr_accessor :resumption
       # @return [Events::Details, nil] the events that only some observers want; nil: there is no such observer
       attr_accessor :details
+      # @return [Boolean, nil] whether a reporter may show the labels of items that go on
+      attr_accessor :monitored
       # @return [Hash{Integer => Object}, nil] the outputs that the run was given, by step
       attr_accessor :given
       # @return [Planning::Presets, nil]

@@ -51,6 +51,13 @@ module Flowline
         end
       end
 
+      # Any thread may ask.
+      # @param id [Integer] a step
+      # @return [Attempt, nil] that of its items which has been called for longest
+      def oldest(id)
+        @attempts.values.select { |attempt| attempt.id == id && attempt.began && attempt.index }.min_by(&:began)
+      end
+
       # @return [Array<Batch>]
       def batches
         @attempts.each_value.grep(Batch)

@@ -131,6 +131,7 @@ module Flowline
 end
 
 require_relative "items/labels"
+require_relative "items/slowest"
 require_relative "items/tally"
 require_relative "items/stream"
 require_relative "items/producer"

@@ -127,7 +127,7 @@ module Flowline
       # @return [Array] number, index, item and label
       def attempt(number, index)
         item = @items[index]
-        [number, index, item, (@labels.call(item) if @environment.details)]
+        [number, index, item, (@labels.call(item) if @environment.details || (@environment.monitored && @step.options[:label]))]
       end
 
       def digest(index)

@@ -14,8 +14,8 @@ module Flowline
       # @param state [State]
       # @param recording [Recording]
       # @param pipeline [Pipeline]
-      # @param workers [Integer]
-      def initialize(environment, state, recording, pipeline, workers)
+      # @param works [Array(Integer, InFlight)] how many workers there are, and the attempts that they have
+      def initialize(environment, state, recording, pipeline, works)
         @dag = environment.dag
         @tallies = state.tallies
         @run = environment.run
@@ -23,7 +23,8 @@ module Flowline
         @lines = environment.context.lines
         @resources = pipeline.resources
         @pools = pipeline.pools.keys
-        @workers = workers
+        @workers, in_flight = works
+        @slowest = Items::Slowest.new(environment, in_flight)
       end
 
       # @return [Float] seconds since the run started
@@ -65,6 +66,12 @@ module Flowline
       # @return [ItemCounts, nil] how its items ended so far; nil: it has none
       def items(id)
         @tallies[id]&.counts
+      end
+
+      # @param id [Integer] a step with items
+      # @return [String, nil] the item that takes longest at the moment
+      def slowest(id)
+        @slowest.call(id)
       end
 
       # @param id [Integer] a step that failed

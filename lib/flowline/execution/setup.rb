@@ -96,9 +96,13 @@ module Flowline
       end
 
       # @param pool [Executor::Pool]
+      # @param in_flight [InFlight]
       # @return [Monitor, nil] nil: no reporter would use it
-      def monitor(pool)
-        Monitor.new(environment, state, recording, @pipeline, pool.capacity) if @request.reporters.any?
+      def monitor(pool, in_flight)
+        return unless @request.reporters.any?
+
+        environment.monitored = true
+        Monitor.new(environment, state, recording, @pipeline, [pool.capacity, in_flight])
       end
 
       # Tells the core how long steps took before, because with several workers the order matters.

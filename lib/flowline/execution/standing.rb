@@ -24,6 +24,7 @@ module Flowline
         @in_flight = in_flight
         @pools = pools
         @lines = lines
+        @slowest = Items::Slowest.new(environment, in_flight)
         @since = {} # By step that waits, what for and since when, in seconds from the start of the run.
       end
 
@@ -62,8 +63,8 @@ module Flowline
         fields["reason"] = quote(reason(what)) if waits
         fields["pool"] = quote(@pools[what].name) if Integer === what
         fields["until"] = number(ends) if ends
-        fields["items"] = items(@tallies[id]) if @tallies[id]
-        "{#{fields.map { |key, value| "\"#{key}\":#{value}" }.join(",")}}"
+        fields.update("items" => items(@tallies[id]), "slowest" => @slowest.call(id)&.then { |item| quote(item) }) if @tallies[id]
+        "{#{fields.compact.map { |key, value| "\"#{key}\":#{value}" }.join(",")}}"
       end
 
       def reason(what)

@@ -7,8 +7,8 @@ module Flowline
     class Live
       # A step that has started or could start, and has not ended: its +name+, the number of its +attempt+, since when it runs or
       # waits, the +reason+ of a wait (+:retry :pool :rate :worker+, nil if it runs), the +pool+ and the time +until+ which it waits, and
-      # the counts of its +items+.
-      Step = Struct.new(:name, :attempt, :since, :reason, :pool, :until, :items, keyword_init: true) do
+      # the counts of its +items+, and the +slowest+ item, which takes longest at the moment.
+      Step = Struct.new(:name, :attempt, :since, :reason, :pool, :until, :items, :slowest, keyword_init: true) do
         # @return [Boolean] whether it is being called
         def running?
           reason.nil?
@@ -82,7 +82,8 @@ module Flowline
         since, ends = facts.values_at(:since, :until).map { |seconds| began + seconds if seconds }
         reason, pool = facts.values_at(:reason, :pool).map { |text| text&.to_sym }
         items = items_of(facts[:items]) if facts[:items]
-        Step.new(name: facts[:name].to_sym, attempt: facts[:attempt], since: since, reason: reason, pool: pool, until: ends, items: items).freeze
+        Step.new(name: facts[:name].to_sym, attempt: facts[:attempt], since: since, reason: reason, pool: pool, until: ends, items: items,
+                 slowest: facts[:slowest]).freeze
       end
 
       def items_of(facts)

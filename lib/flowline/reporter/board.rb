@@ -131,7 +131,7 @@ module Flowline
         ended = counts.done + counts.failed
         seconds = at - known.since
         View::Items.new(total: counts.total && (counts.total - counts.restored), done: counts.done, failed: counts.failed, restored: counts.restored,
-                        rate: (ended / seconds if ended.positive? && seconds >= 1), slowest: nil)
+                        rate: (ended / seconds if ended.positive? && seconds >= 1), slowest: @monitor.slowest(known.id))
       end
 
       def progress(known)

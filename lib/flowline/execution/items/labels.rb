@@ -18,6 +18,26 @@ module Flowline
         PLAIN = [::Numeric, ::Symbol, ::NilClass, ::TrueClass, ::FalseClass, ::Time].freeze
         private_constant :MOST, :SEARCHED, :ELEMENTS, :DEPTH, :METHOD, :PLAIN
 
+        class << self
+          # @param item [Object]
+          # @param context [Context] knows the secrets
+          # @return [String, nil] what the item looks like, if none of the user's code has to be called for that
+          def plain(item, context)
+            case item
+            when ::String then line(Error.text(item[0, SEARCHED]).inspect, context)
+            when *PLAIN then line(item.inspect, context)
+            end
+          end
+
+          # @param text [String]
+          # @param context [Context]
+          # @return [String] one short line without secrets
+          def line(text, context)
+            text = Name.show(context.mask(text[0, SEARCHED]))
+            text.size > MOST ? "#{text[0, MOST - 1]}…" : text
+          end
+        end
+
         # @param step [Step]
         # @param environment [Environment]
         def initialize(step, environment)
@@ -29,9 +49,7 @@ module Flowline
         # @param item [Object]
         # @return [String]
         def call(item)
-          text = @environment.context.mask(((@label && given(item)) || look(item))[0, SEARCHED])
-          text = Name.show(text)
-          text.size > MOST ? "#{text[0, MOST - 1]}…" : text
+          Labels.line((@label && given(item)) || look(item), @environment.context)
         end
 
         private
