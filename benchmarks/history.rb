@@ -12,12 +12,13 @@ COUNT = Integer(ENV.fetch("RUNS", 100_000))
 DAY = 86_400
 
 store = Flowline::Store.at(FOLDER)
+triggers = ->(n) { (n % 5000).zero? ? "job #{n}" : "cli" }
 COUNT.times do |n|
   lock = store.lock
   shown = %({"date":"#{(Time.at(0) + ((n % 2000) * DAY)).utc.strftime("%F")}","limit":"10"})
   run = store.begin_run(Flowline::Store::Run.new(run_id: "run-#{n}", pipeline: "pipeline_#{n % 10}", identity: n.to_s, pid: Process.pid,
-                                                 host: Flowline::Store.host, started: n * 60.0, shown: shown, trigger: "cli", params: "x" * 100,
-                                                 location: "import.rb:1", directory: "/srv"), lock)
+                                                 host: Flowline::Store.host, started: n * 60.0, shown: shown, trigger: triggers[n],
+                                                 params: "x" * 100, location: "import.rb:1", directory: "/srv"), lock)
   step = [run.id, 0, "fetch", "succeeded", nil, 1, 0.1, 0.1]
   ended = Flowline::Store::End.new(run: run.id, status: (n % 1000).zero? ? "failed" : "succeeded", duration: 1.0, clear: true, keep: COUNT)
   store.finish_run(ended, [[step, nil]], lock)
@@ -33,7 +34,14 @@ pages = {
   "since a time, none there" => history.call(since: Time.at(COUNT * 60)),
   "with a param" => history.call(params: { date: "1970-01-02" }),
   "with a param that no run has" => history.call(params: { date: "2222-01-02" }),
-  "crashed, none there" => history.call(status: :crashed)
+  "crashed, none there" => history.call(status: :crashed),
+  "started by jobs, a page of them" => history.call(trigger: :job),
+  "started by what started none" => history.call(trigger: :schedule),
+  "with a text, a page of them" => history.call(text: "run-99"),
+  "with a text that no run has" => history.call(text: "HTTP 503"),
+  "the statistics of a pipeline" => -> { Flowline::History.stats("pipeline_3", root: FOLDER).to_h },
+  "all of one run" => -> { Flowline::History.run("run-#{COUNT / 2}", root: FOLDER).steps.map(&:to_h) },
+  "the last run of each pipeline" => -> { Flowline::Store.at(FOLDER).last_runs }
 }
 times = Measure.times(pages)
 Measure.heading "A page of 20 of #{COUNT} runs"
