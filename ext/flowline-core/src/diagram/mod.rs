@@ -7,6 +7,7 @@
 //! routes lines in the columns of `route`. A picture folds what is too large to be read (`fold`), frames nested pipelines
 //! (`scene`), and is then written as text (`svg`, `json`).
 
+mod anneal;
 mod ascii;
 mod dot;
 mod fold;

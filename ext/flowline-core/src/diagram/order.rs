@@ -3,14 +3,15 @@
 //! A depth-first order and a few sweeps that sort each layer by the barycentres of its neighbours. If lines still cross,
 //! sweeps from other orders as well, by medians, with exchanges of neighbours in between (Gansner, Koutsofios, North & Vo,
 //! "A Technique for Drawing Directed Graphs", 1993). Half of the sweeps also exchange what makes no difference, which is
-//! what leads out of local optima. The best order seen is the result. The work is counted, not timed, so that a graph
-//! always gets the same drawing.
+//! what leads out of local optima. If lines still cross, `anneal` goes on from the best order seen. The work is counted, not
+//! timed, so that a graph always gets the same drawing.
 
 use super::Table;
+use super::anneal::anneal;
 use super::layers::Layered;
 
-/// The most visits of an end of a line, beyond which the order is good enough.
-const MAX_WORK: usize = 400_000;
+/// The most visits of an end of a line, beyond which the order is good enough to begin with.
+const MAX_WORK: usize = 80_000;
 
 /// How many orders to start with.
 const STARTS: usize = 4;
@@ -30,7 +31,10 @@ pub(super) fn sort(graph: &mut Layered) {
         let (upwards, layer) = if round % 2 == 0 { (false, step) } else { (true, count - 1 - step) };
         order.sort_layer(layer, upwards, round > 0, &mut keys);
     }
-    let layers = order.improve();
+    let (mut layers, crossings) = order.improve();
+    if crossings > 0 {
+        anneal(graph, &mut layers, crossings);
+    }
     graph.layers = layers;
 }
 
@@ -85,7 +89,7 @@ impl Order<'_> {
     }
 
     /// Sweeps from several orders until nothing is gained.
-    fn improve(mut self) -> Table<Vec<usize>> {
+    fn improve(mut self) -> (Table<Vec<usize>>, usize) {
         let mut best = self.layers.clone();
         let mut fewest = self.crossings();
         for start in 0..STARTS {
@@ -111,7 +115,7 @@ impl Order<'_> {
                 self.exchange(round % 4 >= 2);
             }
         }
-        best
+        (best, fewest)
     }
 
     fn start_from(&mut self, layers: Table<Vec<usize>>) {
