@@ -205,6 +205,13 @@ RSpec.describe "Flowline in a Rails application", :rails do
       expect([wrong.status.exitstatus, wrong.output]).to eq([2, "flowline: no file and no pipeline of the application is called Import; its pipelines are ImportPipeline\n"])
     end
 
+    it "shows the store of the application on the web page if no file is named" do
+      web = ->(*arguments) { app.spawn("ruby", "-I#{RailsApp::FLOWLINE}/lib", "#{RailsApp::FLOWLINE}/exe/flowline", "web", "--port", "0", *arguments) }
+      web.call.await(/shows the runs in #{app.path("tmp/runs")};/)
+      web.call("--root", "elsewhere").await(%r{shows the runs in \S*/elsewhere;})
+      web.call("--no-rails").await(%r{shows the runs in \S*/\.flowline;})
+    end
+
     it "is there as tasks of rake" do
       rake = ->(*arguments) { app.run("bin/rails", *arguments).output! }
       expect(rake.call("flowline:pipelines")).to eq("ImportPipeline  # Imports orders\n")

@@ -27,7 +27,7 @@ module Flowline
           parser.on("--store DIRECTORY", "--root DIRECTORY", "default FLOWLINE_ROOT, else .flowline") { |path| @options[:root] = path }
           choice(parser, "server", Flowline::Web::Server::NAMES, "NAME", default: nil)
           parser.on("-r", "--require FILE", "load this file or library first; may be repeated") { |name| (@options[:require] ||= []) << name }
-          parser.on("--no-rails", "do not load the Rails application around the FILEs") { @options[:rails] = false }
+          parser.on("--no-rails", "do not load the Rails application around the FILEs, or around the working directory") { @options[:rails] = false }
         end
 
         def number_of(text)
@@ -36,6 +36,7 @@ module Flowline
         end
 
         def work(arguments)
+          application.load if arguments.empty? # It may have a store of its own.
           Flowline.config.root = File.expand_path(@options[:root]) if @options[:root]
           server = Flowline::Web::Server.find([@options[:server] || Flowline::Web::Server::NAMES].flatten) or raise NotFound, MISSING
           serve(server, application_of(arguments.map { |path| PipelineFile.load(path, application) }))
