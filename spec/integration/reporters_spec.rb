@@ -110,7 +110,7 @@ RSpec.describe Flowline::Reporter do
 
     it "reports an interruption" do
       expect { console { step(:a) { raise Interrupt } } }.to raise_error(Interrupt)
-      expect(out.string).to match(/^⏸ a +interrupted$/).and match(/^✗ the run was cancelled/)
+      expect(out.string).to match(/^⏸ a +\d\.\d\ds +interrupted$/).and match(/^✗ the run was cancelled/)
     end
 
     it "writes warnings, and indents their further lines" do

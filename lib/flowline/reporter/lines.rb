@@ -144,7 +144,8 @@ module Flowline
 
       def remark(result)
         tried = result.items ? of_items(result.items) : [("#{result.attempts} attempts" if result.attempts > 1)]
-        words = [*numbers(result), ("timed out" if result.status == :timed_out), *tried].compact
+        stopped = result.status == :timed_out ? "timed out" : (result.reason if result.status == :cancelled && result.duration)
+        words = [*numbers(result), stopped, *tried].compact
         words.join(", ") unless words.empty?
       end
 
