@@ -9,11 +9,11 @@ module Flowline
       class << self
         # @return [Array<Pipeline, Class>] those that no other one includes or nests
         def all
-          Pipeline::Wholes.of(constants)
+          Pipeline::Wholes.of(defined)
         end
 
         # @return [Array<Pipeline, Class>] all of them, also parts
-        def constants
+        def defined
           found = folders.flat_map { |folder| Dir.glob("**/*.rb", base: folder).sort.map { |path| constant(folder, path) } }
           found.select { |object| Pipeline.part?(object) }
         end

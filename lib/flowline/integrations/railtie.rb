@@ -23,7 +23,7 @@ module Flowline
           # @raise [DefinitionError] lists every mistake
           def eager_load!
             classes = descendants(Pipeline)
-            wholes = Pipeline::Wholes.of(classes | AppPipelines.constants)
+            wholes = Pipeline::Wholes.of(classes | AppPipelines.defined)
             DefinitionError.check(wholes.reject { |pipeline| pipeline.owner&.subclasses&.any? }.flat_map(&:problems))
           end
 
