@@ -77,9 +77,8 @@ module Flowline
 
       # @return [void]
       def shutdown
-        workers = @lock.synchronize { @workers.dup }
-        workers.size.times { @jobs << nil }
-        workers.each { |worker| worker.thread.join }
+        @jobs.close # At once for all workers, whatever interrupts the rest.
+        @lock.synchronize { @workers.dup }.each { |worker| worker.thread.join }
       end
 
       private
@@ -88,12 +87,15 @@ module Flowline
       Worker = Struct.new(:thread, :section, :attempt, :abandoned)
       private_constant :Worker
 
+      # It is known as soon as its thread is there: an exception in between would leave a thread that waits for ever.
       def start_worker
-        worker = Worker.new(nil, Section.new(OPEN))
-        worker.thread = Thread.handle_interrupt(Section::NEVER) { Thread.new { work(worker) } }
-        @workers << worker
-        worker.thread.name = "flowline worker #{@started += 1}"
-        worker.thread.report_on_exception = false
+        Thread.handle_interrupt(Section::NEVER) do
+          worker = Worker.new(nil, Section.new(OPEN))
+          worker.thread = Thread.new { work(worker) }
+          @workers << worker
+          worker.thread.name = "flowline worker #{@started += 1}"
+          worker.thread.report_on_exception = false
+        end
       end
 
       # @return [Worker, nil] the one that called the attempt
@@ -125,12 +127,12 @@ module Flowline
         unless outcome.nil? || worker.abandoned
           rest = attempt.stops_run?(outcome) ? take_back : NOTHING
           @inbox << outcome
-          rest.each { |other| other ? @inbox << other.outcome(:withdrawn) : @jobs << nil }
+          rest.each { |other| @inbox << other.outcome(:withdrawn) }
         end
       end
 
       # Takes back the attempts that were handed over ahead, so that the coordinator learns of a failure first.
-      # @return [Array<Execution::Attempt, nil>]
+      # @return [Array<Execution::Attempt>]
       def take_back
         rest = []
         rest << @jobs.pop(true) until @jobs.empty?
