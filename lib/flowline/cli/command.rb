@@ -90,6 +90,16 @@ module Flowline
         @declared ||= Options.new(parser)
       end
 
+      # Writes a text into the file of +--output+, or prints it.
+      def output(text)
+        path = @options[:output]
+        path ? File.write(path, text) : @out.print(text)
+      rescue SystemCallError => e
+        raise if path.nil? # The reader of a pipe is gone.
+
+        raise Usage, "#{label}: #{path} cannot be written: #{e.message}"
+      end
+
       # @param unknown [Options::Unknown]
       # @return [String, nil] what the option may have meant
       def meant(unknown, _arguments)

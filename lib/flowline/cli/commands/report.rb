@@ -31,7 +31,7 @@ module Flowline
           return nothing unless run
 
           html = run.report(against: @options[:against] && find(@options[:against]))
-          @options[:output] ? write(html) : @out.print(html)
+          output(html)
           0
         end
 
@@ -45,12 +45,6 @@ module Flowline
 
         def suggestion(run_id)
           Name.suggest(run_id, Flowline::History.runs(limit: 100, root: root).map(&:run_id))
-        end
-
-        def write(html)
-          File.write(@options[:output], html)
-        rescue SystemCallError => e
-          raise Usage, "#{label}: #{@options[:output]} cannot be written: #{e.message}"
         end
       end
     end

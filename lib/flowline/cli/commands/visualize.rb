@@ -39,7 +39,7 @@ module Flowline
           name, pipeline = file.choose(@options[:pipeline])
           draw = FORMATS.fetch(@options[:format] || "ascii")
           picture = file.check { draw.call(pipeline.dag, Name.show(pipeline.name || name), { link: link(file) }.compact) }
-          @options[:output] ? write(picture) : @out.puts(picture)
+          output("#{picture.chomp}\n")
           0
         end
 
@@ -53,12 +53,6 @@ module Flowline
           require "pathname"
           here = Pathname.pwd.relative_path_from(Pathname.new(File.expand_path(@options[:output])).dirname).to_s
           "#{"#{here}/" unless here == "."}{path}#L{line}"
-        end
-
-        def write(picture)
-          File.write(@options[:output], "#{picture.chomp}\n")
-        rescue SystemCallError => e
-          raise Usage, "#{label}: #{@options[:output]} cannot be written: #{e.message}"
         end
       end
     end
