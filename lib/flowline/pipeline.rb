@@ -270,7 +270,7 @@ module Flowline
     # @param step [Step]
     # @return [String] see {Code#digest}
     # @api private
-    def imprint(step)
+    def step_digest(step)
       @code.digest(step)
     end
 

@@ -1,11 +1,22 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The record of a run, from which a later run resumes: {Journal} in a store, for pipelines with a name, and {Memory} for
-  # those without. Both have the same methods.
+  # The record of a run, from which a later run resumes. {Journal} is in a store, for pipelines with a name; {Memory} is for
+  # those without. A run uses either by the same methods:
+  #
+  # - +subject+ says which run is recorded, +checkpoint+ what is recorded of the run to resume, +why_not+ why no run is
+  #   resumed, +path+ where the record is, and +timings+ how long steps took in earlier runs.
+  # - +forget+ removes stale records. +start+ begins the run; before that, nothing is written.
+  # - +state+ has the values of the pipeline's state, and +complete_item+ records an item that succeeded.
+  # - +prepare_end+ computes what +finish+ records. The first calls code of the user, the second calls none.
+  # - +close+ ends the recording: its locks are released.
+  #
+  # A recording that is +stored?+ has more methods. +complete+ records a step before its dependents start. +call+ is notified
+  # of failed and skipped steps, before any other observer. +broadcast+ shows the run to other processes.
   # @api private
   module Recording
     autoload :Broadcast, "#{__dir__}/recording/broadcast"
+    autoload :Checkpoint, "#{__dir__}/recording/checkpoint"
     autoload :Claim, "#{__dir__}/recording/claim"
     autoload :Expense, "#{__dir__}/recording/expense"
     autoload :Grounds, "#{__dir__}/recording/grounds"
@@ -21,14 +32,14 @@ module Flowline
     autoload :Trigger, "#{__dir__}/recording/trigger"
     autoload :Turn, "#{__dir__}/recording/turn"
 
-    # The record of a completed step: its imprint at that time, its output or the reason why there is none, the token of its
+    # The record of a completed step: the digest of its code at that time, its output or the reason why there is none, the token of its
     # output, and the tokens it was made of (see {Provenance}). +collected+: its output has failed items.
-    Entry = Struct.new(:imprint, :output, :problem, :token, :made_of, :collected) do
+    Entry = Struct.new(:step_digest, :output, :problem, :token, :made_of, :collected) do
       # @param bytes [String, nil] a recorded output
       # @param outcome [String] of the step
       # @return [Entry] with the output, or the reason why there is none
-      def self.recorded(imprint, token, made_of, bytes, outcome)
-        new(imprint, *Recording.restore(bytes), token, made_of, outcome == COLLECTED)
+      def self.recorded(step_digest, token, made_of, bytes, outcome)
+        new(step_digest, *Recording.restore(bytes), token, made_of, outcome == COLLECTED)
       end
     end
     NO_OUTPUT = "no output of it was recorded"

@@ -34,7 +34,7 @@ module Flowline
         @items = Items.new(@environment.output(source), source)
         @recorded = recorded
         @labels = Items::Labels.new(@step, @environment)
-        @state.count(@id, @tally = Items::Tally.new(@run, @id, @items, @recording.records?(@step)))
+        @state.count(@id, @tally = Items::Tally.new(@run, @id, @items, @recording.subject.records?(@step)))
         @run.open(@id, most, fails_at)
         if @items.list?
           supplied(@items.total, true)
@@ -77,7 +77,7 @@ module Flowline
         return close unless index
 
         attempts = @run.item_attempts(@id, index)
-        digest = digest(index) if @recorded || @recording.records?(@step) # The call may change the item.
+        digest = digest(index) if @recorded || @recording.subject.records?(@step) # The call may change the item.
         recorded = @recorded&.find(index, digest)
         return attempt(attempts + 1, index) unless recorded
 
@@ -92,7 +92,7 @@ module Flowline
       # @return [void]
       # @raise [StoreError]
       def record(attempt, outcome)
-        return unless outcome.status == :succeeded && @recording.records?(@step) && (digest = @items.digest(attempt.index))
+        return unless outcome.status == :succeeded && @recording.subject.records?(@step) && (digest = @items.digest(attempt.index))
 
         @tally.record if @recording.complete_item(@id, @step, attempt.index, digest, outcome.output)
       end

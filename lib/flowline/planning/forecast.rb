@@ -40,7 +40,7 @@ module Flowline
         @request = request
         @steps = pipeline.steps
         @recording = recording
-        @entries = recording.entries
+        @entries = recording.checkpoint.entries
         @caching = caching
         @context = context
         @selection = Selection.new(@dag, request.only, request.from, pipeline.params)
@@ -48,8 +48,8 @@ module Flowline
         @objections = Objections.new(pipeline, request, recording, @selection, @outlooks)
         @warnings = @objections.warnings
         @given = request.given&.outputs || NONE
-        @unneeded = request.given && !request.picks? ? request.given.unneeded : NONE
-        @needed = request.picks? ? needed : Set.new
+        @unneeded = request.given && !request.selects? ? request.given.unneeded : NONE
+        @needed = request.selects? ? needed : Set.new
         @dag.order.each { |id| @outlooks[id] = outlook(id) }
       end
 
@@ -98,7 +98,7 @@ module Flowline
       end
 
       def recorded
-        @recorded ||= "recorded in run #{@recording.resumed.run_id}"
+        @recorded ||= "recorded in run #{@recording.checkpoint.run.run_id}"
       end
 
       # Returns the outlook of a step that need not be called: it is certainly skipped, or its cache has the output or may
@@ -139,7 +139,7 @@ module Flowline
       # Uses the recorded items of a step, unless there is an objection.
       # @return [String, nil]
       def partly(id)
-        items = @recording.items[@dag.steps[id].name]
+        items = @recording.checkpoint.items[@dag.steps[id].name]
         return if items.nil? || @selection.rerun?(id) || @objections.changed?(id, items)
         return if @objections.remade(items.made_of, @dag.other_inputs(id))
 

@@ -25,7 +25,7 @@ module Flowline
         @recording = recording
         @selection = selection
         @outlooks = outlooks
-        @picks = request.picks?
+        @selects = request.selects?
         @warnings = []
       end
 
@@ -34,7 +34,7 @@ module Flowline
       # @param inputs [Array<Integer>, nil] the steps whose outputs it gets, if it has a record
       # @return [String, nil] why it runs again
       def to(id, entry, inputs)
-        return "asked for" if @picks && asked_for?(id, entry)
+        return "asked for" if @selects && asked_for?(id, entry)
 
         entry && (unseen(id) || change(id, entry) || remade(entry.made_of, inputs) || entry.problem ||
                   (COLLECTED if entry.collected))
@@ -78,7 +78,7 @@ module Flowline
       # @param record [Recording::Entry, Recording::Items]
       # @return [Boolean] whether the step has changed since it was recorded
       def changed?(id, record)
-        record.imprint != @recording.imprint(id)
+        record.step_digest != @recording.subject.step_digest(id)
       end
 
       private
@@ -87,8 +87,8 @@ module Flowline
       def change(id, entry)
         return unless changed?(id, entry)
 
-        code, = entry.imprint.split
-        code == @recording.imprint(id).split.first ? SECRET : CODE
+        code, = entry.step_digest.split
+        code == @recording.subject.step_digest(id).split.first ? SECRET : CODE
       end
 
       # Returns whether the step is to run again. With +resume:+, +only:+ names the steps to complete.
@@ -99,7 +99,7 @@ module Flowline
       def now(outlook, name)
         shown = Name.show(name)
         case outlook.action
-        when :run then "#{shown} runs#{" again" if @recording.entries.key?(name)}"
+        when :run then "#{shown} runs#{" again" if @recording.checkpoint.entries.key?(name)}"
         when :skip then "#{shown} is skipped"
         when :unknown then "#{shown} is not restored"
         else "it was made of another output of #{shown}"

@@ -30,7 +30,7 @@ module Flowline
 
       # @return [Resumption, nil] nil: the run is not to resume another one, and has none of its outputs either
       def resumption
-        run = @recording.resumed
+        run = @recording.checkpoint.run
         facts = if run
                   { run_id: run.run_id, started_at: run.started_at, params: @recording.subject.known, steps: recorded.size,
                     items: presets.items.each_value.sum(&:size) }
@@ -41,7 +41,7 @@ module Flowline
 
       # @return [Array<String>] reasons to doubt the outputs that are restored
       def warnings
-        run = @recording.resumed if @recording.stored?
+        run = @recording.checkpoint.run if @recording.stored?
         run && @outlooks.each_value.any?(&:there?) ? [Sources.new(@pipeline).warning(run)].compact : []
       end
 

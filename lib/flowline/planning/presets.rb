@@ -51,8 +51,10 @@ module Flowline
       # @return [Array(Array<Symbol>, Array<Symbol>)] the steps whose recorded output, and the steps whose recorded items
       #   are stale
       def outdated
-        outputs = changing(@recording.entries) { |id, outlook, entry| outlook.surely?(entry.token) || @open.key?(id) }
-        [outputs, changing(@recording.items) { |id, outlook, _, name| @items.key?(id) || (outlook.there? && @recording.entries[name]&.collected) }]
+        entries = @recording.checkpoint.entries
+        outputs = changing(entries) { |id, outlook, entry| outlook.surely?(entry.token) || @open.key?(id) }
+        items = changing(@recording.checkpoint.items) { |id, outlook, _, name| @items.key?(id) || (outlook.there? && entries[name]&.collected) }
+        [outputs, items]
       end
 
       private

@@ -80,7 +80,7 @@ module Flowline
 
       # @return [Boolean] whether it uses the work of an earlier run
       def continues?
-        resume? || picks?
+        resume? || selects?
       end
 
       # @return [Boolean] whether a plan says what becomes of its steps
@@ -112,7 +112,7 @@ module Flowline
       end
 
       # @return [Boolean] whether it names the steps to run
-      def picks?
+      def selects?
         !(only || from).nil?
       end
 
@@ -152,7 +152,7 @@ module Flowline
       end
 
       # @return [Boolean] whether records survive a power failure
-      def power?
+      def sync_to_disk?
         @settings[:durability] == :power
       end
 

@@ -97,7 +97,7 @@ module Flowline
         run = store.latest(@pipeline.name, @subject.identity, patience: @patience.seconds)
         target = @request.target
         @turn.refuse((run if run&.alive)) if target && target.run_id != run&.run_id # It has been resumed meanwhile.
-        run unless run.nil? || (!@request.picks? && Journal.done?(store, @pipeline, run, @patience.seconds))
+        run unless run.nil? || (!@request.selects? && Journal.done?(store, @pipeline, run, @patience.seconds))
       end
 
       # @return [Store::Run, nil] a run of the pipeline that has ended since this one was called for

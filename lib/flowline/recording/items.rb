@@ -10,16 +10,16 @@ module Flowline
       private_constant :SIZE, :NONE
 
       # @return [String] that of the step
-      attr_reader :imprint
+      attr_reader :step_digest
       # @return [Array<String>] the tokens of its dependencies, without the source of the items (see {Provenance})
       attr_reader :made_of
       # @return [Integer] how many there are
       attr_reader :size
 
-      # @param imprint [String]
+      # @param step_digest [String]
       # @param made_of [Array<String>]
-      def initialize(imprint, made_of)
-        @imprint = imprint
+      def initialize(step_digest, made_of)
+        @step_digest = step_digest
         @made_of = made_of
         @digests = +"".b
         @outputs = []

@@ -26,12 +26,10 @@ module Flowline
         Recording.over?(pipeline, run.status, store.outcomes(run.checkpoint, patience: patience).transform_keys(&:to_sym))
       end
 
-      # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
-      attr_reader :entries
-      # @return [Store::Run, nil] the run to resume
-      attr_reader :resumed
-      # @return [Hash{Symbol => String}] how the steps of that run ended, or those of the run that it resumed if it left them out
-      attr_reader :outcomes
+      # @return [Subject]
+      attr_reader :subject
+      # @return [Checkpoint] of the run to resume
+      attr_reader :checkpoint
 
       # @param pipeline [Pipeline]
       # @param request [Planning::RunOptions]
@@ -40,28 +38,17 @@ module Flowline
         @pipeline = pipeline
         @request = request
         @subject = Subject.of(pipeline, request)
-        @entries = {}
-        @outcomes = {}
         @outdated = []
         @caller = [Trigger.recorded, Dir.pwd]
         @patience = Patience.new(request.timeout)
         @claim = Claim.new(@subject, @patience)
         @subject.key = -> { @claim.key }
-        load(@claim.take)
+        @checkpoint = Checkpoint.new(@claim.take, entries: {}, outcomes: {})
+        load_checkpoint if @checkpoint.run
         ready = true
       ensure
         close unless ready
       end
-
-      # @return [Subject]
-      attr_reader :subject
-
-      # @param id [Integer]
-      # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
-      def imprint(id) = @subject.imprint(id)
-
-      # @return [Boolean] whether outputs of the step are recorded
-      def records?(step) = @subject.records?(step)
 
       # @return [String] why no run is resumed
       def why_not
@@ -73,11 +60,6 @@ module Flowline
         @claim.store&.path || File.expand_path(@request.root)
       end
 
-      # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
-      def items
-        @items ||= {}
-      end
-
       # @return [Boolean]
       def stored? = true
 
@@ -85,7 +67,7 @@ module Flowline
       def state
         store = @claim.store or return {}
         before = committed(store)
-        restored = @resumed ? restored_writes(store).reject { |key, _, _, written| before[key]&.written&.>(written) } : []
+        restored = @checkpoint.run ? restored_writes(store).reject { |key, _, _, written| before[key]&.written&.>(written) } : []
         before.transform_values(&:value).merge(restored.to_h { |key, bytes| [key, bytes] })
       end
 
@@ -106,7 +88,7 @@ module Flowline
         @provenance = provenance
         @grounds = Grounds.new(environment) { @claim.key }
         @pid = Process.pid
-        @pipeline.steps.each_index { |id| imprint(id) } # Before a step changes the captured values.
+        @pipeline.steps.each_index { |id| @subject.step_digest(id) } # Before a step changes the captured values.
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
@@ -129,8 +111,7 @@ module Flowline
       # @param mapped [Array<Symbol>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
-        @entries = @entries.except(*outputs) unless outputs.empty?
-        @items = items.except(*mapped) unless mapped.empty?
+        @checkpoint.forget(outputs, mapped)
         outdated = outputs.map { |name| [name.name, *STEP] } + mapped.map { |name| [name.name, *ITEMS] }
         return @outdated.concat(outdated) unless @run
 
@@ -163,7 +144,7 @@ module Flowline
         bytes = dump(step, output)
         return false if bytes.empty?
 
-        record = [@run.checkpoint, step.name.name, position, SUCCEEDED, imprint(id), digest, @provenance.items_made_of(id).join(" ")]
+        record = [@run.checkpoint, step.name.name, position, SUCCEEDED, @subject.step_digest(id), digest, @provenance.items_made_of(id).join(" ")]
         write([[nil, record, nil, writes(id, step)]], bytes)
         true
       end
@@ -184,8 +165,8 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def prepare_end(result)
-        warn_of_newer(result) if @resumed && result.success?
-        @passed.each { |id,| @provenance.token(id) } unless @passed.empty? || @subject.done?(result, @entries)
+        warn_of_newer(result) if @checkpoint.run && result.success?
+        @passed.each { |id,| @provenance.token(id) } unless @passed.empty? || @subject.done?(result, @checkpoint)
       ensure
         @provenance.seal
       end
@@ -233,7 +214,7 @@ module Flowline
 
       # @return [Array<Array(String, String, String, Float, String)>] what steps of the pipeline have written that the run resumes
       def restored_writes(store)
-        store.writes(@resumed.checkpoint, patience: patience).select { |row| @pipeline.dag.index.key?(row.last.to_sym) }
+        store.writes(@checkpoint.run.checkpoint, patience: patience).select { |row| @pipeline.dag.index.key?(row.last.to_sym) }
       end
 
       # Warns of what restored steps have written before another run committed a later value, which stays.
@@ -258,12 +239,12 @@ module Flowline
       # @return [Integer] how many bytes it wrote
       def write(completions, bytes = "")
         own_process
-        bytes.bytesize.tap { @store.record(completions, bytes, durable: @request.power?, patience: patience) }
+        bytes.bytesize.tap { @store.record(completions, bytes, durable: @request.sync_to_disk?, patience: patience) }
       end
 
       # Returns whether a record must be durable, and how long it may wait for other processes.
       def care
-        { durable: @request.power?, patience: patience }
+        { durable: @request.sync_to_disk?, patience: patience }
       end
 
       def patience
@@ -285,31 +266,29 @@ module Flowline
         @depended_on ||= @pipeline.steps.flat_map(&:depends_on).uniq.flat_map { |name| @pipeline.dag.ends(name) }.to_h { |name| [name, true] }
       end
 
-      def load(run)
-        return unless run
-
-        @resumed = run
-        @claim.store.records(run.checkpoint, patience: patience).each { |row| take(row) }
-        @subject.keep_secrets(run, @entries)
+      def load_checkpoint
+        @claim.store.records(@checkpoint.run.checkpoint, patience: patience).each { |row| load_record(row) }
+        @subject.keep_secrets(@checkpoint)
       end
 
       # Reads a row of the checkpoint: a step or an item.
-      def take(row)
-        _, step, item, outcome, imprint, token, made_of, bytes = row
+      def load_record(row)
+        _, step, item, outcome, digest, token, made_of, bytes = row
         made_of = made_of.empty? ? NOTHING : made_of.split
-        return take_item(row, made_of) if item
+        return load_item(row, made_of) if item
 
         step = step.to_sym
-        @outcomes[step] = outcome
-        @entries[step] = Entry.recorded(imprint, token, made_of, bytes, outcome) if DONE.include?(outcome)
+        @checkpoint.outcomes[step] = outcome
+        @checkpoint.entries[step] = Entry.recorded(digest, token, made_of, bytes, outcome) if DONE.include?(outcome)
       end
 
       # Reads the row of an item. An item is stale if its code has changed, or if it was made of other inputs than the rest.
-      def take_item(row, made_of)
-        _, name, number, _, imprint, digest, _, bytes = row
+      def load_item(row, made_of)
+        _, name, number, _, step_digest, digest, _, bytes = row
         step = @pipeline.dag[name.to_sym] or return
-        known = items[step.name] ||= Items.new(imprint, made_of)
-        return @outdated << [name, number, number] if imprint != imprint(@pipeline.dag.index[step.name]) || made_of != known.made_of
+        known = @checkpoint.items[step.name] ||= Items.new(step_digest, made_of)
+        stale = step_digest != @subject.step_digest(@pipeline.dag.index[step.name]) || made_of != known.made_of
+        return @outdated << [name, number, number] if stale
 
         output, problem = Recording.restore(bytes)
         known.put(number, digest, output) unless problem

@@ -29,12 +29,10 @@ module Flowline
         end
       end
 
-      # @return [Hash{Symbol => Entry}] the completed steps of the run to resume, by name
-      attr_reader :entries
-      # @return [Store::Run, nil] the run to resume
-      attr_reader :resumed
-      # @return [Hash{Symbol => String}] how the steps of that run ended, or those of the run that it resumed if it left them out
-      attr_reader :outcomes
+      # @return [Subject]
+      attr_reader :subject
+      # @return [Checkpoint] of the run to resume, to which the items that this run completes are added
+      attr_reader :checkpoint
 
       # @param pipeline [Pipeline]
       # @param request [Planning::RunOptions]
@@ -42,8 +40,7 @@ module Flowline
         @pipeline = pipeline
         @request = request
         @subject = Subject.of(pipeline, request)
-        @entries = {}
-        @outcomes = {}
+        @checkpoint = Checkpoint.new
         @called = {} # By step, the indexes of the items that were called for in this run.
         take_turn unless request.dry?
         recall if request.continues?
@@ -52,9 +49,6 @@ module Flowline
         close unless ready
       end
 
-      # @return [Subject]
-      attr_reader :subject
-
       # @return [String] why no run is resumed
       def why_not
         Resumable.new(@pipeline, nil).why_not(@subject.identity)
@@ -62,13 +56,6 @@ module Flowline
 
       # @return [nil] the record is in no directory
       def path; end
-
-      # @param id [Integer]
-      # @return [String] the imprint of the step (see {Pipeline#imprint}), which does not change during the run
-      def imprint(id) = @subject.imprint(id)
-
-      # @return [Boolean] whether outputs of the step are recorded
-      def records?(step) = @subject.records?(step)
 
       # @return [Boolean] whether completed steps must be recorded with {Journal#complete}
       def stored?
@@ -97,14 +84,8 @@ module Flowline
       # @param mapped [Array<Symbol>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
-        @entries = @entries.except(*outputs) unless outputs.empty?
-        @items = items.except(*mapped) unless mapped.empty?
+        @checkpoint.forget(outputs, mapped)
         @writes = @writes&.except(*outputs, *mapped)
-      end
-
-      # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
-      def items
-        @items ||= {}
       end
 
       # Records an item that succeeded.
@@ -125,7 +106,7 @@ module Flowline
       # @return [void]
       def prepare_end(result)
         warn_of_newer(result) if @older && result.success?
-        return if @subject.done?(result, @entries)
+        return if @subject.done?(result, @checkpoint)
 
         result.steps.each_with_index { |step, id| @provenance.token(id) if step.output? }
         recognise_changed(result)
@@ -140,16 +121,11 @@ module Flowline
         @turn&.over(result)
         memory = @pipeline.memory
         commit(result) if result.success? && (@writes || @context.ledger)
-        if @subject.done?(result, @entries)
+        if @subject.done?(result, @checkpoint)
           memory.select! { |name, _| STATE.include?(name) } if memory[:identity] == @subject.identity
           return
         end
-        outcomes = Recording.outcomes(@outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
-        entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
-        run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
-                             status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
-        memory.replace(run: run, identity: @subject.identity, status: result.status,
-                       entries: entries, outcomes: outcomes, items: items,
+        memory.replace(checkpoint: checkpoint_of(result), identity: @subject.identity, status: result.status,
                        writes: open_writes(result), recorded: @recorded || Patience.now, **memory.slice(*STATE))
       end
 
@@ -170,6 +146,15 @@ module Flowline
       end
 
       private
+
+      # @return [Checkpoint] for a run that resumes this one
+      def checkpoint_of(result)
+        outcomes = Recording.outcomes(@checkpoint.outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
+        entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
+        run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
+                             status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
+        Checkpoint.new(run, entries: entries, outcomes: outcomes, items: @checkpoint.items)
+      end
 
       # Commits what the steps of the run have written, those that it restored included.
       def commit(result)
@@ -212,26 +197,26 @@ module Flowline
         @called.each do |name, positions|
           step = @pipeline.dag[name]
           source = result[step.depends_on[step.labels.index(step.each)]]&.output
-          known = items[name]
+          known = @checkpoint.items[name]
           positions.each { |position| known.changed(position, Identity::Digest.try(source[position])) } if known && Array === source
         end
       end
 
       def items_of(id, step)
-        items[step.name] ||= Items.new(imprint(id), @provenance.items_made_of(id))
+        @checkpoint.items[step.name] ||= Items.new(@subject.step_digest(id), @provenance.items_made_of(id))
       end
 
       # Returns the record of a step. A step that did not complete has its earlier record, unless that was removed.
       def entry(id, result)
         return if result.reason == :given
 
-        known = @entries[result.name]
+        known = @checkpoint.entries[result.name]
         return known if (known && result.status == :restored) || !(result.output? || @subject.passed_over?(result))
         return unless @request.checkpoint?
 
         step = @pipeline.steps[id]
         problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
-        Entry.new(imprint(id), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id),
+        Entry.new(@subject.step_digest(id), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id),
                   Recording.collected?(step, result.output))
       end
 
@@ -243,14 +228,13 @@ module Flowline
       def recall
         memory = @pipeline.memory.dup # Another run may end meanwhile.
         target = @request.target
-        raise LockedError.by(nil, @pipeline.name) if target && memory[:run]&.run_id != target.run_id # Another thread has resumed it.
+        raise LockedError.by(nil, @pipeline.name) if target && memory[:checkpoint]&.run&.run_id != target.run_id # Another thread has resumed it.
         return unless memory[:identity] == @subject.identity
-        return if !@request.picks? && Recording.over?(@pipeline, *memory.values_at(:status, :outcomes))
+        return if !@request.selects? && Recording.over?(@pipeline, memory[:status], memory[:checkpoint].outcomes)
 
-        @entries, @outcomes, @resumed = memory.values_at(:entries, :outcomes, :run)
-        @items = memory[:items].dup
+        @checkpoint = memory[:checkpoint].dup
         recall_writes(memory) if memory[:writes]
-        @subject.keep_secrets(@resumed, @entries)
+        @subject.keep_secrets(@checkpoint)
       end
 
       # Leaves out the writes of values that another run has committed since then.

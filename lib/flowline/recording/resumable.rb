@@ -140,7 +140,7 @@ module Flowline
 
       # @return [Array<Store::Run>] the latest first
       def all
-        @all ||= @path ? store&.runs(@pipeline.name).to_a : [@pipeline.memory[:run]].compact
+        @all ||= @path ? store&.runs(@pipeline.name).to_a : [@pipeline.memory[:checkpoint]&.run].compact
       end
 
       def store
@@ -148,7 +148,7 @@ module Flowline
       end
 
       def done?(run)
-        return Recording.over?(@pipeline, *@pipeline.memory.values_at(:status, :outcomes)) unless @path
+        return @pipeline.memory.then { |memory| Recording.over?(@pipeline, memory[:status], memory[:checkpoint]&.outcomes) } unless @path
 
         Journal.done?(store, @pipeline, run, @patience)
       end

@@ -13,15 +13,15 @@ module Flowline
 
       def beginning
         Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: @subject.identity, checkpoint: @claim.run&.checkpoint,
-                       resumed: @resumed&.run_id, params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f,
+                       resumed: @checkpoint.run&.run_id, params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f,
                        shown: Shown.params(@context), trigger: @caller.first, location: @pipeline.place, directory: @caller.last)
       end
 
       def ending(result)
         Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
-                       clear: @subject.done?(result, @entries), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs,
+                       clear: @subject.done?(result, @checkpoint), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs,
                        clock: Store.clock, ended: Patience.now,
-                       commits: (@resumed && result.steps.select { |step| @subject.settled?(step) }.map { |step| step.name.name }))
+                       commits: (@checkpoint.run && result.steps.select { |step| @subject.settled?(step) }.map { |step| step.name.name }))
       end
 
       # Holds the last retries of a step until it is recorded.
@@ -79,7 +79,8 @@ module Flowline
 
       # Returns the record of a step without its output, in the order of {Store::Record}'s members.
       def record(id, outcome)
-        [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, imprint(id), @provenance.token(id), @provenance.made_of(id).join(" ")]
+        made_of = @provenance.made_of(id).join(" ")
+        [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, @subject.step_digest(id), @provenance.token(id), made_of]
       end
 
       # Sorts the steps that are not recorded yet. Uncalled steps are grouped by outcome, because there may be many; cached steps
@@ -100,7 +101,7 @@ module Flowline
 
       # Returns records of the steps that were left out. They still have to run, unless an earlier run has completed them.
       def left_out(ids)
-        ids.reject { |id| @outcomes.key?(@pipeline.steps[id].name) }.map { |id| [nil, record(id, LEFT_OUT)] }
+        ids.reject { |id| @checkpoint.outcomes.key?(@pipeline.steps[id].name) }.map { |id| [nil, record(id, LEFT_OUT)] }
       end
 
       def text(error)

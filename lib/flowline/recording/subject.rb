@@ -25,7 +25,7 @@ module Flowline
         @pipeline = pipeline
         @request = request
         @unlike = unlike
-        @imprints = []
+        @step_digests = []
       end
 
       # The key of records in the memory of this process.
@@ -35,12 +35,12 @@ module Flowline
       # @return [#call] returns the secret key of the store
       attr_writer :key
 
-      # Returns the imprint of a step, which does not change during the run: the digest of its code, and a keyed digest of the
-      # secrets that it can see. So an output that was made with another secret is not restored.
+      # Returns the digest of a step, which does not change during the run: that of its code, and a keyed one of the secrets
+      # that it can see. So an output that was made with another secret is not restored.
       # @param id [Integer]
       # @return [String]
-      def imprint(id)
-        @imprints[id] ||= [@pipeline.imprint(@pipeline.steps[id]), *sealed(secrets_of(id))].join(" ")
+      def step_digest(id)
+        @step_digests[id] ||= [@pipeline.step_digest(@pipeline.steps[id]), *sealed(secrets_of(id))].join(" ")
       end
 
       # @param id [Integer]
@@ -61,10 +61,10 @@ module Flowline
       end
 
       # Returns whether the run leaves nothing to resume.
-      # @param entries [Hash{Symbol => Entry}] what it resumed
-      def done?(result, entries)
-        result.success? && !@request.keep? && !(@request.picks? && result.steps.any? { |step| step.reason == :not_selected }) &&
-          !result.collected? && entries.none? { |name, entry| entry.collected && result[name]&.status == :restored }
+      # @param checkpoint [Checkpoint] of the run that it resumed
+      def done?(result, checkpoint)
+        result.success? && !@request.keep? && !(@request.selects? && result.steps.any? { |step| step.reason == :not_selected }) &&
+          !result.collected? && checkpoint.entries.none? { |name, entry| entry.collected && result[name]&.status == :restored }
       end
 
       # Returns whether the step was skipped for another reason than the selection. A resumed run need not run it either.
@@ -97,15 +97,14 @@ module Flowline
       end
 
       # Raises if a step of the run to resume was called with a secret that was not given again.
-      # @param run [Store::Run]
-      # @param entries [Hash{Symbol => Entry}]
+      # @param checkpoint [Checkpoint]
       # @return [void]
       # @raise [CheckpointError]
-      def keep_secrets(run, entries)
+      def keep_secrets(checkpoint)
         return if secrets.empty?
 
-        name = entries.lazy.filter_map { |step, entry| lost(@pipeline.dag.index[step], entry) }.first or return
-        why = "run #{run.run_id} cannot be resumed: it had another value of the secret param #{Name.show(name)}; give it again"
+        name = checkpoint.entries.lazy.filter_map { |step, entry| lost(@pipeline.dag.index[step], entry) }.first or return
+        why = "run #{checkpoint.run.run_id} cannot be resumed: it had another value of the secret param #{Name.show(name)}; give it again"
         raise CheckpointError.new([], pipeline_name: @pipeline.name, why: why)
       end
 
@@ -113,7 +112,7 @@ module Flowline
 
       # @return [Symbol, nil] a secret that the recorded step had, and that was not given again
       def lost(id, entry)
-        return if id.nil? || entry.imprint == imprint(id) || entry.imprint.split.first != imprint(id).split.first
+        return if id.nil? || entry.step_digest == step_digest(id) || entry.step_digest.split.first != step_digest(id).split.first
 
         secrets_of(id).find { |name| @request.omits?(name) }
       end

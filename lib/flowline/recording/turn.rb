@@ -132,7 +132,7 @@ module Flowline
       def names
         names = []
         names << [:all, [@subject.scope]] if @request.exclusive == true
-        names << [:alike, [@subject.scope, @subject.identity]] if @request.exclusive == :params || (@request.resume? && !@request.picks?)
+        names << [:alike, [@subject.scope, @subject.identity]] if @request.exclusive == :params || (@request.resume? && !@request.selects?)
         names
       end
 

@@ -285,7 +285,7 @@ RSpec.describe "An edited callable" do
     it "is not restored when #{word}: is a block made of another Method" do
       conditions = [tool.method(:one), tool.method(:two), tool.method(:one)].map(&:to_proc)
       pipelines = conditions.map { |condition| define(word => condition, depends_on: :rows) { 1 } }
-      expect(pipelines.map { |pipeline| pipeline.imprint(pipeline.dag[:a]) }.uniq.size).to eq(2)
+      expect(pipelines.map { |pipeline| pipeline.step_digest(pipeline.dag[:a]) }.uniq.size).to eq(2)
     end
   end
 

@@ -6,7 +6,7 @@ module Flowline
     class Forecast
       # @return [Array<Integer>] the steps whose outputs are needed, but are neither in the checkpoint nor in a cache
       def missing
-        return [] unless @request.picks?
+        return [] unless @request.selects?
 
         calls = @outlooks.select { |id, outlook| selected?(id) && outlook.calls? && !@veiled[id] }.keys
         calls.flat_map { |id| @dag.inputs(id) }.uniq.sort.select { |id| missing?(id) }
@@ -18,7 +18,7 @@ module Flowline
         entry = entry(id)
         return keep(id, entry) if entry && !entry.problem && (@needed.include?(id) || !@request.only)
 
-        skipped = Recording.skipped?(@dag.steps[id], @recording.outcomes[@dag.steps[id].name])
+        skipped = Recording.skipped?(@dag.steps[id], @recording.checkpoint.outcomes[@dag.steps[id].name])
         (borrow(id) if @needed.include?(id) && !skipped) ||
           Outlook.new(:skip, "not selected", [entry&.token || Recording::Provenance::NOTHING], skipped ? :surely : :never)
       end
