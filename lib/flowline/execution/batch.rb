@@ -10,8 +10,9 @@ module Flowline
     # call them, and applies what has returned. Each queue is changed in single calls of an Array, which Ruby's global lock
     # makes atomic.
     #
-    # To a pool it is an {Attempt}. Its outcome has the status +:batch+, and as output, for each step that returned, the step,
-    # its output, and when it was called and returned.
+    # It can take the place of an {Attempt}: it has the methods that a pool asks for (see {Executor::Pool}), and those that
+    # {InFlight} asks for. Its outcome has the status +:batch+, and as output, for each step that returned, the step, its
+    # output, and when it was called and returned.
     # @api private
     class Batch
       # So many steps are handed over at once.
@@ -91,6 +92,7 @@ module Flowline
         @environment.stops_at_failures? && !@environment.steps[id].optional?
       end
 
+      # @param status [Symbol]
       # @return [Outcome] with what was called so far
       def outcome(status, error: nil, fatal: nil)
         Outcome.new(token, status, @done, error, nil, nil, nil, nil, fatal)

@@ -2,7 +2,9 @@
 
 module Flowline
   module Execution
-    # The attempts of a run that a pool has, and whose outcome is to come.
+    # The attempts of a run that a pool has, and whose outcome is to come. Besides what a pool asks for ({Executor::Pool}), it
+    # asks an {Attempt} or a {Batch} for +ids+, the steps it is of; and, in any thread, whether a worker has +taken?+ it, for the
+    # +id+ of the step that is being called, and for when that +began+.
     # @api private
     class InFlight
       def initialize
@@ -55,7 +57,7 @@ module Flowline
       # @param id [Integer] a step
       # @return [Attempt, nil] that of its items which has been called for longest
       def oldest(id)
-        @attempts.values.select { |attempt| attempt.id == id && attempt.began && attempt.index }.min_by(&:began)
+        @attempts.values.grep(Attempt).select { |attempt| attempt.id == id && attempt.began && attempt.index }.min_by(&:began)
       end
 
       # @return [Array<Batch>]
@@ -87,13 +89,13 @@ module Flowline
         nil
       end
 
-      # Abandons attempts that ignore the run's limit. Their outcomes say so.
+      # Abandons attempts that ignore the run's limit. Their outcomes say so. (A run with a limit has no batches.)
       # @param pool [Executor::Pool]
       # @param limit [Hash]
       # @return [void]
       def time_out(pool, limit)
         @deadline = nil
-        @attempts.each_value { |attempt| pool.abandon(attempt, limit) unless attempt.always? }
+        @attempts.each_value { |attempt| pool.abandon(attempt, attempt.abandoned(limit)) unless attempt.always? }
       end
 
       # @return [Float, nil] the seconds that interrupted attempts still have; 0 or less: none

@@ -47,7 +47,7 @@ module Flowline
         return answer(&block) unless seconds
         return [nil, nil, limit] unless seconds.positive?
 
-        give_up = ->(_thread) { pool.abandon(attempt, limit) } if pool&.abandons? && !attempt.step.options[:isolate]
+        give_up = ->(_thread) { pool.abandon(attempt, attempt.abandoned(limit)) } if pool&.abandons? && !attempt.step.options[:isolate]
         within(seconds, limit, give_up, &block)
       end
 

@@ -20,6 +20,22 @@ module Flowline
     #     def open_pool(inbox, _section) = Pool.new(inbox)
     #   end
     #   pipeline.run(executor: ThreadEach.new)
+    #
+    # *The methods of an attempt that a pool may call.* There are five, and a pool calls no others, so that a batch of quick
+    # steps can take the place of an attempt. {#perform} and {#deliver} call them, and suffice for most pools.
+    #
+    # - +token+: the number by which the attempt, its outcome and its interruption are known.
+    # - +always?+: whether it belongs to a step that runs even after the run was stopped.
+    # - +call(pool)+: calls it in this thread, and returns its outcome: an {Execution::Outcome} with its token, or +nil+ if the
+    #   pool has abandoned it meanwhile. It raises what the user's code raises, if that is no StandardError. +pool+ is needed
+    #   to {#abandon} an attempt that ignores its time limit, and may be left out.
+    # - +outcome(status, error:, fatal:)+: returns the outcome of an attempt whose +call+ has not returned one: +:interrupted+,
+    #   +:died+ with its thread, +:failed+ with an error, or +:withdrawn+ if it is not called at all. +fatal+ is an exception
+    #   that ends the run.
+    # - +stops_run?(outcome)+: whether a pool that has taken further attempts has to withdraw them.
+    #
+    # *The outcome.* Each attempt that was submitted leads to one outcome: what {#submit} returns, or a message in the inbox.
+    # The coordinator drops outcomes of attempts that it has abandoned.
     class Pool
       # @param inbox [#<<] gets the outcome of each attempt
       def initialize(inbox)
@@ -76,11 +92,11 @@ module Flowline
         @calls[attempt.token]&.interrupt(attempt.token)
       end
 
-      # Gives up an attempt that does not end.
+      # Gives up an attempt that does not end. Its own outcome is dropped.
       # @param attempt [Execution::Attempt]
-      # @param limit [Hash, nil] the time limit that it ignores, if that is why: the inbox gets an outcome that says so
+      # @param outcome [Execution::Outcome, nil] what the inbox gets instead, if the run waits for one
       # @return [Boolean] whether it was being called
-      def abandon(attempt, limit = nil) # rubocop:disable Lint/UnusedMethodArgument -- subclasses use them
+      def abandon(attempt, outcome = nil) # rubocop:disable Lint/UnusedMethodArgument -- subclasses use them
         true
       end
 

@@ -65,12 +65,12 @@ module Flowline
       end
 
       # @param attempt [Execution::Attempt]
-      # @param limit [Hash, nil]
+      # @param outcome [Execution::Outcome, nil]
       # @return [Boolean]
-      def abandon(attempt, limit = nil)
+      def abandon(attempt, outcome = nil)
         worker = @lock.synchronize { replace(attempt) } or return false
         Cache.give_up(worker.thread)
-        @inbox << attempt.abandoned(limit) if limit
+        @inbox << outcome if outcome
         worker.thread.kill
         true
       end
