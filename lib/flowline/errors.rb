@@ -17,7 +17,7 @@ module Flowline
       held.transform_values! { |value| Exception === value ? Portable.new(value) : value }
       own = Error.cause_of(self)
       own = own && instance_variables.none? { |name| own.equal?(instance_variable_get(name)) } ? Portable.new(own) : nil
-      Marshal.dump([message, backtrace, held.select { |_, value| Portable.dumps?(value) }, own])
+      Marshal.dump([Portable.redacted(message), backtrace, held.select { |_, value| Portable.dumps?(value) }, own])
     end
 
     # @param bytes [String]
@@ -69,6 +69,15 @@ module Flowline
       text = object.to_s
       text = text.encoding == Encoding::BINARY ? String.new(text, encoding: "UTF-8") : text.encode("UTF-8", invalid: :replace, undef: :replace)
       text.scrub
+    rescue Encoding::ConverterNotFoundError # Ruby has no converter from UTF-7, for example.
+      String.new(text, encoding: "UTF-8").scrub
+    end
+
+    # @param text [String]
+    # @return [String] the same, in an encoding in which it can be searched for line breaks
+    # @api private
+    def self.splittable(text)
+      text.encoding.ascii_compatible? ? text : self.text(text)
     end
 
     private

@@ -114,23 +114,28 @@ module Flowline
     # @return [Array] what {#marshal_load} takes
     # @api private
     def marshal_dump
-      error = error_of(result)
-      [name, number, time, context, steps, step, error ? [result.dup.tap { |copy| copy.error = nil }, Error::Portable.new(error)] : [result]]
+      [name, number, time, context, steps, step, Error::Portable.redact(context) { Marshal.dump(portable) }]
     end
 
     # @param facts [Array]
     # @return [void]
     # @api private
     def marshal_load(facts)
-      @name, @number, @time, @context, @steps, @step, (@result, error) = facts
-      @result.error = error.exception if error
+      @name, @number, @time, @context, @steps, @step, bytes = facts
+      @result = Marshal.load(bytes) # rubocop:disable Security/MarshalLoad -- within Marshal.load
+      @result.error = @result.error&.exception if Retry === @result || Attempt === @result
       freeze
     end
 
     private
 
-    def error_of(result)
-      result.error if Retry === result || Attempt === result
+    # @return [Object] the result as it can be marshalled
+    def portable
+      case result
+      when Retry, Attempt then result.dup.tap { |copy| copy.error &&= Error::Portable.new(copy.error) }
+      when StepResult then Error::Portable.dumps?(result.output) ? result : result.without_output
+      else result
+      end
     end
 
     def about

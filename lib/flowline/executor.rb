@@ -6,6 +6,7 @@ module Flowline
   # Executors decide where the callables of a run are called; they never decide what starts next. An executor is an object
   # whose +open_pool(inbox, section)+ builds the {Pool} of a run.
   module Executor
+    autoload :BorrowedSection, "#{__dir__}/executor/borrowed_section"
     autoload :Isolate, "#{__dir__}/executor/isolate"
     autoload :Isolation, "#{__dir__}/executor/isolation"
     autoload :Timer, "#{__dir__}/executor/timer"

@@ -25,7 +25,9 @@ module Flowline
     PAGE = 20
     # The most bytes of a text that is searched for.
     LONGEST = 10_000
-    private_constant :LONGEST
+    # The largest number of runs that a store can be asked for.
+    LARGEST = (1 << 63) - 1
+    private_constant :LONGEST, :LARGEST
 
     class << self
       # @param pipeline [String, Symbol, nil] only its runs
@@ -49,7 +51,7 @@ module Flowline
 
         raise ArgumentError, "text: has #{text.bytesize} bytes, and may have #{LONGEST}" if text.to_s.bytesize > LONGEST
 
-        find(root, pipeline: pipeline&.to_s, statuses: statuses(status), since: since&.to_f, before: before, limit: limit,
+        find(root, pipeline: pipeline&.to_s, statuses: statuses(status), since: since&.to_f, before: before, limit: [limit, LARGEST].min,
                    params: params.map { |name, value| Recording::Shown.param(name, value) }, trigger: trigger&.to_s, text: text)
       end
 
@@ -89,7 +91,7 @@ module Flowline
       # @raise [StoreError] the store cannot be read
       def stats(pipeline, last: Stats::LAST, root: Flowline.config.root)
         store = Store.existing(root)
-        Stats.new(pipeline.to_s, runs(pipeline: pipeline, limit: last, root: root), store ? store.durations(pipeline.to_s, last) : [])
+        Stats.new(pipeline.to_s, runs(pipeline: pipeline, limit: last, root: root), store ? store.durations(pipeline.to_s, [last, LARGEST].min) : [])
       end
 
       # @param pipeline [String]

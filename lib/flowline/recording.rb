@@ -54,7 +54,12 @@ module Flowline
     # @param request [Planning::RunOptions]
     # @return [Memory, Journal]
     def self.of(pipeline, request)
-      (pipeline.name && request.store? ? Journal : Memory).new(pipeline, request)
+      (stored?(pipeline, request) ? Journal : Memory).new(pipeline, request)
+    end
+
+    # @return [Boolean] whether the run is recorded in a store
+    def self.stored?(pipeline, request)
+      !pipeline.name.nil? && request.store?
     end
 
     # @param bytes [String, nil] a recorded output

@@ -78,6 +78,13 @@ module Flowline
       end
     end
 
+    # @return [Boolean] whether it is one of ours. These have no time limit: they wait for the reader of what they write, such as a
+    #   pager
+    # @api private
+    def self.own?(reporter)
+      !(Selective === reporter) && reporter.class.name.to_s.start_with?("Flowline::")
+    end
+
     def self.selected(reporter)
       problem = unknown(reporter.event_names) if reporter.respond_to?(:event_names)
       raise ParamError, ["run: reporter #{TypeHints.kind(reporter)}: #{problem}"] if problem

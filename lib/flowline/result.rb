@@ -46,14 +46,15 @@ module Flowline
       unsent = []
       record = Snapshot.new(@record, unsent)
       warnings = self.warnings + unsent.map { |name| "the output of step #{Name.show(name)} is left out, because it cannot be marshalled" }
-      [record, status, error, duration, warnings, resumed]
+      [Error::Portable.redact(context) { Marshal.dump([record, error]) }, status, duration, warnings, resumed]
     end
 
     # @param facts [Array]
     # @return [void]
     # @api private
     def marshal_load(facts)
-      @record, @status, @error, @duration, @warnings, @resumed = facts
+      bytes, @status, @duration, @warnings, @resumed = facts
+      @record, @error = Marshal.load(bytes) # rubocop:disable Security/MarshalLoad -- within Marshal.load
     end
 
     # @return [Boolean] whether every step that matters ended well

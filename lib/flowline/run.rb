@@ -11,8 +11,7 @@ module Flowline
     # Asks a run to end, in whatever process it goes on: no more steps start, except those with +run_if: :always+. The process of
     # the run reads that from the store within half a second. Asking again changes nothing.
     # @param run_id [String]
-    # @param now [Boolean] whether to stop running steps, too. A sequential run in the thread of its caller ({Pipeline#run})
-    #   finishes the step that runs
+    # @param now [Boolean] whether to stop running steps, too
     # @param by [String] who asks, for a warning of the run and the event +run_cancelling+
     # @param root [String] the directory of the store
     # @return [Boolean] false: there is no such run that goes on

@@ -88,7 +88,11 @@ module Flowline
     # @return [StepResult] the same without its output, which cannot be marshalled
     # @api private
     def without_output
-      dup.tap { |copy| copy.instance_variable_set(:@output, nil) }
+      failed = item_errors
+      dup.tap do |copy|
+        copy.instance_variable_set(:@output, nil)
+        copy.instance_variable_set(:@item_errors, failed) if failed.any?
+      end
     end
 
     # @return [Array<ItemError>] the items that failed, in their order

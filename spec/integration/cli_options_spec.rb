@@ -180,6 +180,13 @@ RSpec.describe "the options of the command line" do
     expect([status.exitstatus, err]).to match([1, /\Aflowline: the output cannot be written: No space left on device.*\n\z/])
   end
 
+  it "refuses an argument that is not valid in its encoding, in one line" do
+    [["show", "\xFF"], ["why", "\xFF"], ["history", "--text", "\xFF"], ["run", "\xFF.rb"], ["\xFF"]].each do |arguments|
+      _, err, status = Open3.capture3({ "LC_ALL" => "C.UTF-8" }, *Processes::FLOWLINE, *arguments)
+      expect([status.exitstatus, err]).to match([2, /\Aflowline: an argument is not valid UTF-8: "\\xFF.*"\n\z/])
+    end
+  end
+
   it "runs with standard input closed" do
     _, err, status = Open3.capture3("#{Processes::FLOWLINE.join(" ")} run #{import} <&-")
     expect([status.exitstatus, err]).to match([0, /✓ fetch/])

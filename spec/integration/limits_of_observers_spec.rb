@@ -86,6 +86,28 @@ RSpec.describe "A run with a time limit" do
     expect(result.warnings).to contain_exactly(/reporter Proc was interrupted: the run's time limit/, /reporter Proc was interrupted again and left out/)
   end
 
+  it "interrupts a reporter that hangs, says so, and leaves it out when it hangs again, in a run without a time limit" do
+    stub_const("Flowline::Execution::Limits::HANGS", 0.1)
+    reported = []
+    selective = Flowline::Reporter.for(:step_finished) { |event| event.step.name == :a ? sleep : reported << event.step.name }
+    result = Flowline.define { |p| %i[a b].each { |name| p.step(name) { 1 } } }.run(reporter: [->(_) { sleep }, selective])
+    expect(result.outputs).to eq(a: 1, b: 1)
+    expect(result.warnings).to contain_exactly("reporter Proc was interrupted: it had an event for 0.1 s",
+                                               "reporter Proc was interrupted again and left out: it had an event for 0.1 s",
+                                               /\Areporter .+Selective was interrupted: it had an event for 0.1 s\z/)
+    expect(reported).to eq([:b])
+  end
+
+  it "lets a reporter of Flowline wait for the reader of its output", executor: :sequential do
+    stub_const("Flowline::Execution::Limits::HANGS", 0.1)
+    reader, writer = IO.pipe
+    text = "x" * 100_000 # More than a pipe holds.
+    slow = Thread.new { sleep(0.4) && reader.read }
+    result = Flowline.define(name: text) { |p| p.step(:a) { 1 } }.run(reporter: Flowline::Reporter::JSON.new(writer), checkpoint: false)
+    writer.close
+    expect([result.warnings, slow.value.lines.size]).to eq([[], 4])
+  end
+
   it "abandons a step whose cache never returns, whatever interrupts it" do
     stub_const("Flowline::Executor::GRACE", 0.1)
     started = Process.clock_gettime(Process::CLOCK_MONOTONIC)

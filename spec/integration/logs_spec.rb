@@ -199,6 +199,13 @@ RSpec.describe "The log of a run" do
       expect(texts).to eq(["a\uFFFD\u0000b", "日", "\uFFFD"])
     end
 
+    it "may be in any encoding" do
+      text = "plain\nlines"
+      encodings = [Encoding::UTF_16, Encoding::UTF_16LE, Encoding::UTF_32BE, Encoding::IBM037, Encoding::ISO_2022_JP]
+      quiet { step(:a) { |ctx| encodings.each { |encoding| ctx.log.info(text.encode(encoding)) } && ctx.log.info("x".dup.force_encoding("UTF-7")) } }
+      expect(texts).to eq([*%w[plain lines] * encodings.size, "x"])
+    end
+
     it "keeps the last state of a bar of progress" do
       quiet(define: { capture: true }) { step(:a) { 20_000.times { |n| print "\r#{n} of 20000" } } }
       expect(texts).to eq(["19999 of 20000"])

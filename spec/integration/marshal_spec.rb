@@ -110,6 +110,46 @@ RSpec.describe "What a run leaves, marshalled" do
     expect(read.last.result).to be_success
   end
 
+  it "is every event of a step whose output cannot be marshalled, without that output" do
+    read = {}
+    result = run(reporter: ->(event) { (read[event.name] ||= []) << here(event) }) do |p|
+      p.step(:io) { $stdout }
+      p.step(:items) { [1, 2] }
+      p.step(:map, each: :items, on_item_error: :collect) { |n| n == 1 ? raise(KeyError, "odd") : -> {} }
+    end
+    expect([result.status, result.warnings]).to match([:succeeded, [/1 of 2 items of step map failed/]])
+    expect(read[:step_finished].to_h { |event| [event.step.name, event.result.output] }).to eq(io: nil, items: [1, 2], map: nil)
+    expect(read[:step_finished].last.result.item_errors.map(&:message)).to match([/odd/])
+    expect(read[:step_finished].map(&:to_h).last).to include(step: :map, status: :succeeded)
+  end
+
+  it "has no secret in the messages of errors where it is read, although here the errors are as they were raised" do
+    seen = []
+    tries = 0
+    reporter = Flowline::Reporter.for(*Flowline::Event::NAMES) { |event| seen << event }
+    result = run(reporter: reporter, on_error: :continue, token: "hush-hush") do
+      param :token, secret: true
+      step(:flaky, retries: 1) { |token:| (tries += 1) == 1 ? raise(IOError, "no #{token}") : 1 }
+      step(:own) { |token:| raise Flowline::CacheError.new(nil, token) }
+      step(:caused) do |token:|
+        raise KeyError, token
+      rescue KeyError
+        raise ArgumentError, "outer"
+      end
+      step(:items) { [1] }
+      step(:map, each: :items, on_item_error: :continue) { |_, token:| raise "item #{token}" }
+    end
+    expect(seen.find { |event| event.name == :step_retried }.result.error.message).to eq("no hush-hush")
+    [*seen, result].each do |object|
+      expect(Marshal.dump(object)).not_to include("hush-hush")
+      expect(here(object).to_h.inspect).not_to include("hush-hush")
+    end
+    read = here(seen.find { |event| event.name == :step_retried })
+    expect(read.result.error).to be_an(IOError).and(have_attributes(message: "no [secret]"))
+    expect(here(result)[:own].error).to have_attributes(class: Flowline::StepError, original: be_a(Flowline::CacheError))
+    expect(here(result)[:caused].error.original.cause).to be_a(KeyError).and(have_attributes(message: "[secret]"))
+  end
+
   it "is the outcome of an attempt" do
     outcome = Flowline::Execution::Outcome.new(3, :failed, nil, ArgumentError.new("no"), nil, nil, 1.0, 2.0)
     expect(here(outcome)).to have_attributes(token: 3, status: :failed, error: be_an(ArgumentError), began: 1.0, ended: 2.0)

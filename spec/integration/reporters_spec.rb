@@ -341,6 +341,22 @@ RSpec.describe Flowline::Reporter do
       expect(result.warnings).to match([a_string_including("left out")])
     end
 
+    {
+      "calls a method that is not there yet" => ->(_) { raise NotImplementedError, "later" },
+      "requires a library that is not there" => ->(_) { require "flowline/no_such_library" },
+      "never ends to call itself" => (endless = ->(event) { endless.call(event) })
+    }.each do |what, broken|
+      it "is left out, and fails nothing, when it #{what}" do
+        result = run(reporter: broken) { step(:a) { 1 } }
+        expect([result.status, result.outputs]).to eq([:succeeded, { a: 1 }])
+        expect(result.warnings).to match([/left out: (NotImplementedError|LoadError|SystemStackError)/])
+      end
+    end
+
+    it "ends the run when it exits", executor: :sequential do
+      expect { run(reporter: ->(_) { exit 3 }) { step(:a) { 1 } } }.to raise_error(SystemExit)
+    end
+
     it "causes a warning when it raises at the end of the run" do
       result = run(reporter: ->(event) { raise "late" if event.name == :run_finished }) { step(:a) { 1 } }
       expect(result.warnings).to match([a_string_including("late")])

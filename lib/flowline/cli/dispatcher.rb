@@ -47,6 +47,9 @@ module Flowline
       def perform(name = nil, *arguments)
         raise Usage, "no command given\n\n#{Commands::Help.overview}" if name.nil?
 
+        damaged = [name, *arguments].find { |argument| !argument.valid_encoding? }
+        raise Usage, "an argument is not valid #{damaged.encoding}: #{damaged.inspect}" if damaged
+
         Commands.fetch(ALIASES.fetch(name, name)).new(@out, @err).call(arguments)
       end
 

@@ -13,30 +13,54 @@ module Flowline
     class TimeUp < StandardError
       include Error::Plain
 
-      # @return [Hash] +limit:+ in seconds and +scope:+, +:step+ or +:run+
+      # @return [Hash] +limit:+ in seconds and +scope:+, +:step+, +:run+ or +:reporter+
       attr_reader :limit
 
       # @param limit [Hash]
       def initialize(limit)
         @limit = limit
-        super("the run's time limit of #{limit[:limit]} s is up")
+        super(limit[:scope] == :reporter ? "it had an event for #{limit[:limit]} s" : "the run's time limit of #{limit[:limit]} s is up")
       end
     end
 
     # An exception as data that can always be marshalled: the exception itself, or without the instance variables that cannot be
     # dumped; otherwise its class, or the nearest ancestor that the other process has, with its message. Class, message, backtrace
     # and cause stay the same in any case.
+    #
+    # Within {redact}, messages have no secrets, and an exception that has one is not dumped itself.
     # @api private
     class Portable
+      # @param context [Context, nil] knows the secrets
+      # @return [Object] what the block returns, in which exceptions are dumped for readers other than the run itself
+      def self.redact(context)
+        return yield unless context&.secrets?
+
+        before = Thread.current[:flowline_redact]
+        begin
+          Thread.current[:flowline_redact] = context
+          yield
+        ensure
+          Thread.current[:flowline_redact] = before
+        end
+      end
+
+      # @param text [String]
+      # @return [String] within {redact} without secrets
+      def self.redacted(text)
+        context = Thread.current[:flowline_redact]
+        context ? context.mask(text) : text
+      end
+
       # @param error [Exception]
       def initialize(error)
-        @words = Error.words(error)
-        @account = Error.account(error)
+        @words = Portable.redacted(Error.words(error))
+        @account = Portable.redacted(Error.account(error))
         @backtrace = error.backtrace
         @classes = error.class.ancestors.grep(Class).take_while { |type| type != ::Exception }.filter_map(&:name)
         cause = Error.cause_of(error)
         @cause = Portable.new(cause) if cause
         @bytes = dump(error)
+        @bytes = nil if @bytes && Thread.current[:flowline_redact]&.secret_in?(@bytes)
       end
 
       # @return [Exception] its class may be one that only the other process has loaded

@@ -38,7 +38,9 @@ module Flowline
         end
       end
       DONE = Delivery.new(nil, [].freeze).freeze
-      private_constant :Delivery, :DONE
+      # Exceptions of the code of a reporter that are no StandardError, as of a method that is not there yet.
+      MISTAKES = [ScriptError, SystemStackError].freeze
+      private_constant :Delivery, :DONE, :MISTAKES
 
       # @param own [Array<#call>] the recording and the hooks, which see to their limits themselves
       # @param reporters [Array<#call>]
@@ -55,6 +57,7 @@ module Flowline
         @warnings = environment.warnings
         @limits = environment.limits
         @section = section
+        @limited = reporters.reject { |reporter| Reporter.own?(reporter) }.to_h { |reporter| [reporter, true] }.compare_by_identity
         @ends = {} # By step, and for the run by nil, the delivery of its end.
         @late = []
       end
@@ -130,8 +133,9 @@ module Flowline
         @section ? @section.call(:user) { advance(observer, delivery) } : advance(observer, delivery)
       rescue HookError, StoreError, Error::TimeUp => e
         delivery.refusal ||= e
-      rescue StandardError => e
+      rescue StandardError, *MISTAKES => e
         raise if delivery.following.equal?(observer) # It comes from outside.
+        raise if MISTAKES.any? { |type| type === e } && @own.include?(observer)
 
         leave_out(observer, "failed and was left out: #{TypeHints.kind(e)}: #{@context.mask(Error.words(e))}")
       end
@@ -141,7 +145,7 @@ module Flowline
       end
 
       def report_to(reporter, delivery)
-        @limits.observe { delivery.advance }
+        @limits.observe(hangs: @limited.key?(reporter)) { delivery.advance }
       rescue Error::TimeUp => e
         return leave_out(reporter, "was interrupted again and left out: #{e.message}") if @late.include?(reporter)
 

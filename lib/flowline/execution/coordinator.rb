@@ -29,7 +29,7 @@ module Flowline
       # @param background [Boolean] whether other threads may stop the run
       def initialize(pipeline, request, background: false)
         @timeout = request.timeout
-        @section = Executor::Section.new if background
+        @section = Executor::Section.of_run(background, Recording.stored?(pipeline, request))
         @inbox = Inbox.new
         @in_flight = InFlight.new
         @pace = Pace.new
@@ -56,17 +56,8 @@ module Flowline
       # @param executor [#open_pool]
       # @return [Result]
       def call(executor)
-        @setup.begin_recording(@in_flight, self)
-        begin
-          start(executor)
-          drive
-          well = true
-        ensure
-          finish(well) if Process.pid == @pid # A step may have forked, and its child unwinds to here.
-        end
+        @section ? @section.surround { perform(executor) } : perform(executor)
         result
-      ensure
-        @setup.close
       end
 
       # Starts nothing more, steps that always run excepted. Any thread may call it, also in a signal handler.
@@ -101,6 +92,19 @@ module Flowline
       def tell(&notice) = Thread.current.equal?(@thread) ? yield : @inbox << [:call, notice]
 
       private
+
+      def perform(executor)
+        @setup.begin_recording(@in_flight, self)
+        begin
+          start(executor)
+          drive
+          well = true
+        ensure
+          finish(well) if Process.pid == @pid # A step may have forked, and its child unwinds to here.
+        end
+      ensure
+        @setup.close
+      end
 
       def start(executor)
         @thread = Thread.current
@@ -245,9 +249,7 @@ module Flowline
       end
 
       # Raises what ends the run, if that is what the outcome brings.
-      def end_for(outcome)
-        outcome.fatal ? raise(outcome.fatal) : (@thread.kill if outcome.status == :died && !@cancellation.now?)
-      end
+      def end_for(outcome) = outcome.fatal ? raise(outcome.fatal) : (@thread.kill if outcome.status == :died && !@cancellation.now?)
 
       # Before the step is reported, so that its dependents count as interrupted, too.
       def stop_for(outcome)

@@ -7,6 +7,8 @@ module Flowline
     class Limits
       # Seconds that an observer has at least, even if the run's time is up.
       LATE = 5.0
+      # Seconds after which a reporter hangs.
+      HANGS = 30
 
       # @param run [Native::Run]
       # @param timeout [Numeric, nil] the run's, in seconds
@@ -68,13 +70,13 @@ module Flowline
       # Calls an observer of the run. It has what is left of the run's time, but at least some seconds, so that it can report
       # that the run's time is up.
       # @param strictly [Boolean] whether it has not a second more than the run
+      # @param hangs [Boolean] whether it has {HANGS} at most
       # @return [Object] what the block returns
       # @raise [StandardError] what it raises; {Error::TimeUp}
-      def observe(strictly: false, &block)
-        return yield unless @timeout
+      def observe(strictly: false, hangs: false, &block)
+        return yield unless @timeout || hangs
 
-        left = @timeout - @run.elapsed
-        value, error, limit = within(strictly ? [left, 0.001].max : [left, LATE].max, { limit: @timeout, scope: :run }, nil, &block)
+        value, error, limit = within(*limit_of_observer(strictly, hangs), nil, &block)
         raise error || Error::TimeUp.new(limit) if error || limit
 
         value
@@ -107,6 +109,14 @@ module Flowline
       end
 
       private
+
+      # @return [Array(Float, Hash)] the seconds, and the limit as {Error::TimeUp} takes it
+      def limit_of_observer(strictly, hangs)
+        seconds = [@timeout - @run.elapsed, strictly ? 0.001 : LATE].max if @timeout
+        return [seconds, { limit: @timeout, scope: :run }] unless hangs && (seconds.nil? || seconds > HANGS)
+
+        [HANGS, { limit: HANGS, scope: :reporter }]
+      end
 
       def within(seconds, limit, give_up, &block)
         answer, ended = Executor::Timer.limit(seconds, give_up) { answer(&block) }

@@ -27,7 +27,8 @@ module Flowline
         @pipeline = pipeline
         @request = request
         @environment = Environment.new(pipeline, request, coordinator)
-        environment.serialising = Serialising.new(environment.limits, coordinator, section)
+        own = section unless section&.borrowed? # Of a thread that is ours.
+        environment.serialising = Serialising.new(environment.limits, coordinator, own)
         @recording = Recording.of(pipeline, request)
         environment.context.record_in(@recording)
         @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
@@ -35,7 +36,7 @@ module Flowline
         @readers = request.dry? ? NONE : Telemetry.observers(environment)
         @state = State.new(environment, @recording, notifier(section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
-        @background = !section.nil?
+        @background = !own.nil?
         ready = true
       ensure
         @recording&.close unless ready

@@ -21,7 +21,7 @@ module Flowline
 
       # @return [Array<#call>] a run in the background has a thread of its own
       def entries
-        @section ? Integrations.around : super
+        @section && !@section.borrowed? ? Integrations.around : super
       end
 
       # Calls the attempt in this thread. Whatever ends the run unwinds through this frame, so that +throw+, +break+ and
@@ -32,8 +32,8 @@ module Flowline
         return attempt.call unless @section
 
         @section.call(attempt.always? ? :always : :user) { attempt.call }
-      rescue Section::Stopped
-        raise unless @section
+      rescue Section::Stopped => e
+        raise unless @section&.own?(e)
 
         attempt.outcome(:interrupted)
       rescue ScriptError, SystemStackError, NoMemoryError => e

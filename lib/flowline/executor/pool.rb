@@ -127,7 +127,9 @@ module Flowline
       def perform_in(section, attempt)
         @calls[attempt.token] = section
         section.call(attempt.token) { attempt.call(self) }
-      rescue Section::Stopped
+      rescue Section::Stopped => e
+        raise unless section.own?(e)
+
         attempt.outcome(:interrupted)
       rescue ScriptError, SystemStackError, NoMemoryError => e
         attempt.outcome(:failed, error: e, fatal: e)

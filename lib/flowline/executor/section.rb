@@ -9,6 +9,14 @@ module Flowline
     class Section
       # The interrupt of a section. No +rescue => e+ catches it.
       class Stopped < Exception # rubocop:disable Lint/InheritException
+        # @return [Section] whose it is: runs may be nested in one thread
+        attr_reader :section
+
+        # @param section [Section]
+        def initialize(section)
+          @section = section
+          super("its section was interrupted")
+        end
       end
 
       # For +Thread.handle_interrupt+: nothing interrupts. Made beforehand, because an interruption may come while Ruby makes a Hash.
@@ -18,11 +26,39 @@ module Flowline
       # The same: an interruption of the section arrives at once.
       OPEN = { Stopped => :immediate }.freeze
 
+      # Requests of other processes reach a run that is recorded. With a scheduler of fibers, its caller's thread may be doing something
+      # else.
+      # @param background [Boolean] whether the run has a thread of its own
+      # @param recorded [Boolean] whether it is recorded in a store
+      # @return [Section, nil] of the thread that coordinates a run; nil: no other thread may interrupt it
+      def self.of_run(background, recorded)
+        return new if background
+
+        BorrowedSection.new if recorded && Fiber.current_scheduler.nil?
+      end
+
       # @param open [Hash] what may interrupt the section, for +Thread.handle_interrupt+
       def initialize(open = OPEN)
         @open = open
         @lock = Mutex.new
         @name = nil
+      end
+
+      # @return [Boolean] whether the thread is the caller's own
+      def borrowed?
+        false
+      end
+
+      # Calls the block with the whole run.
+      # @return [void]
+      def surround
+        yield
+      end
+
+      # @param stopped [Stopped]
+      # @return [Boolean] whether it was an interruption of this section
+      def own?(stopped)
+        stopped.section.equal?(self)
       end
 
       # Calls the block, which may be interrupted. A call within a call belongs to the outer one.
@@ -48,10 +84,10 @@ module Flowline
       # @return [void]
       def interrupt(name)
         @lock.synchronize do
-          next unless @name && @name == name
+          next unless open?(name)
 
           @stopped = true
-          @thread.raise(Stopped)
+          @thread.raise(Stopped.new(self))
         end
       rescue ThreadError # In a signal handler no lock may be taken.
         Thread.new { interrupt(name) }
@@ -59,11 +95,20 @@ module Flowline
 
       private
 
-      # Takes the interruptions that have not arrived yet.
+      def open?(name)
+        !@name.nil? && @name == name
+      end
+
+      # Takes the interruptions that have not arrived yet, except those of other sections.
       def drain
-        Thread.handle_interrupt(OPEN) { Thread.pass }
-      rescue Stopped
-        retry
+        others = []
+        begin
+          Thread.handle_interrupt(OPEN) { Thread.pass }
+        rescue Stopped => e
+          others << e unless own?(e)
+          retry
+        end
+        others.each { |other| @thread.raise(other) }
       end
     end
   end

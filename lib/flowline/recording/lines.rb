@@ -100,7 +100,7 @@ module Flowline
 
       # Redacts and splits a text: at first as a whole, because a secret may have several lines.
       def split(text)
-        text = @context.mask(text) if @context.secrets?
+        text = @context.secrets? ? @context.mask(text) : Error.splittable(text)
         return [""] if text.empty?
 
         text.each_line("\n", chomp: true).map { |row| cut(Error.text(row[0, SEARCHED]).delete_suffix("\r"), row.size) }
