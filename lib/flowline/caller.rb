@@ -4,6 +4,10 @@ module Flowline
   # Where our methods are called from: Ruby allows no locks in signal handlers, and no shared objects in Ractors.
   # @api private
   module Caller
+    # Locked for a moment, to learn whether Ruby allows locks.
+    LOCK = Thread::Mutex.new
+    private_constant :LOCK
+
     # @return [void]
     # @raise [Error] no pipeline can be defined by the caller
     def self.may_define
@@ -29,7 +33,7 @@ module Flowline
 
     # Raises a ThreadError in a signal handler.
     def self.lock
-      Thread::Mutex.new.synchronize { nil }
+      LOCK.synchronize { nil }
     end
     private_class_method :lock
   end

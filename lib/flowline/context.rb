@@ -11,8 +11,6 @@ module Flowline
 
     # @return [String, nil]
     attr_reader :pipeline_name
-    # @return [Time] when the run started
-    attr_reader :started_at
     # @return [Hash{Symbol => Object}] the params, coerced
     attr_reader :params
     # @return [Object, nil] the run's +input:+
@@ -36,11 +34,16 @@ module Flowline
       @input = input
       @secrets = secrets
       @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
-      @started_at = Time.now
+      @started = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
       @made = [] # The id of the run, its ledger, its recording, its log, and the seconds that were skipped.
       @scopes = {}
       @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
       freeze
+    end
+
+    # @return [Time] when the run started
+    def started_at
+      Time.at(0, @started, :nsec)
     end
 
     # Sets the params that the steps of a nested pipeline get, before the run begins.
@@ -156,7 +159,7 @@ module Flowline
     # @return [String] unique among all runs
     def run_id
       @made.first || FIRST.synchronize do
-        @made[0] ||= "#{@started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}".freeze
+        @made[0] ||= "#{started_at.getutc.strftime("%Y%m%dT%H%M%S")}-#{Random.urandom(4).unpack1("H*")}".freeze
       end
     end
 
@@ -246,19 +249,19 @@ module Flowline
     # @return [Array] what {#marshal_load} takes
     # @api private
     def marshal_dump
-      [@pipeline_name, public_params.select { |_, value| Error::Portable.dumps?(value) }, @started_at, run_id]
+      [@pipeline_name, public_params.select { |_, value| Error::Portable.dumps?(value) }, @started, run_id]
     end
 
     # @param facts [Array]
     # @return [void]
     # @api private
     def marshal_load(facts)
-      @pipeline_name, @params, @started_at, run_id = facts
+      @pipeline_name, @params, @started, run_id = facts
       @values = @params
       @secrets = {}
       @hidden = nil
       @made = [run_id]
-      @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC) - (Time.now - @started_at)
+      @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC) - (Time.now - started_at)
       freeze
     end
 

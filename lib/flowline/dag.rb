@@ -160,7 +160,7 @@ module Flowline
     # @raise [DefinitionError] {#problems}
     # @api private
     def graph
-      validate!
+      validate! unless problems.empty?
       assembly.graph
     end
 

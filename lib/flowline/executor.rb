@@ -64,7 +64,7 @@ module Flowline
       def resolve(given, options = {})
         name = given.nil? ? Flowline.config.executor : given
         maker = maker(name)
-        return maker.call(options.slice(:max_threads, :max_processes)) if maker
+        return maker.call(options.empty? ? options : options.slice(:max_threads, :max_processes)) if maker
 
         suggestion = Name.suggest(name, names, known: "give an object with `open_pool`, or one of")
         raise ParamError, ["#{given.nil? ? Flowline.config.executor_origin : "run"}: unknown executor #{name.inspect}#{suggestion}"]

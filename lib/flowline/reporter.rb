@@ -32,7 +32,8 @@ module Flowline
         callable.call(event)
       end
     end
-    private_constant :Selective
+    NONE = [].freeze
+    private_constant :Selective, :NONE
 
     # Makes a reporter that receives these events only.
     # @param names [Array<Symbol>] of {Event::NAMES}; +:all+: all of them
@@ -64,7 +65,7 @@ module Flowline
     # @raise [ParamError] there is no such reporter
     # @api private
     def self.resolve(given)
-      return [] unless given
+      return NONE unless given
 
       list = given.is_a?(Array) ? given : [given]
       list.select(&:itself).map do |reporter|

@@ -188,7 +188,7 @@ module Flowline
       end
 
       def call_or_reuse
-        return call_callable unless @environment.caching.caches?(id)
+        return call_callable unless @environment.caches?(id)
 
         caching = @environment.caching
         caching.with(id, @environment.outputs, context, item, waiting: @environment.lock_teller(self)) do |found, output, keep|

@@ -8,20 +8,15 @@ module Flowline
       # @param setup [Setup]
       # @param in_flight [InFlight]
       # @param pace [Pace]
-      def initialize(setup, in_flight, pace)
-        @setup = setup
+      # @param pool [Executor::Pool]
+      def initialize(setup, in_flight, pace, pool)
         @environment = setup.environment
         @run = @environment.run
         @state = setup.state
         @in_flight = in_flight
         @pace = pace
-        @enabled = @under_way = false
-      end
-
-      # @param pool [Executor::Pool]
-      # @return [void]
-      def open(pool)
-        @enabled = @environment.bare? && pool.queues? && @setup.reuse.nil?
+        @under_way = false
+        @enabled = @environment.bare? && pool.queues? && setup.reuse.nil?
       end
 
       # @return [Boolean] whether the next step is handed over with others

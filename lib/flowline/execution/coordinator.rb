@@ -32,12 +32,8 @@ module Flowline
         @section = Executor::Section.of_run(background, Recording.stored?(pipeline, request))
         @inbox = Inbox.new
         @in_flight = InFlight.new
-        @pace = Pace.new
         @token = 0
         @setup = Setup.new(pipeline, request, self, @section)
-        @works = Works.new(@setup, @inbox)
-        @announcer = Announcer.new(@setup, @inbox, @in_flight)
-        @batches = Batches.new(@setup, @in_flight, @pace)
         @environment = @setup.environment
         @run = @environment.run
         @state = @setup.state
@@ -109,10 +105,10 @@ module Flowline
       def start(executor)
         @thread = Thread.current
         @run.limit(@timeout) if @timeout
-        @pool = @works.pool = executor.open_pool(@inbox, @section)
+        @pool = executor.open_pool(@inbox, @section)
         @setup.surround(@pool)
         @plain = @setup.plain? && @pool.inline?
-        @batches.open(@pool)
+        equip unless @plain
         @setup.expect_times if @pool.capacity > 1
         context.run_id unless @plain # A forked child has it from here.
         @state.notify(:run_started, nil, @environment.resumption) { @setup.monitor(@pool, @in_flight) }
@@ -122,6 +118,15 @@ module Flowline
         @state.error = e if HookError === e
         @state.stop(HookError === e ? :failed : :timed_out)
         @cancellation.begin
+      end
+
+      # Makes what a run needs that does more than call its steps in this thread.
+      def equip
+        @works ||= Works.new(@setup, @inbox, @pool)
+        @announcer ||= Announcer.new(@setup, @inbox, @in_flight)
+        @pace ||= Pace.new
+        @batches ||= Batches.new(@setup, @in_flight, @pace, @pool)
+        @plain = false
       end
 
       # Works until every step has ended and nothing is in flight.
@@ -160,9 +165,7 @@ module Flowline
 
       # Abandons attempts that were interrupted, or whose time is up, and that have not ended.
       def abandon_late
-        return @in_flight.time_out(@pool, @environment.limits.of_run) unless @cancellation.now?
-
-        abandon { |attempt| interrupting?(attempt.always?) }
+        @cancellation.now? ? abandon { |attempt| interrupting?(attempt.always?) } : @in_flight.time_out(@pool, @environment.limits.of_run)
       end
 
       # Handles the messages that are there.
@@ -192,9 +195,7 @@ module Flowline
       end
 
       # For steps of a batch that were not called in it.
-      def hand_over_alone(id)
-        @run.stopped? ? @state.withdraw(id) : submit(Attempt.new(@environment, @token += 1, id, @works.start(id)))
-      end
+      def hand_over_alone(id) = @run.stopped? ? @state.withdraw(id) : submit(Attempt.new(@environment, @token += 1, id, @works.start(id)))
 
       def submit(attempt)
         @in_flight.add(attempt)
@@ -261,9 +262,10 @@ module Flowline
       def finish(well)
         wind_up unless well
       ensure
-        conclude = -> { @state.conclude(@timeout) { |result| @result = result } }
-        @plain && well ? conclude.call : all(-> { @works.close }, -> { abandon { true } }, -> { @pool&.shutdown }, conclude)
+        @plain && well ? conclude : all(-> { @works&.close }, -> { abandon { true } }, -> { @pool&.shutdown }, -> { conclude })
       end
+
+      def conclude = @state.conclude(@timeout) { |result| @result = result }
 
       # Calls each, whatever interrupts another. (A worker that is left behind would keep the program from ending.)
       def all(first, *others)
@@ -286,7 +288,7 @@ module Flowline
       def drive_on
         return unless @pool
 
-        @plain = false
+        equip
         settle_again
         @environment.details&.cancelling(@cancellation.level, @cancellation.requester)
         cancel_lost

@@ -23,8 +23,6 @@ module Flowline
       attr_reader :reports
       # @return [Hash{Integer => true}, nil] the steps whose callable takes the context; nil: there is none
       attr_reader :contextual
-      # @return [Cache::Lookup]
-      attr_reader :caching
       # @return [Gates, nil] the conditions of nested pipelines
       attr_reader :gates
       # @return [Limits]
@@ -52,9 +50,7 @@ module Flowline
       def initialize(pipeline, request, coordinator)
         @dag = pipeline.dag
         @steps = @dag.steps
-        @calls = pipeline.calls.for(input: request.input?)
-        @conditions = pipeline.calls.conditions
-        @gates = Gates.new(pipeline) unless pipeline.calls.group_conditions.empty?
+        take_calls(pipeline, request.input?)
         @context = Context.of(pipeline, request)
         @stops_at_failures = !request.go_on?
         @run = Native::Run.new(@dag.graph, request.go_on?)
@@ -62,14 +58,26 @@ module Flowline
         @outputs = (request.freeze_outputs? ? FrozenOutputs : Array).new(@dag.size)
         @warnings = []
         @reports = {}
-        @contextual = pipeline.calls.contextual unless pipeline.calls.contextual.empty?
         @limits = Limits.new(@run, request.timeout, @dag)
-        @caching = Cache::Lookup.new(pipeline, request, @limits, @warnings)
+        @pipeline = pipeline
+        @request = request
+        caching unless pipeline.cached.empty? # Now: workers may ask later, several at a time.
         @hints = TypeHints if request.check_types?
         @coordinator = coordinator
         @timeout = request.timeout
         self.middleware = Middleware.none
         @bare = @suspended = false
+      end
+
+      # @return [Cache::Lookup]
+      def caching
+        @caching ||= Cache::Lookup.new(@pipeline, @request, @limits, @warnings)
+      end
+
+      # @param id [Integer]
+      # @return [Boolean] whether the step's output may come from a cache
+      def caches?(id)
+        @pipeline.cached.key?(id) && caching.caches?(id)
       end
 
       # A step reports numbers while it is called ({Context#report}).
@@ -220,6 +228,14 @@ module Flowline
       end
 
       private
+
+      def take_calls(pipeline, input)
+        table = pipeline.calls
+        @calls = table.for(input: input)
+        @conditions = table.conditions
+        @contextual = table.contextual unless table.contextual.empty?
+        @gates = Gates.new(pipeline) unless table.group_conditions.empty?
+      end
 
       # Returns the values that the +input:+ of a step is about: what its dependencies gave it, without the nil of those that have
       # no output; or the run's input.

@@ -17,7 +17,7 @@ module Flowline
         @run = run
         @timeout = timeout
         @dag = dag
-        @groups = dag.groups.each_value.any?(&:timeout)
+        @groups = !dag.groups.empty? && dag.groups.each_value.any?(&:timeout)
         @virtual = VirtualTime.on?
         @began = {} # By nested pipeline with a limit, when the first of its steps was called.
       end

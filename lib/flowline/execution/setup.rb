@@ -31,9 +31,10 @@ module Flowline
         environment.serialising = Serialising.new(environment.limits, coordinator, own)
         @recording = Recording.of(pipeline, request)
         environment.context.record_in(@recording)
-        @provenance = Recording::Provenance.new(environment.dag, environment.run, environment.context, environment.caching, environment.outputs)
+        @provenance = Recording::Provenance.new(environment)
         make_plan if request.planned?
         @readers = request.dry? ? NONE : Telemetry.observers(environment)
+        @observed = !pipeline.called_hooks.empty? || request.reporters.any? || @readers.any?
         @state = State.new(environment, @recording, notifier(section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
         @background = !own.nil?
@@ -44,18 +45,11 @@ module Flowline
 
       # @return [Boolean] whether its steps are called and nothing else happens
       def plain?
-        bare? && !(recording.stored? || @background || @presets&.open&.any?)
-      end
-
-      # @return [Boolean] whether its steps are called without conditions, limits, caches and observers
-      def bare?
-        @pipeline.plain? && !(observed? || environment.hints? || @request.timeout) && environment.middleware.empty?
+        environment.bare? && !(recording.stored? || @background || @presets&.open&.any?)
       end
 
       # @return [Boolean] whether there are hooks, reporters or readers of telemetry
-      def observed?
-        !@pipeline.called_hooks.empty? || @request.reporters.any? || @readers.any?
-      end
+      def observed? = @observed
 
       # @return [Boolean] whether a hook may fail a step before it is called
       def hooked?
@@ -71,7 +65,9 @@ module Flowline
         recording.forget(*@presets.outdated) if @presets
         recording.start(environment, @provenance)
         lines = open_log(coordinator)
-        recording.broadcast(Standing.new(environment, state.tallies, in_flight, @pipeline.pools.keys, lines), coordinator, lines) if recording.stored?
+        return unless recording.stored?
+
+        recording.broadcast(Standing.new(environment, state.tallies, in_flight, @pipeline.pools.keys, lines), coordinator, lines)
       end
 
       # Ends what was begun or set up for the run.
@@ -93,7 +89,7 @@ module Flowline
         entries = @readers.filter_map(&:entry) + entries unless @readers.empty?
         environment.middleware = Middleware.new(entries) unless entries.empty?
         environment.bare = bare?
-        environment.warnings.concat(lacks(pool))
+        warn_of_lacks(pool)
       end
 
       # @param pool [Executor::Pool]
@@ -124,10 +120,17 @@ module Flowline
 
       private
 
-      # @return [Array<String>] warnings of what the run asks for and does not get
-      def lacks(pool)
+      # Warns of what the run asks for and does not get.
+      def warn_of_lacks(pool)
         demands = @pipeline.resources.demands
-        [*(demands.beyond(pool) unless demands.empty?), @request.ineffective, pool.shortage(environment.steps)].compact
+        environment.warnings.concat(demands.beyond(pool)) unless demands.empty?
+        ineffective = @request.ineffective and environment.warnings << ineffective
+        shortage = pool.shortage(environment.steps) and environment.warnings << shortage
+      end
+
+      # @return [Boolean] whether its steps are called without conditions, limits, caches and observers
+      def bare?
+        @pipeline.plain? && !(observed? || environment.hints? || @request.timeout) && environment.middleware.empty?
       end
 
       def make_plan
@@ -162,6 +165,8 @@ module Flowline
       end
 
       def notifier(section)
+        return Events::Unobserved unless observed? || recording.stored?
+
         reporters = @request.reporters + @readers
         notifier = Events::Notifier.new(own_observers, reporters, environment, section)
         environment.details = Events::Details.of(notifier, environment, @pipeline.pools.keys) unless reporters.empty?

@@ -37,17 +37,13 @@ module Flowline
       end
 
       # @return [Boolean] whether the step has ended
-      def ended?(id)
-        @run.ended?(id)
-      end
+      def ended?(id) = @run.ended?(id)
 
       # @return [Hash{Integer => Items::Tally}] by step with +each:+ that has begun
       attr_reader :tallies
 
       # @return [Boolean] whether every step has ended
-      def over?
-        @run.ended == @dag.size
-      end
+      def over? = @run.ended == @dag.size
 
       # @return [Array<Symbol>] the names of the steps that have started and not ended
       def running
@@ -206,8 +202,10 @@ module Flowline
           @run.stop(:cancelled, true)
           @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
         end
+        warn_of_optional(@errors.keys) unless @errors.empty?
+        return if @notifier.empty?
+
         @run.drain_ended
-        warn_of_optional(@errors.keys)
         notify_missing
       end
 
@@ -257,7 +255,8 @@ module Flowline
 
       # User code is called first, because it may be interrupted, and the recording may not.
       def prepare_and_record_end(store_failed, &block)
-        @environment.serialising.call { @recording.prepare_end(result) }
+        so_far = result
+        @final = so_far if @environment.serialising.call { @recording.prepare_end(so_far) } == false
       ensure
         record_and_notify_end(store_failed, &block)
       end
@@ -281,14 +280,15 @@ module Flowline
       # An exception from outside waits until the end is recorded. No code of the user is called here.
       def record_end(store_failed)
         Thread.handle_interrupt(Executor::Section::NEVER) do
-          warn([@expense&.warning].compact)
-          yield @result = result
+          expense = @expense&.warning and warn([expense])
+          yield @result = @final || result
           @recording.finish(@result) unless store_failed # It would fail again.
         end
       end
 
       def result
-        Result.new(Result::Live.new(@environment, @errors, @tallies, @interrupted), error, @warnings, @environment.resumption)
+        @live ||= Result::Live.new(@environment, @errors, @tallies, @interrupted)
+        Result.new(@live, error, @warnings, @environment.resumption)
       end
 
       def facts(id)

@@ -5,16 +5,15 @@ module Flowline
     # The steps of a run that have started: of each, a {WholeStep} or a {MappedStep}.
     # @api private
     class Works
-      # @return [Executor::Pool] where attempts are called
-      attr_writer :pool
-
       # @param setup [Setup]
       # @param inbox [Inbox] gets what a producer of items has to say
-      def initialize(setup, inbox)
+      # @param pool [Executor::Pool] where attempts are called
+      def initialize(setup, inbox, pool)
         @setup = setup
         @environment = setup.environment
         @state = setup.state
         @inbox = inbox
+        @pool = pool
         @works = {}
       end
 

@@ -37,6 +37,9 @@ module Flowline
     # *The outcome.* Each attempt that was submitted leads to one outcome: what {#submit} returns, or a message in the inbox.
     # The coordinator drops outcomes of attempts that it has abandoned.
     class Pool
+      NOTHING = [].freeze
+      private_constant :NOTHING
+
       # @param inbox [#<<] gets the outcome of each attempt
       def initialize(inbox)
         @inbox = inbox
@@ -70,7 +73,7 @@ module Flowline
 
       # @return [Array<#call>] the middleware that attempts need in this pool, outside of the application's
       def entries
-        []
+        NOTHING
       end
 
       # @param _steps [Array<Step>] of the run

@@ -38,8 +38,7 @@ module Flowline
         @root = root || Flowline.config.root if pipeline.name
         @problems << "run: exclusive_wait: needs exclusive: or resume:" if exclusive_wait && !(exclusive || resume?)
         @values = values_beside
-        @scopes = {}
-        @params = {}
+        @scopes = @params = NONE
         take_params(gather(arguments)) if given?(arguments)
         @scopes = bind_scopes(pipeline.dag) if @problems.empty?
         @given = Given.of(pipeline, @options[:given], @problems) if @options.key?(:given)
@@ -80,7 +79,7 @@ module Flowline
 
       # @return [Boolean] whether it uses the work of an earlier run
       def continues?
-        resume? || selects?
+        !@options.empty? && (resume? || selects?)
       end
 
       # @return [Boolean] whether a plan says what becomes of its steps
@@ -113,7 +112,7 @@ module Flowline
 
       # @return [Boolean] whether it names the steps to run
       def selects?
-        !(only || from).nil?
+        !@options.empty? && !(only || from).nil?
       end
 
       # @return [Symbol, String, Array, nil] the steps to run
@@ -178,10 +177,12 @@ module Flowline
       end
 
       # @return [String, nil] a warning of an option of the run that its executor does not take
-      def ineffective = Executor.ineffective(executor, @options)
+      def ineffective = (Executor.ineffective(executor, @options) unless @options.empty?)
 
       # @return [Hash{Symbol => Object}] the params whose values must not appear anywhere
       def secrets
+        return NONE if @params.empty? && @scopes.empty?
+
         secrets = @params.select { |name, _| @declared[name].secret? }
         @scopes.each_key do |scope|
           @pipeline.dag.groups[scope].params.each_value { |param| secrets[:"#{scope}.#{param.name}"] = @scopes[scope][param.name] if param.secret? }
@@ -268,8 +269,9 @@ module Flowline
 
       # Binds the params of nested pipelines, outer ones first.
       def bind_scopes(dag)
+        return NONE if dag.groups.empty?
+
         groups = dag.groups.each_value.reject { |group| group.params.empty? }
-        return {} if groups.empty?
 
         groups.sort_by { |group| dag.within(group.name).size }.each_with_object({}) do |group, scopes|
           outer = scopes.fetch(dag.scope(group.parent), @params)
@@ -294,7 +296,7 @@ module Flowline
       end
 
       def resolve_objects
-        @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : {}) }
+        @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : NONE) }
         @reporters = resolve { Reporter.resolve(@options.fetch(:reporter) { Flowline.config.reporter }) }
       end
 

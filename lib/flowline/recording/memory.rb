@@ -41,8 +41,7 @@ module Flowline
         @request = request
         @subject = Subject.of(pipeline, request)
         @checkpoint = Checkpoint.new
-        @called = {} # By step, the indexes of the items that were called for in this run.
-        take_turn unless request.dry?
+        take_turn if (request.exclusive || request.resume?) && !request.dry?
         recall if request.continues?
         ready = true
       ensure
@@ -74,7 +73,6 @@ module Flowline
       def start(environment, provenance)
         @context = environment.context
         @warnings = environment.warnings
-        @started = @context.started_at.to_f
         @provenance = provenance
         @subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
       end
@@ -97,19 +95,20 @@ module Flowline
       # @return [true]
       def complete_item(id, step, position, digest, output)
         items_of(id, step).put(position, digest, output)
-        (@called[step.name] ||= []) << position
+        ((@called ||= {})[step.name] ||= []) << position # In this run.
         true
       end
 
       # Digests what {#finish} records, which calls the user's code.
       # @param result [Result]
-      # @return [void]
+      # @return [Boolean] whether there was something to digest
       def prepare_end(result)
         warn_of_newer(result) if @older && result.success?
-        return if @subject.done?(result, @checkpoint)
+        return false if done?(result)
 
         result.steps.each_with_index { |step, id| @provenance.token(id) if step.output? }
         recognise_changed(result)
+        true
       ensure
         @provenance.seal
       end
@@ -121,8 +120,8 @@ module Flowline
         @turn&.over(result)
         memory = @pipeline.memory
         commit(result) if result.success? && (@writes || @context.ledger)
-        if @subject.done?(result, @checkpoint)
-          memory.select! { |name, _| STATE.include?(name) } if memory[:identity] == @subject.identity
+        if done?(result)
+          memory.select! { |name, _| STATE.include?(name) } if memory[:identity] && memory[:identity] == @subject.identity
           return
         end
         memory.replace(checkpoint: checkpoint_of(result), identity: @subject.identity, status: result.status,
@@ -152,8 +151,15 @@ module Flowline
         outcomes = Recording.outcomes(@checkpoint.outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
         entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
         run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
-                             status: result.status.name, pid: Process.pid, host: Store.host, started: @started)
+                             status: result.status.name, pid: Process.pid, host: Store.host, started: @context.started_at.to_f)
         Checkpoint.new(run, entries: entries, outcomes: outcomes, items: @checkpoint.items)
+      end
+
+      # Returns whether the run leaves nothing to resume. It is asked twice about the result of a run that leaves nothing.
+      def done?(result)
+        return true if result.equal?(@done)
+
+        @subject.done?(result, @checkpoint).tap { |done| @done = result if done }
       end
 
       # Commits what the steps of the run have written, those that it restored included.
@@ -194,7 +200,7 @@ module Flowline
 
       # Records the digests of items that their calls have changed, because the items stay in memory by reference.
       def recognise_changed(result)
-        @called.each do |name, positions|
+        @called&.each do |name, positions|
           step = @pipeline.dag[name]
           source = result[step.depends_on[step.labels.index(step.each)]]&.output
           known = @checkpoint.items[name]

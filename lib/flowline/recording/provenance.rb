@@ -18,17 +18,10 @@ module Flowline
       # The token of a step that was skipped, or of an optional step that failed.
       NOTHING = "-"
 
-      # @param dag [DAG]
-      # @param run [Native::Run]
-      # @param context [Context]
-      # @param caching [Cache::Lookup]
-      # @param outputs [Array<Object>] by step, as the runner fills it
-      def initialize(dag, run, context, caching, outputs)
-        @dag = dag
-        @run = run
-        @context = context
-        @caching = caching
-        @outputs = outputs
+      # @param environment [Execution::Environment] of the run
+      def initialize(environment)
+        @environment = environment
+        @dag = environment.dag
         @tokens = {}
         @sealed = false
       end
@@ -77,10 +70,10 @@ module Flowline
       end
 
       def make(id)
-        output = @outputs[id]
-        return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @run.step(id).first.to_s)
+        output = @environment.outputs[id]
+        return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @environment.run.step(id).first.to_s)
 
-        (Provenance.content(output) if @caching.caches?(id) && !@sealed) || "#{@context.run_id}/#{id}"
+        (Provenance.content(output) if @environment.caches?(id) && !@sealed) || "#{@environment.context.run_id}/#{id}"
       end
     end
   end

@@ -25,7 +25,6 @@ module Flowline
         @pipeline = pipeline
         @request = request
         @unlike = unlike
-        @step_digests = []
       end
 
       # The key of records in the memory of this process.
@@ -40,7 +39,7 @@ module Flowline
       # @param id [Integer]
       # @return [String]
       def step_digest(id)
-        @step_digests[id] ||= [@pipeline.step_digest(@pipeline.steps[id]), *sealed(secrets_of(id))].join(" ")
+        (@step_digests ||= [])[id] ||= [@pipeline.step_digest(@pipeline.steps[id]), *sealed(secrets_of(id))].join(" ")
       end
 
       # @param id [Integer]
