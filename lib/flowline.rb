@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "flowline/backtrace"
+require_relative "flowline/clock"
 require_relative "flowline/version"
 require_relative "flowline/errors"
 require "flowline/flowline"

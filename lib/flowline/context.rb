@@ -37,7 +37,7 @@ module Flowline
       @started = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
       @made = [] # The id of the run, its ledger, its recording, its log, and the seconds that were skipped.
       @scopes = {}
-      @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      @clock = Clock.now
       freeze
     end
 
@@ -191,7 +191,7 @@ module Flowline
 
     # @return [Float] seconds since the run started
     def elapsed
-      Process.clock_gettime(Process::CLOCK_MONOTONIC) - @clock + (@made[4] || 0.0)
+      Clock.now - @clock + (@made[4] || 0.0)
     end
 
     # Skips time: for the run, it is later from now on.
@@ -261,7 +261,7 @@ module Flowline
       @secrets = {}
       @hidden = nil
       @made = [run_id]
-      @clock = Process.clock_gettime(Process::CLOCK_MONOTONIC) - (Time.now - started_at)
+      @clock = Clock.now - (Time.now - started_at)
       freeze
     end
 

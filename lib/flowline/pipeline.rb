@@ -300,7 +300,7 @@ module Flowline
     # @raise [Error] as {#run}, before anything runs
     # @api private
     def prepare_run(arguments, background: false, root: nil)
-      called = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      called = Clock.now
       Caller.may_run
       DefinitionError.check(@mistakes[arguments.key?(:input)])
       request = Planning::RunOptions.new(self, arguments, called, root)

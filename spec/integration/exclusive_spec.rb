@@ -138,7 +138,7 @@ RSpec.describe "Exclusive runs" do
 
   it "count from the start of the program on the command line" do
     pipeline = waiting { 1 }
-    since = Flowline::Recording::Patience.now
+    since = Flowline::Clock.now
     pipeline.run(date: 1)
     late = -> { Flowline::Recording::Trigger.with("cli", since: since) { pipeline.run(date: 1, resume: true) } }
     expect(&late).to raise_error(Flowline::LockedError, /has just ended/)

@@ -11,7 +11,7 @@ mod diagram;
 mod digest;
 mod error;
 mod graph;
-mod leash;
+mod parent_watch;
 mod preview;
 mod raw;
 mod rows;
@@ -29,7 +29,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     native.define_singleton_method("cut_text", function!(cut_text, 2))?;
     digest::init(native)?;
     graph::init(ruby, native)?;
-    leash::init(native)?;
+    parent_watch::init(native)?;
     preview::init(native)?;
     run::init(ruby, native)?;
     store::init(ruby, native)?;

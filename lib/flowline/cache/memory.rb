@@ -25,7 +25,7 @@ module Flowline
       def read(key)
         @mutex.synchronize do
           bytes, deadline = @entries[key]
-          next drop(key) if deadline && deadline <= now
+          next drop(key) if deadline && deadline <= Clock.now
 
           # Move the entry to the end, because entries are in the order of their last use.
           @entries[key] = @entries.delete(key) if bytes
@@ -37,13 +37,13 @@ module Flowline
       # @api private
       def look(key)
         bytes, deadline = @mutex.synchronize { @entries[key] }
-        bytes unless deadline && deadline <= now
+        bytes unless deadline && deadline <= Clock.now
       end
 
       # @return [void]
       # @api private
       def write(key, bytes, ttl)
-        deadline = now + ttl if ttl
+        deadline = Clock.now + ttl if ttl
         @mutex.synchronize do
           drop(key)
           next if bytes.bytesize > @max_bytes
@@ -73,10 +73,6 @@ module Flowline
       def drop(key)
         @bytes -= @entries.delete(key)[0].bytesize if @entries.key?(key)
         nil
-      end
-
-      def now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end
     end
   end

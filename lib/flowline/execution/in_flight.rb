@@ -78,14 +78,14 @@ module Flowline
       # @param all [Boolean] whether those of steps that always run, too
       # @return [void]
       def interrupt(pool, all)
-        @deadline = now + Executor::GRACE + 1
+        @deadline = Clock.now + Executor::GRACE + 1
         @attempts.each_value { |attempt| pool.interrupt(attempt) if all || !attempt.always? }
       end
 
       # The run's time is up. Attempts have some time to end, also those in processes.
       # @return [void]
       def expect_end
-        @deadline ||= now + (2 * Executor::GRACE) + 1
+        @deadline ||= Clock.now + (2 * Executor::GRACE) + 1
         nil
       end
 
@@ -100,7 +100,7 @@ module Flowline
 
       # @return [Float, nil] the seconds that interrupted attempts still have; 0 or less: none
       def patience
-        @deadline && (@deadline - now)
+        @deadline && (@deadline - Clock.now)
       end
 
       # Abandons attempts that do not end.
@@ -116,12 +116,6 @@ module Flowline
           pool.abandon(attempt)
         end
         [rest.flat_map(&:ids), called]
-      end
-
-      private
-
-      def now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end
     end
   end

@@ -32,12 +32,12 @@ module Flowline
       # Held while a child is forked.
       FORKING = Mutex.new
       # The parent's ends of the pipes that detect its death. A child closes the ends of other children.
-      LEASHES = {}.compare_by_identity
+      PARENT_ENDS = {}.compare_by_identity
       # Seconds between two checks whether a silent child still exists.
       PAUSE = 0.05
       # Built in advance, because an interrupt may arrive while Ruby builds a Hash.
       ANYTIME = { Object => :immediate }.freeze
-      private_constant :ANYTIME, :FORKING, :LEASHES, :PAUSE
+      private_constant :ANYTIME, :FORKING, :PARENT_ENDS, :PAUSE
 
       # @param grace [Numeric] seconds from TERM to KILL
       # @param contain [Boolean] whether an exception that would end a whole process ends only the child
@@ -101,7 +101,7 @@ module Flowline
       private
 
       def run(folder, block)
-        reader, leash, pid = start(folder, block)
+        reader, parent_end, pid = start(folder, block)
         kind, value = Thread.handle_interrupt(ANYTIME) { answer(reader, pid) }
         status = @status || reap(pid)
         signal(:KILL, -pid) unless kind
@@ -112,8 +112,8 @@ module Flowline
       ensure
         kill(pid) if pid
         @printed&.pass_on
-        LEASHES.delete(leash)
-        [reader, leash, *@printed&.ios].each { |io| io&.close }
+        PARENT_ENDS.delete(parent_end)
+        [reader, parent_end, *@printed&.ios].each { |io| io&.close }
       end
 
       # In the child it does not return.
@@ -122,18 +122,18 @@ module Flowline
         flush
         child = FORKING.synchronize do
           reader, writer = IO.pipe(binmode: true)
-          alive, leash = IO.pipe
+          alive, parent_end = IO.pipe
           @printed&.open
           pid = fork
           @printed&.share(pid)
-          (pid ? [writer, alive] : [reader, leash, *LEASHES.keys]).each(&:close)
+          (pid ? [writer, alive] : [reader, parent_end, *PARENT_ENDS.keys]).each(&:close)
           next Child.new(folder, writer, alive, @contain, !@printed.nil?) unless pid
 
           lead(pid)
-          LEASHES[leash] = true
-          return [reader, leash, pid]
+          PARENT_ENDS[parent_end] = true
+          return [reader, parent_end, pid]
         rescue SystemCallError # There are no more processes, or descriptors.
-          [reader, writer, alive, leash].each { |io| io&.close }
+          [reader, writer, alive, parent_end].each { |io| io&.close }
           raise
         end
         @lines&.forward { |*facts| child.tell(:log, *facts) }
@@ -217,8 +217,8 @@ module Flowline
       # Kills the child and its process group.
       def kill(pid)
         [-pid, pid].each { |target| signal(:TERM, target) } # The step may have joined another process group.
-        deadline = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) + @grace
-        sleep(0.005) until (gone = ::Process.wait(pid, ::Process::WNOHANG)) || ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) > deadline
+        deadline = Clock.now + @grace
+        sleep(0.005) until (gone = ::Process.wait(pid, ::Process::WNOHANG)) || Clock.now > deadline
       rescue Errno::ECHILD
         gone = true
       ensure

@@ -37,7 +37,7 @@ module Flowline
           scheduler = Fiber.current_scheduler
           return limit_fiber(scheduler, seconds, &block) if scheduler.respond_to?(:timeout_after)
 
-          entry = Entry.new(now + seconds, Thread.current, :running, Expired.new, give_up)
+          entry = Entry.new(Clock.now + seconds, Thread.current, :running, Expired.new, give_up)
           Thread.handle_interrupt(Expired => :never) do
             begin
               start(entry)
@@ -57,18 +57,14 @@ module Flowline
 
         # Others have fibers in the same thread, so only the scheduler may interrupt this one: where it waits.
         def limit_fiber(scheduler, seconds, &block)
-          deadline = now + seconds
+          deadline = Clock.now + seconds
           mark = Object.new
           value = scheduler.timeout_after(seconds, Expired, mark, &block)
-          now < deadline ? [value, :stopped] : [nil, :expired]
+          Clock.now < deadline ? [value, :stopped] : [nil, :expired]
         rescue Expired => e
           e.mark.equal?(mark) ? [nil, :expired] : raise
         rescue StandardError
-          now < deadline ? raise : [nil, :expired] # The block turned the interrupt into this error.
-        end
-
-        def now
-          ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
+          Clock.now < deadline ? raise : [nil, :expired] # The block turned the interrupt into this error.
         end
 
         def start(entry)
@@ -116,7 +112,7 @@ module Flowline
         def expire(entry)
           entry.state = :expired
           entry.thread.raise(entry.error)
-          entry.give_up ? entry.deadline = now + Executor::GRACE : ENTRIES.delete(entry)
+          entry.give_up ? entry.deadline = Clock.now + Executor::GRACE : ENTRIES.delete(entry)
         end
 
         def give_up(entry)
@@ -131,11 +127,11 @@ module Flowline
           Thread.handle_interrupt(Object => :immediate) do # Whatever the thread that started this one had deferred.
             GUARD.synchronize do
               loop do
-                moment = now
+                moment = Clock.now
                 due = ENTRIES.keys.select { |entry| entry.deadline <= moment }
                 due.each { |entry| entry.state == :running ? expire(entry) : give_up(entry) }
                 @wake = ENTRIES.each_key.map(&:deadline).min
-                CHANGED.wait(GUARD, @wake && (@wake - now).clamp(0, 3600))
+                CHANGED.wait(GUARD, @wake && (@wake - Clock.now).clamp(0, 3600))
               end
             end
           end

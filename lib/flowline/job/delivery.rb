@@ -22,7 +22,7 @@ module Flowline
       # @param params [Hash]
       # @param resume [String, nil] a run that is resumed if the job has none yet
       def initialize(job, settings, pipeline, params, resume)
-        @called = Recording::Patience.now
+        @called = Clock.now
         @job = job
         @settings = settings
         @pipeline = pipeline

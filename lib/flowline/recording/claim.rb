@@ -121,8 +121,8 @@ module Flowline
       def give_way(held)
         return if @turn.pause
 
-        @refused ||= Patience.now + 1.0
-        @turn.refuse(held) if held.alive || Patience.now > @refused
+        @refused ||= Clock.now + 1.0
+        @turn.refuse(held) if held.alive || Clock.now > @refused
         sleep(0.005)
       end
     end

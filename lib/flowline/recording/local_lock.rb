@@ -31,7 +31,7 @@ module Flowline
         def over(key, run)
           @mutex.synchronize do
             @ends.delete(key)
-            @ends[key] = [run, Patience.now]
+            @ends[key] = [run, Clock.now]
             @ends.shift if @ends.size > MOST
           end
         end

@@ -125,7 +125,7 @@ module Flowline
           return
         end
         memory.replace(checkpoint: checkpoint_of(result), identity: @subject.identity, status: result.status,
-                       writes: open_writes(result), recorded: @recorded || Patience.now, **memory.slice(*STATE))
+                       writes: open_writes(result), recorded: @recorded || Clock.now, **memory.slice(*STATE))
       end
 
       # @return [Hash{String => String, nil}] the state of the pipeline, and over it the writes of restored steps, as bytes by key
@@ -168,7 +168,7 @@ module Flowline
         @writes = @writes&.except(*changes.keys)
         changed = {}.merge(*changes.values)
         @pipeline.memory[:state] = (@pipeline.memory[:state] || {}).merge(changed).compact
-        @pipeline.memory[:committed] = (@pipeline.memory[:committed] || {}).merge(changed.transform_values { Patience.now })
+        @pipeline.memory[:committed] = (@pipeline.memory[:committed] || {}).merge(changed.transform_values { Clock.now })
       end
 
       # Returns the writes that a later run may commit.

@@ -9,25 +9,20 @@ module Flowline
       LAST = 1.0
       private_constant :LAST
 
-      # @return [Float] seconds on the monotonic clock
-      def self.now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
-      end
-
       # @param timeout [Numeric, nil] the run's time limit in seconds
       def initialize(timeout)
-        @limit = Patience.now + timeout if timeout
+        @limit = Clock.now + timeout if timeout
       end
 
       # @return [Float] seconds for one access to the store
       def seconds
-        @limit ? (@limit - Patience.now).clamp(LAST, Store::PATIENCE) : Store::PATIENCE
+        @limit ? (@limit - Clock.now).clamp(LAST, Store::PATIENCE) : Store::PATIENCE
       end
 
       # @param seconds [Numeric]
       # @return [Float] the time on the monotonic clock at which this many seconds, or the run's time, are over
       def until(seconds)
-        [Patience.now + seconds, @limit].compact.min
+        [Clock.now + seconds, @limit].compact.min
       end
     end
   end

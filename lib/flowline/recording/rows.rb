@@ -20,7 +20,7 @@ module Flowline
       def ending(result)
         Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
                        clear: @subject.done?(result, @checkpoint), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs,
-                       clock: Store.clock, ended: Patience.now,
+                       clock: Store.clock, ended: Clock.now,
                        commits: (@checkpoint.run && result.steps.select { |step| @subject.settled?(step) }.map { |step| step.name.name }))
       end
 

@@ -19,7 +19,7 @@ module Flowline
         def add(broadcast)
           GUARD.synchronize do
             forget_parent unless @pid == Process.pid
-            @broadcasts[broadcast] = now + EVERY
+            @broadcasts[broadcast] = Clock.now + EVERY
             start unless @thread&.alive?
           end
         rescue ThreadError # There are no threads to be had: the run is not shown.
@@ -58,23 +58,19 @@ module Flowline
         def pause_or_end
           GUARD.synchronize do
             first = @broadcasts.each_value.min
-            first ? [first - now, 0.0].max : @thread = nil
+            first ? [first - Clock.now, 0.0].max : @thread = nil
           end
         end
 
         def due
           GUARD.synchronize do
             @broadcasts.filter_map do |broadcast, time|
-              next if time > now
+              next if time > Clock.now
 
-              @broadcasts[broadcast] = now + EVERY
+              @broadcasts[broadcast] = Clock.now + EVERY
               broadcast
             end
           end
-        end
-
-        def now
-          Process.clock_gettime(Process::CLOCK_MONOTONIC)
         end
       end
     end

@@ -90,7 +90,7 @@ module Flowline
       # Waits a moment.
       # @return [Boolean] whether it did; false: it has waited for long enough
       def pause
-        left = waits? ? @give_up - Patience.now : 0
+        left = waits? ? @give_up - Clock.now : 0
         return false unless left.positive?
 
         sleep([@pause, left].min)
@@ -109,8 +109,8 @@ module Flowline
       # Calls the block until it returns a true value, but not for long, because another process is just about to act.
       # @return [Object, nil]
       def soon
-        limit = Patience.now + SOON
-        sleep(FIRST) until (found = yield) || Patience.now > limit
+        limit = Clock.now + SOON
+        sleep(FIRST) until (found = yield) || Clock.now > limit
         found
       end
 

@@ -130,8 +130,8 @@ module Flowline
         rest = "".b
         mark = +"#{@token}#{@count += 1};"
         @marked[@count] = nil
-        limit = now + PATIENCE
-        while @marked.key?(@count) && now < limit
+        limit = Clock.now + PATIENCE
+        while @marked.key?(@count) && Clock.now < limit
           written = mark.empty? ? 0 : @slave.write_nonblock(mark, exception: false)
           mark.slice!(0, written) if written.is_a?(Integer)
           @master.wait_readable(PATIENCE / 100)
@@ -162,10 +162,6 @@ module Flowline
         @heard ||= !@buffer.empty?
         final = @buffer.rindex("\n") or return
         lines << @buffer.slice!(0..final)
-      end
-
-      def now
-        ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
       end
     end
   end

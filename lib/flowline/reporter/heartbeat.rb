@@ -27,7 +27,7 @@ module Flowline
       # Something was written.
       # @return [Float] when
       def beat
-        @last = now
+        @last = Clock.now
       end
 
       # @return [void]
@@ -57,7 +57,7 @@ module Flowline
       # @return [Boolean] whether the run has ended meanwhile
       def wait_until(time)
         @lock.synchronize do
-          @over.wait(@lock, time - now) until @stopped || now >= time
+          @over.wait(@lock, time - Clock.now) until @stopped || Clock.now >= time
           @stopped
         end
       end
@@ -67,10 +67,6 @@ module Flowline
         names = running.first(NAMED).join(", ")
         names += " and #{running.size - NAMED} more" if running.size > NAMED
         "#{Time.now.strftime("%H:%M:%S")} still running: #{running.empty? ? "nothing; steps wait" : names}"
-      end
-
-      def now
-        ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
       end
     end
   end

@@ -61,7 +61,7 @@ module Flowline
         @tick = 0
         @pending = []
         @found = 0
-        @heard = @spoken = now
+        @heard = @spoken = Clock.now
         view
         Live.watch_exit
         @thread = Thread.new { work }
@@ -77,7 +77,7 @@ module Flowline
         raise @failure if @failure
 
         text = @terminal.encode("#{lines.join("\n")}\n")
-        at = now
+        at = Clock.now
         quick = at - @spoken < QUICK && at - @heard > QUIET && @found == @capture.count
         @spoken = at
         quick ? @pending << text : @capture.mark(text)
@@ -119,13 +119,13 @@ module Flowline
       private
 
       def work
-        following = now + INTERVAL
+        following = Clock.now + INTERVAL
         until @stopped
-          listen if IO.select([@capture.master, @wake], nil, nil, [following - now, 0].max)
-          next if now < following
+          listen if IO.select([@capture.master, @wake], nil, nil, [following - Clock.now, 0].max)
+          next if Clock.now < following
 
           draw
-          following = now + INTERVAL
+          following = Clock.now + INTERVAL
         end
       rescue SystemCallError, IOError => e
         @failure = e
@@ -147,7 +147,7 @@ module Flowline
       def listen
         @pending << @capture.read
         @found = @capture.found # Now that its lines are there, others may follow them.
-        @heard = now if @capture.heard?
+        @heard = Clock.now if @capture.heard?
       end
 
       # @return [View] for the size that the terminal has
@@ -168,10 +168,6 @@ module Flowline
         raise @failure if @failure
       ensure
         [@wake, @waker].each(&:close)
-      end
-
-      def now
-        ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
       end
     end
   end

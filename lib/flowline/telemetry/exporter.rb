@@ -61,12 +61,12 @@ module Flowline
       def flush(seconds)
         return true unless @thread && @pid == Process.pid
 
-        deadline = now + seconds
+        deadline = Clock.now + seconds
         @lock.synchronize do
           wanted = (@flushes += 1)
           @deadline = deadline
           @changed.signal
-          @flushed.wait(@lock, [deadline - now, 0.0].max) while @done < wanted && now < deadline && @thread.alive?
+          @flushed.wait(@lock, [deadline - Clock.now, 0.0].max) while @done < wanted && Clock.now < deadline && @thread.alive?
           @done >= wanted && @spans.empty? && @pending.empty? && @failures.zero?
         end
       end
@@ -84,7 +84,7 @@ module Flowline
         @thread = nil
         @flushes = @done = @failures = @dropped = 0
         @retry_at = 0.0
-        @read_at = now
+        @read_at = Clock.now
         @said = false
       end
 
@@ -121,7 +121,7 @@ module Flowline
       # @return [Integer, nil] the flush that is waited for
       def wait
         unless wanted?
-          limit = [@failures.zero? ? @settings.delay : @retry_at - now, 0.01].max
+          limit = [@failures.zero? ? @settings.delay : @retry_at - Clock.now, 0.01].max
           @changed.wait(@lock, limit)
         end
         @flushes if @flushes > @done
@@ -138,12 +138,12 @@ module Flowline
 
       # Sends batches until nothing is left, or the endpoint fails. A flush tries even an endpoint that has failed.
       def send_all(flush)
-        return if !flush && now < @retry_at
+        return if !flush && Clock.now < @retry_at
 
         sent = post_spans(flush) while sent != false && fill_batch
         return if sent == false
 
-        post_metrics(flush) if @settings.exports?("metrics") && (flush || now - @read_at >= @settings.interval)
+        post_metrics(flush) if @settings.exports?("metrics") && (flush || Clock.now - @read_at >= @settings.interval)
       end
 
       # @return [Boolean] whether there is something to send
@@ -177,7 +177,7 @@ module Flowline
       end
 
       def post_metrics(flush)
-        @read_at = now
+        @read_at = Clock.now
         metrics = @meter.read
         return if metrics.empty?
 
@@ -188,14 +188,14 @@ module Flowline
       # @return [false]
       def failed(answer)
         @reason = answer.reason
-        @retry_at = now + (answer.wait || [2**@failures, PAUSE].min)
+        @retry_at = Clock.now + (answer.wait || [2**@failures, PAUSE].min)
         @failures += 1
         false
       end
 
       # @return [Array<Float>] the seconds that a request has during a flush
       def time_left(flush)
-        flush ? [(@deadline - now).clamp(0.01, @settings.timeout)] : []
+        flush ? [(@deadline - Clock.now).clamp(0.01, @settings.timeout)] : []
       end
 
       def drop(count, reason = nil)
@@ -212,10 +212,6 @@ module Flowline
         (@out || $stderr).puts("#{text}#{": #{@reason}" if @reason}; Flowline::Telemetry.dropped counts them")
       rescue StandardError
         nil # There is no better place to say it.
-      end
-
-      def now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end
     end
   end

@@ -10,7 +10,7 @@ module Flowline
       # @param taken [Array<Symbol>] the params that the step takes
       def initialize(pipeline, arguments, taken)
         @taken = taken
-        super(pipeline, arguments, Process.clock_gettime(Process::CLOCK_MONOTONIC))
+        super(pipeline, arguments, Clock.now)
       end
 
       # @return [Boolean] whether the run is recorded in the store

@@ -27,7 +27,7 @@ module Flowline
       def topic(run_id, address, records)
         topic = @guard.synchronize do
           forget unless @pid == Process.pid
-          @topics.delete_if { |_, known| known.used && now - known.used > IDLE }
+          @topics.delete_if { |_, known| known.used && Clock.now - known.used > IDLE }
           @topics[[run_id, address, records.root]] ||= Topic.new(records, run_id, address)
         end
         topic.refresh
@@ -43,7 +43,7 @@ module Flowline
       # @param cursor [String, nil] of what the viewer has
       # @return [void]
       def add(io, topic, cursor)
-        viewer = Viewer.new(io, topic, cursor, now)
+        viewer = Viewer.new(io, topic, cursor, Clock.now)
         @guard.synchronize do
           forget unless @pid == Process.pid
           return viewer.close if @viewers.size >= @limit
@@ -89,9 +89,9 @@ module Flowline
 
       def work
         until (viewers = current).empty?
-          started = now
+          started = Clock.now
           viewers.group_by(&:topic).each { |topic, group| serve(topic, group) }
-          rest = Topic::EVERY - (now - started)
+          rest = Topic::EVERY - (Clock.now - started)
           sleep(rest) if rest.positive?
         end
       end
@@ -106,7 +106,7 @@ module Flowline
 
       def serve(topic, viewers)
         look(topic)
-        drop(viewers.reject { |viewer| viewer.update(now) })
+        drop(viewers.reject { |viewer| viewer.update(Clock.now) })
       rescue StandardError # A run that cannot be shown must not end the thread. The browsers ask again, and get the error as an answer.
         drop(viewers.each(&:close))
       end
@@ -120,10 +120,6 @@ module Flowline
 
       def drop(viewers)
         @guard.synchronize { @viewers -= viewers } if viewers.any?
-      end
-
-      def now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end
     end
   end

@@ -49,11 +49,11 @@ module Flowline
       # @raise [StoreError]
       def refresh
         @guard.synchronize do
-          @used = started = now
+          @used = started = Clock.now
           next if started < @due || @snapshot&.over?
 
           look
-          @due = started + [EVERY, REST * (now - started)].max
+          @due = started + [EVERY, REST * (Clock.now - started)].max
         end
         self
       end
@@ -112,10 +112,6 @@ module Flowline
       def json(content)
         rows = content.delete(:rows)
         "#{::JSON.generate(content).chop},\"rows\":[#{rows.join(",")}]}"
-      end
-
-      def now
-        Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end
     end
   end

@@ -44,8 +44,8 @@ module Flowline
         def follow_live(run)
           looked = nil
           loop do
-            if looked.nil? || now - looked >= PAUSE
-              looked = now
+            if looked.nil? || Clock.now - looked >= PAUSE
+              looked = Clock.now
               run = Flowline::History.run(run.run_id, root: root) || run
               show_ended(run)
               return run unless run.alive?
@@ -58,15 +58,15 @@ module Flowline
         end
 
         def follow(run)
-          spoken = now
+          spoken = Clock.now
           loop do
             run = Flowline::History.run(run.run_id, root: root) || run
-            spoken = now if show_ended(run)
+            spoken = Clock.now if show_ended(run)
             return run unless run.alive?
 
-            if now - spoken >= QUIET
+            if Clock.now - spoken >= QUIET
               show_open(run)
-              spoken = now
+              spoken = Clock.now
             end
             @out.flush
             sleep(PAUSE)
@@ -100,10 +100,6 @@ module Flowline
 
         def line(facts)
           ::JSON.generate(plain(facts))
-        end
-
-        def now
-          Process.clock_gettime(Process::CLOCK_MONOTONIC)
         end
       end
     end

@@ -98,7 +98,7 @@ module Flowline
           @inherited = descriptors
           @own = ::Process.pid
           @turn = Mutex.new
-          Native.leash(@alive.fileno, @folder)
+          Native.watch_parent(@alive.fileno, @folder)
           Thread.new { loop { sleep(3600) } } # Without it, Ruby reports a deadlock when a step waits forever.
           $stdout, $stderr = streams
         end

@@ -68,9 +68,9 @@ module Flowline
         private
 
         def wait(pid)
-          deadline = now + LIMIT
+          deadline = Clock.now + LIMIT
           until (ended = ::Process.wait2(pid, ::Process::WNOHANG))
-            raise Error, "crash_everywhere: a run has not ended within #{LIMIT} seconds" if now > deadline
+            raise Error, "crash_everywhere: a run has not ended within #{LIMIT} seconds" if Clock.now > deadline
 
             sleep(0.002)
           end
@@ -80,10 +80,6 @@ module Flowline
             ::Process.kill(:KILL, pid)
             ::Process.wait(pid)
           end
-        end
-
-        def now
-          ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
         end
 
         # @return [Array(Boolean, Object, String)]

@@ -12,12 +12,12 @@ use nix::unistd::{Pid, getpid};
 use crate::error;
 
 pub fn init(native: RModule) -> Result<(), Error> {
-    native.define_singleton_method("leash", function!(leash, 2))
+    native.define_singleton_method("watch_parent", function!(watch_parent, 2))
 }
 
-/// `leash(descriptor: Integer, folder: String)`: when the other end of that pipe is closed, as it is when its process
+/// `watch_parent(descriptor: Integer, folder: String)`: when the other end of that pipe is closed, as it is when its process
 /// ends, removes that directory, and kills this process and its group.
-fn leash(ruby: &Ruby, descriptor: u32, folder: PathBuf) -> Result<(), Error> {
+fn watch_parent(ruby: &Ruby, descriptor: u32, folder: PathBuf) -> Result<(), Error> {
     let pipe = File::open(format!("/dev/fd/{descriptor}")).map_err(|e| error::raise(ruby, &e))?;
     let wait = move || {
         await_end(pipe);
