@@ -3,6 +3,8 @@
 require_relative "execution/resources"
 require_relative "execution/coordinator"
 require_relative "execution/cancellation"
+require_relative "execution/ending"
+require_relative "execution/dispatcher"
 require_relative "execution/setup"
 require_relative "execution/in_flight"
 require_relative "execution/state"

@@ -66,4 +66,11 @@ RSpec.describe "The layout of lib/" do
     end
     expect(graph).to be_empty
   end
+
+  it "defers exceptions in the places that docs/architecture.md lists" do
+    section = File.read("#{Layout::ROOT}/../docs/architecture.md")[/^### Where exceptions are deferred$.*?(?=^##)/m]
+    calls = Layout.files.to_h { |path| [path, File.read("#{Layout::ROOT}/#{path}.rb").scan(/^(?! *#).*Thread\.handle_interrupt/).size] }.select { |_, count| count.positive? }
+    expect(section.scan(/^\| `(.*)\.rb`/).flatten.map { |path| "flowline/#{path}" }).to match_array(calls.keys)
+    expect(section).to include("#{calls.each_value.sum} places of #{calls.size} files")
+  end
 end

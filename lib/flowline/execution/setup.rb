@@ -16,6 +16,8 @@ module Flowline
       attr_reader :plan
       # @return [State]
       attr_reader :state
+      # @return [Ending] what ends the run
+      attr_reader :ending
       # @return [Reuse, nil] for a run that resumes another
       attr_reader :reuse
 
@@ -35,7 +37,7 @@ module Flowline
         make_plan if request.planned?
         @readers = request.dry? ? NONE : Telemetry.observers(environment)
         @observed = !pipeline.called_hooks.empty? || request.reporters.any? || @readers.any?
-        @state = State.new(environment, @recording, notifier(section))
+        make_state(notifier(section))
         @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
         @background = !own.nil?
         ready = true
@@ -131,6 +133,11 @@ module Flowline
       # @return [Boolean] whether its steps are called without conditions, limits, caches and observers
       def bare?
         @pipeline.plain? && !(observed? || environment.hints? || @request.timeout) && environment.middleware.empty?
+      end
+
+      def make_state(notifier)
+        @state = State.new(environment, recording, notifier)
+        @ending = Ending.new(environment, state, recording, notifier)
       end
 
       def make_plan

@@ -3,7 +3,7 @@
 module Flowline
   module Execution
     # The state of one run, and every way in which it changes: in the core, in the outputs and errors, in what is recorded,
-    # and in what observers are notified of, in this order. The {Coordinator} alone calls it.
+    # and in what observers are notified of, in this order. It is called in the thread of the {Coordinator} alone.
     #
     # Every method may be interrupted by an exception from outside. Notifications that were cut short are made when the run is
     # closed; none is made twice.
@@ -195,13 +195,17 @@ module Flowline
         ids.sort.each { |id| notify_ended(id) } unless ids.empty?
       end
 
+      # Cancels whatever has not ended, without a word to observers.
+      # @return [void]
+      def cancel_rest
+        @run.stop(:cancelled, true)
+        @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
+      end
+
       # Ends whatever has not ended, and notifies of everything of which an interrupted notification has not.
       # @return [void]
       def close
-        unless over?
-          @run.stop(:cancelled, true)
-          @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
-        end
+        cancel_rest unless over?
         warn_of_optional(@errors.keys) unless @errors.empty?
         return if @notifier.empty?
 
@@ -227,69 +231,24 @@ module Flowline
         TimeoutError.new(@dag.steps[id].name, **limit, **facts(id))
       end
 
-      # Records the end of a run that user code holds, because the program is about to end. Another thread calls it.
+      # @return [Boolean] whether the run's time was up, and no error of a step says so
+      def limit_unreported?
+        @run.status == :timed_out && @run.failures.none? { |id| TimeoutError === @errors[id] && @errors[id].scope == :run }
+      end
+
+      # Warns of the output that took longest to record, if that was too long.
       # @return [void]
-      def give_up
-        @run.stop(:cancelled, true)
-        @run.running.each { |id| @run.report(id, :cancelled, :interrupted) }
-        @recording.finish(result)
+      def warn_of_expense
+        expense = @expense&.warning and warn([expense])
       end
 
-      # Ends the run: notifies of what is left, records the end, and notifies of that.
-      # @param timeout [Numeric, nil] the run's time limit in seconds
-      # @yieldparam result [Result] once it is there
-      # @return [void]
-      def conclude(timeout, &block)
-        close
-      ensure
-        @error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if @run.status == :timed_out && !limit_reported?
-        prepare_and_record_end(StoreError === $!, &block)
-      end
-
-      private
-
-      # @return [Boolean] whether a step's error says that the run's time was up
-      def limit_reported?
-        @run.failures.any? { |id| TimeoutError === @errors[id] && @errors[id].scope == :run }
-      end
-
-      # User code is called first, because it may be interrupted, and the recording may not.
-      def prepare_and_record_end(store_failed, &block)
-        so_far = result
-        @final = so_far if @environment.serialising.call { @recording.prepare_end(so_far) } == false
-      ensure
-        record_and_notify_end(store_failed, &block)
-      end
-
-      # An exception that arrives while the end is recorded does not keep observers from being notified of it.
-      def record_and_notify_end(store_failed, &block)
-        record_end(store_failed, &block)
-      rescue StoreError
-        unrecorded = true
-        raise
-      ensure
-        notify_run_end if @result && !unrecorded
-      end
-
-      def notify_run_end
-        @notifier.notify_end(nil) { @result }
-      ensure
-        notify_run_end unless @notifier.empty? || @notifier.notified?(nil)
-      end
-
-      # An exception from outside waits until the end is recorded. No code of the user is called here.
-      def record_end(store_failed)
-        Thread.handle_interrupt(Executor::Section::NEVER) do
-          expense = @expense&.warning and warn([expense])
-          yield @result = @final || result
-          @recording.finish(@result) unless store_failed # It would fail again.
-        end
-      end
-
+      # @return [Result] which reads the run whenever it is asked
       def result
         @live ||= Result::Live.new(@environment, @errors, @tallies, @interrupted)
         Result.new(@live, error, @warnings, @environment.resumption)
       end
+
+      private
 
       def facts(id)
         { attempts: @run.step(id)[2] + 1, inputs: @environment.describe_inputs(id) }
@@ -319,7 +278,7 @@ module Flowline
         return if @notifier.empty? || @notifier.notified?(id) || !ended?(id)
 
         @environment.details&.ended(id, @run.step(id).first, @tallies[id])
-        @so_far ||= result # It reads the run whenever it is asked.
+        @so_far ||= result
         @notifier.notify_end(id) { @so_far.at(id) }
       end
 

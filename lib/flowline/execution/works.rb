@@ -37,7 +37,7 @@ module Flowline
       # @raise [StoreError]
       def record(attempt, outcome)
         @environment.context.open_ledger.add(attempt.id, outcome.writes) if outcome.writes&.any?
-        @setup.state.interrupted([attempt.id]) if outcome.began && Coordinator::STOPPING.include?(outcome.status)
+        @setup.state.interrupted([attempt.id]) if outcome.began && Dispatcher::STOPPING.include?(outcome.status)
         @works[attempt.id].record(attempt, outcome)
       end
 
