@@ -31,6 +31,13 @@ module Flowline
       raise Error, "a pipeline cannot be run in a signal handler, because Ruby allows no locks there; #{way_out}", cause: nil
     end
 
+    # @return [String] the working directory; empty if it was removed
+    def self.directory
+      Dir.pwd
+    rescue SystemCallError
+      ""
+    end
+
     # Raises a ThreadError in a signal handler.
     def self.lock
       LOCK.synchronize { nil }

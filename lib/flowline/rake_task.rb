@@ -108,7 +108,7 @@ module Flowline
     end
 
     def nothing(why)
-      session.say("nothing to resume: #{why} (looked in #{File.expand_path(Flowline.config.root)})")
+      session.say("nothing to resume: #{why} (looked in #{Store.path(Flowline.config.root)})")
       0
     end
 

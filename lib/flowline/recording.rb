@@ -85,10 +85,10 @@ module Flowline
       earlier.merge(later) { |_, before, now| now == LEFT_OUT || (now == "restored" && before == COLLECTED) ? before : now }
     end
 
-    # @return [String] a warning: a restored step has written a value of the state before another run committed a later one
-    def self.newer(key, step, run_id)
-      "state #{Name.show(key)} keeps the value that #{run_id ? "run #{run_id}" : "another run"} has committed: " \
-        "that of the restored step #{Name.show(step)} is older; from: runs the step again"
+    # @return [String] a warning: a restored step has written a value of the state before another one was committed
+    def self.overtaken(key, step, run_id)
+      "state #{Name.show(key)} stays as #{run_id ? "run #{run_id} has committed it" : "it is"}: " \
+        "it has changed since the restored step #{Name.show(step)} wrote it; from: runs the step again"
     end
 
     # @return [Boolean] whether the output of the step has failed items, which a resumed run tries again

@@ -45,7 +45,9 @@ module Flowline
 
     # @return [String] one line, for people
     def to_s
-      return "nothing to resume: #{reason} (looked in #{store || "the memory of this process"}); starts from the beginning" unless resumed?
+      unless resumed?
+        return "nothing to resume: #{reason} (looked in #{store ? Error.text(store) : "the memory of this process"}); starts from the beginning"
+      end
 
       "resuming run #{run_id} of #{started_at.strftime("%Y-%m-%d %H:%M:%S")}#{" (#{Param.show(params)})" if params.any?}: #{extent} restored"
     end

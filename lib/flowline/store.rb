@@ -79,6 +79,11 @@ module Flowline
     # +run_id+ the run that wrote it, if one did.
     Value = Struct.new(:pipeline, :key, :value, :shown, :written, :run_id, keyword_init: true)
 
+    # A change of the state that +step+ has recorded and that is not committed: +value+ is bytes or nil to delete it, +shown+ a
+    # short text, +written+ the time in seconds since 1970, +run+ the number of the run that recorded it, +overtaken+ whether
+    # another value is committed now than the one that it followed.
+    Write = Struct.new(:key, :value, :shown, :written, :step, :run, :overtaken)
+
     # A request to a run that goes on: +kind+ is +cancel+ or +cancel_now+, +subject+ a step or nil, +requester+ who asked,
     # +requested+ when, in seconds since 1970.
     Request = Struct.new(:run, :kind, :subject, :requester, :requested, keyword_init: true)
@@ -111,6 +116,15 @@ module Flowline
       # @raise [StoreError] it cannot be used
       def existing(root, patience: PATIENCE)
         find(root) || SQLite.existing(root, patience)&.then { |store| add(store) }
+      end
+
+      # @param root [String] a directory, as a user names it
+      # @return [String] its absolute path
+      # @raise [StoreError] there is none: it is in the home of an unknown user, or relative to a removed directory
+      def path(root)
+        File.expand_path(root)
+      rescue ArgumentError, SystemCallError => e
+        raise StoreError.new(root, "its directory cannot be found (#{Error.words(e)}); choose another one")
       end
 
       # Calls the block with a limit on how long caches wait for other processes in this thread.

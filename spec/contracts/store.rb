@@ -376,13 +376,56 @@ RSpec.shared_examples "a store" do
     it "changes on its own, or by the writes of the steps of a run that succeeds" do
       run = begun
       writes = [["b", "2".b, "two", 5.0], ["a", "1".b, "one", 5.0], ["c", nil, "", 5.0]]
-      store.record([[step_of(run, 0, "s"), record_of(run, "s"), false, [run.checkpoint, "s", writes]]], "output")
-      expect([store.state, store.writes(run.checkpoint).sort]).to eq([[], writes.sort.map { |row| [*row, "s"] }])
+      store.record([[step_of(run, 0, "s"), record_of(run, "s"), false, [run.id, run.checkpoint, "s", writes]]], "output")
+      expect([store.state, store.writes(run.checkpoint).map(&:to_a).sort]).to eq([[], writes.sort.map { |row| [*row, "s", run.id, false] }])
       store.finish_run(end_of(run, "succeeded"), [], lock)
       store.change_state("q", [["a", "3".b, "three", 6.0]])
       expect(store.state("p").map(&:to_a)).to eq([["p", "a", "1", "one", 5.0, run.run_id], ["p", "b", "2", "two", 5.0, run.run_id]])
       store.change_state("p", [["a", nil, "", 7.0]])
       expect(elsewhere { opening.call.state.map { |value| [value.pipeline, value.key, value.run_id] } }).to eq([["p", "b", run.run_id], ["q", "a", nil]])
+    end
+  end
+
+  describe "state that changes after a step wrote" do
+    # @return [Store::Run] a run that has failed after its step s wrote value
+    def written(key, value, at)
+      run = begun
+      store.record([[step_of(run, 0, "s"), record_of(run, "s"), false, [run.id, run.checkpoint, "s", [[key, value, "", at]]]]], "output")
+      store.finish_run(end_of(run, "failed"), [], lock)
+      run
+    end
+
+    # Resumes a run, whose steps are all restored, and ends it with success.
+    def resumed(run)
+      held = store.lock.tap { |fresh| store.claim(run, fresh) }
+      again = store.begin_run(run_of("p", checkpoint: run.checkpoint, resumed: run.run_id), held, resumes: true)
+      store.finish_run(end_of(again, "succeeded"), [], held)
+      again
+    end
+
+    it "stays, whatever the clocks say" do
+      [[5.0, 1.0], [1.0, 5.0]].each do |step, other|
+        run = written("k#{step}", "old", step)
+        store.change_state("p", [["k#{step}", "new", "", other]])
+        expect(store.writes(run.checkpoint).map(&:overtaken)).to eq([true])
+        resumed(run)
+        expect(store.state("p").to_h { |value| [value.key, value.value] }).to include("k#{step}" => "new")
+      end
+    end
+
+    it "does not hinder a run that wrote afterwards with a clock that was set back" do
+      store.change_state("p", [["k", "ahead", "", 9e9]])
+      resumed(written("k", "right", 5.0))
+      expect(store.state("p").map(&:value)).to eq(%w[right])
+    end
+
+    it "takes the last of several writes of a run, even if the clock was set back between them" do
+      run = begun
+      %w[s t].zip([["s", 5.0], ["t", 1.0]]).each.with_index do |(step, (value, at)), position|
+        store.record([[step_of(run, position, step), record_of(run, step), false, [run.id, run.checkpoint, step, [["k", value, "", at]]]]], "output")
+      end
+      store.finish_run(end_of(run, "succeeded"), [], lock)
+      expect(store.state("p").map(&:value)).to eq(%w[t])
     end
   end
 

@@ -191,10 +191,18 @@ RSpec.describe "State" do
         result = pipeline.run(day: 5, resume: true)
         expect(result).to be_success
         expect(result.outputs[:read][:until]).to eq(6)
-        expect(result.warnings.join).to match(/state until keeps the value that (run \S+|another run) has committed: that of the restored step a is older; from: /)
+        expect(result.warnings.join).to match(/state until stays as (it is|run \S+ has committed it): it has changed since the restored step a wrote it; from: /)
         expect(store.state.to_h { |value| [value.key, value.shown] }).to include("until" => "6") if name
       end
     end
+  end
+
+  it "has the value of the last run, even if the clock was set back while it ran" do
+    behind = 0
+    allow(Time).to(receive(:now).and_wrap_original { |now, **options| now.call(**options) - behind })
+    pipeline = Flowline.define(name: "marked") { |p| p.param(:day) && p.step(:a) { |ctx| (behind = ctx[:day] * 3600) && ctx.state[:until] = ctx[:day] } }
+    results = [0, 1].map { |day| pipeline.run(day: day) }
+    expect([results.map(&:success?), results.flat_map(&:warnings), store.state.map(&:shown)]).to eq([[true, true], [], %w[1]])
   end
 
   it "does not commit what a step has written that is gone from the pipeline" do

@@ -132,6 +132,38 @@ RSpec.describe "The store" do
     end
   end
 
+  describe "an odd directory" do
+    def run_in(root, code = "Flowline.define(name: 'n') { step(:a) { 1 } }.run")
+      ruby("begin; #{code}; puts 'done'; rescue Exception => e; puts e.class, e.message; end", FLOWLINE_ROOT: root).first
+    end
+
+    it "is refused in words of the store if it is in the home of an unknown user, and so it is for a cache and a reader" do
+      ["Flowline.define(name: 'n') { step(:a) { 1 } }.run", "Flowline::Cache::File.new", "Flowline::Checkpoint.latest('n')", "Flowline::History.runs"].each do |code|
+        expect(run_in("~nosuchuser/x", code)).to match(%r{\AFlowline::StoreError\nstore ~nosuchuser/x: its directory cannot be found \(.*nosuchuser.*\); choose another one})
+      end
+      expect(ruby("require 'flowline/cli'; exit Flowline::CLI.start(%w[status])", FLOWLINE_ROOT: "~nosuchuser/x"))
+        .to match(array_including(/its directory cannot be found/))
+    end
+
+    it "works if its path is no UTF-8" do
+      odd = "#{root}-\xff\xfe"
+      code = "p Flowline.define(name: 'n') { step(:a) { 1 } }.tap(&:run).run(resume: true, dry_run: true).to_s.valid_encoding?"
+      expect(run_in(odd, code)).to match(/\Atrue\ndone/)
+    end
+
+    it "is refused with its length if SQLite allows no path as long" do
+      expect(run_in("#{root}/#{"long/" * 120}x")).to match(/\AFlowline::StoreError\nstore .* has a path of \d+ bytes, and 500 are possible; choose another directory/)
+      expect(Dir.exist?("#{root}/long")).to be(false)
+    end
+
+    it "need not be the working directory, which may be gone" do
+      away = "require 'tmpdir'; Dir.chdir(Dir.mktmpdir); Dir.rmdir(Dir.pwd); p Flowline.define(name: 'n') { step(:a) { 1 } }.run.status"
+      expect(run_in(root, away)).to match(/\A:succeeded/)
+      expect(run_in("relative", away))
+        .to match(/\AFlowline::StoreError\nstore relative: its directory cannot be found \(.*getcwd\)/)
+    end
+  end
+
   it "refuses a newer format and a database of another program without changing them" do
     other = "#{root}-newer"
     ruby("Flowline.define(name: 'n') { step(:a) { 1 } }.run", FLOWLINE_ROOT: other)

@@ -280,10 +280,15 @@ RSpec.describe Flowline::Identity::Digest do
       end
     end
 
+    it "has no digest, with private methods of its own" do
+      template = Digested::Plain.new(1).extend(Module.new { private def call = 1 })
+      expect([digest(template), digest(Digested::Plain.new(1).tap(&:singleton_class))]).to eq([nil, digest(Digested::Plain.new(1))])
+    end
+
     it "is named" do
       impossible = described_class.const_get(:Impossible)
-      expect { described_class.parts(proc {}, false) }.to raise_error(impossible, "a Proc")
-      expect { described_class.parts($stdout, false) }.to raise_error(impossible) { |error| expect(error.object_class).to eq("IO") }
+      expect { described_class.parts(proc {}, false, false) }.to raise_error(impossible, "a Proc")
+      expect { described_class.parts($stdout, false, false) }.to raise_error(impossible) { |error| expect(error.object_class).to eq("IO") }
     end
 
     it "does not harm the object" do

@@ -317,7 +317,7 @@ mod the_state_of_a_pipeline {
 
     /// Records a step with what it wrote.
     fn write(store: &TestStore, run: &Run, step: &str, changes: Vec<Change>) {
-        let writes = Writes { checkpoint: run.checkpoint, step: step.to_owned(), changes };
+        let writes = Writes { run: run.id, checkpoint: run.checkpoint, step: step.to_owned(), changes };
         let done = Completion { writes: Some(writes), ..completion(run, 0, step) };
         store.store.record(&[done], b"output", false, patient()).unwrap();
     }

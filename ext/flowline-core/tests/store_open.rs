@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::process::{self, Helper, receive, send, take_byte};
 use common::store::{
-    BLOBS, LOCKS, NONE, TempDir, TestStore, begun, completion, describe, impatient, large, names, open,
+    BLOBS, LOCKS, NONE, TempDir, TestStore, begun, completion, describe, end, impatient, large, names, open,
     patient, skip, start, step, tree,
 };
 use flowline_core::store::{FILE, INLINE, Lock, Run, Step, Store, StoreError, Wait};
@@ -22,6 +22,7 @@ use rusqlite::Connection;
 const VERSION_1: &str = include_str!("fixtures/store_v1.sql");
 const VERSION_2: &str = include_str!("fixtures/store_v2.sql");
 const VERSION_3: &str = include_str!("fixtures/store_v3.sql");
+const VERSION_4: &str = include_str!("fixtures/store_v4.sql");
 
 #[test]
 #[ignore = "it is started by other tests"]
@@ -121,7 +122,7 @@ mod a_new_store {
         let directory = TempDir::new();
         open(&directory.path).unwrap();
         assert_eq!(fs::read(directory.join(FILE)).unwrap()[68..72], *b"Flow");
-        assert_eq!(pragma(&directory.path, "user_version"), "4");
+        assert_eq!(pragma(&directory.path, "user_version"), "5");
         assert_eq!(pragma(&directory.path, "journal_mode"), "wal");
         assert_eq!(pragma(&directory.path, "auto_vacuum"), "2");
     }
@@ -256,7 +257,7 @@ mod a_store_of_format_1 {
     fn becomes_like_a_new_one() {
         let new = TempDir::new();
         open(&new.path).unwrap();
-        for version in [VERSION_1, VERSION_2, VERSION_3] {
+        for version in [VERSION_1, VERSION_2, VERSION_3, VERSION_4] {
             with_database(version, |directory| {
                 open(&directory.path).unwrap();
                 assert_eq!(schema(&directory.path), schema(&new.path));
@@ -286,7 +287,7 @@ mod a_store_of_format_1 {
 
     #[test]
     fn is_migrated_once_while_others_wait() {
-        for version in [VERSION_1, VERSION_2, VERSION_3] {
+        for version in [VERSION_1, VERSION_2, VERSION_3, VERSION_4] {
             with_database(version, |directory| {
                 let start = Barrier::new(8);
                 std::thread::scope(|scope| {
@@ -555,6 +556,30 @@ mod a_store_of_format_3 {
     }
 }
 
+mod a_store_of_format_4 {
+    use super::*;
+
+    #[test]
+    fn has_its_history_and_commits_what_a_step_wrote_when_the_run_is_resumed() {
+        with_database(VERSION_4, |directory| {
+            let store = TestStore::at(&directory.path);
+            let run = store.runs(None, 9, patient()).unwrap().remove(0);
+            assert_eq!(
+                (run.status.as_str(), run.outcomes.as_deref()),
+                ("failed", Some("failed 1, succeeded 1"))
+            );
+            let again = store.resume("later", &run);
+            store.store.finish(&end(&again, "succeeded"), &[], false, patient()).unwrap();
+            let state = store.state(Some("import"), patient()).unwrap();
+            assert_eq!(
+                state.iter().map(|value| (value.key.as_str(), value.shown.as_str())).collect::<Vec<_>>(),
+                [("until", "5")]
+            );
+            store.assert_sound();
+        });
+    }
+}
+
 mod a_foreign_database {
     use super::*;
 
@@ -592,16 +617,16 @@ mod a_newer_store {
 
     #[test]
     fn is_refused_and_stays_as_it_was() {
-        for sql in ["PRAGMA user_version = 5", "PRAGMA user_version = 5; DROP TABLE cache"] {
+        for sql in ["PRAGMA user_version = 6", "PRAGMA user_version = 6; DROP TABLE cache"] {
             let directory = TempDir::new();
             TestStore::at(&directory.path).sql().execute_batch(sql).unwrap();
             assert_eq!(
                 refusal(&directory.path),
-                "has format 5, written by a newer Flowline; this one knows formats up to 4: \
+                "has format 6, written by a newer Flowline; this one knows formats up to 5: \
                  update Flowline, or use another store"
             );
-            assert!(matches!(open(&directory.path), Err(StoreError::Newer { found: 5, known: 4 })));
-            assert_eq!(pragma(&directory.path, "user_version"), "5");
+            assert!(matches!(open(&directory.path), Err(StoreError::Newer { found: 6, known: 5 })));
+            assert_eq!(pragma(&directory.path, "user_version"), "6");
         }
     }
 }
@@ -718,7 +743,7 @@ mod a_damaged_database {
 
     #[test]
     fn is_recognised_when_its_tables_are_missing() {
-        with_database("PRAGMA application_id = 0x466c6f77; PRAGMA user_version = 4;", |directory| {
+        with_database("PRAGMA application_id = 0x466c6f77; PRAGMA user_version = 5;", |directory| {
             assert!(refusal(&directory.path).starts_with("no such table: totals"));
         });
     }

@@ -229,7 +229,8 @@ impl Walk<'_> {
             })?;
             return Ok(b'h');
         }
-        let parts: RArray = self.module()?.funcall("parts", (value, RObject::from_value(value).is_some()))?;
+        let (plain, singleton) = (RObject::from_value(value).is_some(), raw::has_singleton_class(value));
+        let parts: RArray = self.module()?.funcall("parts", (value, plain, singleton))?;
         items.concat(parts)?;
         Ok(b'o')
     }

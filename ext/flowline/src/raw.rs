@@ -10,7 +10,7 @@ use flowline_core::store::fork;
 use magnus::rb_sys::AsRawValue;
 use magnus::value::ReprValue;
 use magnus::{Error, RString, Ruby, Value};
-use rb_sys::{RBasic, VALUE, rb_ivar_count, rb_nogvl};
+use rb_sys::{RBasic, SPECIAL_CONST_P, VALUE, rb_ivar_count, rb_nogvl, rb_obj_class};
 
 /// `RB_NOGVL_INTR_FAIL`: the call does not begin if an interrupt is pending. `RB_NOGVL_UBF_ASYNC_SAFE`: `cancel` may be
 /// called in a signal handler; otherwise Ruby would start a thread for it each time. (ruby/thread.h)
@@ -104,6 +104,12 @@ pub fn with_bytes<T>(string: RString, look: impl FnOnce(&[u8]) -> T) -> T {
 pub fn class_of(value: Value) -> VALUE {
     // SAFETY: every object that is no immediate value begins with this header.
     unsafe { (*(value.as_raw() as *const RBasic)).klass }
+}
+
+/// Whether it has a singleton class, which may have methods of its own.
+pub fn has_singleton_class(value: Value) -> bool {
+    // SAFETY: only headers are read.
+    !SPECIAL_CONST_P(value.as_raw()) && class_of(value) != unsafe { rb_obj_class(value.as_raw()) }
 }
 
 /// Whether it has instance variables.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flowline_core::store::{
     Change, Completion, End, Entry, Graph, Items, Key, Lines, Query, Record, Request, Run, Start, Step,
-    Tally, Value as State, Writes,
+    Tally, Value as State, Write, Writes,
 };
 use magnus::encoding::EncodingCapable;
 use magnus::value::ReprValue;
@@ -248,8 +248,8 @@ impl Shared {
     }
 }
 
-/// `[[step or nil, record or nil, whether the records of its items are no longer needed, [checkpoint, step, changes of the
-/// state] or nil], …]`
+/// `[[step or nil, record or nil, whether the records of its items are no longer needed, [run, checkpoint, step, changes
+/// of the state] or nil], …]`
 pub fn completions(list: RArray) -> Result<Vec<Completion>, Error> {
     list.into_iter()
         .map(|pair| {
@@ -283,7 +283,13 @@ pub fn uncalled(run: i64, list: RArray) -> Result<Vec<Completion>, Error> {
 }
 
 fn writes(row: RArray) -> Result<Writes, Error> {
-    Ok(Writes { checkpoint: row.entry(0)?, step: row.entry(1)?, changes: changes(row.entry(2)?)? })
+    let mut fields = Fields::of(row.as_value())?;
+    Ok(Writes {
+        run: fields.next()?,
+        checkpoint: fields.next()?,
+        step: fields.next()?,
+        changes: changes(fields.next()?)?,
+    })
 }
 
 /// `[run, status, duration, error, clear, warnings, keep, clock, ended, commits, lines]`
@@ -327,14 +333,16 @@ pub fn from_state(ruby: &Ruby, value: State) -> Result<RArray, Error> {
     Ok(row)
 }
 
-/// Converts changes that were read to the same Arrays.
-pub fn from_change(ruby: &Ruby, (step, change): (String, Change)) -> Result<RArray, Error> {
-    let row = ruby.ary_new_capa(5);
-    row.push(change.key)?;
-    row.push(bytes(ruby, change.value))?;
-    row.push(change.shown)?;
-    row.push(change.written)?;
-    row.push(step)?;
+/// `[key, bytes or nil, text, written, step, run or nil, overtaken]`
+pub fn from_write(ruby: &Ruby, write: Write) -> Result<RArray, Error> {
+    let row = ruby.ary_new_capa(7);
+    row.push(write.change.key)?;
+    row.push(bytes(ruby, write.change.value))?;
+    row.push(write.change.shown)?;
+    row.push(write.change.written)?;
+    row.push(write.step)?;
+    row.push(write.run)?;
+    row.push(write.overtaken)?;
     Ok(row)
 }
 

@@ -17,8 +17,8 @@ module Flowline
       # @param path [String, nil] the directory; +nil+: +cache+ within that of the store
       # @param max_bytes [Integer] how much it may hold
       def initialize(path = nil, max_bytes: 1 << 30)
-        @root = ::File.expand_path(Flowline.config.root) unless path
-        @path = ::File.expand_path(path || ::File.join(@root, "cache"))
+        @root = Store.path(Flowline.config.root) unless path
+        @path = Store.path(path || ::File.join(@root, "cache"))
         @max_bytes = max_bytes
       end
 

@@ -57,7 +57,7 @@ module Flowline
 
       # @return [String] the message that there is nothing to show
       def absence
-        store ? "nothing in #{root}" : "there is no store at #{File.expand_path(root)}#{"; check --root" if @options[:root]}"
+        store ? "nothing in #{root}" : "there is no store at #{Store.path(root)}#{"; check --root" if @options[:root]}"
       end
 
       # Writes a line of text, wrapped if the terminal is narrower.

@@ -224,7 +224,7 @@ module Flowline
     private
 
     def unrecorded
-      "it could not be recorded: store #{cause.path}: #{cause.what}"
+      "it could not be recorded: store #{Error.text(cause.path)}: #{cause.what}"
     end
 
     def interrupted
@@ -357,7 +357,7 @@ module Flowline
       @path = path
       @what = what
       @kind = kind
-      super("store #{path}: #{what}; or run without it: FLOWLINE_STORE=off")
+      super("store #{Error.text(path)}: #{what}; or run without it: FLOWLINE_STORE=off")
     end
   end
 

@@ -18,15 +18,16 @@ module Flowline
         end
       end
 
-      KERNEL = %i[class instance_variables instance_variable_get singleton_methods to_s].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
+      KERNEL = %i[class instance_variables instance_variable_get singleton_class to_s].to_h { |name| [name, ::Kernel.instance_method(name)] }.freeze
       NAME = ::Module.instance_method(:name)
+      MESSAGE = ::Exception.instance_method(:to_s)
       # Exceptions that methods of the object may raise.
       TROUBLE = [StandardError, SystemStackError, NotImplementedError].freeze
       # Readers of a NameError about the code around it: they are no part of its content.
       WHERE_RAISED = %i[local_variables].freeze
       # The readers that are written in C, by exception class.
       READERS = ObjectSpace::WeakMap.new
-      private_constant :KERNEL, :NAME, :TROUBLE, :WHERE_RAISED, :READERS
+      private_constant :KERNEL, :NAME, :MESSAGE, :TROUBLE, :WHERE_RAISED, :READERS
 
       class << self
         # @return [String, nil] the digest, unless there is none
@@ -39,14 +40,15 @@ module Flowline
         # Returns the class and the parts of an object.
         # @param object [Object]
         # @param plain [Boolean] whether its instance variables are all of its parts
+        # @param singleton [Boolean] whether it has a singleton class
         # @return [Array] the name of its class, and its parts
         # @raise [Impossible]
-        def parts(object, plain)
+        def parts(object, plain, singleton)
           type = ask(object, :class)
           name = NAME.bind_call(type) or raise Impossible, "anonymous class's instance"
           return [name, object.cache_key_with_version] if record?(object, type)
           return [name, object.__send__(:marshal_dump)] if has?(type, :marshal_dump)
-          raise Impossible, "#{name} with methods of its own" unless ::Module === object || ask(object, :singleton_methods).empty?
+          raise Impossible, "#{name} with methods of its own" if singleton && own_methods?(object, type)
           return [name, *variables(object)] if plain && !has?(type, :_dump) && !(::Exception === object)
 
           [name, *(content(object, type) || [Marshal.dump(object)])]
@@ -65,6 +67,15 @@ module Flowline
         # Calls a method of the object's real class, because the object may override the method or claim another class.
         def given(object, type, method)
           type.instance_method(method).bind_call(object)
+        end
+
+        # Returns whether the object, and not only its class, has methods, private ones included.
+        def own_methods?(object, type)
+          return false if ::Module === object
+
+          (ask(object, :singleton_class).ancestors - type.ancestors).any? do |owner|
+            owner.instance_methods(false).any? || owner.private_instance_methods(false).any?
+          end
         end
 
         def has?(type, method)
@@ -99,11 +110,12 @@ module Flowline
           end
         end
 
-        # Returns the content of an exception. Ruby's own exceptions have data outside of instance variables, such as
-        # SystemExit#status.
+        # Returns the content of an exception: both messages, because a class may override either method, and the data that
+        # Ruby's own exceptions have outside of instance variables, such as SystemExit#status.
         def exception(object, type)
           facts = facts(object, type)
-          [message(object, facts), object.cause, facts, *variables(object)]
+          messages = [object.message, MESSAGE.bind_call(object)].uniq
+          [*messages.map { |text| without_addresses(text, facts) }, object.cause, facts, *variables(object)]
         end
 
         # Returns the values of the readers that are written in C. A reader raises if it has no value, not even nil.
@@ -125,9 +137,9 @@ module Flowline
           method.source_location.nil? && method.arity.zero? && !::Exception.method_defined?(method.original_name)
         end
 
-        # Returns the message without the addresses of objects, because they differ from process to process.
-        def message(object, facts)
-          facts.values.inject(object.message) do |text, fact|
+        # Removes the addresses of objects, because they differ from process to process.
+        def without_addresses(message, facts)
+          facts.values.inject(message) do |text, fact|
             address = ask(fact, :to_s)[/0x\h+/]
             text.is_a?(::String) && text.b.include?(address) ? text.b.gsub(address, "") : text
           end

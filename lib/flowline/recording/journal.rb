@@ -39,7 +39,7 @@ module Flowline
         @request = request
         @subject = Subject.of(pipeline, request)
         @outdated = []
-        @caller = [Trigger.recorded, Dir.pwd]
+        @caller = [Trigger.recorded, Caller.directory]
         @patience = Patience.new(request.timeout)
         @claim = Claim.new(@subject, @patience)
         @subject.key = -> { @claim.key }
@@ -57,7 +57,7 @@ module Flowline
 
       # @return [String] the directory of the store
       def path
-        @claim.store&.path || File.expand_path(@request.root)
+        @claim.store&.path || Store.path(@request.root)
       end
 
       # @return [Boolean]
@@ -66,9 +66,8 @@ module Flowline
       # @return [Hash{String => String, nil}] the state of the pipeline, and over it the writes of restored steps, as bytes by key
       def state
         store = @claim.store or return {}
-        before = committed(store)
-        restored = @checkpoint.run ? restored_writes(store).reject { |key, _, _, written| before[key]&.written&.>(written) } : []
-        before.transform_values(&:value).merge(restored.to_h { |key, bytes| [key, bytes] })
+        restored = @checkpoint.run ? restored_writes(store).reject(&:overtaken) : []
+        committed(store).transform_values(&:value).merge(restored.to_h { |write| [write.key, write.value] })
       end
 
       # @return [Hash{Symbol => Float}]
@@ -165,7 +164,7 @@ module Flowline
       # @param result [Result]
       # @return [void]
       def prepare_end(result)
-        warn_of_newer(result) if @checkpoint.run && result.success?
+        warn_of_overtaken(result) if @checkpoint.run && result.success?
         @passed.each { |id,| @provenance.token(id) } unless @passed.empty? || @subject.done?(result, @checkpoint)
       ensure
         @provenance.seal
@@ -212,21 +211,16 @@ module Flowline
         store.state(@pipeline.name, patience: patience).to_h { |value| [value.key, value] }
       end
 
-      # @return [Array<Array(String, String, String, Float, String)>] what steps of the pipeline have written that the run resumes
+      # @return [Array<Store::Write>] what steps of the pipeline have written that the run resumes
       def restored_writes(store)
-        store.writes(@checkpoint.run.checkpoint, patience: patience).select { |row| @pipeline.dag.index.key?(row.last.to_sym) }
+        store.writes(@checkpoint.run.checkpoint, patience: patience).select { |write| @pipeline.dag.index.key?(write.step.to_sym) }
       end
 
-      # Warns of what restored steps have written before another run committed a later value, which stays.
-      def warn_of_newer(result)
-        writes = restored_writes(@store).select { |_, _, _, written, step| written < @run.started && @subject.settled?(result[step]) }
-        newer = writes.empty? ? {} : committed(@store)
-        writes.each do |key, _, _, written, step|
-          value = newer[key]
-          next unless value && value.written > written
-
-          @warnings << Recording.newer(key, step, value.run_id)
-        end
+      # Warns of what restored steps have written before another value was committed, which stays.
+      def warn_of_overtaken(result)
+        writes = restored_writes(@store).select { |write| write.overtaken && write.run != @run.id && @subject.settled?(result[write.step]) }
+        values = writes.empty? ? {} : committed(@store)
+        writes.each { |write| @warnings << Recording.overtaken(write.key, write.step, values[write.key]&.run_id) }
       end
 
       # Raises in a process that a step has forked, because it must not record anything.

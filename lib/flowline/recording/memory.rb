@@ -103,7 +103,7 @@ module Flowline
       # @param result [Result]
       # @return [Boolean] whether there was something to digest
       def prepare_end(result)
-        warn_of_newer(result) if @older && result.success?
+        warn_of_overtaken(result) if @older && result.success?
         return false if done?(result)
 
         result.steps.each_with_index { |step, id| @provenance.token(id) if step.output? }
@@ -182,9 +182,9 @@ module Flowline
         (@writes || {}).merge(now.transform_keys { |id| @pipeline.steps[id].name }) { |_, before, later| before.merge(later) }
       end
 
-      def warn_of_newer(result)
+      def warn_of_overtaken(result)
         restored = @older.select { |step, _| @subject.settled?(result[step]) }
-        restored.each { |step, keys| keys.each { |key| @warnings << Recording.newer(key, step, nil) } }
+        restored.each { |step, keys| keys.each { |key| @warnings << Recording.overtaken(key, step, nil) } }
       end
 
       # Takes the turn among the runs of this process, if the run excludes others.

@@ -21,7 +21,7 @@ module Flowline
       # @param patience [Float] seconds to wait for other processes
       def initialize(pipeline, root, patience = Store::PATIENCE)
         @pipeline = pipeline
-        @path = File.expand_path(root) if root
+        @path = Store.path(root) if root
         @patience = patience
       end
 

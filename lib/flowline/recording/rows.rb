@@ -74,7 +74,7 @@ module Flowline
       def writes(id, step)
         changes = @context.ledger&.take(id) or return
         now = Time.now.to_f
-        [@run.checkpoint, step.name.name, changes.map { |key, bytes| [key, bytes, Shown.bytes(bytes, @context), now] }]
+        [@run.id, @run.checkpoint, step.name.name, changes.map { |key, bytes| [key, bytes, Shown.bytes(bytes, @context), now] }]
       end
 
       # Returns the record of a step without its output, in the order of {Store::Record}'s members.

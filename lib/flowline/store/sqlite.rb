@@ -23,13 +23,13 @@ module Flowline
       # @return [SQLite]
       # @raise [StoreError] it cannot be used
       def self.open(root, patience = PATIENCE)
-        new(Native::Store.open(File.expand_path(root), patience))
+        new(Native::Store.open(Store.path(root), patience))
       end
 
       # @return [SQLite, nil] nil: there is none
       # @raise [StoreError] it cannot be used
       def self.existing(root, patience = PATIENCE)
-        Native::Store.existing(File.expand_path(root), patience)&.then { |native| new(native) }
+        Native::Store.existing(Store.path(root), patience)&.then { |native| new(native) }
       end
 
       def initialize(native)

@@ -102,6 +102,19 @@ pub fn make_private(folder: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// The longest path of a file that SQLite opens, in bytes: its `MAX_PATHNAME`.
+const LONGEST: usize = 512;
+
+/// Checks that SQLite can open the database of a store in this directory.
+///
+/// # Errors
+/// Its path is too long.
+pub fn check_length(root: &Path) -> Result<(), StoreError> {
+    let most = LONGEST - super::FILE.len() - 1;
+    let length = root.as_os_str().len();
+    if length > most { Err(StoreError::PathTooLong(length, most)) } else { Ok(()) }
+}
+
 /// Refuses a directory that another user owns or can write to.
 pub fn check(folder: &Path) -> Result<(), StoreError> {
     let Some(data) = metadata(folder)? else { return Ok(()) };

@@ -42,6 +42,9 @@ pub enum StoreError {
     /// It cannot be opened or written.
     #[error("cannot be written ({0}); check its permissions, or choose another directory")]
     Denied(String),
+    /// SQLite can open no file with so long a path.
+    #[error("has a path of {0} bytes, and {1} are possible; choose another directory")]
+    PathTooLong(usize, usize),
     /// The process has no file descriptor left.
     #[error("cannot be opened: too many files are open ({0}); raise the limit with ulimit -n, or close some")]
     Descriptors(String),
@@ -79,7 +82,7 @@ impl StoreError {
             Self::Damaged(_) => "damaged",
             Self::Gone => "gone",
             Self::Full => "full",
-            Self::Denied(_) => "denied",
+            Self::Denied(_) | Self::PathTooLong(..) => "denied",
             Self::Descriptors(_) => "descriptors",
             Self::Device(_) => "device",
             Self::Memory(_) => "memory",

@@ -51,7 +51,7 @@ pub use owner::{clock, host};
 pub use records::{Completion, Items, Writes};
 pub use rows::{CRASHED, DAMAGED, Entry, Key, RUNNING, Record, Run, Step, Tally};
 pub use runs::{Begin, Claim, End, Others, Start};
-pub use state::{Change, Value};
+pub use state::{Change, Value, Write};
 pub use wait::Wait;
 
 use blobs::Prepared;
@@ -76,6 +76,7 @@ impl Store {
     /// It cannot be read or written, is damaged, is no store, was written by a newer version, or other users can
     /// write to its directory.
     pub fn open(root: &Path, wait: Wait) -> Result<Self, StoreError> {
+        directory::check_length(root)?;
         directory::make_private(root)?;
         Self::attach(root, wait)
     }
@@ -91,6 +92,7 @@ impl Store {
 
     fn attach(root: &Path, wait: Wait) -> Result<Self, StoreError> {
         let root = root.canonicalize()?;
+        directory::check_length(&root)?;
         directory::check(&root)?;
         let store = Self(Arc::new(Handle::new(root)));
         {

@@ -29,6 +29,8 @@ pub struct Completion {
 /// The changes that a step makes to the state of the pipeline.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Writes {
+    /// The number of the run.
+    pub run: i64,
     /// The checkpoint of the run.
     pub checkpoint: i64,
     /// The name of the step.
@@ -197,8 +199,7 @@ pub fn complete(session: &mut Session, completions: &[Completion]) -> Result<(),
 }
 
 fn write_state(session: &Session, completion: &Completion) -> Result<(), StoreError> {
-    let Some(Writes { checkpoint, step, changes }) = &completion.writes else { return Ok(()) };
-    state::record(session, *checkpoint, step, changes)
+    completion.writes.as_ref().map_or(Ok(()), |writes| state::record(session, writes))
 }
 
 /// `OR REPLACE` would cost more, and there is rarely a row to replace.

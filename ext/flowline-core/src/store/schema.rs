@@ -17,7 +17,7 @@ use super::{StoreError, directory};
 const APPLICATION: i64 = 0x466c_6f77;
 
 /// The migrations from each format of the store to the next. Published formats never change.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE, pipeline TEXT NOT NULL,
         identity TEXT NOT NULL, checkpoint INTEGER NOT NULL, resumed TEXT, params BLOB, status TEXT NOT NULL,
@@ -104,6 +104,9 @@ const MIGRATIONS: [&str; 4] = [
         run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE, step INTEGER NOT NULL, number INTEGER NOT NULL,
         lines INTEGER NOT NULL, body TEXT NOT NULL, seal BLOB NOT NULL);
     CREATE UNIQUE INDEX logs_by_step ON logs (run, step, number);",
+    // Of a write of an older format it is not known what it followed, so it is committed in any case.
+    "ALTER TABLE writes ADD COLUMN run INTEGER;
+    ALTER TABLE writes ADD COLUMN base BLOB;",
 ];
 
 /// The first format whose rows have seals.

@@ -3,12 +3,14 @@
 //! A step of a run writes with its completion, in the same transaction, and into the checkpoint of the run. So a run that
 //! resumes it has the writes of the steps that it restores. The end of a run that succeeded moves the writes of its
 //! checkpoint to the state of the pipeline; with the checkpoint of any other run they are removed. A write that the run has
-//! restored is older than the run, so a value that another run has written since then stays.
+//! restored is older than the run, so it is left out if the state has changed since: each write knows the seal of the value
+//! that it followed. No clock decides, because clocks are set back.
 
 use rusqlite::{Row, params};
 
+use super::records::Writes;
 use super::rows::{Columns, Run};
-use super::seal::{SEAL, seal};
+use super::seal::{Part, SEAL, seal, seal_extended};
 use super::session::Session;
 use super::{Store, StoreError, Wait};
 
@@ -40,6 +42,19 @@ pub struct Change {
     pub written: f64,
 }
 
+/// A change that a step has recorded and that is not committed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Write {
+    /// The name of the step.
+    pub step: String,
+    /// The change itself.
+    pub change: Change,
+    /// The number of the run that recorded it. Older formats have none.
+    pub run: Option<i64>,
+    /// Whether the value in the state of the pipeline is another one than the step has followed.
+    pub overtaken: bool,
+}
+
 impl Value {
     const COLUMNS: &'static str = "pipeline, key, value, shown, written, run_id, seal";
 
@@ -67,31 +82,42 @@ impl Value {
     }
 }
 
-impl Change {
-    const COLUMNS: &'static str = "checkpoint, step, key, value, shown, written, seal";
+impl Write {
+    const COLUMNS: &'static str = "checkpoint, step, key, value, shown, written, run, base, seal";
 
-    /// Returns the change of a row and its step, or `None` if its seal is wrong.
-    fn read(row: &Row) -> Result<Option<(String, Self)>, StoreError> {
+    /// Returns the write of a row and the seal of the value that is committed, or `None` if its own seal is wrong.
+    fn read(row: &Row) -> Result<Option<Self>, StoreError> {
         let mut columns = Columns::of(row);
-        let (Ok(checkpoint), Ok(step)) = (columns.next::<i64>(), columns.next::<String>()) else {
-            return Ok(None);
-        };
-        let Ok(change) = Self::unsealed(&mut columns) else { return Ok(None) };
-        let sound = columns.next::<[u8; SEAL]>().is_ok_and(|seal| seal == change.seal(checkpoint, &step));
-        Ok(sound.then_some((step, change)))
+        Ok(Self::sound(&mut columns).ok().flatten())
     }
 
-    fn unsealed(columns: &mut Columns) -> Result<Self, StoreError> {
-        Ok(Self {
+    fn sound(columns: &mut Columns) -> Result<Option<Self>, StoreError> {
+        let (checkpoint, step) = (columns.next::<i64>()?, columns.next()?);
+        let change = Change {
             key: columns.next()?,
             value: columns.next()?,
             shown: columns.next()?,
             written: columns.next()?,
-        })
+        };
+        let (run, base) = (columns.next::<Option<i64>>()?, columns.next::<Option<[u8; SEAL]>>()?);
+        let found = columns.next::<[u8; SEAL]>()?;
+        let overtaken = run.is_some() && base != columns.next::<Option<[u8; SEAL]>>()?;
+        let sound = found == change.seal(checkpoint, &step, run, base.as_ref());
+        Ok(sound.then_some(Self { step, change, run, overtaken }))
     }
+}
 
-    fn seal(&self, checkpoint: i64, step: &String) -> [u8; SEAL] {
-        seal(&[&checkpoint, step, &self.key, &self.value, &self.shown, &self.written])
+impl Change {
+    fn seal(
+        &self,
+        checkpoint: i64,
+        step: &String,
+        run: Option<i64>,
+        base: Option<&[u8; SEAL]>,
+    ) -> [u8; SEAL] {
+        let base = base.map(|seal| seal.to_vec());
+        let parts: [&dyn Part; 6] = [&checkpoint, step, &self.key, &self.value, &self.shown, &self.written];
+        seal_extended(&parts, &[&run, &base])
     }
 }
 
@@ -109,11 +135,11 @@ impl Store {
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// Returns what the steps of a checkpoint have written, each with its step, in the order of time.
+    /// Returns what the steps of a checkpoint have written, in the order in which they wrote.
     ///
     /// # Errors
     /// They cannot be read.
-    pub fn writes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<(String, Change)>, StoreError> {
+    pub fn writes(&self, checkpoint: i64, wait: Wait) -> Result<Vec<Write>, StoreError> {
         self.read(wait, |session| writes(session, checkpoint))
     }
 
@@ -141,24 +167,38 @@ impl Store {
     }
 }
 
-fn writes(session: &Session, checkpoint: i64) -> Result<Vec<(String, Change)>, StoreError> {
-    let sql = format!("SELECT {} FROM writes WHERE checkpoint = ?1 ORDER BY written", Change::COLUMNS);
-    Ok(session.rows(&sql, [checkpoint], Change::read)?.into_iter().flatten().collect())
+/// The pipeline of a checkpoint.
+const PIPELINE: &str = "(SELECT pipeline FROM runs WHERE checkpoint = ?1 LIMIT 1)";
+
+fn writes(session: &Session, checkpoint: i64) -> Result<Vec<Write>, StoreError> {
+    let columns = Write::COLUMNS.split(", ").map(|column| format!("w.{column}")).collect::<Vec<_>>();
+    let sql = format!(
+        "SELECT {}, s.seal FROM writes w LEFT JOIN state s ON s.pipeline = {PIPELINE} AND s.key = w.key \
+         WHERE w.checkpoint = ?1 ORDER BY w.written",
+        columns.join(", ")
+    );
+    Ok(session.rows(&sql, [checkpoint], Write::read)?.into_iter().flatten().collect())
 }
 
-/// Records what a step has written.
-pub fn record(
-    session: &Session,
-    checkpoint: i64,
-    step: &String,
-    changes: &[Change],
-) -> Result<(), StoreError> {
-    let sql =
-        format!("INSERT OR REPLACE INTO writes ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", Change::COLUMNS);
+/// Records what a step of a run has written. Its time is later than that of every write before it, even if the clock was set
+/// back, because the order of writes is the order of their times.
+pub fn record(session: &Session, writes: &Writes) -> Result<(), StoreError> {
+    let Writes { run, checkpoint, step, changes } = writes;
+    let latest = "SELECT max(written) FROM writes WHERE checkpoint = ?1";
+    let latest: Option<f64> = session.first(latest, [checkpoint], |row| Ok(row.get(0)?))?.flatten();
+    let earliest = latest.map_or(f64::MIN, |latest| latest + 1e-6);
+    let base = format!("SELECT seal FROM state WHERE pipeline = {PIPELINE} AND key = ?2");
+    let sql = format!(
+        "INSERT OR REPLACE INTO writes ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        Write::COLUMNS
+    );
     for change in changes {
+        let change = Change { written: change.written.max(earliest), ..change.clone() };
+        let base: Option<[u8; SEAL]> =
+            session.first(&base, params![checkpoint, change.key], |row| Ok(row.get(0)?))?;
+        let seal = change.seal(*checkpoint, step, Some(*run), base.as_ref());
         let Change { key, value, shown, written } = change;
-        let row = params![checkpoint, step, key, value, shown, written, change.seal(checkpoint, step)];
-        session.execute(&sql, row)?;
+        session.execute(&sql, params![checkpoint, step, key, value, shown, written, run, base, seal])?;
     }
     Ok(())
 }
@@ -171,14 +211,11 @@ pub fn forget(session: &Session, checkpoint: i64, step: Option<&str>) -> Result<
 
 /// Moves what the steps of a checkpoint, or some of them, have written to the state of the run's pipeline.
 pub fn commit(session: &Session, run: &Run, steps: Option<&[String]>) -> Result<(), StoreError> {
-    let newer = "SELECT 1 FROM state WHERE pipeline = ?1 AND key = ?2 AND written > ?3";
-    for (step, change) in writes(session, run.checkpoint)? {
+    for Write { step, change, run: writer, overtaken } in writes(session, run.checkpoint)? {
         if steps.is_some_and(|steps| !steps.contains(&step)) {
             continue;
         }
-        let restored = change.written < run.started;
-        let later = params![run.pipeline, change.key, change.written];
-        if !restored || session.first(newer, later, |_| Ok(()))?.is_none() {
+        if !overtaken || writer == Some(run.id) {
             apply(session, &run.pipeline, Some(&run.run_id), &[change])?;
         }
         forget(session, run.checkpoint, Some(&step))?;

@@ -81,7 +81,7 @@ fn state(ruby: &Ruby, store: &Store, pipeline: Option<String>, patience: f64) ->
 /// `writes(checkpoint: Integer, patience) -> Array<Array>`: the changes of the state that its steps have made.
 fn writes(ruby: &Ruby, store: &Store, checkpoint: i64, patience: f64) -> Result<RArray, Error> {
     let changes = store.ask(ruby, patience, |store, wait| store.writes(checkpoint, wait))?;
-    list(ruby, changes, rows::from_change)
+    list(ruby, changes, rows::from_write)
 }
 
 /// `change_state(pipeline: String, changes: Array<Array>, patience)`

@@ -84,7 +84,7 @@ module Flowline
 
         # Says so, but not to a timetable that resumes whatever has failed, and wants to know of failures only.
         def nothing(why)
-          @err.puts("#{label}: nothing to resume: #{why} (looked in #{File.expand_path(root)})") if @run_id || progress != :none
+          @err.puts("#{label}: nothing to resume: #{why} (looked in #{Store.path(root)})") if @run_id || progress != :none
           0
         end
       end

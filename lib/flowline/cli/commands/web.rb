@@ -62,7 +62,7 @@ module Flowline
         def start(pipeline, params, resume)
           path, name, = @homes.fetch(pipeline.name.to_s)
           Background.start({ file: File.expand_path(path), pipeline: name, params: params, resume: resume,
-                             root: File.expand_path(Flowline.config.root), requires: @options[:require] || [], rails: @options.fetch(:rails, true) })
+                             root: Store.path(Flowline.config.root), requires: @options[:require] || [], rails: @options.fetch(:rails, true) })
         end
 
         def note(entry)
@@ -77,7 +77,7 @@ module Flowline
           server.start
           @out.puts("http://#{Flowline::Web::Server::HOST}:#{port}/#{secret.token}/")
           @out.flush
-          @err.puts("flowline: #{type.label} shows the runs in #{File.expand_path(Flowline.config.root)}; Ctrl-C ends it, and not the runs")
+          @err.puts("flowline: #{type.label} shows the runs in #{Store.path(Flowline.config.root)}; Ctrl-C ends it, and not the runs")
           sleep
         rescue SignalException => e
           raise unless [2, 15].include?(e.signo) # INT, TERM

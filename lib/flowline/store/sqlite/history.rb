@@ -50,10 +50,9 @@ module Flowline
           @native.state(pipeline, patience).map { |row| fill(Value, row) }
         end
 
-        # @return [Array<Array(String, String, String, Float)>] what the steps of a checkpoint have written, in the order of time; see
-        #   {#change_state}
+        # @return [Array<Write>] what the steps of a checkpoint have written, in the order in which they wrote
         def writes(checkpoint, patience: PATIENCE)
-          @native.writes(checkpoint, patience)
+          @native.writes(checkpoint, patience).map { |row| fill(Write, row) }
         end
 
         # Changes the state of a pipeline.

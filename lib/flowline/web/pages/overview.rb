@@ -77,7 +77,7 @@ module Flowline
         end
 
         def nothing
-          tag(:p, "No pipeline has run yet in #{code(File.expand_path(view.history.root))}. A pipeline with a name is recorded when it runs.")
+          tag(:p, "No pipeline has run yet in #{code(Store.path(view.history.root))}. A pipeline with a name is recorded when it runs.")
         end
 
         def row(name, run, recent)
