@@ -35,20 +35,23 @@ module Flowline
     # The record of a completed step: the digest of its code at that time, its output or the reason why there is none, the token of its
     # output, and the tokens it was made of (see {Provenance}). +collected+: its output has failed items.
     Entry = Struct.new(:step_digest, :output, :problem, :token, :made_of, :collected) do
+      # @param made_of [String] the tokens, with spaces between them
       # @param bytes [String, nil] a recorded output
       # @param outcome [String] of the step
       # @return [Entry] with the output, or the reason why there is none
       def self.recorded(step_digest, token, made_of, bytes, outcome)
-        new(step_digest, *Recording.restore(bytes), token, made_of, outcome == COLLECTED)
+        output, problem = Recording.restore(bytes)
+        new(step_digest, output, problem, token, made_of.empty? ? NOTHING : made_of.split, outcome == COLLECTED)
       end
     end
+    NOTHING = [].freeze
     NO_OUTPUT = "no output of it was recorded"
     LEFT_OUT = "not_selected"
     SUCCEEDED = "succeeded"
     # The outcome of a step that succeeded and collected failed items. A run with one is not over: when it is resumed, the step
     # is called for these items again.
     COLLECTED = "collected"
-    private_constant :NO_OUTPUT, :LEFT_OUT, :SUCCEEDED, :COLLECTED
+    private_constant :NOTHING, :NO_OUTPUT, :LEFT_OUT, :SUCCEEDED, :COLLECTED
 
     # @param pipeline [Pipeline]
     # @param request [Planning::RunOptions]

@@ -95,6 +95,12 @@ module Flowline
       @line ? -"#{@path}:#{@line}" : @path
     end
 
+    # @return [String, nil] the file of its source location
+    # @api private
+    def file
+      @line ? @path : @path&.[](/\A(.+):\d+\z/, 1)
+    end
+
     # Calls the callable directly, outside any run.
     # @return [Object] the return value of the callable
     def call(...)

@@ -35,7 +35,7 @@ RSpec.shared_examples "a store" do
   end
 
   def records(run, on: store)
-    on.records(run.checkpoint).map { |row| Flowline::Store::Record.new(**Flowline::Store::Record.members.zip(row).to_h) }
+    on.enum_for(:records, run.checkpoint).map { |*row| Flowline::Store::Record.new(checkpoint: run.checkpoint, **Flowline::Store::Record.members.drop(1).zip(row).to_h) }
   end
 
   # Records outputs, one after the other.

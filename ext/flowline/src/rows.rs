@@ -203,24 +203,22 @@ fn record(row: Value) -> Result<Record, Error> {
     })
 }
 
-/// Converts records that were read to the same Arrays. There may be many, so consecutive rows share frozen Strings that
-/// are equal.
-pub fn from_records(ruby: &Ruby, records: Vec<Record>) -> Result<RArray, Error> {
-    let rows = ruby.ary_new_capa(records.len());
+/// Yields the members of records that were read, from the step on. There may be many records, so there is no Array for
+/// each, and consecutive ones share frozen Strings that are equal.
+pub fn yield_records(ruby: &Ruby, records: Vec<Record>) -> Result<(), Error> {
     let (mut outcome, mut made_of) = (Shared::new(ruby), Shared::new(ruby));
     for record in records {
-        rows.push(ruby.ary_new_from_values(&[
-            record.checkpoint.into_value_with(ruby),
-            ruby.str_new(&record.step).as_value(),
-            record.item.into_value_with(ruby),
+        let _: Value = ruby.yield_values((
+            ruby.str_new(&record.step),
+            record.item,
             outcome.string(ruby, record.outcome),
-            ruby.str_new(&record.imprint).as_value(),
-            ruby.str_new(&record.token).as_value(),
+            ruby.str_new(&record.imprint),
+            ruby.str_new(&record.token),
             made_of.string(ruby, record.made_of),
             bytes(ruby, record.output),
-        ]))?;
+        ))?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// A String that is reused for the next equal text. It must stay on the stack, where the garbage collector finds it.

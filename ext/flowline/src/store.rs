@@ -249,10 +249,10 @@ impl Store {
         list(ruby, steps, rows::from_step)
     }
 
-    /// `records(checkpoint: Integer, patience) -> Array<Array>`
-    fn records(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<RArray, Error> {
+    /// `records(checkpoint: Integer, patience) { |step, item, outcome, imprint, token, made_of, output| }`
+    fn records(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<(), Error> {
         let records = rb_self.ask(ruby, patience, |store, wait| store.records(checkpoint, wait))?;
-        rows::from_records(ruby, records)
+        rows::yield_records(ruby, records)
     }
 
     /// `output(checkpoint: Integer, step: String, patience) -> String or nil`: bytes.

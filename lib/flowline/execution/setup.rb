@@ -167,8 +167,11 @@ module Flowline
         return unless @lines
 
         default = @request.capture.nil? ? pool.forks? && :streams : @request.capture
-        wanted = environment.steps.to_h { |step| [step, step.options.fetch(:capture, default)] }.select { |_, value| value }
-        Capture.new(@lines, wanted.transform_values { |value| value == true ? :descriptors : value }.compare_by_identity) unless wanted.empty?
+        wanted = environment.steps.each_with_object({}.compare_by_identity) do |step, ways|
+          way = step.options.fetch(:capture, default)
+          ways[step] = way == true ? :descriptors : way if way
+        end
+        Capture.new(@lines, wanted) unless wanted.empty?
       end
 
       def notifier(section)

@@ -15,7 +15,7 @@ module Flowline
 
       # @param pipeline [Pipeline]
       def initialize(pipeline)
-        @own = pipeline.steps.filter_map { |step| step.place&.[](/\A(.+):\d+\z/, 1) }.uniq.map { |file| File.expand_path(file) }
+        @own = pipeline.steps.map(&:file).uniq.compact.map { |file| File.expand_path(file) }
       end
 
       # @param run [Store::Run] whose outputs are restored

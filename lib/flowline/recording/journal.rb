@@ -15,9 +15,8 @@ module Flowline
       # The ranges of item numbers in the store: of a step itself, and of all of its items.
       STEP = [-1, -1].freeze
       ITEMS = [0, (1 << 63) - 1].freeze
-      NOTHING = [].freeze
       EVENTS = %i[step_retried step_finished].freeze
-      private_constant :EVENTS, :DONE, :STEP, :ITEMS, :NOTHING
+      private_constant :EVENTS, :DONE, :STEP, :ITEMS
 
       # @return [Boolean] whether nothing of a run is left to be done
       def self.done?(store, pipeline, run, patience)
@@ -261,25 +260,25 @@ module Flowline
       end
 
       def load_checkpoint
-        @claim.store.records(@checkpoint.run.checkpoint, patience: patience).each { |row| load_record(row) }
+        outcomes = @checkpoint.outcomes
+        entries = @checkpoint.entries
+        # rubocop:disable Metrics/ParameterLists -- there may be many records, so that none has an Array of its own
+        @claim.store.records(@checkpoint.run.checkpoint, patience: patience) do |step, item, outcome, step_digest, token, made_of, bytes|
+          # rubocop:enable Metrics/ParameterLists
+          next load_item(step, item, step_digest, [token, made_of, bytes]) if item
+
+          name = step.to_sym
+          outcomes[name] = outcome
+          entries[name] = Entry.recorded(step_digest, token, made_of, bytes, outcome) if DONE.include?(outcome)
+        end
         @subject.keep_secrets(@checkpoint)
       end
 
-      # Reads a row of the checkpoint: a step or an item.
-      def load_record(row)
-        _, step, item, outcome, digest, token, made_of, bytes = row
-        made_of = made_of.empty? ? NOTHING : made_of.split
-        return load_item(row, made_of) if item
-
-        step = step.to_sym
-        @checkpoint.outcomes[step] = outcome
-        @checkpoint.entries[step] = Entry.recorded(digest, token, made_of, bytes, outcome) if DONE.include?(outcome)
-      end
-
-      # Reads the row of an item. An item is stale if its code has changed, or if it was made of other inputs than the rest.
-      def load_item(row, made_of)
-        _, name, number, _, step_digest, digest, _, bytes = row
+      # Takes an item. An item is stale if its code has changed, or if it was made of other inputs than the rest.
+      def load_item(name, number, step_digest, facts)
         step = @pipeline.dag[name.to_sym] or return
+        digest, made_of, bytes = facts
+        made_of = made_of.split
         known = @checkpoint.items[step.name] ||= Items.new(step_digest, made_of)
         stale = step_digest != @subject.step_digest(@pipeline.dag.index[step.name]) || made_of != known.made_of
         return @outdated << [name, number, number] if stale

@@ -21,7 +21,12 @@ module Flowline
         Store::End.new(run: @run.id, status: result.status.name, duration: result.duration, error: text(result.error),
                        clear: @subject.done?(result, @checkpoint), warnings: Shown.warnings(@warnings, @context), keep: @request.keep_runs,
                        clock: Store.clock, ended: Clock.now,
-                       commits: (@checkpoint.run && result.steps.select { |step| @subject.settled?(step) }.map { |step| step.name.name }))
+                       commits: (settled_writers(result) if @checkpoint.run && result.success?))
+      end
+
+      # @return [Array<String>] the steps whose writes into the state are committed. Few steps write any.
+      def settled_writers(result)
+        restored_writes(@store).map(&:last).uniq.select { |name| @subject.settled?(result[name]) }
       end
 
       # Holds the last retries of a step until it is recorded.

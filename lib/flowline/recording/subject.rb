@@ -39,7 +39,10 @@ module Flowline
       # @param id [Integer]
       # @return [String]
       def step_digest(id)
-        (@step_digests ||= [])[id] ||= [@pipeline.step_digest(@pipeline.steps[id]), *sealed(secrets_of(id))].join(" ")
+        (@step_digests ||= [])[id] ||= begin
+          code = @pipeline.step_digest(@pipeline.steps[id])
+          secrets.empty? ? code : [code, *sealed(secrets_of(id))].join(" ")
+        end
       end
 
       # @param id [Integer]

@@ -141,10 +141,11 @@ module Flowline
         @native.steps(run, PATIENCE).map { |row| fill(Step, row) }
       end
 
+      # Yields the members of each record, from {Record}'s +step+ on.
       # @param checkpoint [Integer] one that is held
-      # @return [Array<Array>] a row each, in the order of {Record}'s members
-      def records(checkpoint, patience: PATIENCE)
-        @native.records(checkpoint, patience)
+      # @return [void]
+      def records(checkpoint, patience: PATIENCE, &row)
+        @native.records(checkpoint, patience, &row)
       end
 
       # @return [String, nil] the bytes of a step's output; nil: there is none, or it is missing or damaged
