@@ -26,7 +26,7 @@ module Flowline
 
       # @return [Array<String>] the steps whose writes into the state are committed. Few steps write any.
       def settled_writers(result)
-        restored_writes(@store).map(&:last).uniq.select { |name| @subject.settled?(result[name]) }
+        restored_writes(@store).map(&:step).uniq.select { |name| @subject.settled?(result[name]) }
       end
 
       # Holds the last retries of a step until it is recorded.
