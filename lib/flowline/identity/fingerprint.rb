@@ -14,16 +14,20 @@ module Flowline
       # A line of +disasm+ that reads or sets a local. Instructions have only its index in a table, which changes with
       # the code around the block; +disasm+ has its name. Lines of blocks within the block start with bars.
       LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+(?:, (\d+))?/
+      # A line of +disasm+ that yields.
+      YIELD = /^\d+ invokeblock\b/
+      # The parameters without a name that a block may pass on.
+      ANONYMOUS = %i[* ** &].freeze
       # Kinds of code that cannot use the locals around it.
       APART = %i[method class].freeze
-      # By bytecode: its digest, the outer locals that it reads and never sets, and the digest of a callable without captures.
+      # By bytecode: what {read} returns.
       SEEN = ObjectSpace::WeakMap.new
       # Ruby's own +Proc#inspect+. It shows the Symbol of +&:symbol+, which has no bytecode.
       SHOWN = Proc.instance_method(:inspect)
       SYMBOL = /\(&:(.+)\)/
       NONE = [].freeze
       NO_CAPTURES = {}.freeze
-      private_constant :HEADER, :LOCAL, :APART, :SEEN, :SHOWN, :SYMBOL, :NONE, :NO_CAPTURES
+      private_constant :HEADER, :LOCAL, :YIELD, :ANONYMOUS, :APART, :SEEN, :SHOWN, :SYMBOL, :NONE, :NO_CAPTURES
 
       # @return [String] the digest of the code and its version
       attr_reader :code
@@ -38,8 +42,9 @@ module Flowline
       def initialize(callable, version: nil)
         @content = NONE
         look_at(callable)
+        body, names, code, given = @bytecode && Fingerprint.read(@bytecode)
+        @unseen ||= given if @block
         @unseen = nil unless version.nil?
-        body, names, code = @bytecode && Fingerprint.read(@bytecode)
         @body = @code = code && @content.empty? ? code : Native.digest([body, @content, nil])
         @code = Native.digest([body, @content, version]) unless version.nil?
         @captures = @block && names && !names.empty? ? captures(@block, names) : NO_CAPTURES
@@ -78,14 +83,15 @@ module Flowline
 
       class << self
         # @param bytecode [RubyVM::InstructionSequence]
-        # @return [Array(String, Array<Symbol>, String)] a digest without line numbers; the outer locals that it reads and never
-        #   sets; and the digest of a callable without captures
+        # @return [Array(String, Array<Symbol>, String, String)] a digest without line numbers; the outer locals that it reads and
+        #   never sets; the digest of a callable without captures; and, if it is a block that uses more of the method around it
+        #   than locals, why its code cannot be seen
         def read(bytecode)
           SEEN[bytecode] ||= begin
             locals = bytecode.disasm.scan(LOCAL).map { |use| use.first(4) }
             body = Native.digest([normalise(bytecode.to_a), locals])
             read, set = outer(bytecode, 0).partition { |verb,| verb == "get" }.map { |uses| uses.map(&:last) }
-            [body, read.uniq - set, Native.digest([body, NONE, nil])]
+            [body, read.uniq - set, Native.digest([body, NONE, nil]), given(bytecode, read)]
           end
         end
 
@@ -97,10 +103,31 @@ module Flowline
 
         private
 
+        # Returns what a block gets from the method around it that has neither code nor a name here.
+        def given(bytecode, read)
+          return unless block?(bytecode)
+          return "it yields to the block of the method around it" if yields?(bytecode)
+
+          "it passes on parameters without a name of the method around it" if (read & ANONYMOUS).any?
+        end
+
+        def yields?(bytecode)
+          return true if own_lines(bytecode).grep(YIELD).any?
+
+          found = false
+          bytecode.each_child { |child| found ||= yields?(child) unless APART.include?(child.to_a[HEADER]) }
+          found
+        end
+
+        # Returns the instructions of the bytecode without those of the code within it.
+        def own_lines(bytecode)
+          bytecode.disasm[/.+?(?=^== disasm|\z)/m].scan(/^\d.*/)
+        end
+
         # Lists the uses of outer locals. An instruction counts its levels from its own block, so the depth of nested blocks is
         # subtracted.
         def outer(bytecode, depth)
-          own = bytecode.disasm[/.+?(?=^== disasm|\z)/m].scan(/^\d.*/).filter_map do |line|
+          own = own_lines(bytecode).filter_map do |line|
             verb, _, how, name, level = line.match(LOCAL)&.captures
             [verb, name.to_sym] if verb && (how[/_WC_(\d)/, 1] || level).to_i > depth
           end

@@ -17,20 +17,24 @@ module Flowline
     class Provenance
       # The token of a step that was skipped, or of an optional step that failed.
       NOTHING = "-"
+      # How a step may end that has no output.
+      WITHOUT_OUTPUT = %w[skipped cancelled failed timed_out].freeze
+      private_constant :WITHOUT_OUTPUT
 
       # @param environment [Execution::Environment] of the run
       def initialize(environment)
         @environment = environment
         @dag = environment.dag
+        @known = {}
         @tokens = {}
         @sealed = false
       end
 
-      # Adds tokens that were recorded, or are known before the run.
+      # Adds tokens that were recorded, or are known before the run. They hold for steps that have an output in the end.
       # @param tokens [Hash{Integer => String}] by step
       # @return [void]
       def know(tokens)
-        @tokens.merge!(tokens)
+        @known.merge!(tokens)
       end
 
       # Digests nothing any more, because that calls the user's code: outputs that have no token yet count as new ones.
@@ -71,7 +75,9 @@ module Flowline
 
       def make(id)
         output = @environment.outputs[id]
-        return NOTHING if output.nil? && Recording.skipped?(@dag.steps[id], @environment.run.step(id).first.to_s)
+        outcome = @environment.run.step(id).first.to_s if output.nil?
+        return NOTHING if outcome && Recording.skipped?(@dag.steps[id], outcome)
+        return @known[id] if @known.key?(id) && !WITHOUT_OUTPUT.include?(outcome)
 
         (Provenance.content(output) if @environment.caches?(id) && !@sealed) || "#{@environment.context.run_id}/#{id}"
       end

@@ -119,6 +119,25 @@ RSpec.describe "An edited callable" do
     expect(again).to eq(one)
   end
 
+  # Steps that wrap the block of the method that defines them.
+  def yielding(&) = define(cache: true) { [1].map { yield } }
+  def passing(&) = define(cache: true) { [1].map(&) }
+  def named(&body) = define(cache: true) { [1].map(&body) }
+
+  it "is neither cached nor restored when it calls the block of the method around it, and says so" do
+    state[:broken] = false
+    { yielding: "it yields to the block of the method around it", passing: "it passes on parameters without a name of the method around it",
+      named: "captures body" }.each do |method, why|
+      results = [send(method) { "old" }, send(method) { "new" }].map(&:run)
+      expect(results.map { |result| [result[:a].status, result[:a].output] }).to eq([[:succeeded, ["old"]], [:succeeded, ["new"]]])
+      expect(results.map { |result| result.warnings.join }).to all(include(why))
+    end
+    state[:broken] = true
+    expect(restored?(yielding { "old" }, yielding { "new" })).to be(false)
+    within = Class.new { define_singleton_method(:step) { -> { Class.new { def each = yield }.new.each { 1 } } } }
+    expect(define(within.step, cache: true).fingerprint(:a).problem).to be_nil
+  end
+
   it "digests a variable that `define_method` captures again once it has another object" do
     factor = 1
     pipeline = define(stub_const("Factor", Class.new { define_method(:call) { factor } }), cache: true)

@@ -29,6 +29,28 @@ RSpec.describe "A resumed run", executor: :sequential do
 
   [nil, "provenance"].each do |name|
     context name ? "in the store" : "in memory" do
+      {
+        "was cancelled" => [{}, { on_error: :continue }], "was skipped, because an optional step failed" => [{ optional: true }, {}]
+      }.each do |what, (source, run)|
+        %i[any always].each do |rule|
+          it "runs a step with run_if: #{rule.inspect} again whose cached dependency #{what} when it ran, and has its output now" do
+            p = Flowline.define(name: name, cache: Flowline::Cache::Memory.new) do |d|
+              d.step(:source, **source) { state[:down] == :source ? raise("down") : 1 }
+              d.step(:config) { 2 }
+              d.step(:cached, depends_on: :source, cache: { key: -> { 1 } }) { "k" }
+              d.step(:merge, depends_on: %i[config cached], run_if: rule) { |config, cached| [config, cached] }
+              d.step(:load, depends_on: :merge) { |merged| state[:down] ? raise("down") : merged }
+            end
+            state[:down] = nil
+            p.run
+            state[:down] = :source
+            expect(p.run(resume: true, **run)[:merge].output).to eq([2, nil])
+            state[:down] = nil
+            expect(p.run(resume: true).outputs).to include(cached: "k", merge: [2, "k"], load: [2, "k"])
+          end
+        end
+      end
+
       it "runs a step again whose dependency ran again by only:" do
         p = etl(name)
         p.run
