@@ -544,3 +544,39 @@ fn a_damaged_run_stays_damaged_when_it_is_finished() {
         assert_eq!(store.output(2, "a"), "<output>", "no other checkpoint was cleared, nor its own");
     });
 }
+
+mod a_damaged_counter {
+    use super::*;
+
+    #[test]
+    fn of_runs_gives_no_number_twice() {
+        with_rows(|store, run| {
+            store.change("UPDATE sqlite_sequence SET seq = 0");
+            let next = store.begin("run-2", "import", "identity");
+            assert_eq!(next.id, run.id + 1);
+            store.change("UPDATE sqlite_sequence SET seq = 9223372036854775807");
+            let answer = store.store.begin(&start("run-3", "import", "other"), false, patient());
+            assert_eq!(
+                answer.unwrap_err().to_string().split(';').next().unwrap(),
+                "is damaged (no number is left for a run)"
+            );
+        });
+    }
+}
+
+mod a_damaged_key {
+    use super::*;
+
+    #[test]
+    fn is_named_and_one_of_an_older_format_is_taken() {
+        with_rows(|store, _| {
+            assert_eq!(store.key(b"first", patient()).unwrap(), b"first");
+            assert_eq!(store.key(b"second", patient()).unwrap(), b"first");
+            store.change("UPDATE keys SET value = x'00'");
+            let answer = store.key(b"third", patient()).unwrap_err().to_string();
+            assert!(answer.starts_with("is damaged (its secret key has changed)"), "{answer}");
+            store.change("UPDATE keys SET seal = NULL");
+            assert_eq!(store.key(b"fourth", patient()).unwrap(), [0]);
+        });
+    }
+}

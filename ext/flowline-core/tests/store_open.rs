@@ -958,6 +958,7 @@ mod a_full_disk {
                 std::thread::yield_now();
             }
             let store = TestStore::at(&root);
+            assert_eq!(fs::read_to_string(root.join(".gitignore")).unwrap(), "*\n", "with room for {room}");
             let steps = store.steps(1, patient()).unwrap().len();
             assert_eq!(store.outputs(1).len(), steps, "with room for {room}");
             if outcome.is_ok() {

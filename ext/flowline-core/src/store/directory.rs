@@ -92,14 +92,21 @@ pub fn make_private(folder: &Path) -> Result<(), StoreError> {
         fs::create_dir_all(above)?;
     }
     match DirBuilder::new().mode(0o700).create(folder) {
-        Ok(()) => {
-            let mut note = OpenOptions::new();
-            let mut note = note.write(true).create_new(true).mode(0o600).open(folder.join(".gitignore"))?;
-            Ok(note.write_all(b"*\n")?)
-        }
+        Ok(()) => write_note(&folder.join(".gitignore")).inspect_err(|_| {
+            let _ = fs::remove_dir(folder); // So that the next one has its note.
+        }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Writes the file that makes version control ignore the directory, or leaves none.
+fn write_note(path: &Path) -> Result<(), StoreError> {
+    let mut note = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    note.write_all(b"*\n").inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })?;
+    Ok(())
 }
 
 /// The longest path of a file that SQLite opens, in bytes: its `MAX_PATHNAME`.

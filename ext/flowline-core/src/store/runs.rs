@@ -118,9 +118,7 @@ impl Store {
             } else {
                 clear_older(session, &run)?;
             }
-            run.id = 1 + session
-                .first("SELECT seq FROM sqlite_sequence WHERE name = 'runs'", [], |row| Ok(row.get(0)?))?
-                .unwrap_or(0);
+            run.id = next_number(session)?;
             if !start.resumes {
                 run.checkpoint = run.id;
                 if !session.acquire(Lock::Checkpoint(run.id))? {
@@ -214,6 +212,15 @@ impl Store {
             Ok(Claim::Claimed)
         })
     }
+}
+
+/// Returns the number of the next run: no run has had it, also if the counter of SQLite was damaged.
+fn next_number(session: &Session) -> Result<i64, StoreError> {
+    let sql = "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'runs'), 0), \
+                          coalesce((SELECT max(id) FROM runs), 0), \
+                          coalesce((SELECT max(checkpoint) FROM records), 0))";
+    let latest: i64 = session.first(sql, [], |row| Ok(row.get(0)?))?.unwrap_or(0);
+    latest.checked_add(1).ok_or_else(|| StoreError::Damaged("no number is left for a run".to_owned()))
 }
 
 fn insert(session: &Session, run: &Run) -> Result<(), StoreError> {

@@ -106,7 +106,8 @@ const MIGRATIONS: [&str; 5] = [
     CREATE UNIQUE INDEX logs_by_step ON logs (run, step, number);",
     // Of a write of an older format it is not known what it followed, so it is committed in any case.
     "ALTER TABLE writes ADD COLUMN run INTEGER;
-    ALTER TABLE writes ADD COLUMN base BLOB;",
+    ALTER TABLE writes ADD COLUMN base BLOB;
+    ALTER TABLE keys ADD COLUMN seal BLOB;",
 ];
 
 /// The first format whose rows have seals.

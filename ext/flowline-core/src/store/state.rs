@@ -156,15 +156,27 @@ impl Store {
     /// # Errors
     /// As for every write.
     pub fn key(&self, new: &[u8], wait: Wait) -> Result<Vec<u8>, StoreError> {
-        let find = |session: &Session| session.first("SELECT value FROM keys", [], |row| Ok(row.get(0)?));
-        if let Some(key) = self.read(wait, |session| find(session))? {
+        if let Some(key) = self.read(wait, |session| key(session))? {
             return Ok(key);
         }
         self.write(wait, false, |session| {
-            session.execute("INSERT OR IGNORE INTO keys VALUES (1, ?1)", [new])?;
-            Ok(find(session)?.unwrap_or_default())
+            let seal = seal(&[&new.to_vec()]);
+            session.execute("INSERT OR IGNORE INTO keys VALUES (1, ?1, ?2)", params![new, seal])?;
+            Ok(key(session)?.unwrap_or_default())
         })
     }
+}
+
+/// Returns the secret key. That of an older format has no seal.
+fn key(session: &Session) -> Result<Option<Vec<u8>>, StoreError> {
+    let row = session.first("SELECT value, seal FROM keys", [], |row| {
+        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<[u8; SEAL]>>(1)?))
+    })?;
+    row.map(|(key, found)| {
+        let sound = found.is_none_or(|found| found == seal(&[&key]));
+        sound.then_some(key).ok_or_else(|| StoreError::Damaged("its secret key has changed".to_owned()))
+    })
+    .transpose()
 }
 
 /// The pipeline of a checkpoint.
