@@ -76,6 +76,19 @@ RSpec.describe "A report of a run" do
     expect(html.bytesize).to be < 300_000
   end
 
+  it "has at most 12 KB of data about 5,000 steps, however fast they were" do
+    random = Random.new(1)
+    sizes = [0.09, 0.99, 1.01, 1.99, 4.99, 62.5].map do |length|
+      steps = Array.new(5_000) do |at|
+        Flowline::Report::Step.new(name: "load_table_#{at}", status: :succeeded, attempts: 1, start: length / 5_000 * at,
+                                   duration: length / 5_000 * random.rand, after: at < 50 ? [] : [at - 50], retries: [])
+      end
+      data = Flowline::Report::Data.new(pipeline: "wide", run_id: "r", duration: length, steps: steps)
+      Zlib.gzip(Flowline::Report::Island.new(data, Flowline::Report::Timing.new(data)).to_s).bytesize
+    end
+    expect(sizes).to all(be_between(1, 12 * 1024))
+  end
+
   it "has a script of at most 8 KB" do
     expect(Zlib.gzip(Flowline::Report::Page.asset("report.js"), level: 9).bytesize).to be <= 8 * 1024
   end

@@ -8,19 +8,22 @@ module Flowline
     # that suits the length of the run, and of each name only the end that differs from the name before.
     # @api private
     class Island
-      # The length of a run in units is at least a tenth of this.
-      PRECISION = 100_000
+      # The most units in the length of a run.
+      FINEST = 100_000
+      # The most units of all steps together, so that a page of many steps is small however fast they were.
+      TOTAL = 100_000_000
+      # The length of a run may have this many units, however many steps it has.
+      COARSEST = 20_000
       # The most steps whose outputs are on the page of a run, whose steps have pages of their own.
       OUTPUTS = 500
-      private_constant :PRECISION, :OUTPUTS
+      private_constant :FINEST, :TOTAL, :COARSEST, :OUTPUTS
 
       # @param data [Data]
       # @param timing [Timing]
       def initialize(data, timing)
         @data = data
         @timing = timing
-        # Milliseconds: 0.1 for a run of some seconds, 1 for one of a minute.
-        @unit = 10.0**Math.log10([data.length * 1e3, 1.0].max / PRECISION).ceil
+        @unit = unit([data.length * 1e3, 1.0].max)
       end
 
       # @return [String] JSON that can stand within a script element
@@ -106,6 +109,13 @@ module Flowline
           facts.delete(:output) if brief
           [at, facts] unless facts.empty?
         end.to_h
+      end
+
+      # Returns the milliseconds of a unit, such as 0.1, 0.2 or 0.5.
+      def unit(length)
+        least = length / (TOTAL / [@data.steps.size, 1].max).clamp(COARSEST, FINEST)
+        power = 10.0**Math.log10(least).floor
+        power * [1, 2, 5, 10].find { |times| power * times >= least }
       end
 
       def units(seconds)
