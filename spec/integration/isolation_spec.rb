@@ -201,6 +201,19 @@ RSpec.describe "Steps in a process of their own" do
     [reader, writer].each(&:close)
   end
 
+  it "are ended by a time limit that was up just before they were forked, and leave no descriptor open" do
+    forking = Flowline::Executor::Isolation.const_get(:FORKING)
+    entered = Queue.new
+    before = descriptors
+    holder = Thread.new { forking.synchronize { (entered << true) && sleep(0.5) } }
+    entered.pop
+    run = Flowline.define { step(:apart, isolate: :process, timeout: 0.1) { sleep } }.start
+    result = run.wait(20)
+    expect([result&.success?, result && result[:apart].status]).to eq([false, :timed_out])
+    holder.join
+    expect(descriptors).to be <= before + 2 # Those of the timer and of the run's thread.
+  end
+
   it "are ended by their time limit although they have joined another process group" do
     group = Process.getpgrp
     result = Flowline.define do |p|

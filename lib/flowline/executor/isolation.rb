@@ -121,9 +121,11 @@ module Flowline
       def start(folder, block)
         flush
         child = FORKING.synchronize do
+          pid = :none
           reader, writer = IO.pipe(binmode: true)
           alive, parent_end = IO.pipe
           @printed&.open
+          Thread.handle_interrupt(ANYTIME) { Thread.pass } # Ruby discards the interrupts that are pending at a fork, also in the parent.
           pid = fork
           @printed&.share(pid)
           (pid ? [writer, alive] : [reader, parent_end, *PARENT_ENDS.keys]).each(&:close)
@@ -132,9 +134,8 @@ module Flowline
           lead(pid)
           PARENT_ENDS[parent_end] = true
           return [reader, parent_end, pid]
-        rescue SystemCallError # There are no more processes, or descriptors.
-          [reader, writer, alive, parent_end].each { |io| io&.close }
-          raise
+        ensure # It was interrupted, or there are no more processes or descriptors.
+          [reader, writer, alive, parent_end].each { |io| io&.close } if pid == :none
         end
         @lines&.forward { |*facts| child.tell(:log, *facts) }
         child.work(block)
