@@ -440,6 +440,7 @@ RSpec.describe "A resumed run" do
         exit!(e.pid == Process.pid ? 2 : 3)
       end
     end
+    writer.close # So that a process that ends otherwise is noticed.
     seen = [reader.read(1), reader.read(1)]
     File.write(go, "x")
     expect(seen.sort).to eq([".", "L"])

@@ -143,6 +143,7 @@ RSpec.describe "the live terminal", executor: :sequential do
   it "estimates the time left from earlier runs" do
     definition = "step(:a) { sleep 1 }; step(:b, depends_on: :a) { sleep 1 }"
     terminal(definition).wait
+    took = Flowline::History.runs.first.duration
     left = []
     program = terminal(definition)
     program.read do |screen|
@@ -150,8 +151,7 @@ RSpec.describe "the live terminal", executor: :sequential do
       left << [now[/steps  (\d\.\d)s/, 1].to_f, now[/about (\d+)s left/, 1].to_i] if now.include?("left")
       left.any? && left.last.first >= 1.2
     end
-    expect(left.first.last).to be_between(2, 3)
-    expect(left.last.last).to eq(1)
+    expect(left.map { |elapsed, rest| rest - (took - elapsed) }).to all(be_between(-0.5, 1.1))
   end
 
   it "only appends lines with --progress plain, in a dumb terminal, and elsewhere" do
@@ -211,7 +211,7 @@ RSpec.describe "The end of a run", executor: :sequential do
     end
     texts = Array.new(3) { StringIO.new.tap { |out| pipeline.run(reporter: Flowline::Reporter::Console.new(out)) }.string }
     expect(texts[1]).not_to include("median")
-    expect(texts[2]).to match(/^parse took 1\.3\ds, 3\.[0-3]× its median\n━/)
+    expect(texts[2]).to match(/^parse took 1\.\d\ds, [23]\.\d× its median\n━/)
     expect(texts[2]).not_to include("quick took")
   end
 

@@ -70,7 +70,7 @@ RSpec.describe "A step with retries left" do
       end
 
       it "has failed when the run's time is up while it waits" do
-        result = pipeline { |p| p.step(:flaky, retries: 5, retry_delay: 600) { raise "flaky" } }.run(executor: executor, timeout: 1.5)
+        result = pipeline { |p| p.step(:flaky, retries: 5, retry_delay: 600) { raise "flaky" } }.run(executor: executor, timeout: 3)
         expect_failure(result, :run_timed_out, retried: true)
         expect(result).to have_attributes(status: :timed_out, error: have_attributes(class: Flowline::TimeoutError, scope: :run))
       end
