@@ -18,9 +18,10 @@ module Flowline
       # @yieldreturn [Flowline::Run]
       # @return [Array(Result, String)] how it ended, and the first signal that came, if one did
       def self.wait(err)
-        queue = Queue.new # A trap may not take a lock.
+        queue = Queue.new # A trap may not take a lock,
+        turns = Recording::Turn # and may not load a file.
         first = nil
-        before = AGAIN.keys.to_h { |name| [name, trap(name) { Recording::Turn.waiting? ? raise(SignalException, name) : queue << name }] }
+        before = AGAIN.keys.to_h { |name| [name, trap(name) { turns.waiting? ? raise(SignalException, name) : queue << name }] }
         run = yield
         watcher = Thread.new do
           first = queue.pop
