@@ -34,7 +34,7 @@ module Flowline
       @input = input
       @secrets = secrets
       @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
-      @started = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
+      @started = Clock.time
       @made = [] # The id of the run, its ledger, its recording, its log, and the seconds that were skipped.
       @scopes = {}
       @clock = Clock.now

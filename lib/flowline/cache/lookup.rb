@@ -133,7 +133,7 @@ module Flowline
       def key(id, outputs, context, item = nil)
         step = @pipeline.steps[id]
         unfit = unfit(id)
-        return tell("step #{Name.show(step.name)} is #{unfit}") if unfit
+        return warn_once("step #{Name.show(step.name)} is #{unfit}") if unfit
 
         fingerprint = @pipeline.fingerprint(step.name)
         custom = @pipeline.calls.keys.dig(id, @request.input?)
@@ -183,15 +183,15 @@ module Flowline
       end
 
       def uncached(step, why)
-        tell("step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }")
+        warn_once("step #{Name.show(step.name)} is not cached: it #{why}; give cache: { key: }")
       end
 
       def read(id, key)
         return [false, nil] unless reads?(id)
 
-        in_time { cache(id).lookup(key) { |problem| tell(problem) } }
+        in_time { cache(id).lookup(key) { |problem| warn_once(problem) } }
       rescue CacheError => e
-        tell(e.message)
+        warn_once(e.message)
         [false, nil]
       end
 
@@ -201,7 +201,7 @@ module Flowline
       end
 
       # Adds a warning once, although attempts and the second lookup of an entry would repeat it.
-      def tell(warning)
+      def warn_once(warning)
         @warnings << warning unless @warnings.include?(warning)
         nil
       end

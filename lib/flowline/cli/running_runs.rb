@@ -42,10 +42,6 @@ module Flowline
       def alive
         Flowline::History.runs(pipeline: @options[:pipeline], status: :running, limit: 100, root: root).select(&:alive?)
       end
-
-      def suggestion(run_id)
-        Name.suggest(run_id, Flowline::History.runs(limit: 100, root: root).map(&:run_id))
-      end
     end
   end
 end

@@ -4,8 +4,20 @@ module Flowline
   module Execution
     # One call of one step, or of one of its items.
     #
-    # It checks the conditions, looks into the cache, and calls the step's callable within its limits and middleware. It
-    # changes nothing of the run: what it came to is an {Outcome}, which the {Coordinator} gets.
+    #     conditions ── cache ── announce ── limits( middleware( callable ) ) ── retry? ── cache ──> Outcome
+    #
+    # It is called in whatever thread or process the pool chooses, while others are called at the same time. It reads the
+    # {Environment}, and changes nothing of the run: all that it came to is its {Outcome}. So the {Dispatcher} can drop it if the
+    # attempt is abandoned, and a step is the same for every executor. (The output is serialised for the record by the
+    # coordinator, because whether it is recorded, and as made of what, only the run knows.)
+    #
+    # Middleware with +isolate: :process+ calls the rest in a forked child. The output, the report and the writes come
+    # back from there as data, and nothing else does.
+    #
+    # {Coordinator#cancel_now} may interrupt it at any line, with {Executor::Section::Stopped}, which passes through here to the
+    # pool: nothing is left half done, because nothing of it is visible yet. A time limit ends only the call itself. It must
+    # never happen that a condition is asked twice, that the callable is called after the run was stopped (unless the step
+    # always runs), or that +call+ returns without an outcome (unless its pool has abandoned it, and waits for none).
     class Attempt
       # @return [Integer] what no other attempt of the run has
       attr_reader :token
@@ -191,7 +203,7 @@ module Flowline
         return call_callable unless @environment.caches?(id)
 
         caching = @environment.caching
-        caching.with(id, @environment.outputs, context, item, waiting: @environment.lock_teller(self)) do |found, output, keep|
+        caching.with(id, @environment.outputs, context, item, waiting: @environment.lock_notice(self)) do |found, output, keep|
           next outcome(:cached, output: output) if found
 
           @missed = caching.absence(id, keep)

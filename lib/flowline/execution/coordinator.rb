@@ -15,7 +15,7 @@ module Flowline
     #
     # It must never happen that a run that has begun is left without an end in its record, that a worker outlives it unnoticed, or that
     # {#call} returns before its locks are released. Other threads call {#cancel}, {#cancel_now}, {#interrupting?}, {#state},
-    # {#tell} and, from workers, {#announce}.
+    # {#in_thread} and, from workers, {#announce}.
     # @api private
     class Coordinator
       # @return [Result] how the run ended
@@ -82,7 +82,7 @@ module Flowline
 
       # Has something done in this thread: at once if the caller is in it.
       # @return [void]
-      def tell(&notice) = Thread.current.equal?(@thread) ? yield : @inbox << [:call, notice]
+      def in_thread(&notice) = Thread.current.equal?(@thread) ? yield : @inbox << [:call, notice]
 
       private
 

@@ -52,8 +52,8 @@ module Flowline
         @steps = @dag.steps
         take_calls(pipeline, request.input?)
         @context = Context.of(pipeline, request)
-        @stops_at_failures = !request.go_on?
-        @run = Native::Run.new(@dag.graph, request.go_on?)
+        @stops_at_failures = !request.continue_on_error?
+        @run = Native::Run.new(@dag.graph, request.continue_on_error?)
         pipeline.resources.share(@run)
         @outputs = (request.freeze_outputs? ? FrozenOutputs : Array).new(@dag.size)
         @warnings = []
@@ -190,8 +190,8 @@ module Flowline
 
       # An attempt waits for another one that computes the same cached value. Nil: nobody wants to know.
       # @return [Proc, nil]
-      def lock_teller(attempt)
-        -> { @coordinator.tell { @details.locked(attempt) } } if @details
+      def lock_notice(attempt)
+        -> { @coordinator.in_thread { @details.locked(attempt) } } if @details
       end
 
       # @raise [TypeError]

@@ -3,6 +3,21 @@
 module Flowline
   module Execution
     # The items of a step that is called for each of them, and their results.
+    #
+    # Lists and ranges of whole numbers are there from the beginning. Of any other Enumerable, a {Producer} reads one item
+    # after another, in a thread of its own:
+    #
+    #     source ──read──> Stream ──supplied──> the core ──take──> an attempt ──put──> results
+    #                        ▲                                         │
+    #                        └── Producer waits for room <─worked_on──┘
+    #
+    # Items are known by their index. The core decides which of them is called for next, and how many at a time; it never
+    # sees an item. The Producer's thread adds an item before the core learns of it, and nobody else writes to what is not
+    # read yet. Everything else happens in the thread of the coordinator.
+    #
+    # An item is dropped when it has ended, so that a lazy source may have more items than memory. It must never happen that an
+    # item is read long before a worker has room for it, that a source is read by two threads, or that one that blocks holds up the
+    # end of the run: it is closed with a time limit, and left behind with a warning.
     # @api private
     class Items
       # @return [Array<Object>] the results of the items, in their order

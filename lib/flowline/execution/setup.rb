@@ -156,7 +156,7 @@ module Flowline
         recalls = @request.reporters.any?
         return unless recording.stored? || details || recalls
 
-        reader = ->(id, line) { coordinator.tell { details.logged(id, line) } } if details
+        reader = ->(id, line) { coordinator.in_thread { details.logged(id, line) } } if details
         @lines = Recording::Lines.new(environment.context, Flowline.config.log_lines, keeps: recording.stored?, recalls: recalls, &reader)
         environment.context.log_in(@lines)
         @lines

@@ -10,6 +10,25 @@ module Flowline
   module Executor
     # Runs a block in a forked child, which can be ended whatever it does: native code that never returns, a loop
     # that rescues everything, a crash.
+    #
+    #     parent                                    child, which leads a process group
+    #     ──────                                    ─────
+    #     flush, fork ─────────────────────────────> settle_in ── block
+    #     read frames <── :out :err :flush :log ────  what it prints and logs, in order
+    #                 <── :news ────────────────────  what carriers bring
+    #                 <── :value or :error ─────────  exit!
+    #     reap, kill its group                       (a native thread kills it if the parent is gone)
+    #
+    # The child has everything of the parent without copying, and comes back as data: what it returns has to be marshalled.
+    # Handles that it has inherited, such as connections, are left alone and never closed there.
+    #
+    # Forks happen in many threads at once. A child inherits all descriptors that are open at that moment, so pipes are made and
+    # children forked under one lock, and each child closes the parent's ends of the others' pipes. Otherwise a child would
+    # keep another one's pipe open, and its parent would wait for the end of a child that is gone.
+    #
+    # The parent is interrupted only while it reads and waits. Whatever interrupts it, the child and its group get TERM, and
+    # KILL after the grace period. It must never happen that a child outlives its attempt, that its parent waits for a grandchild
+    # which keeps the pipe open, that buffered text is written twice, or that an interrupt leaves a pipe or a process behind.
     # @api private
     class Isolation
       # A child that ended without an answer.
@@ -137,7 +156,7 @@ module Flowline
         ensure # It was interrupted, or there are no more processes or descriptors.
           [reader, writer, alive, parent_end].each { |io| io&.close } if pid == :none
         end
-        @lines&.forward { |*facts| child.tell(:log, *facts) }
+        @lines&.forward { |*facts| child.send_frame(:log, *facts) }
         child.work(block)
       end
 

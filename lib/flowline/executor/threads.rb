@@ -6,9 +6,20 @@ module Flowline
   module Executor
     # Calls attempts in threads of its own, which are started as they are needed.
     #
+    #     submit ──> jobs (a Queue) ──> work ── call ── perform_in ── Section( attempt ) ──> outcome ──> inbox
+    #                                     ▲                                                    │
+    #                                     └────────────────────────────────────────────────────┘
+    #
     # A worker defers whatever would stop it, except while it calls an attempt, so that each attempt that it takes leads to
     # exactly one message. An attempt that ignores its time limit is abandoned: its thread is killed, whenever that succeeds,
-    # and another one takes its place.
+    # and another one takes its place. Whether an attempt ends or is abandoned is decided under the lock: by the worker that
+    # clears +attempt+, or by {#abandon}, which marks the worker.
+    #
+    # After an outcome that stops the run a worker withdraws what is queued, before the coordinator learns of that outcome. So
+    # nothing of it is called in between.
+    #
+    # It must never happen that an attempt leads to no message or to two, that a worker waits for a job after {#shutdown}, or that a
+    # thread is started which nobody joins. A step may fork, and return in the child: the child has no run, and ends.
     # @api private
     class Threads < Pool
       OPEN = { Object => :immediate }.freeze

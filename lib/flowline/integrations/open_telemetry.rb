@@ -116,14 +116,14 @@ module Flowline
       # Calls an attempt, whose span is the current one meanwhile. No exception of a span fails it.
       def around(attempt, &block)
         span = begin_attempt(attempt) or return yield
-        began = now
+        began = Clock.time
         begin
           ::OpenTelemetry::Context.with_current(within(span, @surroundings), &block)
           returned = true
         rescue Exception => e # rubocop:disable Lint/RescueException -- it is raised again
           raise
         ensure
-          end_attempt(attempt, span, [began, now], Telemetry::Attempts.status(e, returned), e)
+          end_attempt(attempt, span, [began, Clock.time], Telemetry::Attempts.status(e, returned), e)
         end
       end
 
@@ -173,10 +173,6 @@ module Flowline
           span.status = ::OpenTelemetry::Trace::Status.error(failure.message)
         end
         span.finish(end_timestamp: time)
-      end
-
-      def now
-        Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
       end
 
       # @return [nil]

@@ -58,7 +58,7 @@ module Flowline
       end
 
       # @return [Boolean] whether steps that don't depend on a failure still run
-      def go_on?
+      def continue_on_error?
         @settings[:on_error] == :continue
       end
 

@@ -23,7 +23,7 @@ module Flowline
       # @param attempt [Execution::Attempt]
       # @return [void]
       def call(attempt)
-        began = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
+        began = Clock.time
         clock = Process.clock_gettime(Process::CLOCK_MONOTONIC, :nanosecond)
         yield
         returned = true

@@ -181,7 +181,7 @@ module Flowline
         metrics = @meter.read
         return if metrics.empty?
 
-        times = [@meter.started, Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)]
+        times = [@meter.started, Clock.time]
         @senders[:metrics].post(Payload.metrics(metrics, @settings.resource, times), *time_left(flush))
       end
 

@@ -38,7 +38,7 @@ module Flowline
 
       def initialize
         @lock = Mutex.new
-        @started = Process.clock_gettime(Process::CLOCK_REALTIME, :nanosecond)
+        @started = Clock.time
         @values = INSTRUMENTS.transform_values { {} }
         @runs = {}.compare_by_identity
       end

@@ -15,7 +15,7 @@ module Flowline
       # @param run [History::Run]
       def initialize(run)
         @run = run
-        @began = nanoseconds(run.started_at)
+        @began = Clock.nanoseconds(run.started_at)
       end
 
       # @return [Array<Span>] the run first
@@ -71,17 +71,13 @@ module Flowline
       end
 
       def times(step)
-        began = nanoseconds(step.started_at)
+        began = Clock.nanoseconds(step.started_at)
         [began, began + (step.duration.to_f * 1e9).round]
       end
 
       # @param seconds [Float] since the start of the run
       def at(seconds)
         @began + (seconds * 1e9).round
-      end
-
-      def nanoseconds(time)
-        (time.to_i * 1_000_000_000) + time.nsec
       end
     end
   end

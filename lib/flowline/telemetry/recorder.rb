@@ -32,7 +32,7 @@ module Flowline
         @context = environment.context
         @exporter = exporter
         @meter = exporter.meter
-        @began = nanoseconds(@context.started_at)
+        @began = Clock.nanoseconds(@context.started_at)
         @warnings = environment.warnings
         @pipeline = @context.pipeline_name || "unnamed"
         @trigger = Recording::Trigger.current
@@ -114,7 +114,7 @@ module Flowline
         started.retries ||= []
         return if started.retries.size >= RETRIES
 
-        started.retries << [nanoseconds(event.time), again.attempt, again.wait, Failure.of(again.error, @context)]
+        started.retries << [Clock.nanoseconds(event.time), again.attempt, again.wait, Failure.of(again.error, @context)]
       end
 
       def end_step(event)
@@ -158,10 +158,6 @@ module Flowline
       def times(started, duration)
         began = @began + (started * 1e9).round
         [began, began + (duration * 1e9).round]
-      end
-
-      def nanoseconds(time)
-        (time.to_i * 1_000_000_000) + time.nsec
       end
     end
   end

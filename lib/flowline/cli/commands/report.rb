@@ -42,10 +42,6 @@ module Flowline
         def find(run_id)
           Flowline::History.run(run_id, root: root) || raise(NotFound, "#{label}: there is no run #{run_id} in #{root}#{suggestion(run_id)}")
         end
-
-        def suggestion(run_id)
-          Name.suggest(run_id, Flowline::History.runs(limit: 100, root: root).map(&:run_id))
-        end
       end
     end
   end

@@ -28,10 +28,6 @@ module Flowline
           0
         end
 
-        def suggestion(run_id)
-          Name.suggest(run_id, Flowline::History.runs(limit: 100, root: root).map(&:run_id))
-        end
-
         def data(run)
           { **run.to_h, recorded: run.recorded, steps: run.steps.map(&:to_h), graph: run.graph }
         end

@@ -73,7 +73,7 @@ module Flowline
 
         # Sends a frame. The frame is dumped first, so that none is sent in part if it cannot be dumped.
         # @return [void]
-        def tell(*frame)
+        def send_frame(*frame)
           bytes = Marshal.dump(frame)
           @turn.synchronize { @writer.write([bytes.bytesize].pack("Q"), bytes) && @writer.flush }
         end
@@ -104,7 +104,7 @@ module Flowline
         end
 
         def streams
-          return %i[out err].map { |name| Stream.new(name, method(:tell)) } unless @printed
+          return %i[out err].map { |name| Stream.new(name, method(:send_frame)) } unless @printed
 
           [STDOUT, STDERR].each { |stream| stream.sync = true } # rubocop:disable Style/GlobalStdStream
         end
@@ -118,13 +118,13 @@ module Flowline
           flush_opened
           remove_tempfiles
           returned = true
-          tell(:value, value)
+          send_frame(:value, value)
         rescue Exception => e # rubocop:disable Lint/RescueException -- the parent gets to know
           exit!(SystemExit === e ? e.status : 1) unless own?
 
-          tell(:error, Error::Portable.new(returned ? unsent(e) : answer(e)))
+          send_frame(:error, Error::Portable.new(returned ? unsent(e) : answer(e)))
         ensure
-          tell(:error, Error::Portable.new(remote("it left its block by return, break or throw; use `next`"))) if own? && !returned && e.nil?
+          send_frame(:error, Error::Portable.new(remote("it left its block by return, break or throw; use `next`"))) if own? && !returned && e.nil?
         end
 
         # Calls the block, and sends what the carriers have by then, whatever the block came to.
@@ -144,7 +144,7 @@ module Flowline
 
         def send_news(carrier)
           news = carrier.leave
-          tell(:news, carrier, news) if news
+          send_frame(:news, carrier, news) if news
         rescue StandardError
           nil # It cannot be dumped. The step is not to blame.
         end
