@@ -26,7 +26,7 @@ module Flowline
     # children forked under one lock, and each child closes the parent's ends of the others' pipes. Otherwise a child would
     # keep another one's pipe open, and its parent would wait for the end of a child that is gone.
     #
-    # The parent is interrupted only while it reads and waits. Whatever interrupts it, the child and its group get TERM, and
+    # The parent is interrupted only just before it forks, and while it reads and waits. Whatever interrupts it, the child and its group get TERM, and
     # KILL after the grace period. It must never happen that a child outlives its attempt, that its parent waits for a grandchild
     # which keeps the pipe open, that buffered text is written twice, or that an interrupt leaves a pipe or a process behind.
     # @api private
