@@ -85,7 +85,7 @@ module Flowline
       raise ArgumentError, "report #{Name.show(name)}: must be a number, not #{TypeHints.describe(wrong)}" if name
 
       sink, id = @sink
-      sink.reported(id, numbers)
+      sink.reported(id, secrets? ? numbers.transform_keys { |key| mask(key.name).to_sym } : numbers)
       nil
     end
 

@@ -60,7 +60,7 @@ module Flowline
     # Writes a value. It is committed when the run has succeeded.
     # @param key [Symbol, String]
     # @param value [Object] that +Marshal+ can dump, and small
-    # @raise [Error] the value cannot be serialised, is too large or holds a secret, or the context is not that of a step
+    # @raise [Error] the value cannot be serialised, is too large or holds a secret, as the key may not either, or the context is not that of a step
     def []=(key, value)
       write(key, value.nil? ? Marshal.dump(nil) : dump(key, value))
     end
@@ -107,7 +107,10 @@ module Flowline
     def write(key, bytes)
       raise Error, "ctx.state can be changed only through the ctx that the block of a step takes; hooks and conditions read it" unless @sink
 
-      @sink.wrote(@id, named(key), bytes)
+      name = named(key)
+      raise Error, "state: a key holds the value of a secret param; use a digest of it" if @ledger.masks?(name)
+
+      @sink.wrote(@id, name, bytes)
     end
 
     def dump(key, value)

@@ -151,6 +151,19 @@ RSpec.describe "History" do
     expect(Flowline::Checkpoint.list("often").size).to eq(100)
   end
 
+  it "counts only what a resumed run restores: a clean-up after a step that failed is called again" do
+    pipeline = Flowline.define(name: "cleans") do |p|
+      p.step(:a) { 1 }
+      p.step(:b, depends_on: :a) { |_| raise "down" }
+      p.step(:clean, depends_on: :b, run_if: :always) { |_| 1 }
+      p.step(:swept, depends_on: :clean, run_if: :always) { |_| 1 }
+    end
+    pipeline.run
+    expect(Flowline::History.runs.first.recorded).to eq([:a])
+    expect(flowline("status")[1]).to include("  resume restores 1 step\n")
+    expect(pipeline.run(resume: true, dry_run: true).steps.select { |step| step.action == :restore }.map(&:name)).to eq([:a])
+  end
+
   it "takes the store from --root, and refuses other arguments" do
     mixed([1]).run
     elsewhere = "#{root}-elsewhere"

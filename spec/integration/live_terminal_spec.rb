@@ -77,6 +77,62 @@ RSpec.describe "the live terminal", executor: :sequential do
     expect(program.screen.history.grep(/retry in|^\W+[a-z_\d]+ +\d+\.\ds( |$)/)).to be_empty
   end
 
+  it "leaves no stray row while an edge of its window is dragged, of which it learns a moment later" do
+    program = terminal(<<~'RUBY', "--executor", "parallel", "--max-threads", "9", rows: 30, columns: 120)
+      8.times { |n| step(:"a_step_with_a_long_name_#{n}") { sleep(0.05) until File.exist?("go") } }
+      step(:prints) { n = 0; (puts "line #{n += 1} #{"y" * 60}"; sleep 0.1) until File.exist?("go"); n }
+    RUBY
+    program.read { |screen| screen.lines.grep(/a_step/).size >= 8 }
+    widths = [*119.downto(30), *31..119]
+    widths.each_with_index do |width, index|
+      program.drag(30 - (index % 15), width, 0.25)
+      give_up = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 0.02
+      program.read { Process.clock_gettime(Process::CLOCK_MONOTONIC) > give_up }
+    end
+    File.write("go", "")
+    expect(program.wait).to be_success
+    expect(program.screen.history.grep(/^\W+a_step|steps  \d/).grep_v(/✓/)).to be_empty
+    expect(program.screen.history.grep(/✓ a_step/).size).to eq(8)
+  end
+
+  it "only appends lines when standard output goes through a pipe, which may end in the same terminal" do
+    File.write("live.rb", "Flowline.define(name: \"live\") { step(:a) { puts 'hello'; sleep 0.3 } }")
+    env = { "TERM" => "xterm-256color", "LC_ALL" => "C.UTF-8" }
+    command = ["sh", "-c", '"$@" | cat', "sh", *Processes::FLOWLINE, "run", "live.rb"]
+    program = Screen::Program.new(*command, env: env).tap { |started| programs << started }
+    program.wait
+    expect(program.bytes).not_to match(/\e\[(?!\d*m)/)
+    expect(program.screen.history).to include("hello", /✓ a +0.3/)
+    program = Screen::Program.new(*command, "--progress", "live", env: env).tap { |started| programs << started }
+    program.wait
+    expect(program.bytes).to include("\e[J")
+  end
+
+  it "prints what a program writes that a step has left behind, after the run as well" do
+    File.write("late.rb", <<~RUBY)
+      require "flowline"
+      run = Flowline.define { step(:a) { spawn("for i in 1 2 3; do sleep 0.3; echo tick $i || exit 3; done") } }.run(reporter: :console)
+      puts "after"
+      Process.wait(run[:a].output)
+      puts "status \#{$?.exitstatus}"
+      sleep 0.2
+      puts Thread.list.size
+    RUBY
+    env = { "TERM" => "xterm-256color", "LC_ALL" => "C.UTF-8" }
+    program = Screen::Program.new(RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, "late.rb", env: env).tap { |started| programs << started }
+    program.wait
+    expect(program.screen.history.last(6)).to eq(["after", "tick 1", "tick 2", "tick 3", "status 0", "1"])
+  end
+
+  it "says what still runs in a terminal whose rows are not drawn again" do
+    stub_const("Flowline::Reporter::Heartbeat::PAUSES", [0.1, 0.1])
+    out = StringIO.new
+    def out.tty? = true
+    def out.winsize = [24, 80]
+    run(reporter: Flowline::Reporter::Console.new(out, progress: :plain)) { step(:slow) { sleep 0.5 } }
+    expect(out.string).to match(/still running: slow/)
+  end
+
   it "fits into 40 columns and 10 lines" do
     program = terminal('30.times { |n| step(:"step_number_#{n}_of_many") { sleep(0.05) until File.exist?("go") } }', # rubocop:disable Lint/InterpolationCheck
                        "--executor", "parallel", "--max-threads", "30", rows: 10, columns: 40)
@@ -291,6 +347,7 @@ RSpec.describe "flowline watch in a terminal", executor: :sequential do
     program.read { |seen| seen.lines.grep(/slow/).any? && !seen.cursor? }
     program.signal(:TSTP)
     expect(program.wait_for_stop).to be(true)
+    expect(program.read_rest).to be_cursor
     program.signal(:CONT)
     screen = program.read { |seen| seen.given_back && !seen.cursor? && seen.lines.grep(/slow/).any? }
     expect(screen.given_back.grep(/slow|steps/)).to be_empty

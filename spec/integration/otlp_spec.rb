@@ -183,6 +183,40 @@ RSpec.describe "OTLP over HTTP" do
     expect(spans.keys).to match_array(["run unnamed", "step a", "attempt a"])
   end
 
+  describe "a collector that never ends its answer" do
+    def sent_by(answer)
+      endless = Collector.new { answer }
+      settings = Flowline::Telemetry::Settings.new("OTEL_EXPORTER_OTLP_ENDPOINT" => endless.url, "OTEL_EXPORTER_OTLP_TIMEOUT" => "300")
+      began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      result = Flowline::Telemetry::Sender.new(settings, "traces").post("{}")
+      [result.outcome, result.reason, Process.clock_gettime(Process::CLOCK_MONOTONIC) - began]
+    ensure
+      endless.close
+    end
+
+    {
+      "sends its body byte by byte" => ->(socket) { socket.write("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n") && loop { socket.write("x") && sleep(0.05) } },
+      "sends headers for ever" => ->(socket) { socket.write("HTTP/1.1 200 OK\r\n") && loop { socket.write("X-A: b\r\n") && sleep(0.05) } }
+    }.each do |what, answer|
+      it "is given up after OTEL_EXPORTER_OTLP_TIMEOUT when it #{what}" do
+        expect(sent_by(answer)).to match([:later, "it has not answered within 0.3 s", be < 5])
+      end
+    end
+
+    it "is given up after a few bytes when it sends a body without an end, which is not held in memory" do
+      flood = ->(socket) { socket.write("HTTP/1.1 200 OK\r\n\r\n") && loop { socket.write("x" * 65_536) } }
+      expect(sent_by(flood)).to match([:later, /IOError: its answer has more than 65536 bytes/, be < 5])
+    end
+  end
+
+  it "shows the words of a collector, and does not send them to the terminal as commands" do
+    rude = Collector.new { ["200 OK", JSON.generate(partialSuccess: { rejectedSpans: "5", errorMessage: "no\e[31m\u202E" })] }
+    settings = Flowline::Telemetry::Settings.new("OTEL_EXPORTER_OTLP_ENDPOINT" => rude.url)
+    expect(Flowline::Telemetry::Sender.new(settings, "traces").post("{}").to_a).to eq([:sent, "no\\e[31m\\u202E", 5, nil])
+  ensure
+    rude.close
+  end
+
   describe "with settings" do
     let(:variables) do
       { "OTEL_SERVICE_NAME" => "shop", "OTEL_RESOURCE_ATTRIBUTES" => "service.name=other,deployment.environment=staging%20eu",

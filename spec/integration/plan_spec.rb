@@ -129,6 +129,14 @@ RSpec.describe "A plan" do
       expect(plan.to_s.lines.last).to match(/\AExpected: [23]\.\d\ds with 1 worker, 1\.\d\ds with 3 \(long\)\n\z/)
     end
 
+    it "does not say how many workers are worth having for a step whose items use them all" do
+      mapped = Flowline.define(name: "mapped") { step(:list) { [1] * 8 } && step(:map, each: :list) { |_| sleep(0.2) } }
+      mapped.run(executor: :parallel, max_threads: 8)
+      plan = mapped.run(dry_run: true, executor: :parallel, max_threads: 8)
+      expect([plan.workers, plan.useful_workers, plan.shortest]).to eq([8, nil, nil])
+      expect(plan.to_s.lines.last).to match(/\AExpected: \d\.\d\ds \(list → map\)\n\z/)
+    end
+
     it "expects a minimum when some steps have never run" do
       pipeline.run
       more = Flowline.define(name: "timed") { |p| p.include(pipeline) && p.step(:new, depends_on: :last) { |_| 1 } }

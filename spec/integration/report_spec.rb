@@ -211,6 +211,21 @@ RSpec.describe "A report of a run" do
       expect(Flowline::History.runs(pipeline: "changed").first.report).to include("the param date changed: 2024-01-01 → 2024-01-02")
     end
 
+    it "has the edges that are left when the row of a step is damaged" do
+      run = Flowline.define(name: "chain") do
+        step(:a) { 1 }
+        step(:b, depends_on: :a) { |x| x }
+        step(:c, depends_on: :b) { |x| x }
+        step(:d, depends_on: :c) { |x| x }
+      end.run
+      allow_any_instance_of(Flowline::Store::SQLite).to receive(:steps).and_wrap_original do |read, *args|
+        read.call(*args).reject { |row| row.name == "b" }
+      end
+      data = Flowline::Report::Sources.recorded(Flowline::History.run(run.run_id))
+      expect(data.steps.map { |step| [step.name, step.after] }).to eq([["a", []], ["c", []], ["d", [1]]])
+      expect(Timeout.timeout(10) { Flowline::Report::Timing.new(data).critical }).to eq([1, 2])
+    end
+
     it "says what is missing" do
       expect(flowline("report")[2]).to include("there is no store")
       flowline("run", "import.rb")

@@ -129,6 +129,7 @@ RSpec.describe "State" do
     end
     expect(errors.call { |ctx| ctx.state[:x] = -> {} }).to match(/state x: the value cannot be serialised: no _dump_data is defined for class Proc; write plain data/)
     expect(errors.call { |ctx| ctx.state[:x] = "x" * 300_000 }).to match(/state x: the value takes 3000\d\d bytes, and 262144 are possible/)
+    expect(errors.call { |ctx| ctx.state["at_#{ctx[:token]}"] = 1 }).to match(/state: a key holds the value of a secret param; use a digest of it/)
     expect(errors.call { |ctx| ctx.state[:x] = "a #{ctx[:token]}" }).to match(/state x: the value holds the value of a secret param/)
     hooked = Flowline.define(name: "marked") do |p|
       p.before_run { |ctx| ctx.state[:x] = 1 }

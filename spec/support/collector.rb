@@ -47,7 +47,8 @@ class Collector
   attr_reader :requests, :problems
 
   # @yieldparam number [Integer] of the request, from 1
-  # @yieldreturn [Array(String, Hash), String, nil] status line and body, or :hang; nil: success
+  # @yieldreturn [Array(String, Hash), String, #call, nil] status line and body, or :hang; an object with +call+ writes to the socket
+  #   itself; nil: success
   def initialize(&answer)
     @answer = answer || proc {}
     @requests = []
@@ -99,6 +100,7 @@ class Collector
       check(request)
       answer = @answer.call(requests.size)
       return sleep if answer == :hang
+      return answer.call(socket) if answer.respond_to?(:call)
 
       status, body = answer || ["200 OK", "{}"]
       socket.write("HTTP/1.1 #{status}\r\nContent-Type: application/json\r\nContent-Length: #{body.to_s.bytesize}\r\n\r\n#{body}")

@@ -25,6 +25,7 @@ class Screen
     @lines = [Line.new([], false)]
     @y = @x = 0
     @cursor = true
+    @wraps = true
     @rest = "".b
   end
 
@@ -62,6 +63,8 @@ class Screen
   # @return [void]
   def resize(rows, columns)
     wrap(columns) if columns != @columns
+    # A lower screen first loses the lines below the cursor.
+    @lines.pop while @lines.last(@rows).size > rows && @lines.size - 1 > @y && @lines.size > 1
     @rows = rows
     @columns = columns
   end
@@ -80,6 +83,10 @@ class Screen
     when "\a", /\A\e\[[\d;]*m\z/ then nil
     when /\A\e\[(\d*)A\z/ then @y = [@y - [Regexp.last_match(1).to_i, 1].max, top].max
     when "\e[J" then erase
+    when "\e[K" then @lines[@y].cells = @lines[@y].cells.first(@x)
+    when "\e[C" then @x = [@x + 1, @columns - 1].min
+    when "\e[?7l" then @wraps = false
+    when "\e[?7h" then @wraps = true
     when "\e[?25l" then @cursor = false
     when "\e[?25h"
       @cursor = true
@@ -110,6 +117,8 @@ class Screen
   def put(char)
     width = Flowline::Text.width(char)
     return join(char) if width.zero?
+
+    return if @x + width > @columns && !@wraps
 
     feed_line(true) if @x + width > @columns
     cells = @lines[@y].cells
@@ -173,14 +182,18 @@ class Screen
       until block_given? && yield(screen)
         raise "the program goes on:\n#{screen.lines.join("\n")}" if now > give_up
 
-        chunk = @master.wait_readable(0.05) && @master.readpartial(1 << 16) or next
-        @chunks << chunk
-        @bytes << chunk
-        screen.feed(chunk)
+        tell
+        feed(@master.readpartial(1 << 16)) if @master.wait_readable(0.05)
       end
       screen
     rescue Errno::EIO # The program has ended.
       screen
+    end
+
+    # Reads what a program has written that has stopped.
+    # @return [Screen]
+    def read_rest
+      read { !@master.wait_readable(0.1) }
     end
 
     # @return [Boolean] whether the program has ended
@@ -196,11 +209,20 @@ class Screen
     # @return [void]
     def resize(rows, columns)
       signal(:STOP)
-      read { !@master.wait_readable(0.02) }
+      read_rest
       screen.resize(rows, columns)
       @master.winsize = [rows, columns]
     ensure
       signal(:CONT)
+    end
+
+    # Resizes the terminal, and tells the program only a moment later, as terminals do while an edge of their window is dragged.
+    # @return [void]
+    def drag(rows, columns, late)
+      feed(@master.readpartial(1 << 16)) while @master.wait_readable(0)
+      screen.resize(rows, columns)
+      @late ||= [now + late]
+      tell
     end
 
     # @param name [Symbol]
@@ -241,6 +263,20 @@ class Screen
     end
 
     private
+
+    def feed(chunk)
+      @chunks << chunk
+      @bytes << chunk
+      screen.feed(chunk)
+    end
+
+    # Tells the program the size that the terminal has by now.
+    def tell
+      return if @late.nil? || now < @late.first
+
+      @late = nil
+      @master.winsize = [screen.rows, screen.columns]
+    end
 
     def now
       Process.clock_gettime(Process::CLOCK_MONOTONIC)

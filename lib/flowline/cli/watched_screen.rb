@@ -41,7 +41,7 @@ module Flowline
         @suspension.take { @screen.close("") }
         lines, columns = @terminal.size
         view = Reporter::View.new(columns, lines, width: @board.width, unicode: @terminal.unicode?)
-        @screen.frame(@added.shift(@added.size).map(&:b).join, view.rows(@board.state, @tick += 1), columns)
+        @screen.frame(@added.shift(@added.size).map(&:b).join, view.rows(@board.state, @tick += 1))
       end
 
       # Removes the rows, and shows the cursor again.

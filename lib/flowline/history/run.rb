@@ -175,12 +175,14 @@ module Flowline
         always & steps.select { |step| %i[running pending].include?(step.status) }.map(&:name)
       end
 
-      # @return [Array<Symbol>] the steps whose outcomes are recorded, which a run that resumes this one does not call again
+      # @return [Array<Symbol>] the steps whose outcomes are recorded, which a run that resumes this one does not call again. A step that
+      #   ran although one before it failed is called again after that one
       def recorded
         return [] unless failed? || status == :running
 
         outcomes = @store.outcomes(@row.checkpoint).reject { |_, outcome| LOST.include?(outcome) }
-        steps.map(&:name).select { |name| outcomes.key?(name.name) }
+        names = steps.map(&:name).select { |name| outcomes.key?(name.name) }
+        names - again(names)
       end
 
       # Returns a report of the run: a page of one file, with its graph, a timeline, its steps, the last runs, and the differences
@@ -221,6 +223,19 @@ module Flowline
         @positions ||= (graph || { steps: [] })[:steps].each_with_index.to_h { |node, position| [node[:name].to_sym, position] }
       end
 
+      # @param names [Array<Symbol>] recorded steps
+      # @return [Array<Symbol>] those that depend, over whatever number of steps, on one that is not recorded
+      def again(names)
+        lost = positions.values - positions.values_at(*names).compact
+        dependents = positions.values.to_h { |at| [at, []] }
+        dependents.each_key { |at| graph[:steps][at].fetch(:after, []).each { |before| dependents[before] << at } }
+        seen = lost.to_h { |at| [at, true] }
+        while (at = lost.pop)
+          dependents[at].each { |later| seen[later] ||= lost.push(later) && true }
+        end
+        names.select { |name| seen.key?(positions[name]) }
+      end
+
       def parse(text, default, **options)
         return default unless text
 
@@ -234,10 +249,10 @@ module Flowline
 
       def open_steps(rows)
         nodes = graph&.fetch(:steps) || []
-        ended = rows.map(&:name)
+        ended = rows.to_h { |row| [row.name, true] }
         shown = live
-        nodes.each_with_index.reject { |node, _| ended.include?(node[:name]) }.map do |node, position|
-          ready = node.fetch(:after, []).all? { |before| ended.include?(nodes[before][:name]) }
+        nodes.each_with_index.reject { |node, _| ended.key?(node[:name]) }.map do |node, position|
+          ready = node.fetch(:after, []).all? { |before| ended.key?(nodes[before][:name]) }
           ready = false if shown&.stopped? && !shown.step(node[:name]) # It was cancelled before it could start.
           Store::Step.new(run: @row.id, position: position, name: node[:name], status: ready ? "running" : "pending", attempts: 0)
         end

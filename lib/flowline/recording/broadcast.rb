@@ -35,7 +35,8 @@ module Flowline
         requests&.each { |request| grant(request) }
       end
 
-      # Records the end of the run, with the lines of its log that are not in the store yet; if there is no room for them, without.
+      # Records the end of the run, with the lines of its log that are not in the store yet; if there is no room for them, without, and
+      # with a warning.
       # @yieldparam rows [Array<Array>] as for {Store::SQLite::Live#log}
       # @return [void]
       # @raise [StoreError]
@@ -43,9 +44,11 @@ module Flowline
         close
         @lines.store do |rows|
           yield rows
-        rescue StoreError
+        rescue StoreError => e
           raise if rows.empty?
 
+          why = e.kind == :full ? "the disk is full" : e.what
+          @warn.call("#{rows.sum { |row| row[2] }} lines of the log of the run are not recorded: #{why}; everything else is")
           yield []
         end
       end
@@ -66,7 +69,7 @@ module Flowline
         @body = body
         requests
       rescue StoreError => e
-        complain(e.what) unless e.kind == :busy
+        complain(e.kind == :full ? "the disk is full" : e.what) unless e.kind == :busy
       rescue StandardError => e
         complain(Error.account(e))
       end

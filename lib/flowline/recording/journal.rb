@@ -179,6 +179,7 @@ module Flowline
         own_process
         @broadcast.end_run do |rows|
           ended.lines = rows
+          ended.warnings = Shown.warnings(@warnings, @context)
           @store.finish_run(ended, completions, @claim.lock, uncalled: uncalled, **care)
         end
       end

@@ -39,6 +39,11 @@ module Flowline
       # @return [Hash{Integer => Hash{String => String, nil}}] by step
       attr_reader :written
 
+      # @return [Boolean] whether a text holds the value of a secret param
+      def masks?(text)
+        @context.secrets? && @context.mask(text) != text
+      end
+
       # @return [Boolean] whether bytes may hold the value of a secret param
       def secret_in?(bytes)
         @context.secret_in?(bytes)

@@ -103,12 +103,20 @@ module Flowline
         text = @context.secrets? ? @context.mask(text) : Error.splittable(text)
         return [""] if text.empty?
 
-        text.each_line("\n", chomp: true).map { |row| cut(Error.text(row[0, SEARCHED]).delete_suffix("\r"), row.size) }
+        text.each_line("\n", chomp: true).map do |row|
+          row = last_state(row)
+          shorten(Error.text(row[0, SEARCHED]), row.size)
+        end
       end
 
-      # Shortens a line. Of one that was written over and over, as a bar of progress is, the last state stays.
-      def cut(row, size)
-        row = row[(row.rindex("\r") + 1)..] if row.include?("\r")
+      # Of a line that was written over and over, as a bar of progress is, the last state stays.
+      def last_state(row)
+        row = row.delete_suffix("\r")
+        again = row.b.rindex("\r") or return row
+        row.byteslice(again + 1..)
+      end
+
+      def shorten(row, size)
         row.size > WIDE || size > SEARCHED ? "#{row[0, WIDE]} … (#{size} characters)" : row
       end
 

@@ -28,7 +28,8 @@ module Flowline
           graph = run.graph || { steps: [], groups: [] }
           names = graph[:groups].map { |group| group[:name] }
           groups = graph[:groups].map { |group| group(group[:name], group[:group] && names[group[:group]], names) }
-          steps = run.steps.map { |step| recorded_step(step, run.node(step.name) || {}, names, run.started_at) }
+          nodes = placed(run, graph[:steps])
+          steps = run.steps.map { |step| recorded_step(step, nodes[step.name] || {}, names, run.started_at) }
           Standing.new(run).apply(steps)
           Waits.new(steps).apply
           about = %i[run_id status started_at duration params trigger resumed error warnings location].to_h { |name| [name, run.public_send(name)] }
@@ -98,6 +99,17 @@ module Flowline
         def uses(known)
           given = known&.options&.[](:uses)
           (given.is_a?(Hash) ? given.keys : Array(given)).map(&:to_s)
+        end
+
+        # Returns the steps of the graph by name, with the positions of their dependencies among the steps of the run: a row of history
+        # that is damaged is left out, and the steps after it move up.
+        def placed(run, nodes)
+          at = run.steps.each_with_index.to_h { |step, position| [step.name, position] }
+          return nodes.to_h { |node| [node[:name].to_sym, node] } if at.size == nodes.size
+
+          nodes.to_h do |node|
+            [node[:name].to_sym, { **node, after: node.fetch(:after, []).filter_map { |before| at[nodes[before][:name].to_sym] } }]
+          end
         end
 
         # @param node [Hash] the step in the graph; empty if that is not known

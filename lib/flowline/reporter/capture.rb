@@ -103,10 +103,15 @@ module Flowline
         close_ends
       end
 
-      # Closes the pseudo-terminal. Programs that still write to it get an error.
+      # Closes the pseudo-terminal. Programs that steps have left behind may still write to it: that is printed, until they end.
       # @return [void]
       def close_ends
-        [@slave, @master].each(&:close)
+        @slave.close
+        return if @master.closed?
+
+        @master.read_nonblock(1, exception: false) == :wait_readable ? forward : @master.close
+      rescue SystemCallError # The other end is closed.
+        @master.close
       end
 
       # Gives the streams back at once.
@@ -124,6 +129,17 @@ module Flowline
       end
 
       private
+
+      # Prints what is still written, in a thread, to the stream that steps would write to now.
+      def forward
+        Thread.new do
+          Thread.current.report_on_exception = false
+          stream = [STDERR, STDOUT].find(&:tty?) || @terminal # rubocop:disable Style/GlobalStdStream
+          loop { stream.write(@master.readpartial(SIZE)) }
+        rescue SystemCallError, IOError # The last program has ended, or the terminal is gone.
+          @master.close
+        end
+      end
 
       # Reads until the last mark, which has no room while there is much to read.
       def last_words

@@ -26,8 +26,8 @@ module Flowline
       # @param out [IO, Terminal] where to write
       # @param title [String, nil] the title, if not the name of the pipeline
       # @param verbose [Boolean] whether to write params, whole messages and the backtrace through the user's code, as well
-      # @param progress [Symbol] +:auto+ (live rows in a terminal), +:live+ (the same), +:plain+ (appended lines) or +:none+ (only
-      #   warnings and failures)
+      # @param progress [Symbol] +:auto+ (live rows in a terminal, unless standard output goes through a pipe), +:live+ (live rows in a
+      #   terminal), +:plain+ (appended lines) or +:none+ (only warnings and failures)
       # @param resume [String, #call, nil] the command that resumes a failed run, or what returns it for a run's id; +nil+: there is none
       # @param advice [#call] returns a warning in the words of those who read it
       # @raise [ArgumentError] there is no such progress
@@ -40,7 +40,7 @@ module Flowline
         @lines = Lines.new(@terminal, title: title, verbose: verbose, resume: resume, advice: advice)
         @steps = progress != :none
         @annotations = Annotations.for(@terminal) if @steps
-        @redraws = @steps && progress != :plain && @terminal.redraws?
+        @redraws = @steps && progress != :plain && @terminal.redraws? && !(progress == :auto && piped?)
       end
 
       # @param event [Event]
@@ -62,11 +62,18 @@ module Flowline
 
       private
 
+      # @return [Boolean] whether standard output goes through a pipe, which may end in the same terminal, as that of `tee` does
+      def piped?
+        STDOUT.stat.pipe? # rubocop:disable Style/GlobalStdStream -- what steps print goes there
+      rescue SystemCallError, IOError
+        false
+      end
+
       def start(event)
         title = @lines.started(event)
         @board = Board.new(event)
         @live = Live.start(@terminal, @board, @lines.width) if @redraws
-        @heartbeat = Heartbeat.new(@board) { |line| write([line]) } unless @live || @terminal.tty?
+        @heartbeat = Heartbeat.new(@board) { |line| write([line]) } unless @live
         append(@annotations ? @annotations.open(title) : title)
       end
 

@@ -141,7 +141,7 @@ module Flowline
         @tick += 1
         rows = view.rows(state, @tick)
         rows = view.rows(state, @tick) until @size == @terminal.size(@capture.terminal) # It may have been resized just now.
-        @screen.frame(@pending.shift(@pending.size).map(&:b).join, rows, @size.last)
+        @screen.frame(@pending.shift(@pending.size).map(&:b).join, rows)
       end
 
       def listen

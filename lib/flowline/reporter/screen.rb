@@ -5,33 +5,35 @@ module Flowline
     # The lower rows of a terminal that are drawn again and again, and the lines that are added above them. Each frame is one
     # +write+: it erases the rows of the last frame, adds lines, and draws the new rows.
     #
-    # Most terminals wrap rows again when their window gets narrower, so that the rows of the last frame take more lines than
-    # before. Some don't, and there erasing more lines would erase what is above.
+    # The cursor, which is hidden, stays at the beginning of the first row. When a window is resized, terminals wrap the rows again and
+    # move the cursor with its row, some of them before they tell the new size; so everything from the cursor on is always what has to
+    # be erased. Rows are drawn without automatic wrapping: each is one line, even if the terminal is narrower by now.
     # @api private
     class Screen
       HIDE = "\e[?25l"
       SHOW = "\e[?25h"
-      private_constant :HIDE, :SHOW
+      # Erases what is from the cursor on: first its line, because tmux moves a screen into its history that is erased from the first
+      # column of the first line on.
+      ERASE = "\r\e[K\e[C\e[J\r"
+      # Automatic wrapping.
+      CUT = "\e[?7l"
+      WRAP = "\e[?7h"
+      private_constant :HIDE, :SHOW, :ERASE, :CUT, :WRAP
 
       # @param terminal [Terminal]
       # @param io [IO] the terminal itself
       def initialize(terminal, io)
         @terminal = terminal
         @io = io
-        @drawn = []
-        @wraps = !ENV.key?("XTERM_VERSION") && !ENV.key?("STY") && ENV["TERM"] != "linux"
       end
 
       # @param added [String] whole lines to add above the rows
       # @param rows [Array<String>] at least one column narrower than the terminal
-      # @param columns [Integer] of the terminal
       # @return [void]
-      def frame(added, rows, columns)
-        text = "".b
-        text << HIDE unless @columns
-        text << erase(columns) << added.b << @terminal.encode(rows.join("\n")).b
-        @columns = columns
-        @drawn = rows
+      def frame(added, rows)
+        text = (@open ? ERASE : HIDE).b << added.b << CUT << @terminal.encode(rows.join("\n")).b << WRAP << "\r"
+        text << "\e[#{rows.size - 1}A" if rows.size > 1
+        @open = true
         write(text)
       end
 
@@ -39,26 +41,13 @@ module Flowline
       # @param added [String]
       # @return [void]
       def close(added)
-        text = erase(@terminal.size(@io).last).b << added.b
-        text << SHOW if @columns
-        @drawn = []
-        @columns = nil
+        text = (@open ? ERASE : "").b << added.b
+        text << SHOW if @open
+        @open = false
         write(text) unless text.empty?
       end
 
       private
-
-      def erase(columns)
-        return "" if @drawn.empty?
-
-        above = @drawn.sum { |row| lines(row, columns) } - 1
-        "\r#{"\e[#{above}A" if above.positive?}\e[J"
-      end
-
-      # Returns how many lines a row of the last frame takes now.
-      def lines(row, columns)
-        @wraps && columns < @columns ? [Text.width(row).fdiv(columns).ceil, 1].max : 1
-      end
 
       def write(text)
         @io.write(text)

@@ -9,7 +9,9 @@ module Flowline
       SIGNAL = "TSTP"
       # The values of handlers that mean that nobody handles the signal.
       NOBODY = ["DEFAULT", "SYSTEM_DEFAULT", nil].freeze
-      private_constant :SIGNAL, :NOBODY
+      # Seconds after which the program counts as continued.
+      LATEST = 2.0
+      private_constant :SIGNAL, :NOBODY, :LATEST
 
       def initialize
         before = trap(SIGNAL) { @asked = true }
@@ -26,7 +28,7 @@ module Flowline
 
         @asked = false
         yield
-        ::Process.kill(:STOP, ::Process.pid)
+        stop
       end
 
       # Handles the signal no longer.
@@ -34,6 +36,23 @@ module Flowline
       def close
         trap(SIGNAL, "DEFAULT") if @trapped
         @trapped = false
+      end
+
+      private
+
+      # Stops the program, and returns when it continues. The signal may take a moment to reach this thread, which would draw meanwhile.
+      def stop
+        continued = false
+        before = trap("CONT") { continued = true }
+        ::Process.kill(:STOP, ::Process.pid)
+        limit = now + LATEST
+        sleep(0.01) until continued || now > limit
+      ensure
+        trap("CONT", before || "DEFAULT")
+      end
+
+      def now
+        ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
       end
     end
   end

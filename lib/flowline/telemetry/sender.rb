@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "net/http"
+require "timeout"
 require "zlib"
 
 module Flowline
@@ -10,7 +11,13 @@ module Flowline
     class Sender
       # The statuses of servers that may take the same request later.
       LATER = %w[429 502 503 504].freeze
-      private_constant :LATER
+      # The most bytes of an answer, and the most characters of its words that are shown.
+      LONGEST = 1 << 16
+      SHOWN = 300
+      # The time of a request is up.
+      class Late < StandardError
+      end
+      private_constant :LATER, :LONGEST, :SHOWN, :Late
 
       # How a request went: +:sent+, +:refused+ (it is not to be sent again) or +:later+; why, if it was not sent; how many spans the
       # server has not taken; and after how many seconds it asks for the next request.
@@ -32,12 +39,15 @@ module Flowline
       # @param seconds [Numeric] how long the request may take
       # @return [Answer]
       def post(body, seconds = @settings.timeout)
-        answer(connection(seconds).request(request(body)))
+        Timeout.timeout(seconds, Late) { exchange(connection(seconds), request(body)) } # Net::HTTP limits each read.
+      rescue Late
+        close
+        Answer.new(:later, "it has not answered within #{seconds} s", 0)
       rescue Error => e # Of the settings.
         Answer.new(:refused, e.message, 0)
       rescue StandardError => e
         close
-        Answer.new(:later, "#{e.class}: #{Error.words(e)}", 0)
+        Answer.new(:later, shown("#{e.class}: #{Error.words(e)}"), 0)
       end
 
       # @return [void]
@@ -79,17 +89,34 @@ module Flowline
         request
       end
 
-      def answer(response)
-        return Answer.new(:sent, *partly(response.body)) if Net::HTTPSuccess === response
+      # @return [Answer]
+      # @raise [IOError] the answer does not end
+      def exchange(connection, request)
+        body = +""
+        response = connection.request(request) do |incoming|
+          incoming.read_body do |part|
+            raise IOError, "its answer has more than #{LONGEST} bytes" if (body << part).bytesize > LONGEST
+          end
+        end
+        answer(response, body)
+      end
+
+      def answer(response, body)
+        return Answer.new(:sent, *partly(body)) if Net::HTTPSuccess === response
 
         wait = Float(response["Retry-After"] || "", exception: false)
-        Answer.new(LATER.include?(response.code) ? :later : :refused, "it answered #{response.code} #{response.message}", 0, wait)
+        Answer.new(LATER.include?(response.code) ? :later : :refused, shown("it answered #{response.code} #{response.message}"), 0, wait)
+      end
+
+      # @return [String] words of the server, for people
+      def shown(text)
+        Text.line(Error.text(text))[0, SHOWN]
       end
 
       # @return [Array(String, Integer)] what a server has to say about a request that it has taken in part
       def partly(body)
         part = ::JSON.parse(body.to_s)["partialSuccess"] || {}
-        [part["errorMessage"], part["rejectedSpans"].to_i]
+        [part["errorMessage"]&.then { |text| shown(text) }, part["rejectedSpans"].to_i]
       rescue ::JSON::ParserError, TypeError, NoMethodError
         [nil, 0]
       end

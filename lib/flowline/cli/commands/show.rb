@@ -44,7 +44,7 @@ module Flowline
         end
 
         def show_step(step)
-          @out.puts([step_line(step), step.preview].compact.join("   "))
+          @out.puts([step_line(step), step.preview&.then { |text| Text.line(text) }].compact.join("   "))
           step.retries.each do |again|
             @out.puts("      attempt #{again[:number]}#{" of item #{again[:item]}" if again[:item]}: #{Name.show(again[:error])}")
           end

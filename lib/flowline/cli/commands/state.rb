@@ -88,7 +88,8 @@ module Flowline
         end
 
         def show(row)
-          @out.puts("#{Name.show(row[:pipeline])}  #{Name.show(row[:name])} = #{row[:value]}  (#{row[:written_at].strftime("%Y-%m-%d %H:%M:%S")})")
+          written = row[:written_at].strftime("%Y-%m-%d %H:%M:%S")
+          @out.puts("#{Name.show(row[:pipeline])}  #{Name.show(row[:name])} = #{Text.line(row[:value])}  (#{written})")
         end
 
         def absence
