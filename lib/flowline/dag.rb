@@ -102,9 +102,9 @@ module Flowline
       drawing.to_dot
     end
 
-    # @return [String] boxes and lines for a terminal
+    # @return [String] boxes and lines for a terminal. A graph of some thousand steps is folded as in {#to_svg}
     # @raise [DefinitionError] {#problems}
-    # @raise [Error] the drawing would be too large
+    # @raise [Error] the drawing would be too large even so
     def to_ascii
       drawing.to_ascii
     end
