@@ -118,12 +118,10 @@ module Flowline
       %i[failed timed_out].include?(status)
     end
 
-    # @return [Hash{Symbol => Object}] the result as a Hash, without the output; of a step with +each:+ also with its +items+
+    # @return [Hash{Symbol => Object}] the result as a Hash, without the output; +items+ is nil for a step without +each:+
     def to_h
-      facts = { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration,
-                report: report, error: StepResult.describe(error, @context) }
-      facts[:items] = { **items.to_h, errors: described_item_errors } if items
-      facts
+      { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration,
+        report: report, error: StepResult.describe(error, @context), items: items && { **items.to_h, errors: described_item_errors } }
     end
 
     # @return [String] without the output, which may be anything

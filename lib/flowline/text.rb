@@ -51,6 +51,13 @@ module Flowline
         text + (" " * (columns - width(text)))
       end
 
+      # @param text [String] on one line
+      # @param columns [Integer]
+      # @return [String] filled up to at least that width
+      def pad(text, columns)
+        text + (" " * [columns - width(text), 0].max)
+      end
+
       # Wraps a line between its words, and within a word that is longer than a line.
       # @param text [String] on one line
       # @param columns [Integer]

@@ -172,6 +172,7 @@ RSpec.describe "History" do
     expect(flowline("history", "--limit", "many")).to match([2, "", /--limit many/])
     expect(flowline("history", "--limit", "9" * 30).first).to eq(0)
     expect(flowline("stats", "--last", "9" * 30).first).to eq(0)
+    expect(flowline("history", "--before", "nope")).to match([1, "", /history: there is no run nope in/])
     expect(flowline("history", "--limit", "0")).to match([2, "", /--limit/])
     expect(flowline("status", __FILE__)).to match([2, "", /status: takes the name of a pipeline, not the file /])
     %w[status history].each do |command|

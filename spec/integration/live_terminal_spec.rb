@@ -251,6 +251,8 @@ RSpec.describe "the live terminal", executor: :sequential do
       pipeline.run(reporter: Flowline::Reporter::Console.new(out))
       line = __LINE__ - 3
       expect(out.string).to match(/\A::group::Pipeline: ci\n━+\n✗ bad .*\n::endgroup::\n::warning::hook after_step failed: RuntimeError: 100%25 of%0Ahooks/)
+      token = out.string[/^::stop-commands::(\h{16})$/, 1]
+      expect(out.string).to match(/^::stop-commands::#{token}\n.*✗ step bad failed: .*::#{token}::\n\z/m)
       expect(out.string).to match(/^::error file=#{Regexp.escape(__FILE__)},line=#{line},title=Step bad::step bad failed: RuntimeError: no: 50%25 /)
     ensure
       ENV["GITHUB_ACTIONS"] = before

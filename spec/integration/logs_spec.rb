@@ -152,6 +152,24 @@ RSpec.describe "The log of a run" do
       8.times { |i| expect(texts(:"s#{i}")).to eq(Array.new(count) { |n| "s#{i} line #{n}" }) }
     end
 
+    it "adds what is printed with a chain of calls, and lets the stream be asked, copied, redirected and closed as without it" do
+      file = "#{ENV.fetch("FLOWLINE_ROOT")}-streams.rb"
+      File.write(file, <<~'RUBY')
+        require "flowline"
+        require "fcntl"
+        result = Flowline.define(name: "streams", capture: true) do
+          step(:chain) { $stdout.binmode.flush.puts("x") || $stdout.fcntl(Fcntl::F_GETFL, 0) }
+          step(:quiet, depends_on: :chain) { |_| (saved = $stdout.dup) && $stdout.reopen("/dev/null") && puts("hidden") || ($stdout.reopen(saved) && saved.close) }
+          step(:after, depends_on: :quiet) { |_| puts "after" }
+        end.run
+        puts [result.status, *Flowline::History.runs.first.logs.map(&:text)].join(" ")
+      RUBY
+      out, status = Open3.capture2(RbConfig.ruby, *$LOAD_PATH.map { |path| "-I#{path}" }, file)
+      expect([status.success?, out]).to eq([true, "x\nafter\nsucceeded x hidden after\n"])
+    ensure
+      FileUtils.rm_f(file)
+    end
+
     it "leaves $stdout and $stderr as they were" do
       before = [$stdout, $stderr]
       Flowline.define(name: "logs", capture: true) { step(:a) { raise "no" } }.run

@@ -135,6 +135,18 @@ RSpec.describe "ActiveSupport::Notifications" do
     expect(result.warnings.join).to include("subscriber is broken")
   end
 
+  it "goes on for other subscribers when one raises" do
+    listen(/\A(run|step)\.flowline\z/)
+    subscribe("retry.flowline") { |*| raise "subscriber is broken" }
+    tries = 0
+    result = run(executor: :sequential) do
+      step(:flaky, retries: 1) { (tries += 1) == 1 ? raise(IOError) : 1 }
+      step(:after, depends_on: :flaky) { |_| 1 }
+    end
+    expect([result.status, heard.map(&:name).tally]).to eq([:succeeded, { "step.flowline" => 2, "run.flowline" => 1 }])
+    expect(result.warnings).to match([/\Aa subscriber of retry\.flowline failed: .*subscriber is broken/m])
+  end
+
   it "keeps the error of a step if a subscriber raises as well" do
     subscribe("attempt.flowline") { |*| raise "subscriber is broken" }
     result = run { step(:a) { raise IOError, "its own" } }

@@ -209,6 +209,15 @@ RSpec.describe "OTLP over HTTP" do
     end
   end
 
+  it "says once that spans are dropped because the address of the collector is none" do
+    said = StringIO.new
+    exporter = Flowline::Telemetry::Exporter.new(Flowline::Telemetry::Settings.new("OTEL_EXPORTER_OTLP_ENDPOINT" => "bogus"), said)
+    Flowline::Telemetry.exporter = exporter
+    2.times { run { step(:a) { 1 } } && exporter.flush(5) }
+    expect(said.string).to match(/\Aflowline: spans are not sent to the collector and are dropped: OTEL_EXPORTER_OTLP_ENDPOINT is not an address.*\n\z/)
+    expect(exporter.dropped).to eq(6)
+  end
+
   it "shows the words of a collector, and does not send them to the terminal as commands" do
     rude = Collector.new { ["200 OK", JSON.generate(partialSuccess: { rejectedSpans: "5", errorMessage: "no\e[31m\u202E" })] }
     settings = Flowline::Telemetry::Settings.new("OTEL_EXPORTER_OTLP_ENDPOINT" => rude.url)

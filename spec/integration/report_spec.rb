@@ -226,6 +226,14 @@ RSpec.describe "A report of a run" do
       expect(Timeout.timeout(10) { Flowline::Report::Timing.new(data).critical }).to eq([1, 2])
     end
 
+    it "has nested pipelines within nested pipelines" do
+      inner = Flowline.define { step(:x) { 1 } }
+      middle = Flowline.define { step(:in, inner) && step(:y, depends_on: :in) { |_| 1 } }
+      result = Flowline.define(name: "nested") { step(:out, middle) && step(:z, depends_on: :out) { |_| 1 } }.run
+      data = Flowline::Report::Sources.recorded(Flowline::History.run(result.run_id))
+      expect(data.groups).to eq([["out", nil], ["in", 0]])
+    end
+
     it "says what is missing" do
       expect(flowline("report")[2]).to include("there is no store")
       flowline("run", "import.rb")

@@ -187,7 +187,7 @@ RSpec.describe Flowline::Reporter do
         step(:bad, depends_on: :skip, run_if: :always) { |_| raise "two\nlines" }
       end
       every = %w[event number time run_id pipeline]
-      finished = %w[step status reason attempts started_at duration report error]
+      finished = %w[step status reason attempts started_at duration report error items]
       expect(lines.map { |line| [line["event"], line.keys - every] }.uniq)
         .to eq([["run_started", %w[params steps resumed]], ["step_started", %w[step]], ["step_finished", finished],
                 ["run_finished", %w[status started_at duration error warnings steps resumed]]])

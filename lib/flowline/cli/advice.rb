@@ -23,6 +23,7 @@ module Flowline
       def self.of_warning(text)
         text.gsub(/(raise|:\w+,) (max_threads|max_processes):/) { "#{Regexp.last_match(1)} --#{Regexp.last_match(2).tr("_", "-")}" }
             .gsub(/\buse executor: :(\w+),/, "use --executor \\1")
+            .gsub(/\band resume: true tries/, "and flowline resume tries")
       end
 
       # @param text [String] with advice in Ruby

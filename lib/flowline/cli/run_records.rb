@@ -62,7 +62,7 @@ module Flowline
         time = run.duration ? format("%.2fs", run.duration) : ""
         started = run.started_at.strftime("%Y-%m-%d %H:%M:%S")
         status = run.elsewhere? ? "#{run.status} elsewhere" : run.status.name
-        [Name.show(run.pipeline).ljust(20), status.ljust(9), started, time.rjust(8), run.run_id].join("  ")
+        [name_column(run.pipeline), status.ljust(9), started, time.rjust(8), run.run_id].join("  ")
       end
 
       # @return [String, nil] the params of a run, and the runs that it resumed or that resumed it
@@ -83,12 +83,17 @@ module Flowline
         run.params.map { |name, value| "#{Name.show(name)}: #{value.nil? ? "nil" : Name.show(value)}" }.join(", ") unless run.params.empty?
       end
 
+      # @return [String] a name, filled up by the columns that it takes
+      def name_column(name)
+        Text.pad(Name.show(name), 20)
+      end
+
       # @param step [History::Step]
       # @return [String] one line
       def step_line(step)
         time = step.duration ? format("%.2fs", step.duration) : step.reason.to_s
         mark = OPEN[step.status] || Reporter::Console::MARKS.fetch(step.status)
-        ["  #{mark} #{Name.show(step.name).ljust(20)}  #{step.status.name.ljust(9)}  #{time.ljust(5)}", items(step.items)].compact.join("  ").rstrip
+        ["  #{mark} #{name_column(step.name)}  #{step.status.name.ljust(9)}  #{time.ljust(5)}", items(step.items)].compact.join("  ").rstrip
       end
 
       # @param step [History::Live::Step] one that has not ended
@@ -96,7 +101,7 @@ module Flowline
       def open_line(step)
         time = step.since && format("%.1fs", Time.now - step.since)
         about = [("attempt #{step.attempt}" if step.attempt > 1), ("waits for #{Name.show(step.wait)}" if step.wait), items(step.items)].compact
-        ["  #{step.running? ? OPEN[:running] : "⏸"} #{Name.show(step.name).ljust(20)}  #{(step.running? ? "running" : "waiting").ljust(9)}",
+        ["  #{step.running? ? OPEN[:running] : "⏸"} #{name_column(step.name)}  #{(step.running? ? "running" : "waiting").ljust(9)}",
          time.to_s.ljust(5), *(about.join(", ") if about.any?)].join("  ").rstrip
       end
 
@@ -119,7 +124,7 @@ module Flowline
         steps = run.steps.map(&:error) - [run.error]
         lines = run.error.to_s.delete_suffix(CancelledError::ADVICE).lines(chomp: true).reject(&:empty?)
         lines = [*lines.first(LINES - 1), "… #{lines.size - LINES + 1} more"] if lines.size > LINES
-        lines += steps.compact.map { |error| error.lines.first.chomp }
+        lines += steps.compact.map { |error| error.lines.first.chomp.sub(/\A(?=step )/, run.status == :succeeded ? "optional " : "") }
         lines.map { |line| Name.show(line) }
       end
 

@@ -9,7 +9,8 @@ module Flowline
       # @param run [History::Run]
       # @param timings [Hash{String => Float}] by step, the seconds that it took before
       def initialize(run, timings)
-        @nodes = (run.graph || { steps: [] })[:steps]
+        graph = run.graph || { steps: [], groups: [] }
+        @nodes, @groups = graph.values_at(:steps, :groups)
         @positions = @nodes.each_with_index.to_h { |node, id| [node[:name].to_sym, id] }
         @timings = timings.filter_map { |name, seconds| [@positions[name.to_sym], seconds] if @positions.key?(name.to_sym) }.to_h
         @workers = 1
@@ -78,9 +79,29 @@ module Flowline
       def row(step, now)
         waits_for = step.reason == :pool ? "pool #{step.pool}" : step.reason&.name
         usual = @timings[@positions[step.name]]
-        note = "of about #{Reporter::View.estimate(usual)}" if usual && usual >= 1 && step.attempt <= 1
-        Reporter::View::Row.new(name: step.name, depth: 0, elapsed: step.since && (now - step.since), attempt: step.attempt, waits_for: waits_for,
+        note = "of about #{Reporter::View.duration(usual)}" if usual && usual >= 1 && step.attempt <= 1
+        since = step.started || step.since
+        Reporter::View::Row.new(name: step.name, depth: depth(step.name), elapsed: since && (now - since), attempt: (step.attempt unless step.items),
+                                attempts: attempts(step.name), waits_for: waits_for,
                                 waits: step.until && step.reason == :retry ? [step.until - now, 0].max : nil, note: note, items: items(step, now))
+      end
+
+      # @return [Integer] how many pipelines a step is nested in
+      def depth(name)
+        depth = 0
+        group = node(name)[:group]
+        (depth += 1) && (group = @groups.dig(group, :parent)) while group
+        depth
+      end
+
+      # @return [Integer] how many attempts a step may have
+      def attempts(name)
+        1 + node(name)[:retries].to_i
+      end
+
+      def node(name)
+        at = @positions[name]
+        at ? @nodes[at] : {}
       end
 
       def items(step, now)

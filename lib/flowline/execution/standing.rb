@@ -60,6 +60,7 @@ module Flowline
         waits = name != :running
         since = waits ? wait_since(id, state.first(2), now) : ((began unless @tallies[id]) || started)
         fields = { "name" => quote(@steps[id].name.name), "attempt" => attempts + 1, "since" => number(since) }
+        fields["started"] = number(started) if started && attempts.positive?
         fields["reason"] = quote(reason(what)) if waits
         fields["pool"] = quote(@pools[what].name) if Integer === what
         fields["until"] = number(ends) if ends

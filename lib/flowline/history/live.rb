@@ -8,7 +8,8 @@ module Flowline
       # A step that has started or could start, and has not ended: its +name+, the number of its +attempt+, since when it runs or
       # waits, the +reason+ of a wait (+:retry :pool :rate :worker+, nil if it runs), the +pool+ and the time +until+ which it waits, and
       # the counts of its +items+, and the +slowest+ item, which takes longest at the moment.
-      Step = Struct.new(:name, :attempt, :since, :reason, :pool, :until, :items, :slowest, keyword_init: true) do
+      # A step that was called before has +started+ when it was called first.
+      Step = Struct.new(:name, :attempt, :since, :reason, :pool, :until, :items, :slowest, :started, keyword_init: true) do
         # @return [Boolean] whether it is being called
         def running?
           reason.nil?
@@ -79,11 +80,11 @@ module Flowline
       private
 
       def step_of(facts, began)
-        since, ends = facts.values_at(:since, :until).map { |seconds| began + seconds if seconds }
+        since, ends, started = facts.values_at(:since, :until, :started).map { |seconds| began + seconds if seconds }
         reason, pool = facts.values_at(:reason, :pool).map { |text| text&.to_sym }
         items = items_of(facts[:items]) if facts[:items]
         Step.new(name: facts[:name].to_sym, attempt: facts[:attempt], since: since, reason: reason, pool: pool, until: ends, items: items,
-                 slowest: facts[:slowest]).freeze
+                 slowest: facts[:slowest], started: started).freeze
       end
 
       def items_of(facts)

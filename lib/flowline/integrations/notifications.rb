@@ -11,7 +11,9 @@ module Flowline
     # @api private
     class Notifications
       NAMES = %w[run step attempt retry cache].to_h { |name| [name.to_sym, "#{name}.flowline"] }.freeze
-      private_constant :NAMES
+      # The kind of notification of each event.
+      EVENTS = { run_started: :run, step_started: :step, step_retried: :retry, cache: :cache, step_finished: :step, run_finished: :run }.freeze
+      private_constant :NAMES, :EVENTS
 
       # @return [Boolean] whether ActiveSupport is loaded and a subscriber listens
       def self.there?
@@ -49,6 +51,8 @@ module Flowline
         when :step_finished then step_finished(event.step, event.result)
         when :run_finished then finish(@run, status: event.result.status, duration: event.result.duration, **failure(event.result.error))
         end
+      rescue StandardError => e # Other subscribers still get what follows.
+        warn(e, EVENTS.fetch(event.name))
       end
 
       private
@@ -139,8 +143,8 @@ module Flowline
         ::ActiveSupport::Notifications.instrumenter
       end
 
-      def warn(error)
-        warning = "a subscriber of attempt.flowline failed: #{TypeHints.kind(error)}: #{@context.mask(Error.words(error))}"
+      def warn(error, kind = :attempt)
+        warning = "a subscriber of #{NAMES.fetch(kind)} failed: #{TypeHints.kind(error)}: #{@context.mask(Error.words(error))}"
         @warnings << warning unless @warnings.include?(warning)
       end
 

@@ -6,7 +6,7 @@ module Flowline
     # @api private
     class Snapshot
       # The options of a step that are part of it, if they are given.
-      OPTIONS = %i[description tags input output each run_if optional uses rate].freeze
+      OPTIONS = %i[description tags input output each retries run_if optional uses rate].freeze
       # The maximum number of characters of a text, and of a digest.
       MOST = 500
       DIGEST = 16

@@ -235,8 +235,10 @@ if (section) {
       if (y < 14) return;
       pen.fillStyle = colours.text;
       const label = zoom.by === "step" ? entry.name : `worker ${first + index + 1}`;
-      const most = Math.floor((left - 16) / 7.3);
-      pen.fillText(label.length > most ? `${label.slice(0, most - 1)}…` : label, 8, y + HEIGHT / 2);
+      let most = Math.floor((left - 16) / 7.3);
+      const cut = () => (label.length > most ? `${label.slice(0, most - 1)}…` : label);
+      while (most > 2 && pen.measureText(cut()).width > left - 16) most -= 1;
+      pen.fillText(cut(), 8, y + HEIGHT / 2);
       let before = -1;
       const parts = zoom.by === "step" ? segments(entry).map(([from, to, kind]) => ({ step: entry, from, to, kind })) : entry;
       for (const { step, from, to, kind } of parts) {

@@ -27,7 +27,7 @@ module Flowline
         def recorded(run, runs = [], other = nil, address: nil)
           graph = run.graph || { steps: [], groups: [] }
           names = graph[:groups].map { |group| group[:name] }
-          groups = graph[:groups].map { |group| group(group[:name], group[:group] && names[group[:group]], names) }
+          groups = graph[:groups].map { |group| group(group[:name], group[:parent] && names[group[:parent]], names) }
           nodes = placed(run, graph[:steps])
           steps = run.steps.map { |step| recorded_step(step, nodes[step.name] || {}, names, run.started_at) }
           Standing.new(run).apply(steps)

@@ -21,7 +21,13 @@ module Flowline
       # @param lines [Array<String>] the first of which is a title
       # @return [Array<String>]
       def open(lines)
-        ["::group::#{lines.first}", *lines.drop(1)]
+        ["::group::#{escape(lines.first)}", *shown(lines.drop(1))]
+      end
+
+      # @param lines [Array<String>] within the group
+      # @return [Array<String>] the same without commands of the older form, which may stand anywhere in a line
+      def shown(lines)
+        lines.map { |line| line.gsub("##[", "## [") }
       end
 
       # @param event [Event] the end of a run
@@ -31,10 +37,20 @@ module Flowline
         result = event.result
         errors = result.failed_steps.first(MOST).map { |name| error(result[name].error, event.context) }
         warnings = result.warnings.first(MOST).map { |warning| command("warning", {}, warning) }
-        ["::endgroup::", *warnings, *errors, *lines]
+        ["::endgroup::", *warnings, *errors, *inert(lines)]
       end
 
       private
+
+      # Messages may have lines that look like commands.
+      def inert(lines)
+        token = Random.urandom(8).unpack1("H*")
+        ["::stop-commands::#{token}", *lines, "::#{token}::"]
+      end
+
+      def escape(text)
+        text.gsub(/[%\r\n]/, ESCAPES)
+      end
 
       def error(error, context)
         path, line = error.place&.match(/\A(.+):(\d+)\z/)&.captures
@@ -44,7 +60,7 @@ module Flowline
 
       def command(name, properties, text)
         given = properties.map { |key, value| "#{key}=#{value.gsub(/[%\r\n:,]/, PROPERTY_ESCAPES)}" }.join(",")
-        "::#{name}#{" #{given}" unless given.empty?}::#{Text.plain(text)[0, 4_000].gsub(/[%\r\n]/, ESCAPES)}"
+        "::#{name}#{" #{given}" unless given.empty?}::#{escape(Text.plain(text)[0, 4_000])}"
       end
     end
   end

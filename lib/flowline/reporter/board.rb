@@ -123,7 +123,7 @@ module Flowline
         return known.error if known.attempt > 1
 
         usual = @estimate&.of(known.id)
-        "of about #{View.estimate(usual)}" if usual && usual >= 1
+        "of about #{View.duration(usual)}" if usual && usual >= 1
       end
 
       def items(known, at)

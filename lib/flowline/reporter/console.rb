@@ -87,6 +87,7 @@ module Flowline
       end
 
       def append(lines)
+        lines = @annotations.shown(lines) if @annotations
         @live ? @live.append(lines) : write(lines)
         @heartbeat&.beat
       end

@@ -16,7 +16,9 @@ module Flowline
       WIDE = 500
       # Steps that were not done and are named.
       NAMED = 3
-      private_constant :MESSAGE, :OTHERS, :VERBOSE, :WIDE, :NAMED
+      # The statuses of steps in the order in which they are counted.
+      ORDER = %i[succeeded cached restored skipped failed timed_out cancelled].freeze
+      private_constant :MESSAGE, :OTHERS, :VERBOSE, :WIDE, :NAMED, :ORDER
 
       # @param event [Event] the end of the run
       # @param columns [Integer, nil] how wide a row may be
@@ -95,7 +97,8 @@ module Flowline
         counts = @result.steps.group_by(&:status)
         left = [*counts[:cancelled], *counts[:skipped]].map { |step| Name.show(step.name) }
         named = "; not done: #{left.first(NAMED).join(", ")}#{" and #{left.size - NAMED} more" if left.size > NAMED}" if left.any?
-        cut("  steps: #{counts.map { |status, list| "#{list.size} #{status}" }.join(", ")}#{named}")
+        counted = ORDER.filter_map { |status| "#{counts[status].size} #{status.name.tr("_", " ")}" if counts.key?(status) }
+        cut("  steps: #{counted.join(", ")}#{named}")
       end
 
       # @return [Array<String>] the last lines that the step has logged, or printed if that was captured

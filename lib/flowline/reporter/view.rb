@@ -146,8 +146,9 @@ module Flowline
       end
 
       def summary(state)
+        left = [state.left, *state.rows.filter_map { |row| row.items&.left }].max if state.left
         facts = { steps: "#{Lines.count(state.ended)}/#{Lines.count(state.total)} steps", elapsed: View.duration(state.elapsed),
-                  left: ("about #{View.estimate(state.left)} left" if state.left), failed: number(state.failed, "failed"),
+                  left: ("about #{View.estimate(left)} left" if left), failed: number(state.failed, "failed"),
                   stopping: ("stopping" if state.cancelling) }.compact
         DISPENSABLE.each { |fact| facts.delete(fact) if Text.width(facts.values.join(GAP)) > @columns }
         text = facts.values.join(GAP)

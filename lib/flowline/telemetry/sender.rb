@@ -33,6 +33,8 @@ module Flowline
       # @return [String] for messages, without a password
       def address
         @settings.endpoint(@signal).to_s.sub(%r{(?<=//)[^/@]*@}, "")
+      rescue Error # It is no address, as the reason says.
+        "the collector"
       end
 
       # @param body [String] JSON

@@ -293,9 +293,10 @@ pub(super) fn fit(text: &str, columns: usize) -> String {
     cut
 }
 
-/// Control characters, line breaks, and marks that change the direction of text are a replacement character.
+/// Control characters, line breaks, and marks that change the direction of text are a replacement character. Joiners
+/// and non-joiners of letters are a part of names in many languages.
 pub(super) fn visible(char: char) -> char {
-    let hidden = matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}');
+    let hidden = matches!(char, '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}');
     if hidden || char.is_control() || matches!(char, '\u{fffe}' | '\u{ffff}') { '\u{fffd}' } else { char }
 }
 

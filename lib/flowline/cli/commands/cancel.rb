@@ -38,6 +38,7 @@ module Flowline
         # Returns what will happen, as far as the run has shown it.
         def effect(run)
           live = run.live
+          @items = live ? live.steps.select(&:items).map(&:name) : []
           running = live ? live.steps.select(&:running?).map(&:name) : []
           { now: @options[:now] == true, running: running, clean_ups: run.clean_ups - running }
         end
@@ -51,7 +52,7 @@ module Flowline
         end
 
         def names(list)
-          shown = list.first(5).map { |name| Name.show(name) }
+          shown = list.first(5).map { |name| "#{"the running items of " if @items.include?(name)}#{Name.show(name)}" }
           shown << "#{list.size - 5} more" if list.size > 5
           shown.join(", ")
         end

@@ -34,6 +34,9 @@ module Flowline
         end
 
         def rows
+          before = @options[:before]
+          raise NotFound, "#{label}: there is no run #{before} in #{root}" if before && store && Flowline::History.run(before, root: root).nil?
+
           Flowline::History.runs(**@options.slice(:pipeline, :status, :trigger, :text, :limit, :before), params: @params, since: since, root: root)
         end
 

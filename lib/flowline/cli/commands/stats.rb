@@ -63,7 +63,7 @@ module Flowline
           return unless times.median
 
           seconds = [times.median, times.p95, times.last].map { |value| format("%.3fs", value).rjust(8) }.join("  ")
-          @out.puts("  #{name.ljust(20)}  #{times.runs.to_s.rjust(4)}  #{seconds}  #{times.trend ? format("%.2f×", times.trend) : ""}".rstrip)
+          @out.puts("  #{Text.pad(name, 20)}  #{times.runs.to_s.rjust(4)}  #{seconds}  #{times.trend ? format("%.2f×", times.trend) : ""}".rstrip)
         end
 
         # @return [String] a bar for each run, the latest last

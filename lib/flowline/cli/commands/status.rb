@@ -44,7 +44,7 @@ module Flowline
 
         def process(run)
           case run.status
-          when :running then "process #{run.pid}"
+          when :running then "process #{run.pid}#{", stopping: nothing more starts" if run.live&.stopped?}"
           when :crashed then "process #{run.pid} has ended without the end of the run"
           end
         end

@@ -30,15 +30,23 @@ module Flowline
           run = screen(run) { @screen ? follow_live(run) : follow(run) }
           conclude(run)
           run.failed? ? 1 : 0
+        rescue Interrupt
+          @err.puts("flowline: #{label}: run #{run.run_id} goes on")
+          128 + Signal.list["INT"]
         end
 
         # Calls the block with live rows in a terminal, which are removed afterwards.
         def screen(run)
-          @screen = WatchedScreen.for(@out, run, store.timings(run.pipeline)) unless @options[:json] || !run.alive?
+          @screen = WatchedScreen.for(@out, run, timings(run)) unless @options[:json] || !run.alive?
           yield
         ensure
           @screen&.close
           @screen = nil
+        end
+
+        # Returns the times of earlier runs. The first run of a pipeline would be compared with its own steps.
+        def timings(run)
+          run.earlier(1).empty? ? {} : store.timings(run.pipeline)
         end
 
         def follow_live(run)
@@ -94,8 +102,8 @@ module Flowline
         def conclude(run)
           return @out.puts(line(run.to_h)) if @options[:json]
 
-          errors(run).each { |error| @out.puts("  #{error}") }
-          @out.puts(headline(run))
+          [*errors(run), *(restorable(run) if run.failed?)].each { |line| put("  #{line}") }
+          put(headline(run))
         end
 
         def line(facts)

@@ -11,8 +11,8 @@ module Flowline
       class Stream < StringIO
         LOCK = Mutex.new
         # The methods that are about the stream itself.
-        PASSED = %i[flush fsync fdatasync sync sync= fileno to_i to_io tty? isatty pid close closed? close_write reopen binmode
-                    external_encoding internal_encoding set_encoding].freeze
+        PASSED = %i[flush fsync fdatasync sync sync= fileno to_i tty? isatty pid close closed? close_write reopen binmode
+                    external_encoding internal_encoding set_encoding fcntl].freeze
         private_constant :LOCK, :PASSED
 
         @users = 0
@@ -51,7 +51,24 @@ module Flowline
           @name = name
         end
 
-        PASSED.each { |method| define_method(method) { |*arguments, **options| @target.public_send(method, *arguments, **options) } }
+        PASSED.each do |method|
+          define_method(method) do |*arguments, **options|
+            answer = @target.public_send(method, *arguments, **options)
+            answer.equal?(@target) ? self : answer # As +flush+, for a chain of calls.
+          end
+        end
+
+        # @return [IO]
+        def to_io
+          @target.to_io
+        end
+
+        # Returns a copy with a stream of its own, which can be closed.
+        # @return [Stream]
+        def dup
+          self.class.new(@target.dup, @name)
+        end
+        alias clone dup
 
         # @return [Integer] bytes
         def write(*texts)
