@@ -1,5 +1,4 @@
 //! Shared by the tests: graphs written as text, and a random source that can be repeated.
-#![allow(dead_code, reason = "no test file uses all of it")]
 
 pub mod process;
 pub mod script;

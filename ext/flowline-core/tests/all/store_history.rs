@@ -1,12 +1,9 @@
 //! Checks what a store shows of runs: pages of history, graphs, the state of pipelines, runs that go on, requests and logs;
 //! and that all of this is removed with its run.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::store::{TempDir, TestStore, begun, completion, end, patient, resumption, start, step};
+use crate::common::store::{TempDir, TestStore, begun, completion, end, patient, resumption, start, step};
 use flowline_core::store::{
     Change, Completion, End, Graph, Lines, Lock, Query, Request, Run, Step, Tally, Writes,
 };

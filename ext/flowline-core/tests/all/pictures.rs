@@ -1,6 +1,5 @@
 //! Checks of pictures that hold for any graph: nothing overlaps, nothing is left out, no picture is too large to be read,
 //! and text stays text.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use flowline_core::diagram::{Diagram, Edge, Group, Node, State};
 use std::collections::BTreeSet;

@@ -1,12 +1,9 @@
 //! Checks how a store reads damaged rows: a seal finds every flipped bit, and a column of another type is no reason
 //! to fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::store::{TempDir, TestStore, begun, completion, describe, end, large, patient, start};
+use crate::common::store::{TempDir, TestStore, begun, completion, describe, end, large, patient, start};
 use flowline_core::store::{Claim, DAMAGED, Graph, Key, Run, Tally};
 use rusqlite::Connection;
 use rusqlite::types::{Type, Value};

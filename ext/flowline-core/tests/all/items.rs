@@ -1,10 +1,7 @@
 //! Steps that are called once for each of their items, as scripts.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
-use common::script::{CONTINUE, STOP, check, check_sharing};
-use common::{graph, item, nth, nths, pool, replay};
+use crate::common::script::{CONTINUE, STOP, check, check_sharing};
+use crate::common::{graph, item, nth, nths, pool, replay};
 use flowline_core::event::OnItemError::FailAt;
 use flowline_core::event::Outcome::Succeeded;
 use flowline_core::event::Report::Ended;

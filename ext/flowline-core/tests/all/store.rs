@@ -1,19 +1,10 @@
 //! Checks that a store returns everything that it recorded: runs, steps, records with their outputs, and a cache.
-#![allow(
-    clippy::type_complexity,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
-
-mod common;
 
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 
-use common::store::{
+use crate::common::store::{
     LOCKS, NONE, TempDir, TestStore, begun, blob_name, bytes, completion, describe, end, impatient, large,
     names, patient, record, resumption, start, step,
 };
@@ -997,7 +988,7 @@ mod cache {
     #[test]
     fn has_the_right_total_whatever_was_done() {
         with_store(|store| {
-            let mut random = common::Random(7);
+            let mut random = crate::common::Random(7);
             for n in 0..400 {
                 let key = format!("k{}", random.below(20));
                 let now = f64::from(n);
@@ -1281,10 +1272,10 @@ mod sweeping {
                 "0000000000000ABE.part".to_owned(),
                 "abd.part".to_owned(),
                 format!("0{}", part(0xabd)),
-                common::store::digest(b"other"),
-                format!("{}.blob.bak", common::store::digest(b"other")),
-                format!("{}.blob", common::store::digest(b"other").to_uppercase()),
-                format!("{}.blob", &common::store::digest(b"other")[1..]),
+                crate::common::store::digest(b"other"),
+                format!("{}.blob.bak", crate::common::store::digest(b"other")),
+                format!("{}.blob", crate::common::store::digest(b"other").to_uppercase()),
+                format!("{}.blob", &crate::common::store::digest(b"other")[1..]),
                 "notes.blob".to_owned(),
             ];
             unreferenced
@@ -1334,7 +1325,7 @@ mod the_directory_of_values {
             } else {
                 fs::write(&folder, "").unwrap();
             }
-            let answer = common::store::open(&directory.path).map(drop).unwrap_err();
+            let answer = crate::common::store::open(&directory.path).map(drop).unwrap_err();
             assert!(matches!(answer, StoreError::Unsafe(_)), "{answer:?}");
             assert_eq!(answer.to_string(), "has a flowline.blobs that is no directory of its own; remove it");
             // The same when it is put there after the store was opened.
@@ -1359,7 +1350,7 @@ mod the_directory_of_values {
             store.put("k", &large(1));
             let folder = store.root.join("flowline.blobs");
             fs::set_permissions(&folder, fs::Permissions::from_mode(0o770)).unwrap();
-            let answer = common::store::open(&store.root).map(drop).unwrap_err();
+            let answer = crate::common::store::open(&store.root).map(drop).unwrap_err();
             assert_eq!(
                 answer.to_string(),
                 "has a flowline.blobs that can be written by others, who could run code as you; chmod 700 it"

@@ -1,5 +1,4 @@
 //! Checks how the diagrams look, and that no drawing shows an edge that the graph does not have.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use flowline_core::diagram::{Diagram, Edge, Group, Node};
 use std::collections::BTreeSet;

@@ -1,11 +1,8 @@
 //! Runs of which some steps have ended before they begin, and runs whose time is limited.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::{Random, nth};
+use crate::common::{Random, nth};
 use flowline_core::event::{CancelReason, Next, OnError, Outcome, Report, SkipReason, Status};
 use flowline_core::graph::{Graph, Rule, RunIf};
 use flowline_core::ids::StepId;

@@ -1,9 +1,6 @@
 //! How a run goes on, for those who watch it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
-use common::{graph, item, nth, pool};
+use crate::common::{graph, item, nth, pool};
 use flowline_core::event::OnItemError::Collect;
 use flowline_core::event::Outcome::Succeeded;
 use flowline_core::event::Report::{Ended, RetryAt};

@@ -1,5 +1,4 @@
 //! A store in a temporary directory, with short ways to use it and to look into its files.
-#![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

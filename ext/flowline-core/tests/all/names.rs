@@ -1,5 +1,4 @@
 //! Which name was meant by a misspelt one.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use flowline_core::names::nearest;
 

@@ -1,5 +1,4 @@
 //! How long a run takes with so many workers.
-#![allow(clippy::unwrap_used)]
 
 use flowline_core::graph::{Graph, Rule};
 use flowline_core::ids::{PoolId, StepId};

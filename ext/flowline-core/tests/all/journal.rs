@@ -1,13 +1,10 @@
 //! Journals: what is written, what is read, and everything that is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use common::script::view;
-use common::{events, for_each_seed, graph, item, nth, pool};
+use crate::common::script::view;
+use crate::common::{events, for_each_seed, graph, item, nth, pool};
 use flowline_core::event::Outcome::{Failed, Restored, Skipped, Succeeded};
 use flowline_core::event::Report::{Ended, RetryAt};
 use flowline_core::event::SkipReason::NotSelected;
@@ -327,7 +324,10 @@ mod replaying {
         let started = |step, at| Event::Started { step: nth(step), at };
         let check = |events: &[Event], error: RunError| {
             let named = graph("a; b; c: a");
-            assert_eq!(common::replay(named.graph, OnError::Stop, events.to_vec()).unwrap_err(), error);
+            assert_eq!(
+                crate::common::replay(named.graph, OnError::Stop, events.to_vec()).unwrap_err(),
+                error
+            );
         };
         check(&[started(1, 0)], RunError::NotNext(nth(1)));
         check(&[started(2, 0)], RunError::NotReady(nth(2)));

@@ -1,22 +1,18 @@
 //! Several processes with one store: they write at the same time, are killed, and exclude each other.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::Random;
-use common::process::{self, Helper, receive, send};
-use common::store::{LOCKS, NONE, TempDir, TestStore, bytes, describe, large, open, patient};
+use crate::common::Random;
+use crate::common::process::{self, Helper, receive, send};
+use crate::common::store::{LOCKS, NONE, TempDir, TestStore, bytes, describe, large, open, patient};
 use flowline_core::store::{Claim, FILE, INLINE, Key, Lock, Run, StoreError};
 use nix::sys::resource::{Resource, setrlimit};
 
-#[test]
-#[ignore = "it is started by other tests"]
-fn helper() {
-    process::part(|part, root, number| match part {
+/// Plays a part in another process, if it is one of these.
+pub fn play(part: &str, root: &Path, number: u64) -> bool {
+    match part {
         "writer" => writer(root, number),
         "first" => first(root, number),
         "endless writer" => endless_writer(root, number),
@@ -26,8 +22,9 @@ fn helper() {
         "many stores" => many_stores(root, number as usize),
         "no descriptors" => no_descriptors(root),
         "no permission" => no_permission(root),
-        _ => panic!("no part {part}"),
-    });
+        _ => return false,
+    }
+    true
 }
 
 mod many_writers {
@@ -280,7 +277,7 @@ mod a_run_that_is_to_be_resumed {
         let store = TestStore::at(&directory.path);
         let run = store.begin("r1", "p", "i");
         store.record(&run, 0, "a", b"output");
-        store.store.finish(&common::store::end(&run, "failed"), &[], false, patient()).unwrap();
+        store.store.finish(&crate::common::store::end(&run, "failed"), &[], false, patient()).unwrap();
         let mut helpers: Vec<_> = (1..=6).map(|n| Helper::start("claimer", &directory.path, n)).collect();
         helpers.iter_mut().for_each(|helper| assert_eq!(helper.receive(), "ready"));
         helpers.iter_mut().for_each(|helper| helper.send("go"));

@@ -1,9 +1,6 @@
 //! When failed attempts are made again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
-use common::Random;
+use crate::common::Random;
 use flowline_core::retry::Schedule;
 use flowline_core::retry::Strategy::{self, Exponential, Immediate, Linear};
 

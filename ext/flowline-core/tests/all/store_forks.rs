@@ -1,22 +1,18 @@
 //! Forks of a process that has stores open: no lock is inherited, nothing hangs, nothing is lost.
 //!
 //! Each test forks in a process of its own, with the handlers that the Ruby binding registers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use common::process::{self, Helper, fork_with, join, receive, send, take_byte};
-use common::store::{TempDir, TestStore, bytes, describe, large, patient};
+use crate::common::process::{Helper, fork_with, join, receive, send, take_byte};
+use crate::common::store::{TempDir, TestStore, bytes, describe, large, patient};
 use flowline_core::store::{Lock, StoreError, Wait};
 
-#[test]
-#[ignore = "it is started by other tests"]
-fn helper() {
-    process::part(|part, root, number| match part {
+/// Plays a part in another process, if it is one of these.
+pub fn play(part: &str, root: &Path, number: u64) -> bool {
+    match part {
         "child reopens" => child_reopens(root),
         "child has no locks" => child_has_no_locks(root),
         "parent ends" => parent_ends(root),
@@ -24,8 +20,9 @@ fn helper() {
         "threads open and close" => threads_open_and_close(root),
         "a thread waits" => a_thread_waits(root),
         "children fork" => children_fork(root),
-        _ => panic!("no part {part}"),
-    });
+        _ => return false,
+    }
+    true
 }
 
 #[test]

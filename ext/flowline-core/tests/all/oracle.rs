@@ -1,13 +1,10 @@
 //! Random graphs and runs against naive readings of the contract.
 //!
 //! A failure prints its seed; `FLOWLINE_SEED=<seed> cargo test --test oracle` repeats that case alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::{Random, events, for_each_seed, nth, replay};
+use crate::common::{Random, events, for_each_seed, nth, replay};
 use flowline_core::event::{
     CancelReason, Event, Nanos, Next, OnError, Outcome, Report, SkipReason, Status, Stop,
 };

@@ -1,12 +1,9 @@
 //! Which step comes first when the time that steps take is known: of some of them, or all.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::script::{STOP, check};
-use common::{Random, for_each_seed, graph, nth, nths};
+use crate::common::script::{STOP, check};
+use crate::common::{Random, for_each_seed, graph, nth, nths};
 use flowline_core::event::Outcome::{Restored, Succeeded};
 use flowline_core::event::Report::{Ended, RetryAt};
 use flowline_core::event::{Next, OnError};

@@ -1,10 +1,7 @@
 //! Pools and rates as scripts: which step may start, which waits for what, and which is woken.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
-use common::script::{CONTINUE, STOP, check_sharing as check};
-use common::{graph, nth, pool};
+use crate::common::script::{CONTINUE, STOP, check_sharing as check};
+use crate::common::{graph, nth, pool};
 use flowline_core::event::Outcome::Succeeded;
 use flowline_core::event::Report::Ended;
 use flowline_core::event::{Next, OnError};

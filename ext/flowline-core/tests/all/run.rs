@@ -1,12 +1,9 @@
 //! Runs as scripts: what the caller asks and reports, and what the run must answer.
 //!
 //! Time is virtual. After every line of every script the run is compared with its replay.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
-use common::script::{CONTINUE, STOP, check, view};
-use common::{Named, graph, nth, nths, on_a_small_stack, replay};
+use crate::common::script::{CONTINUE, STOP, check, view};
+use crate::common::{Named, graph, nth, nths, on_a_small_stack, replay};
 use flowline_core::event::CancelReason::{Interrupted, RunFailed, RunTimedOut, UpstreamFailed};
 use flowline_core::event::Outcome::{Cancelled, Failed, Succeeded};
 use flowline_core::event::Report::{Ended, RetryAt, Withdrawn};

@@ -4,16 +4,13 @@
 //! decide as the run does from there on.
 //!
 //! A failure prints its seed; `FLOWLINE_SEED=<seed> cargo test --test virtual_executor` repeats that case alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use common::script::view;
-use common::{Random, events, for_each_seed, item, nth, pool};
+use crate::common::script::view;
+use crate::common::{Random, events, for_each_seed, item, nth, pool};
 use flowline_core::event::Outcome::{Cached, Cancelled, Failed, Restored, Skipped, Succeeded, TimedOut};
 use flowline_core::event::{
     CancelReason, Event, ItemCounts, ItemReport, Nanos, Next, OnError, OnItemError, Outcome, Report,

@@ -1,9 +1,6 @@
 //! Graphs: order, levels, closures, ranks, cycles, and what is wrong with a definition.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod common;
-
-use common::{Random, define, graph, nth, nths, on_a_small_stack};
+use crate::common::{Random, define, graph, nth, nths, on_a_small_stack};
 use flowline_core::builder::Problem;
 use flowline_core::graph::{Graph, Rule, RunIf};
 use flowline_core::ids::{Rank, StepId};

@@ -1,7 +1,4 @@
 //! Checks how a store opens a directory with unexpected content, and a disk that is full or read-only.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -10,8 +7,8 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use common::process::{self, Helper, receive, send, take_byte};
-use common::store::{
+use crate::common::process::{self, Helper, receive, send, take_byte};
+use crate::common::store::{
     BLOBS, LOCKS, NONE, TempDir, TestStore, begun, completion, describe, end, impatient, large, names, open,
     patient, skip, start, step, tree,
 };
@@ -24,13 +21,13 @@ const VERSION_2: &str = include_str!("fixtures/store_v2.sql");
 const VERSION_3: &str = include_str!("fixtures/store_v3.sql");
 const VERSION_4: &str = include_str!("fixtures/store_v4.sql");
 
-#[test]
-#[ignore = "it is started by other tests"]
-fn helper() {
-    process::part(|part, root, _| match part {
+/// Plays a part in another process, if it is one of these.
+pub fn play(part: &str, root: &Path, _: u64) -> bool {
+    match part {
         "older" => older(root),
-        _ => panic!("no part {part}"),
-    });
+        _ => return false,
+    }
+    true
 }
 
 /// A directory with a database made by that SQL.
@@ -465,7 +462,7 @@ mod a_store_of_format_2 {
         with_database(VERSION_2, |directory| {
             let store = TestStore::at(&directory.path);
             for n in 0..40 {
-                store.put(&n.to_string(), &common::store::bytes(n, INLINE - 1));
+                store.put(&n.to_string(), &crate::common::store::bytes(n, INLINE - 1));
             }
             store.sql().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
             store.drop_entries(None, false, patient()).unwrap();
@@ -715,7 +712,7 @@ mod a_damaged_database {
     #[test]
     fn never_takes_garbage_for_values() {
         let (directory, bytes) = filled();
-        let mut random = common::Random(1);
+        let mut random = crate::common::Random(1);
         for _ in 0..150 {
             let mut damaged = bytes.clone();
             let from = 100 + random.below(bytes.len() - 100);
@@ -730,7 +727,7 @@ mod a_damaged_database {
     #[test]
     fn never_takes_a_flipped_bit_for_another_value() {
         let (directory, bytes) = filled();
-        let mut random = common::Random(2);
+        let mut random = crate::common::Random(2);
         for _ in 0..300 {
             let mut damaged = bytes.clone();
             let (byte, bit) = (100 + random.below(bytes.len() - 100), random.below(8));

@@ -1,5 +1,4 @@
 //! Other processes of a test: this program again, which plays a named part.
-#![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -43,10 +42,6 @@ impl Helper {
     #[track_caller]
     pub fn run(part: &str, root: &Path, number: u64) {
         Self::start(part, root, number).succeeds();
-    }
-
-    pub fn pid(&self) -> i32 {
-        self.process.id() as i32
     }
 
     /// The next line that it sends.

@@ -4,16 +4,15 @@
 //! This program has its own `rename`, `unlink`, `fsync` and `fdatasync`, which take notes. The linker prefers them to
 //! those of the C library, for SQLite as for Rust.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-mod common;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_int};
 use std::path::Path;
 
-use common::process::{self, Helper};
-use common::store::{NONE, TempDir, TestStore, blob_name, bytes, describe, large, names, patient, start};
+use crate::common::process::{self, Helper};
+use crate::common::store::{
+    NONE, TempDir, TestStore, blob_name, bytes, describe, large, names, patient, start,
+};
 use flowline_core::store::{Claim, FILE, INLINE, Run, StoreError};
 use nix::libc;
 
@@ -89,13 +88,13 @@ unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     unsafe { libc::syscall(libc::SYS_unlinkat, libc::AT_FDCWD, path, 0) as c_int }
 }
 
-#[test]
-#[ignore = "it is started by other tests"]
-fn helper() {
-    process::part(|part, root, number| match part {
+/// Plays a part in another process, if it is one of these.
+pub fn play(part: &str, root: &Path, number: u64) -> bool {
+    match part {
         "is killed" => is_killed(root, number as usize),
-        _ => panic!("no part {part}"),
-    });
+        _ => return false,
+    }
+    true
 }
 
 /// An open store in a directory called `store`, in which a run has begun.
