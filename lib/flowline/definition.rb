@@ -32,7 +32,7 @@ module Flowline
     # @return [Array<Pipeline>] the pipelines that it includes or nests
     attr_reader :parts
     # @return [Array(String, Integer), nil] the file and the line of its block or class
-    attr_accessor :place
+    attr_accessor :source_location
     # @return [Array<DefinitionError>] the mistakes found so far
     attr_reader :problems
 
@@ -59,7 +59,7 @@ module Flowline
     def read(&block)
       return self unless block
 
-      @place = block.source_location
+      @source_location = block.source_location
       return tap(&block) unless block.parameters.empty? && block.arity.zero?
 
       BareDsl.read(self, block) { |bare| @bare = bare }
@@ -93,13 +93,13 @@ module Flowline
       @bare ? @bare.bind(callable) : callable
     end
 
-    def collect(error, place)
-      problems.concat(error.problems.map { |problem| problem.place ? problem : DefinitionError.new(problem.message, place: place) })
+    def collect(error, location)
+      problems.concat(error.problems.map { |problem| problem.location ? problem : DefinitionError.new(problem.message, location: location) })
     end
 
     # @return [Boolean] whether there are any sentences
-    def wrong(sentences, place)
-      problems.concat(sentences.map { |sentence| DefinitionError.new(sentence, place: place) })
+    def wrong(sentences, location)
+      problems.concat(sentences.map { |sentence| DefinitionError.new(sentence, location: location) })
       !sentences.empty?
     end
   end

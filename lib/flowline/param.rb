@@ -14,7 +14,7 @@ module Flowline
     # @return [String, nil] its purpose
     attr_reader :description
     # @return [String, nil] its source location as +file:line+
-    attr_reader :place
+    attr_reader :location
 
     # The maximum number of characters of a value in a message.
     SHOWN = 80
@@ -64,9 +64,9 @@ module Flowline
     # @option options [String] :description (nil)
     # @option options [Boolean] :secret (false) whether its value is redacted from output, logs and errors
     # @raise [DefinitionError] lists every mistake
-    def initialize(name, place: nil, **options)
+    def initialize(name, location: nil, **options)
       @name = Name.of(name)
-      @place = place
+      @location = location
       @type = options.fetch(:type, :any)
       @required = options.fetch(:required, false)
       @default = Definition::Frozen.copy(options[:default])
@@ -74,7 +74,7 @@ module Flowline
       @description = options[:description]
       @secret = options.fetch(:secret, false)
       Definition::Type.load(type)
-      DefinitionError.check(sentences(options).map { |sentence| DefinitionError.new("param #{Name.show(@name)}: #{sentence}", place: place) })
+      DefinitionError.check(sentences(options).map { |sentence| DefinitionError.new("param #{Name.show(@name)}: #{sentence}", location: location) })
       freeze
     end
 

@@ -114,7 +114,7 @@ module Flowline
       @settings = definition.settings.transform_values { |value| Definition::Frozen.copy(value) }.freeze
       @name = Name.of(settings[:name]).name if settings[:name].is_a?(String) || settings[:name].is_a?(Symbol)
       @params, @pools, @parts = [definition.params, definition.pools, definition.parts].map { |declared| declared.dup.freeze }
-      @place = definition.place
+      @source_location = definition.source_location
       @hooks = definition.hooks.transform_values { |list| list.dup.freeze }.freeze
       connect(definition)
       DefinitionError.check(mistakes_of(definition))
@@ -123,8 +123,8 @@ module Flowline
     end
 
     # @return [String, nil] the line that defines it, as +file:line+
-    def place
-      @place&.join(":") || steps.first&.place
+    def location
+      @source_location&.join(":") || steps.first&.location
     end
 
     # @return [String, nil] its purpose

@@ -72,15 +72,15 @@ module Flowline
     # @param name [Symbol, String]
     # @param callable [#call, Class, nil] a lambda, a Method, an object with +call+, or a class that has +call+ or
     #   whose instances have it; or give a block
-    # @param place [String, nil] its source location as +file:line+, for messages
+    # @param location [String, nil] its source location as +file:line+, for messages
     # @param options [Hash] the options of {Definition::Options::STEP}
     # @raise [DefinitionError] lists every mistake
     # @example
     #   Flowline::Step.new(:double) { |n| n * 2 }.call(21) # => 42
-    def initialize(name = nil, callable = nil, place = nil, **options, &block)
+    def initialize(name = nil, callable = nil, location = nil, **options, &block)
       derived = !instance_of?(Step)
       name ||= self.class.name || :step if derived
-      assign(name, callable, block, options, place)
+      assign(name, callable, block, options, location)
       freeze unless derived
     end
 
@@ -91,7 +91,7 @@ module Flowline
     end
 
     # @return [String, nil] its source location as +file:line+
-    def place
+    def location
       @line ? -"#{@path}:#{@line}" : @path
     end
 
@@ -179,14 +179,14 @@ module Flowline
     # @return [Array] what {#marshal_load} takes
     # @api private
     def marshal_dump
-      [name, depends_on, labels, options.select { |_, value| Error::Portable.dumps?(value) }, group, place]
+      [name, depends_on, labels, options.select { |_, value| Error::Portable.dumps?(value) }, group, location]
     end
 
     # @param facts [Array]
     # @return [void]
     # @api private
     def marshal_load(facts)
-      @name, @depends_on, @labels, @options, @group, @place = facts
+      @name, @depends_on, @labels, @options, @group, @path = facts
       freeze
     end
 
@@ -260,7 +260,7 @@ module Flowline
       sentences << "#{owner}: give either a block or a callable, not both" if positional && block
       nothing = callable_problem unless called_as_is?
       sentences << "#{owner} #{nothing}" if nothing
-      DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, place: place) }) unless sentences.empty?
+      DefinitionError.check(sentences.map { |sentence| DefinitionError.new(sentence, location: location) }) unless sentences.empty?
     end
 
     # Returns the options that mean nothing without another one, by that one.

@@ -29,7 +29,7 @@ module Flowline
       end
 
       # @return [String] where it runs, for messages
-      def place
+      def process_name
         "process #{pid}#{" of #{host[/\A[^ ]*/]}, another machine or container," if elsewhere?}"
       end
 

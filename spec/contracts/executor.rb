@@ -165,7 +165,7 @@ RSpec.shared_examples "an executor" do
         end
       end
       place = place.sub(/\d+\z/) { |number| (number.to_i + 2).to_s }
-      expect(result.error).to have_attributes(class: Flowline::StepError, place: place, attempts: 1)
+      expect(result.error).to have_attributes(class: Flowline::StepError, location: place, attempts: 1)
       expect(result.error.backtrace.first).to start_with(place)
       expect(result.error.original).to have_attributes(class: ArgumentError, message: "outer", cause: be_a(KeyError).and(have_attributes(message: "inner")))
     end
@@ -177,7 +177,7 @@ RSpec.shared_examples "an executor" do
         step(:a) { raise holder }
       end
       expect(result.error.message).to include("holds a lambda")
-      expect(result.error.place).to eq(place)
+      expect(result.error.location).to eq(place)
     end
 
     it "accept an exception whose message raises or is not text" do

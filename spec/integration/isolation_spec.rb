@@ -56,7 +56,7 @@ RSpec.describe "Steps in a process of their own" do
     end
     error = result.error.cause
     expect([error.class, error.message, error.cause.class]).to eq([ArgumentError, "outer", KeyError])
-    expect(result.error.place).to start_with(__FILE__)
+    expect(result.error.location).to start_with(__FILE__)
   end
 
   it "fail with the exception they raised, without parts that cannot be dumped" do
@@ -71,7 +71,7 @@ RSpec.describe "Steps in a process of their own" do
     end
     error = result.error.original
     expect([error.class, error.message, error.instance_variables, error.cause.message, asked]).to eq([Holder, "holds an IO", [:@count], "Odd: IO", [error]])
-    expect(result.error.place).to start_with(__FILE__)
+    expect(result.error.location).to start_with(__FILE__)
     expect(isolated { raise Odd, $stdin }.error.message).to match(/\Astep apart failed: Odd: IO \(/)
   end
 
@@ -351,7 +351,7 @@ RSpec.describe "Steps in a process of their own" do
     leave = isolated { exit(3) }
     expect(leave.error.message).to include("the step called exit (#{line(-1)})")
     unread = isolated { Object.const_set(:OnlyInThisChild, Struct.new(:a)).new(1) }
-    expect([isolated { -> {} }, unread].map { |result| result.error.place }).to eq([nil, nil])
+    expect([isolated { -> {} }, unread].map { |result| result.error.location }).to eq([nil, nil])
   end
 
   it "do not write buffered output of the parent again" do

@@ -57,7 +57,7 @@ RSpec.describe "What a run leaves, marshalled" do
       raise ArgumentError, "outer"
     end
     read = here(error)
-    expect(read).to have_attributes(class: Flowline::StepError, message: error.message, step_name: :a, attempts: 1, place: error.place, backtrace: error.backtrace)
+    expect(read).to have_attributes(class: Flowline::StepError, message: error.message, step_name: :a, attempts: 1, location: error.location, backtrace: error.backtrace)
     expect(read.cause).to be_an(ArgumentError).and have_attributes(message: "outer", backtrace: error.cause.backtrace)
     expect(read.cause.cause).to be_a(KeyError).and have_attributes(message: "inner")
   end
@@ -82,7 +82,7 @@ RSpec.describe "What a run leaves, marshalled" do
     cause = IOError.new("cause")
     errors = [Flowline::ParamError.new(%w[one two]), Flowline::TimeoutError.new(:a, limit: 3, scope: :run), Flowline::HookError.new(:before_run, cause),
               Flowline::CancelledError.new(:interrupted, Interrupt.new("i"), running: [:a]), Flowline::CheckpointError.new([:a], pipeline_name: "p"),
-              Flowline::LockedError.new(1, "p", place: "process 1"), Flowline::StoreError.new("/s", "is full", :full), Flowline::CacheError.new(1, "is down"),
+              Flowline::LockedError.new(1, "p", process_name: "process 1"), Flowline::StoreError.new("/s", "is full", :full), Flowline::CacheError.new(1, "is down"),
               Flowline::ItemError.new(:a, cause, position: 3, item: $stdout)]
     errors.each do |error|
       read = here(error)
@@ -105,6 +105,7 @@ RSpec.describe "What a run leaves, marshalled" do
     read = here(events)
     expect(read.map(&:name)).to eq(events.map(&:name))
     expect(read.map { |event| event.step&.name }).to eq(events.map { |event| event.step&.name })
+    expect(read.map { |event| event.step&.location }).to eq(events.map { |event| event.step&.location })
     expect(read.first.context.to_h).to eq(n: 1)
     expect(read.find { |event| event.name == :step_retried }.result).to have_attributes(attempt: 1, error: be_an(IOError))
     expect(read.last.result).to be_success

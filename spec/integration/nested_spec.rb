@@ -311,7 +311,7 @@ RSpec.describe "A nested pipeline" do
         end
       end
 
-      expect(error.places).to eq([line(-5), line(-4)])
+      expect(error.locations).to eq([line(-5), line(-4)])
     end
   end
 end

@@ -244,12 +244,12 @@ RSpec.describe "Pools and rates" do
         p.step(:b, uses: { database: 3 }) { raise "must not be called" }
         p.step(:c, uses: :zzz) { raise "must not be called" }
       end
-      place = line(-4)
+      location = line(-4)
       %i[validate! run start].each do |moment|
         error = error_of { pipeline.public_send(moment) }
         expect(error).to be_a(Flowline::DefinitionError)
         expect(error.problems.map(&:message)).to match([
-                                                         "step a uses pool databse, which doesn't exist; did you mean database? (#{place})",
+                                                         "step a uses pool databse, which doesn't exist; did you mean database? (#{location})",
                                                          /\Astep b uses 3 of pool database, which has 2; make it larger \(/,
                                                          /\Astep c uses pool zzz, which doesn't exist; declare it with `pool`; there are database \(/
                                                        ])

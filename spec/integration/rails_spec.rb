@@ -169,7 +169,7 @@ RSpec.describe "Flowline in a Rails application", :rails do
         reported = []
         Rails.error.subscribe(Class.new { define_method(:report) { |error, **| reported << error.class.name } }.new) if Rails.respond_to?(:error)
         result = ImportPipeline.start(executor: :parallel, on_error: :continue).wait
-        [result[:a].error.original.class.name, result[:a].attempts, result[:a].error.place, result[:slow].status, reported]
+        [result[:a].error.original.class.name, result[:a].attempts, result[:a].error.location, result[:slow].status, reported]
       RUBY
       expect(ask(app, code)).to eq(["IOError", 2, app.path("app/pipelines/import_pipeline.rb:2"), "timed_out", []])
     end

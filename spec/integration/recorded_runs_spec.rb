@@ -51,7 +51,7 @@ RSpec.describe "Recorded runs" do
       step(:a) { 1 }
     end
     Placed::Import.run
-    expect(Placed::Import.pipeline.place).to eq("#{__FILE__}:#{line}")
+    expect(Placed::Import.pipeline.location).to eq("#{__FILE__}:#{line}")
     expect(last.location).to eq("#{__FILE__}:#{line}")
   end
 

@@ -153,10 +153,10 @@ RSpec.describe "Robustness", executor: :in_process do
     end
 
     it "may be without a backtrace, or with an odd one" do
-      expect(failure_of(RuntimeError, "x", [])).to have_attributes(message: "step a failed: RuntimeError: x", place: nil)
-      expect(failure_of(RuntimeError, "x", ["odd"])).to have_attributes(place: nil, backtrace: ["odd"])
+      expect(failure_of(RuntimeError, "x", [])).to have_attributes(message: "step a failed: RuntimeError: x", location: nil)
+      expect(failure_of(RuntimeError, "x", ["odd"])).to have_attributes(location: nil, backtrace: ["odd"])
       gone = failure_of(RuntimeError, "x", ["/no/such/file.rb:7:in `x'"])
-      expect(gone.place).to eq("/no/such/file.rb:7")
+      expect(gone.location).to eq("/no/such/file.rb:7")
     end
 
     it "may be the same object raised several times" do

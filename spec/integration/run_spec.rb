@@ -118,7 +118,7 @@ RSpec.describe Flowline::Result do
         step(:bad, depends_on: :rows) { |_| raise KeyError, "no key" }
       end.error
       expect(error).to have_attributes(step_name: :bad, original: KeyError, attempts: 1, inputs: { rows: "Array (3)" },
-                                       place: "#{__FILE__}:#{line}", backtrace: start_with(a_string_starting_with("#{__FILE__}:#{line}:")))
+                                       location: "#{__FILE__}:#{line}", backtrace: start_with(a_string_starting_with("#{__FILE__}:#{line}:")))
       expect(error.backtrace - error.original.backtrace).to be_empty
       expect(error.cause).to equal(error.original)
       expect(error.message).to eq("step bad failed: KeyError: no key (#{__FILE__}:#{line})")
@@ -127,7 +127,7 @@ RSpec.describe Flowline::Result do
     it "name the user's line even when a library raised" do
       line = __LINE__ + 1
       error = run { step(:bad) { JSON.parse("{") } }.error
-      expect(error.place).to eq("#{__FILE__}:#{line}")
+      expect(error.location).to eq("#{__FILE__}:#{line}")
     end
 
     it "preserve the cause of the original" do

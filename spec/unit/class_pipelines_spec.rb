@@ -44,7 +44,7 @@ RSpec.describe "Pipelines as classes" do
 
     [:run, :pipeline, :steps, :validate!].each do |use|
       expect { import.public_send(use) }.to raise_error(Flowline::DefinitionError) { |error|
-        expect(error.problems.map(&:place)).to eq([line(-6), line(-5)])
+        expect(error.problems.map(&:location)).to eq([line(-6), line(-5)])
       }
     end
   end

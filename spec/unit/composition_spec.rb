@@ -270,11 +270,11 @@ RSpec.describe "Composition" do
         "two nested pipelines" => [-> { Flowline.define { step(:n, one) && step(:n, other) } }, :n, [line, line]],
         "a prefixed step and another" => [-> { Flowline.define { include(one, prefix: :q) && step(:q_x) { 1 } } }, :q_x, [one_place, line]],
         "a nested pipeline's step and another" => [-> { Flowline.define { step(:n, one) && step(:"n.x") { 1 } } }, :"n.x", [one_place, line]]
-      }.each do |what, (define, name, places)|
+      }.each do |what, (define, name, locations)|
         error = error_of(&define)
 
-        expect([what, error.class, error.step_name, error.places]).to eq([what, Flowline::DuplicateStepError, name, places])
-        expect(error.message).to include(*places)
+        expect([what, error.class, error.step_name, error.locations]).to eq([what, Flowline::DuplicateStepError, name, locations])
+        expect(error.message).to include(*locations)
       end
     end
 
@@ -282,13 +282,13 @@ RSpec.describe "Composition" do
       date = Flowline.define { param :day, type: :date }
       same = Flowline.define { param :day, type: :date }
       time = Flowline.define { param :day, type: :time }
-      places = [line(-3), line(-1)]
+      locations = [line(-3), line(-1)]
 
       [
         -> { Flowline.define { include(date) && include(time) } }, -> { Flowline.define { step(:n, date) && step(:m, time) } }, -> { date.include(time) }
-      ].each { |define| expect(&define).to refuse(/param day is declared differently .*#{places.join(" and ")}/) }
+      ].each { |define| expect(&define).to refuse(/param day is declared differently .*#{locations.join(" and ")}/) }
       expect { Flowline.define { include(date) && param(:day, type: :time) } }
-        .to refuse(/param day is declared twice: #{places.first} and #{__FILE__}:#{__LINE__ - 1}/)
+        .to refuse(/param day is declared twice: #{locations.first} and #{__FILE__}:#{__LINE__ - 1}/)
 
       [
         -> { Flowline.define { include(date) && include(same) } }, -> { Flowline.define { include(date) && param(:day, type: :date) } },

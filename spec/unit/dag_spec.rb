@@ -55,13 +55,13 @@ RSpec.describe Flowline::DAG do
   describe "errors of a graph" do
     it "name a missing step, its dependent and the nearest name" do
       missing = dag(fetch: [])
-      place = line(1)
+      location = line(1)
       missing.add(:load, depends_on: :fetchh) { 1 }
 
       expect { missing.sorted_steps }.to raise_error(Flowline::MissingDependencyError) { |error|
-        expect(error).to have_attributes(step_name: :load, dependency: :fetchh, suggestion: :fetch, place: place)
+        expect(error).to have_attributes(step_name: :load, dependency: :fetchh, suggestion: :fetch, location: location)
         expect(error.problems).to match([an_instance_of(Flowline::MissingDependencyError)])
-        expect(error.message).to eq("step load depends on fetchh, which doesn't exist; did you mean fetch? (#{place})")
+        expect(error.message).to eq("step load depends on fetchh, which doesn't exist; did you mean fetch? (#{location})")
       }
       expect(error_of { dag(a: [:zzzzzz]).validate! }).to have_attributes(suggestion: nil, message: /define it, or include a pipeline that has it/)
     end
@@ -102,10 +102,10 @@ RSpec.describe Flowline::DAG do
       made.add(:a) { 1 }
       made.add(:a) { 2 }
 
-      places = [line(-3), line(-2)]
+      locations = [line(-3), line(-2)]
 
       expect(error_of { made.validate! }).to be_a(Flowline::DuplicateStepError)
-        .and have_attributes(step_name: :a, places: places, message: /step a is defined twice: #{places.join(" and ")}; rename one/)
+        .and have_attributes(step_name: :a, locations: locations, message: /step a is defined twice: #{locations.join(" and ")}; rename one/)
     end
 
     it "are listed in one error, of their class if they share one" do
@@ -125,7 +125,7 @@ RSpec.describe Flowline::DAG do
       pipeline = Flowline.define { step(:a, depends_on: :b) { 1 } }
       lines = [[error_of { pipeline.validate! }, line], [error_of { pipeline.run }, line], [error_of { pipeline.dag.sorted_steps }, line]]
 
-      lines.each { |error, place| expect(error.backtrace.first).to start_with("#{place}:") }
+      lines.each { |error, location| expect(error.backtrace.first).to start_with("#{location}:") }
     end
   end
 end

@@ -130,7 +130,7 @@ RSpec.describe "Flowline.define" do
         error = error_of { Flowline.define { __send__(:"#{word}x", :a) } }
         here = line(-1)
 
-        expect(error).to be_an_instance_of(Flowline::DefinitionError).and have_attributes(place: here)
+        expect(error).to be_an_instance_of(Flowline::DefinitionError).and have_attributes(location: here)
         expect(error.message).to start_with("#{word}x is not a word of a definition; did you mean #{word}? (")
         expect(error.backtrace.first).to start_with("#{here}:")
       end
@@ -185,7 +185,7 @@ RSpec.describe "Flowline.define" do
       [-> { pipeline.validate! }, -> { pipeline.run }, -> { pipeline.run! }].each do |check|
         expect(&check).to raise_error(Flowline::DefinitionError) { |error|
           expect(error.problems.map(&:class)).to contain_exactly(Flowline::MissingDependencyError, Flowline::CycleError, Flowline::DefinitionError)
-          expect(error.problems.map(&:place)).to all(start_with(__FILE__))
+          expect(error.problems.map(&:location)).to all(start_with(__FILE__))
         }
       end
     end
@@ -218,7 +218,7 @@ RSpec.describe "Flowline.define" do
     it "shows its name and size" do
       expect([pipeline.name, pipeline.description, pipeline.steps.map(&:name), pipeline.params.keys]).to eq(["import", "d", %i[a n.x z], [:p]])
       expect([pipeline.inspect, Flowline.define.inspect]).to eq(["#<Flowline::Pipeline import 3 steps>", "#<Flowline::Pipeline unnamed 0 steps>"])
-      expect([pipeline.validate!, pipeline.steps.first.place]).to match([true, /\A#{__FILE__}:\d+\z/])
+      expect([pipeline.validate!, pipeline.steps.first.location]).to match([true, /\A#{__FILE__}:\d+\z/])
     end
 
     it "may be empty" do

@@ -16,13 +16,13 @@ RSpec.describe "Flowline's errors" do
 
   # Each error made from its facts: what its readers say, and what its message says.
   {
-    Flowline::DefinitionError.new("bad", place: "a.rb:1") => [{ place: "a.rb:1" }, "bad (a.rb:1)"],
+    Flowline::DefinitionError.new("bad", location: "a.rb:1") => [{ location: "a.rb:1" }, "bad (a.rb:1)"],
     Flowline::CycleError.new(%i[a b a]) => [{ path: %i[a b a] }, "steps depend on each other in a cycle: a → b → a; remove one of these dependencies"],
     Flowline::MissingDependencyError.new(:a, :bb, suggestion: :b) => [
       { step_name: :a, dependency: :bb, suggestion: :b }, "step a depends on bb, which doesn't exist; did you mean b?"
     ],
-    Flowline::DuplicateStepError.new(:a, places: ["x.rb:1", nil]) => [
-      { step_name: :a, places: ["x.rb:1", nil] }, "step a is defined twice: x.rb:1 and ?; rename one, or include the other pipeline with a prefix:"
+    Flowline::DuplicateStepError.new(:a, locations: ["x.rb:1", nil]) => [
+      { step_name: :a, locations: ["x.rb:1", nil] }, "step a is defined twice: x.rb:1 and ?; rename one, or include the other pipeline with a prefix:"
     ],
     Flowline::ParamError.new(%w[one two]) => [{ problems: %w[one two] }, "2 problems:\n  - one\n  - two"],
     Flowline::StepError.new(:a, original, attempts: 3, inputs: { b: "Array (2)" }) => [

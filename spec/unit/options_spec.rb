@@ -47,7 +47,7 @@ RSpec.describe Flowline::Definition::Options do
       expect(error.problems.map(&:message)).to match([/define: unknown option nmae:/, /define: on_error: must be :stop or :continue, not 1/,
                                                       /step a: unknown option retires:/, /step a: optional: must be true or false, not 1/,
                                                       /step a has nothing to call/])
-      expect(error.problems.map(&:place)).to all(start_with("#{__FILE__}:"))
+      expect(error.problems.map(&:location)).to all(start_with("#{__FILE__}:"))
     }
   end
 

@@ -124,7 +124,7 @@ RSpec.describe Flowline::Param do
         expect(error.problems.map(&:message))
           .to contain_exactly(/unknown option typ:; did you mean type\?/, /unknown option requird:; did you mean required\?/,
                               /unknown type :dat; did you mean date\?/, /in: must be an Array/)
-        expect(error.problems.map(&:place)).to all(start_with(__FILE__))
+        expect(error.problems.map(&:location)).to all(start_with(__FILE__))
       }
     end
 
@@ -173,10 +173,10 @@ RSpec.describe Flowline::Param do
     end
 
     it "has readers for all its options" do
-      place = line(1)
+      location = line(1)
       declared = Flowline.define { param :x, type: :date, required: true, in: [], description: "The day", secret: true }.params[:x]
 
-      expect(declared).to be_frozen.and have_attributes(name: :x, type: :date, required?: true, in: [], secret?: true, place: place,
+      expect(declared).to be_frozen.and have_attributes(name: :x, type: :date, required?: true, in: [], secret?: true, location: location,
                                                         description: "The day")
     end
   end

@@ -143,7 +143,7 @@ module Flowline
       def errors(problems, &wanted)
         problems.flat_map do |owner, found|
           found = found.select(&wanted) if wanted
-          found.map { |problem| DefinitionError.new("step #{Name.show(owner.name)} #{problem.sentence}", place: owner.place) }
+          found.map { |problem| DefinitionError.new("step #{Name.show(owner.name)} #{problem.sentence}", location: owner.location) }
         end
       end
     end

@@ -24,7 +24,7 @@ module Flowline
         @limits = limits
         @warnings = warnings
         @cache = request.cache unless pipeline.cached.empty?
-        @places = @cache ? pipeline.cached : NONE
+        @cached = @cache ? pipeline.cached : NONE
         @caches = {} # By step, the caches that differ from the cache of the run.
         @unfit = {}
         @grounds = {}
@@ -35,12 +35,12 @@ module Flowline
 
       # @return [Boolean] whether the run caches anything
       def any?
-        !@places.empty?
+        !@cached.empty?
       end
 
       # @return [Boolean] whether the step's output may come from a cache
       def caches?(id)
-        @places.key?(id)
+        @cached.key?(id)
       end
 
       # Returns why the step can never be cached: an edit of code that cannot be seen would go unnoticed.

@@ -23,8 +23,8 @@ module Flowline
         case error
         when DefinitionError then local(error.message)
         when SyntaxError then "#{local(syntax(error))}#{origin(error, error.message)}"
-        when SystemExit then "#{place(error)}: the file calls exit while it loads; guard it with `if $PROGRAM_NAME == __FILE__`"
-        else "#{place(error)}: #{local(Error.words(error).lines.first.to_s.chomp)} (#{TypeHints.kind(error)})#{origin(error, at(error))}"
+        when SystemExit then "#{location(error)}: the file calls exit while it loads; guard it with `if $PROGRAM_NAME == __FILE__`"
+        else "#{location(error)}: #{local(Error.words(error).lines.first.to_s.chomp)} (#{TypeHints.kind(error)})#{origin(error, at(error))}"
         end
       end
 
@@ -35,7 +35,7 @@ module Flowline
 
       private
 
-      def place(error)
+      def location(error)
         local(at(error))
       end
 
@@ -51,8 +51,8 @@ module Flowline
         error.backtrace&.find { |frame| frame.start_with?("#{@full_path}:") }
       end
 
-      def origin(error, place)
-        return if place.start_with?(@full_path)
+      def origin(error, location)
+        return if location.start_with?(@full_path)
 
         line = own(error)
         "; loaded from #{local(line[/\A.+?:\d+/])}" if line

@@ -29,7 +29,7 @@ module Flowline
 
       # @return [String] the file that defines it
       def path
-        @pipeline.place.to_s[/\A(.*):\d+\z/, 1] || @pipeline.name
+        @pipeline.location.to_s[/\A(.*):\d+\z/, 1] || @pipeline.name
       end
 
       # @return [Hash{String => Pipeline}]

@@ -90,7 +90,7 @@ module Flowline
 
       # @return [Array<Pipeline>] those of the application that this file defines
       def known
-        Flowline.config.pipelines.select { |pipeline| pipeline.place&.start_with?("#{@full_path}:") }
+        Flowline.config.pipelines.select { |pipeline| pipeline.location&.start_with?("#{@full_path}:") }
       end
 
       # @return [String] the file whose code is defining a pipeline

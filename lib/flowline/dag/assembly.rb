@@ -67,7 +67,7 @@ module Flowline
       # Returns an error for each name that is used twice. Steps and nested pipelines share one set of names.
       def clashes
         firsts = @repeated + @groups.each_value.filter_map { |group| @steps[index[group.name]] if index.key?(group.name) }
-        firsts.map { |first| DuplicateStepError.new(first.name, places: [first.place, @groups[first.name].place]) }
+        firsts.map { |first| DuplicateStepError.new(first.name, locations: [first.location, @groups[first.name].location]) }
       end
 
       # Returns what identifies a mistake: several steps may have a dependency from the same line.
@@ -79,19 +79,20 @@ module Flowline
       # The same step may be there twice. Then the lines that brought it there are at fault.
       def duplicate(first, second)
         both = [@steps[first], @steps[second]]
-        places = both.map(&:place)
-        places = both.map { |step| step.origin || step.place } if places.uniq.one?
-        DuplicateStepError.new(@steps[first].name, places: places)
+        locations = both.map(&:location)
+        locations = both.map { |step| step.origin || step.location } if locations.uniq.one?
+        DuplicateStepError.new(@steps[first].name, locations: locations)
       end
 
       def missing(id, dependency, nearest)
         nearest = Native.nearest(dependency, [*index.keys, *@groups.keys].map(&:name)) unless @groups.empty?
-        group, place = @steps[id].wired
-        MissingDependencyError.new(group || @steps[id].name, dependency.to_sym, suggestion: nearest&.to_sym, place: place || @steps[id].place)
+        group, location = @steps[id].wired
+        location ||= @steps[id].location
+        MissingDependencyError.new(group || @steps[id].name, dependency.to_sym, suggestion: nearest&.to_sym, location: location)
       end
 
       def cycle(ids)
-        CycleError.new(ids.map { |id| @steps[id].name }, place: @steps[ids.first].place)
+        CycleError.new(ids.map { |id| @steps[id].name }, location: @steps[ids.first].location)
       end
     end
   end

@@ -32,8 +32,8 @@ module Flowline
       # @return [Report::Picture]
       def picture(link = LINK)
         nodes = steps.zip(@dag.steps).map do |node, step|
-          title = [step.description, step.place].compact.map { |line| Name.show(line) }.join("\n")
-          [*node, nil, ("each #{Name.show(step.each)}" if step.each), title, url(link, step.place), !step.each.nil?]
+          title = [step.description, step.location].compact.map { |line| Name.show(line) }.join("\n")
+          [*node, nil, ("each #{Name.show(step.each)}" if step.each), title, url(link, step.location), !step.each.nil?]
         end
         Report::Picture.new(nodes, edges, frames)
       end
@@ -71,10 +71,10 @@ module Flowline
       end
 
       # Returns the URL of a line. A path is escaped as a whole, so it never becomes another scheme.
-      def url(template, place)
-        return unless template && place
+      def url(template, location)
+        return unless template && location
 
-        path, line = place.match(/\A(.*?)(?::(\d+))?\z/m).captures
+        path, line = location.match(/\A(.*?)(?::(\d+))?\z/m).captures
         path = path.b.delete_prefix("#{Dir.pwd.b}/").gsub(%r{[^\w.~/-]}n) { |char| format("%%%02X", char.ord) }
         template.gsub(/\{(path|line)\}/, "{path}" => path, "{line}" => line.to_s)
       end

@@ -66,7 +66,7 @@ module Flowline
         return __beyond { @__receiver.__send__(word, ...) } if @__receiver.respond_to?(word, true)
 
         sentence = "#{word} is not a word of a definition#{Name.suggest(word, WORDS)}"
-        Error.raise_at_caller(DefinitionError.new(sentence, place: SourceLocation.of_caller_as_text))
+        Error.raise_at_caller(DefinitionError.new(sentence, location: SourceLocation.of_caller_as_text))
       end
 
       def respond_to_missing?(word, _private = false)

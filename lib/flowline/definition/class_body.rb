@@ -52,7 +52,7 @@ module Flowline
         return @declarations if @declarations
 
         sentence = "declarations belong in the body of a class of your own, as in `class Import < Flowline::Pipeline`"
-        Error.raise_at_caller(DefinitionError.new(sentence, place: SourceLocation.of_caller_as_text))
+        Error.raise_at_caller(DefinitionError.new(sentence, location: SourceLocation.of_caller_as_text))
       end
     end
   end

@@ -43,38 +43,38 @@ module Flowline
         at
       end
 
-      def nest(name, pipeline, place, options, block)
+      def nest(name, pipeline, location, options, block)
         name = Name.of(name)
-        wrong(["step #{Name.show(name)}: give either a block or a pipeline, not both"], place) if block
-        return name if wrong(Options.problems(Options::NESTED, options) { "step #{Name.show(name)} (a nested pipeline)" }, place)
+        wrong(["step #{Name.show(name)}: give either a block or a pipeline, not both"], location) if block
+        return name if wrong(Options.problems(Options::NESTED, options) { "step #{Name.show(name)} (a nested pipeline)" }, location)
 
         inside = ->(inner) { :"#{name}.#{inner}" }
         replace(name) if @inherited.delete(name)
-        group = group(name, pipeline, bind_options(options), place, &inside)
+        group = group(name, pipeline, bind_options(options), location, &inside)
         groups << group
-        adopt(pipeline, wiring: group.depends_on, group: group, origin: place, hooks: options[:hooks] == true, &inside)
+        adopt(pipeline, wiring: group.depends_on, group: group, origin: location, hooks: options[:hooks] == true, &inside)
         name
       end
 
-      def group(name, pipeline, options, place, &inside)
-        Group.new(name, leaves: pipeline.dag.leaves.to_h { |leaf| [leaf, inside.call(leaf)] }, place: place,
+      def group(name, pipeline, options, location, &inside)
+        Group.new(name, leaves: pipeline.dag.leaves.to_h { |leaf| [leaf, inside.call(leaf)] }, location: location,
                         depends_on: Name.list(options[:depends_on]).freeze, options: options.except(:depends_on, :params, :hooks),
-                        params: bound_params(name, pipeline, options[:params] || {}, place),
+                        params: bound_params(name, pipeline, options[:params] || {}, location),
                         hooks: options[:hooks] ? pipeline.hooks.slice(*STEP_HOOKS) : {})
       end
 
       # Binds params of a nested pipeline.
       # @return [Hash{Symbol => Group::BoundParam}]
-      def bound_params(group, pipeline, given, place)
+      def bound_params(group, pipeline, given, location)
         given.each_with_object({}) do |(name, value), bound|
           param = pipeline.params[name = Name.of(name)]
           bound[name] = Group::BoundParam.new(param, bind(value)) if param
           next if param
 
           unknown = "#{Name.show(name)}#{Name.suggest(name, pipeline.params.keys, known: "it has")}"
-          wrong(["step #{Name.show(group)}: params: the nested pipeline has no param #{unknown}"], place)
+          wrong(["step #{Name.show(group)}: params: the nested pipeline has no param #{unknown}"], location)
         rescue Type::Mismatch => e
-          wrong(["step #{Name.show(group)}: params: #{Name.show(name)} #{e.message}"], place)
+          wrong(["step #{Name.show(group)}: params: #{Name.show(name)} #{e.message}"], location)
         end
       end
 
@@ -106,7 +106,7 @@ module Flowline
         return if @pool_clashes[name]
 
         sentence = "pool #{Name.show(name)} has #{sizes.join(" in one pipeline and ")} in another; declare it here"
-        problems << (@pool_clashes[name] = DefinitionError.new(sentence, place: here))
+        problems << (@pool_clashes[name] = DefinitionError.new(sentence, location: here))
       end
 
       def adopt_param(param)
@@ -117,7 +117,7 @@ module Flowline
 
       def param_clash(*both)
         name = Name.show(both.first.name)
-        sentence = "param #{name} is declared differently in two pipelines (#{both.filter_map(&:place).join(" and ")}); declare it alike, " \
+        sentence = "param #{name} is declared differently in two pipelines (#{both.filter_map(&:location).join(" and ")}); declare it alike, " \
                    "rename one, or bind it where the pipeline is nested, as in params: { #{name}: :other }"
         problems << DefinitionError.new(sentence)
       end

@@ -50,7 +50,7 @@ module Flowline
 
       def build
         definition = Definition.new(name: @owner.name)
-        definition.place = Object.const_source_location(@owner.name) if @owner.name
+        definition.source_location = Object.const_source_location(@owner.name) if @owner.name
         definition.inherit(@owner.superclass.pipeline) if @owner.superclass < Pipeline
         @calls.each do |call|
           definition.declared_at(call.location) { definition.public_send(call.word, *call.args, **call.options, &call.block) }

@@ -46,11 +46,11 @@ module Flowline
       # @example
       #   param :date, type: :date, required: true, description: "The day to import"
       def param(name, **options)
-        place = here
+        location = here
         options[:default] = bind(options[:default]) if options.key?(:default)
-        add_param(Param.new(name, **options, place: place))
+        add_param(Param.new(name, **options, location: location))
       rescue DefinitionError => e
-        collect(e, place)
+        collect(e, location)
         name
       end
 
@@ -64,8 +64,8 @@ module Flowline
       #   step(:load, depends_on: :fetch, uses: :db) { |rows| DB.insert(rows) }
       def pool(name = nil, size = nil)
         sound = (name.is_a?(Symbol) || name.is_a?(String)) && size.is_a?(Integer) && size.positive?
-        place = here
-        return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], place)
+        location = here
+        return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], location)
 
         name = name.to_sym
         problems.delete(@pool_clashes.delete(name))
@@ -80,13 +80,13 @@ module Flowline
       # @option options [Symbol] :prefix (nil) +:clean+ renames +:validate+ to +:clean_validate+
       # @return [self]
       def include(other, **options)
-        place = here
+        location = here
         pipeline = Pipeline.from(other)
-        return wrong(["include takes a pipeline, not #{other.inspect[0, 60]}"], place) unless pipeline
-        return self if wrong(Options.problems(Options::INCLUDE, options) { "include" }, place)
+        return wrong(["include takes a pipeline, not #{other.inspect[0, 60]}"], location) unless pipeline
+        return self if wrong(Options.problems(Options::INCLUDE, options) { "include" }, location)
 
         prefix = Name.of(options[:prefix]) if options[:prefix]
-        adopt(pipeline, wiring: Name.list(options[:depends_on]).freeze, origin: place) { |name| prefix ? :"#{prefix}_#{name}" : name }
+        adopt(pipeline, wiring: Name.list(options[:depends_on]).freeze, origin: location) { |name| prefix ? :"#{prefix}_#{name}" : name }
         self
       end
 
@@ -198,7 +198,7 @@ module Flowline
       def add_param(param)
         known = params[param.name] unless @inherited.delete([:param, param.name])
         if known && !(known == param && parts.any? { |part| known.equal?(part.params[param.name]) })
-          wrong(["param #{Name.show(param.name)} is declared twice: #{known.place} and #{param.place}; rename one"], nil)
+          wrong(["param #{Name.show(param.name)} is declared twice: #{known.location} and #{param.location}; rename one"], nil)
         end
         params[param.name] = param
         param.name

@@ -24,7 +24,7 @@ module Flowline
       #   +optional+, +timeout+ and +description+
       attr_reader :options
       # @return [String, nil] its source location as +file:line+
-      attr_reader :place
+      attr_reader :location
       # @return [Array<Symbol>] as {#depends_on}, by the names that its own pipeline had for them when it was defined
       # @api private
       attr_reader :labels
@@ -36,12 +36,12 @@ module Flowline
       attr_reader :hooks
 
       # @api private
-      def initialize(name, leaves:, depends_on: NOTHING, options: NONE, place: nil, params: NONE, hooks: NONE)
+      def initialize(name, leaves:, depends_on: NOTHING, options: NONE, location: nil, params: NONE, hooks: NONE)
         @name = name
         @leaves = leaves.freeze
         @depends_on = @labels = depends_on
         @options = options.freeze
-        @place = place
+        @location = location
         @params = params.freeze
         @hooks = hooks.freeze
         freeze

@@ -7,13 +7,13 @@ module Flowline
     SHOWN = 20
 
     # @return [String, nil] the source location in the user's code, as +file:line+
-    attr_reader :place
+    attr_reader :location
 
     # @param sentence [String, nil] the mistake and how to correct it
-    # @param place [String, nil] +file:line+
-    def initialize(sentence = nil, place: nil)
-      @place = place
-      super(place ? "#{sentence} (#{place})" : sentence)
+    # @param location [String, nil] +file:line+
+    def initialize(sentence = nil, location: nil)
+      @location = location
+      super(location ? "#{sentence} (#{location})" : sentence)
     end
 
     # @return [Array<DefinitionError>] all mistakes; only itself if there is one
@@ -64,12 +64,12 @@ module Flowline
     attr_reader :path
 
     # @param path [Array<Symbol>]
-    # @param place [String, nil]
-    def initialize(path, place: nil)
+    # @param location [String, nil]
+    def initialize(path, location: nil)
       @path = path
       names = path.map { |name| Name.show(name) }
       names = [*names.first(NAMED / 2), "… (#{path.size - 1} steps)", *names.last(NAMED / 2)] if names.size > NAMED + 1
-      super("steps depend on each other in a cycle: #{names.join(" → ")}; remove one of these dependencies", place: place)
+      super("steps depend on each other in a cycle: #{names.join(" → ")}; remove one of these dependencies", location: location)
     end
   end
 
@@ -85,13 +85,13 @@ module Flowline
     # @param step_name [Symbol]
     # @param dependency [Symbol]
     # @param suggestion [Symbol, nil]
-    # @param place [String, nil]
-    def initialize(step_name, dependency, suggestion: nil, place: nil)
+    # @param location [String, nil]
+    def initialize(step_name, dependency, suggestion: nil, location: nil)
       @step_name = step_name
       @dependency = dependency
       @suggestion = suggestion
       way_out = suggestion ? "did you mean #{Name.show(suggestion)}?" : "define it, or include a pipeline that has it"
-      super("step #{Name.show(step_name)} depends on #{Name.show(dependency)}, which doesn't exist; #{way_out}", place: place)
+      super("step #{Name.show(step_name)} depends on #{Name.show(dependency)}, which doesn't exist; #{way_out}", location: location)
     end
   end
 
@@ -100,14 +100,14 @@ module Flowline
     # @return [Symbol] the name
     attr_reader :step_name
     # @return [Array<String, nil>] the source locations of both
-    attr_reader :places
+    attr_reader :locations
 
     # @param step_name [Symbol]
-    # @param places [Array<String, nil>] the source locations of the first and the second
-    def initialize(step_name, places: [])
+    # @param locations [Array<String, nil>] the source locations of the first and the second
+    def initialize(step_name, locations: [])
       @step_name = step_name
-      @places = places
-      where = places.compact.empty? ? "" : ": #{places.map { |place| place || "?" }.join(" and ")}"
+      @locations = locations
+      where = locations.compact.empty? ? "" : ": #{locations.map { |location| location || "?" }.join(" and ")}"
       super("step #{Name.show(step_name)} is defined twice#{where}; rename one, or include the other pipeline with a prefix:")
     end
   end

@@ -66,7 +66,7 @@ module Flowline
     end
 
     # @return [String, nil] +file:line+ of the user's own code that raised
-    def place
+    def location
       own = File.dirname(__dir__)
       frames = (original&.backtrace || []).reject { |frame| frame.start_with?("<internal:") }
       frames = frames.drop_while { |frame| frame.start_with?(own) }.take_while { |frame| !frame.start_with?(own) }
@@ -84,7 +84,7 @@ module Flowline
       text << " after #{attempts} attempts" if attempts > 1
       first, *others = detail.to_s.lines(chomp: true)
       text << ": #{Error.account(original, first.to_s)}" if original
-      text << " (#{place})" if place && !text.include?(place) # A message of Ruby's may name it.
+      text << " (#{location})" if location && !text.include?(location) # A message of Ruby's may name it.
       text << others.map { |line| "\n#{line}" }.join
       text << "; to leave a step's block early, use `next`" if LocalJumpError === original || UncaughtThrowError === original
       text << "; #{@hint}" if @hint
@@ -295,21 +295,21 @@ module Flowline
       return new(nil, pipeline_name, waited: waited, **facts) unless run
 
       facts = { **facts, host: run.host, run_id: run.run_id, since: run.started_at, params: run.known_params }
-      new(run.pid, pipeline_name, place: run.place, waited: waited, **facts)
+      new(run.pid, pipeline_name, process_name: run.process_name, waited: waited, **facts)
     end
 
     # @param pid [Integer, nil]
     # @param pipeline_name [String, nil]
-    # @param place [String] where the process is, for people
+    # @param process_name [String] the process, for people
     # @param waited [Numeric, nil] the seconds after which the caller gave up
     # @param facts [Hash] +host:+, +run_id:+, +since:+ and +params:+ of the run that is alive, or +ended:+, how it has
     #   just ended; +limited:+, whether the time limit of this run ended the wait
-    def initialize(pid, pipeline_name, place: "process #{pid}", waited: nil, **facts)
+    def initialize(pid, pipeline_name, process_name: "process #{pid}", waited: nil, **facts)
       @pid = pid
       @host, @run_id, @since = facts.values_at(:host, :run_id, :since)
       @params = facts[:params] || {}
       name = pipeline_name || "the pipeline"
-      why = facts[:ended] ? compose_late(name, place, facts[:ended]) : compose(name, place, way_out(waited, facts[:limited]))
+      why = facts[:ended] ? compose_late(name, process_name, facts[:ended]) : compose(name, process_name, way_out(waited, facts[:limited]))
       super([], pipeline_name: pipeline_name, why: why)
     end
 
@@ -321,15 +321,15 @@ module Flowline
       limited ? "gave up after #{waited} s, the timeout: of this run; give it more time" : "gave up after #{waited} s; wait longer"
     end
 
-    def compose(name, place, way_out)
+    def compose(name, process_name, way_out)
       return "another run of #{name} begins or ends just now; #{way_out}, or run again" unless pid
 
       since = " since #{@since.strftime("%Y-%m-%d %H:%M:%S")}" if @since
-      "#{run_of(name)} is alive in #{place}#{since}; #{way_out}, or stop that process"
+      "#{run_of(name)} is alive in #{process_name}#{since}; #{way_out}, or stop that process"
     end
 
-    def compose_late(name, place, ended)
-      "#{run_of(name)} was alive in #{place} when this run was called for, and has just ended (#{ended}); " \
+    def compose_late(name, process_name, ended)
+      "#{run_of(name)} was alive in #{process_name} when this run was called for, and has just ended (#{ended}); " \
         "exclusive_wait: 60 waits and runs after it, or run again"
     end
 

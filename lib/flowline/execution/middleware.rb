@@ -94,12 +94,12 @@ module Flowline
 
       private
 
-      def add(entry, place)
+      def add(entry, position)
         unless entry.respond_to?(:call)
           raise ArgumentError, "middleware: #{TypeHints.kind(entry)} has no `call`; give an object with call(attempt) that yields"
         end
 
-        @entries = @entries.dup.insert(place, entry).freeze
+        @entries = @entries.dup.insert(position, entry).freeze
         self
       end
     end

@@ -73,7 +73,7 @@ module Flowline
 
         what = size ? "#{amount} of pool #{Name.show(name)}, which has #{size}" : "pool #{Name.show(name)}, which doesn't exist"
         way_out = size ? "; make it larger" : Name.suggest(name, @pools.keys, known: "declare it with `pool`; there are")
-        @problems << DefinitionError.new("step #{Name.show(step.name)} uses #{what}#{way_out}", place: step.place)
+        @problems << DefinitionError.new("step #{Name.show(step.name)} uses #{what}#{way_out}", location: step.location)
         false
       end
     end

@@ -44,9 +44,9 @@ module Flowline
         def checked(seconds, callable)
           return seconds.to_f if Numeric === seconds && seconds.real? && seconds >= 0 # NaN is not.
 
-          place = callable.source_location&.join(":") if callable.respond_to?(:source_location)
+          location = callable.source_location&.join(":") if callable.respond_to?(:source_location)
           shown = Numeric === seconds ? seconds.to_s : TypeHints.describe(seconds)
-          raise ::TypeError, "it returned #{shown}, not seconds from 0 up#{" (#{place})" if place}; the step is not retried"
+          raise ::TypeError, "it returned #{shown}, not seconds from 0 up#{" (#{location})" if location}; the step is not retried"
         end
 
         def guard(step, option, warnings)

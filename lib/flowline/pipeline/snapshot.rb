@@ -31,7 +31,7 @@ module Flowline
       def steps
         positions = @dag.groups.keys.each_with_index.to_h
         @dag.steps.each_with_index.map do |step, id|
-          [step.name.name, positions[step.group], step.place, [*details(step.options), *identity(step), params(step, id)].compact]
+          [step.name.name, positions[step.group], step.location, [*details(step.options), *identity(step), params(step, id)].compact]
         end
       end
 
@@ -40,7 +40,7 @@ module Flowline
         conditions = @code.conditions(step).map(&:code)
         facts = { code: @code.fingerprint(step.name).body[0, DIGEST], conditions: (Native.digest(conditions)[0, DIGEST] if conditions.any?),
                   version: step.options[:version]&.then { |version| text(version) },
-                  when: place(step.options[:when]), unless: place(step.options[:unless]), cache: ("true" if step.options[:cache]) }
+                  when: location(step.options[:when]), unless: location(step.options[:unless]), cache: ("true" if step.options[:cache]) }
         facts.compact.map { |name, fact| [name.name, fact] }
       end
 
@@ -61,7 +61,7 @@ module Flowline
       end
 
       # @return [String, nil] the line of a condition
-      def place(condition)
+      def location(condition)
         condition = condition.block if condition.is_a?(Definition::BoundBlock)
         location = condition.source_location if condition.respond_to?(:source_location)
         location&.join(":")
@@ -70,7 +70,7 @@ module Flowline
       def groups
         positions = @dag.groups.keys.each_with_index.to_h
         @dag.groups.each_value.map do |group|
-          [group.name.name, positions[group.parent], group.place, group.description && [["description", text(group.description)]]]
+          [group.name.name, positions[group.parent], group.location, group.description && [["description", text(group.description)]]]
         end
       end
 

@@ -14,7 +14,7 @@ module Flowline
       def beginning
         Store::Run.new(run_id: @context.run_id, pipeline: @pipeline.name, identity: @subject.identity, checkpoint: @claim.run&.checkpoint,
                        resumed: @checkpoint.run&.run_id, params: adoptable, pid: @pid, host: Store.host, started: @context.started_at.to_f,
-                       shown: Shown.params(@context), trigger: @caller.first, location: @pipeline.place, directory: @caller.last)
+                       shown: Shown.params(@context), trigger: @caller.first, location: @pipeline.location, directory: @caller.last)
       end
 
       def ending(result)

@@ -93,9 +93,9 @@ module Flowline
 
       def failure(at, step)
         why = step.error&.sub(/\Astep .*? (?:failed|timed out)[^:]*: /m, "")
-        place = step.location unless why&.include?("(#{step.location})")
+        location = step.location unless why&.include?("(#{step.location})")
         [tag(:a, text(caption(step.name)), href: @data.link(at)), word(step.status), ("after #{step.attempts} attempts" if step.attempts > 1),
-         (": #{text(short(why, 600))}" if why), (code(place) if place)].compact.join(" ").sub(" : ", ": ")
+         (": #{text(short(why, 600))}" if why), (code(location) if location)].compact.join(" ").sub(" : ", ": ")
       end
 
       def graph

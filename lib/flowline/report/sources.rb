@@ -57,7 +57,7 @@ module Flowline
           name = text(step.name)
           before = known && known[name]
           Step.new(name: name, label: label(step.name, step.group), group: step.group && dag.groups.keys.index(step.group), status: before&.status,
-                   duration: before&.duration, error: before&.error, location: step.place, description: step.description, after: dag.inputs(id),
+                   duration: before&.duration, error: before&.error, location: step.location, description: step.description, after: dag.inputs(id),
                    many: step.each, attempts: 0, retries: [])
         end
 
@@ -92,7 +92,7 @@ module Flowline
           Step.new(name: text(result.name), label: label(result.name, group), group: group && dag.groups.keys.index(group),
                    status: result.status, reason: result.reason, attempts: result.attempts,
                    start: result.started_at&.-(context.started_at), duration: result.duration,
-                   error: mask(context, result.error&.message), location: known&.place, description: known&.description,
+                   error: mask(context, result.error&.message), location: known&.location, description: known&.description,
                    after: known && dag.inputs(id), many: known&.each, retries: [], uses: uses(known), rate: known&.options&.[](:rate))
         end
 

@@ -53,9 +53,9 @@ module Flowline
       end
 
       def error(error, context)
-        path, line = error.place&.match(/\A(.+):(\d+)\z/)&.captures
-        place = { file: path&.delete_prefix("#{Dir.pwd}/"), line: line, title: "Step #{Name.show(error.step_name)}" }.compact
-        command("error", place, context.mask(Error.words(error)))
+        path, line = error.location&.match(/\A(.+):(\d+)\z/)&.captures
+        properties = { file: path&.delete_prefix("#{Dir.pwd}/"), line: line, title: "Step #{Name.show(error.step_name)}" }.compact
+        command("error", properties, context.mask(Error.words(error)))
       end
 
       def command(name, properties, text)

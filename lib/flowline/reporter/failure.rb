@@ -48,7 +48,7 @@ module Flowline
         first, *more = words(error)
         safety = more.pop(last_rows(error)).flat_map { |line| wrap("    #{line}", "    ") }
         rows = wrap("✗ #{first}", "  ") + more.flat_map { |line| wrap("    #{line}", "    ") }
-        source = source(error.place) if error.respond_to?(:place) && error.place
+        source = source(error.location) if error.respond_to?(:location) && error.location
         rows = Text.limit(rows, @verbose ? VERBOSE : most(error), @columns || WIDE)
         rows.concat(safety)
         rows << cut("    #{source}") if source && more.none? { |line| line.strip == source } # Ruby's message may show it already.
@@ -117,8 +117,8 @@ module Flowline
       end
 
       # @return [String, nil] the user's line at that place
-      def source(place)
-        path, number = place.match(/\A(.+):(\d+)\z/)&.captures
+      def source(location)
+        path, number = location.match(/\A(.+):(\d+)\z/)&.captures
         Text.line(Error.text(File.foreach(path).first(number.to_i).last.to_s).strip) if path && File.file?(path)
       end
 

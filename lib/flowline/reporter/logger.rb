@@ -94,8 +94,8 @@ module Flowline
       # @return [String] an error in one line
       def cause(error, event)
         text = StepError === error && error.original ? Error.account(error.original) : Error.words(error)
-        place = error.place if StepError === error
-        [brief(event.context.mask(text)), *("(#{place.delete_prefix("#{Dir.pwd}/")})" if place)].join(" ")
+        location = error.location if StepError === error
+        [brief(event.context.mask(text)), *("(#{location.delete_prefix("#{Dir.pwd}/")})" if location)].join(" ")
       end
 
       def brief(text)

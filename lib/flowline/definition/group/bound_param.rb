@@ -14,7 +14,7 @@ module Flowline
             known = dag.within(group.parent).inject(params) { |outer, above| outer.merge(above.params) }
             group.params.each_value.filter_map do |param|
               sentence = param.problem(known)
-              DefinitionError.new("step #{Name.show(group.name)}: params: #{sentence}", place: group.place) if sentence
+              DefinitionError.new("step #{Name.show(group.name)}: params: #{sentence}", location: group.location) if sentence
             end
           end
         end

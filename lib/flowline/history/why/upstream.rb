@@ -100,10 +100,10 @@ module Flowline
 
         def condition(step)
           node = @nodes[@positions[step.name] || @nodes.size] || {}
-          places = %i[when unless].filter_map { |word| "#{word}: (#{node[word]})" if node[word] }
-          return "a condition of a nested pipeline around it was not met" if places.empty?
+          conditions = %i[when unless].filter_map { |word| "#{word}: (#{node[word]})" if node[word] }
+          return "a condition of a nested pipeline around it was not met" if conditions.empty?
 
-          places.one? ? "its condition #{places.first} was not met" : "its conditions #{places.join(" and ")} were not both met"
+          conditions.one? ? "its condition #{conditions.first} was not met" : "its conditions #{conditions.join(" and ")} were not both met"
         end
 
         def stopped

@@ -46,8 +46,8 @@ module Flowline
 
         def head
           description = tag(:p, text(short(definition.description, 2_000))) if definition&.description
-          place = definition ? definition.place : runs.first.location
-          [description, (tag(:p, "Defined at #{code(place)}", class: "quiet") if place), links].compact
+          location = definition ? definition.location : runs.first.location
+          [description, (tag(:p, "Defined at #{code(location)}", class: "quiet") if location), links].compact
         end
 
         def links
