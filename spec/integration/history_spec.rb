@@ -65,7 +65,7 @@ RSpec.describe "History" do
                                                /\A  ✓ ok {19} succeeded  \d\.\d\ds\z/, /\A  ⏸ off +skipped +condition\z/, /\A  ⏸ after_off +skipped +upstream_skipped\z/,
                                                /\A  ✗ bad\\n +failed +\d\.\d\ds\z/, /\A  ⏸ never +cancelled  upstream_failed\z/, /\A  ✗ maybe +failed +\d\.\d\ds\z/,
                                                /\A  step bad\\n failed after 2 attempts: RuntimeError: first line \(.*\)\z/, /\A  second line\z/,
-                                               /\A  step maybe failed: RuntimeError: perhaps \(.*\)\z/, "  resume restores 3 steps"
+                                               /\A  step maybe failed: RuntimeError: perhaps \(.*\)\z/, "  resume restores 1 step"
                                              ])
     expect(flowline("history")[1]).to match(/\Amixed  +failed  .*\n\z/)
   end
@@ -84,6 +84,29 @@ RSpec.describe "History" do
     pipeline.run(resume: failed.run_id)
     expect(flowline("status")[1]).not_to include("can be resumed")
     expect(Flowline::History.resumable("daily")).to eq([])
+  end
+
+  it "counts as restorable what a resumed run restores" do
+    pipeline = Flowline.define(name: "counted", on_error: :continue) do |p|
+      p.step(:a) { 1 }
+      p.step(:off, when: -> { false }) { 1 }
+      p.step(:unrecorded, checkpoint: false) { 1 }
+      p.step(:after_unrecorded, depends_on: :unrecorded) { |_| 1 }
+      p.step(:list) { [1, 2, 3] }
+      p.step(:some, each: :list, on_item_error: :collect) { |n| n == 2 ? raise("bad") : n }
+      p.step(:after_some, depends_on: :some) { |_| 1 }
+      p.step(:perhaps, optional: true) { raise "no" }
+      p.step(:after_perhaps, depends_on: :perhaps) { |_| 1 }
+      p.step(:bad, depends_on: :a) { |_| raise "bad" }
+      p.step(:clean, depends_on: %i[a bad], run_if: :always) { |_, _| 1 }
+      p.step(:after_clean, depends_on: :clean) { |_| 1 }
+      p.step(:always, depends_on: :a, run_if: :always) { |_| 1 }
+    end
+    pipeline.run
+    plan = pipeline.run(resume: true, dry_run: true).resumed
+    expect([plan.steps, plan.items]).to eq([3, 2])
+    expect(flowline("status")[1]).to end_with("\n  resume restores 3 steps and 2 items\n")
+    expect(Flowline::History.runs.first.recorded).to eq(%i[a list always])
   end
 
   it "says how many failed items of a run are not listed" do

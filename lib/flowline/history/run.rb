@@ -175,14 +175,13 @@ module Flowline
         always & steps.select { |step| %i[running pending].include?(step.status) }.map(&:name)
       end
 
-      # @return [Array<Symbol>] the steps whose outcomes are recorded, which a run that resumes this one does not call again. A step that
-      #   ran although one before it failed is called again after that one
+      # @return [Array<Symbol>] the steps that a run which resumes this one restores, unless their code has changed: their outputs are
+      #   recorded, and so is all that they were made of
       def recorded
         return [] unless failed? || status == :running
 
-        outcomes = @store.outcomes(@row.checkpoint).reject { |_, outcome| LOST.include?(outcome) }
-        names = steps.map(&:name).select { |name| outcomes.key?(name.name) }
-        names - again(names)
+        names = Restorable.new(graph&.fetch(:steps), @store.outcomes(@row.checkpoint), @store.sizes(@row.checkpoint).keys).names
+        steps.map(&:name) & names.map(&:to_sym)
       end
 
       # Returns a report of the run: a page of one file, with its graph, a timeline, its steps, the last runs, and the differences
@@ -212,28 +211,11 @@ module Flowline
         "#<#{self.class} #{Name.show(pipeline)} #{run_id} #{status}>"
       end
 
-      # Outcomes of a checkpoint after which the step runs again.
-      LOST = %w[failed timed_out not_selected].freeze
-      private_constant :LOST
-
       private
 
       # @return [Hash{Symbol => Integer}] by name, where a step is in the graph
       def positions
         @positions ||= (graph || { steps: [] })[:steps].each_with_index.to_h { |node, position| [node[:name].to_sym, position] }
-      end
-
-      # @param names [Array<Symbol>] recorded steps
-      # @return [Array<Symbol>] those that depend, over whatever number of steps, on one that is not recorded
-      def again(names)
-        lost = positions.values - positions.values_at(*names).compact
-        dependents = positions.values.to_h { |at| [at, []] }
-        dependents.each_key { |at| graph[:steps][at].fetch(:after, []).each { |before| dependents[before] << at } }
-        seen = lost.to_h { |at| [at, true] }
-        while (at = lost.pop)
-          dependents[at].each { |later| seen[later] ||= lost.push(later) && true }
-        end
-        names.select { |name| seen.key?(positions[name]) }
       end
 
       def parse(text, default, **options)
