@@ -279,13 +279,13 @@ RSpec.describe "the command line" do
     it "is 1 where a store or cache was named that does not exist, and 2 for a pipeline" do
       flowline("run", import, "--param", "date=2024-01-31")
       %w[status history].each do |command|
-        expect(flowline(command, "--root", "elsewhere")).to eq([1, "", "#{command}: there is no store at #{File.expand_path("elsewhere")}; check --root\n"])
-        expect(flowline(command, "--root", "elsewhere", "--json")).to eq([1, "[]\n", "#{command}: there is no store at #{File.expand_path("elsewhere")}; check --root\n"])
-        expect(flowline(command, "--pipeline", "imprt")).to eq([2, "", "#{command}: no run of pipeline imprt in #{root}; did you mean import?\n"])
+        expect(flowline(command, "--root", "elsewhere")).to eq([1, "", "flowline: #{command}: there is no store at #{File.expand_path("elsewhere")}; check --root\n"])
+        expect(flowline(command, "--root", "elsewhere", "--json")).to eq([1, "[]\n", "flowline: #{command}: there is no store at #{File.expand_path("elsewhere")}; check --root\n"])
+        expect(flowline(command, "--pipeline", "imprt")).to eq([2, "", "flowline: #{command}: no run of pipeline imprt in #{root}; did you mean import?\n"])
       end
       FileUtils.rm_rf(root)
-      %w[status history].each { |command| expect(flowline(command)).to eq([1, "", "#{command}: there is no store at #{root}\n"]) }
-      expect(flowline("cache", "--dir", "elsewhere")).to eq([1, "", "cache: there is no cache at elsewhere\n"])
+      %w[status history].each { |command| expect(flowline(command)).to eq([1, "", "flowline: #{command}: there is no store at #{root}; --root or FLOWLINE_ROOT names another one\n"]) }
+      expect(flowline("cache", "--dir", "elsewhere")).to eq([1, "", "flowline: cache: there is no cache at elsewhere\n"])
       expect(flowline("cache")).to eq([0, "", "cache: nothing in #{root}/cache\n"])
       expect(Dir.exist?("elsewhere")).to be(false)
     end

@@ -137,13 +137,16 @@ RSpec.describe "A run that goes on, seen from other processes" do
     end
 
     it "names the runs to choose from, and says if there is none" do
-      expect(flowline("cancel")).to match([1, "", /cancel: no run is going on in #{root}/])
+      expect(flowline("cancel")).to match([1, "", /cancel: there is no store at #{root}; --root or FLOWLINE_ROOT names another one/])
       Flowline.define(name: "done") { step(:a) { 1 } }.run
+      expect(flowline("cancel")).to match([1, "", /cancel: no run is going on in #{root}/])
+      expect(flowline("cancel", "done")).to match([1, "", /cancel: no run of done is going on in #{root}/])
       expect(flowline("cancel", history.run_id)).to match([1, "", /run #{history.run_id} of done is not running: succeeded/])
       expect(flowline("cancel", "20200101T000000-00000000").last).to match(/there is no run 20200101T000000-00000000/)
       runs = Array.new(2) { going_on { step(:long) { sleep } } }
       eventually { Flowline::History.runs(status: :running).size == 2 }
-      expect(flowline("cancel")).to match([1, "", /2 runs are going on; name one: \S+ of slow, \S+ of slow/])
+      expect(flowline("cancel")).to match([1, "", /2 runs are going on; name one, as in flowline cancel \S+\n(  slow +running .*\n){2}\z/])
+      expect(flowline("status")[1]).to match(/^  1 other run is going on: \(\h+T\h+-\h+\)$/)
       runs.each(&:kill)
     end
 
@@ -172,6 +175,7 @@ RSpec.describe "A run that goes on, seen from other processes" do
     end
 
     it "follows the only run that goes on, and a run that has ended to its end" do
+      Flowline.define(name: "done") { step(:a) { 1 } }.run
       expect(flowline("watch")).to match([1, "", /watch: no run is going on/])
       run = going_on { step(:work) { sleep } }
       watcher = child { Processes.flowline("watch") }

@@ -294,7 +294,7 @@ RSpec.describe "The log of a run" do
     end
 
     it "says what there is not" do
-      expect(flowline("logs")).to match([1, "", /logs: there is no run in/])
+      expect(flowline("logs")).to match([1, "", /logs: there is no store at /])
       quiet { step(:fetch) { 1 } }
       expect(flowline("logs", "fetsh")).to match([1, "", /neither a run fetsh nor a step of that name in run \S+; did you mean fetch\?/])
       expect(flowline("logs")).to match([0, "", /no lines of any step in run/])

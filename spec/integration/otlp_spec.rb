@@ -384,7 +384,7 @@ RSpec.describe "OTLP over HTTP" do
     it "says which run is not there, and exits with 1" do
       Flowline.define(name: "once") { step(:one) { 1 } }.run
       _, errors, status = trace("20200101T000000-00000000")
-      expect([errors, status.exitstatus]).to match([/\Aflowline: trace: there is no run 20200101T000000-00000000 in /, 1])
+      expect([errors, status.exitstatus]).to match([/\Aflowline: trace: there is no run 20200101T000000-00000000, and no pipeline of that name, in /, 1])
     end
 
     it "says that the collector is down, and exits with 1" do

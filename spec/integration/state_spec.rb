@@ -284,9 +284,9 @@ RSpec.describe "State" do
     end
 
     it "says what does not exist" do
-      expect(Processes.flowline("state")).to eq([1, "", "state: there is no store at #{root}\n"])
+      expect(Processes.flowline("state")).to eq([1, "", "flowline: state: there is no store at #{root}; --root or FLOWLINE_ROOT names another one\n"])
       counting.run
-      expect(Processes.flowline("state", "markd")).to eq([2, "", "state: pipeline markd has no state in #{root}; did you mean marked?\n"])
+      expect(Processes.flowline("state", "markd")).to eq([2, "", "flowline: state: pipeline markd has no state in #{root}; did you mean marked?\n"])
       expect(Processes.flowline("state", "markd", "--set", "a=1")).to eq([2, "", "flowline: state: pipeline markd has no state in #{root}; did you mean marked?\n"])
       expect(Processes.flowline("state")[1].lines.size).to eq(1)
       expect(Processes.flowline("state", "marked", "--delete", "cont")).to eq([1, "", "flowline: state: marked has no cont; did you mean count?\n"])

@@ -171,13 +171,22 @@ RSpec.describe "Why a step" do
       p.step(:b) { writer.write("x") && sleep }
       p.step(:c, depends_on: :b) { |_| 1 }
     end
-    pid = fork { pipeline.run }
+    child = Processes::Child.new { pipeline.run }
     reader.read(1)
     expect(why(:b)).to have_attributes(decision: :running)
     expect(why(:c)).to have_attributes(decision: :pending, reason: "b, which it depends on, has not ended")
+    child.kill
+    run = Flowline::History.runs.first.run_id
+    expect(why(:b).to_s).to eq("b was running in run #{run} of alive when its process ended\n  because everything that it depends on had ended")
+    expect(why(:c).to_s).to eq("c had not started in run #{run} of alive when its process ended\n  because b, which it depends on, had not ended")
   ensure
-    Process.kill(:KILL, pid)
-    Process.wait(pid)
+    child&.kill
+  end
+
+  it "failed says how" do
+    Flowline.define(name: "fails") { |p| p.step(:down, retries: 1) { raise "no luck\nat all" } }.run
+    run = Flowline::History.runs.first.run_id
+    expect(why(:down).to_s.lines.first).to match(/\Adown was called in run #{run} of fails, and failed after 2 attempts: RuntimeError: no luck \(.*\)\n\z/)
   end
 
   describe "on the command line" do

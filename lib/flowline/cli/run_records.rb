@@ -2,59 +2,17 @@
 
 module Flowline
   module CLI
-    # Text and data about recorded runs, for {Commands::Status}, {Commands::History} and {Commands::Show}.
+    # Text and data about recorded runs, for commands that show them.
     module RunRecords
       # Lines of the error of a run: the items that it names.
       LINES = ItemsError::SHOWN + 3
       # The marks of steps that have not ended.
       OPEN = { running: "▶", pending: "·" }.freeze
-      private_constant :LINES, :OPEN
+      # Words for them if their process ended.
+      LEFT = { running: "was running", pending: "not started" }.freeze
+      private_constant :LINES, :OPEN, :LEFT
 
       private
-
-      def declare(parser)
-        option(parser, "pipeline", "only this pipeline", value: "NAME")
-        super
-      end
-
-      def argument
-        "[PIPELINE]"
-      end
-
-      def work(arguments)
-        @options[:pipeline] = pipeline_of(arguments) unless arguments.empty?
-        super([])
-      end
-
-      def pipeline_of(arguments)
-        name, extra = arguments
-        raise Usage, "#{label}: one pipeline at a time; #{extra} is one too many" if extra
-        raise Usage, "#{label}: takes the name of a pipeline, not the file #{name}" if File.file?(name)
-        raise Usage, "#{label}: --pipeline #{@options[:pipeline]} and #{name} are two pipelines" unless [nil, name].include?(@options[:pipeline])
-
-        name
-      end
-
-      # @return [Integer] 2 if the pipeline does not exist
-      def nothing
-        status = super
-        unknown_pipeline? ? 2 : status
-      end
-
-      def unknown_pipeline?
-        @options.key?(:pipeline) && !store.nil? && !known.include?(@options[:pipeline])
-      end
-
-      def absence
-        return super unless unknown_pipeline?
-
-        name = @options[:pipeline]
-        "no run of pipeline #{Name.show(name)} in #{root}#{Name.suggest(name, known, known: "there are")}"
-      end
-
-      def known
-        @known ||= store.last_runs.map(&:pipeline)
-      end
 
       # @param run [History::Run]
       # @return [String] one line
@@ -89,27 +47,33 @@ module Flowline
       end
 
       # @param step [History::Step]
+      # @param left [Boolean] whether its process ended before it did
       # @return [String] one line
-      def step_line(step)
+      def step_line(step, left: false)
         time = step.duration ? format("%.2fs", step.duration) : step.reason.to_s
-        mark = OPEN[step.status] || Reporter::Console::MARKS.fetch(step.status)
-        ["  #{mark} #{name_column(step.name)}  #{step.status.name.ljust(9)}  #{time.ljust(5)}", items(step.items)].compact.join("  ").rstrip
+        mark = (OPEN[step.status] unless left) || Reporter::Console::MARKS.fetch(step.status, "⏸")
+        word = (LEFT[step.status] if left) || step.status.name
+        ["  #{mark} #{name_column(step.name)}  #{word.ljust(9)}  #{time.ljust(5)}", items(step.items)].compact.join("  ").rstrip
       end
 
       # @param step [History::Live::Step] one that has not ended
+      # @param ended [Time, nil] when its process was seen last, if that has ended
       # @return [String] one line
-      def open_line(step)
-        time = step.since && format("%.1fs", Time.now - step.since)
-        about = [("attempt #{step.attempt}" if step.attempt > 1), ("waits for #{Name.show(step.wait)}" if step.wait), items(step.items)].compact
-        ["  #{step.running? ? OPEN[:running] : "⏸"} #{name_column(step.name)}  #{(step.running? ? "running" : "waiting").ljust(9)}",
+      def open_line(step, ended: nil)
+        time = step.since && format("%.1fs", (ended || Time.now) - step.since)
+        wait = "#{ended ? "waited" : "waits"} for #{Name.show(step.wait)}" if step.wait
+        about = [("attempt #{step.attempt}" if step.attempt > 1), wait, items(step.items)].compact
+        word = step.running? ? "running" : "waiting"
+        ["  #{step.running? && ended.nil? ? OPEN[:running] : "⏸"} #{name_column(step.name)}  #{"#{"was " if ended}#{word}".ljust(9)}",
          time.to_s.ljust(5), *(about.join(", ") if about.any?)].join("  ").rstrip
       end
 
       # @param run [History::Run]
       # @return [Array<String>] a line for each step
       def step_lines(run)
-        live = run.live if run.alive?
-        run.steps.map { |step| (open = live&.step(step.name)) ? open_line(open) : step_line(step) }
+        left = run.status == :crashed
+        live = run.live if run.alive? || left
+        run.steps.map { |step| (open = live&.step(step.name)) ? open_line(open, ended: (live.updated_at if left)) : step_line(step, left: left) }
       end
 
       def items(counts)

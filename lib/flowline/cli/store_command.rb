@@ -51,18 +51,22 @@ module Flowline
       # Prints that there is nothing to show. This is an error only if the options name something that does not exist.
       # @return [Integer] the exit status
       def nothing
-        @err.puts("#{label}: #{absence}")
-        missing? ? 1 : 0
+        missing.tap { |status| @err.puts("#{"flowline: " unless status.zero?}#{label}: #{absence}") }
       end
 
-      # @return [Boolean] whether the options name something that does not exist
-      def missing?
-        store.nil?
+      # @return [Integer] the exit status if there is nothing to show: 0, or 1 or 2 if something does not exist that is needed or named
+      def missing
+        store ? 0 : 1
       end
 
       # @return [String] the message that there is nothing to show
       def absence
-        store ? "nothing in #{root}" : "there is no store at #{Store.path(root)}#{"; check --root" if @options[:root]}"
+        store ? "nothing in #{root}" : no_store
+      end
+
+      # @return [String] that there is no store, and how to name another one: the words of all commands
+      def no_store
+        "there is no store at #{root}; #{@options[:root] ? "check --root" : "--root or FLOWLINE_ROOT names another one"}"
       end
 
       # Writes a line of text, wrapped if the terminal is narrower.
@@ -75,8 +79,9 @@ module Flowline
         rows.each_with_index { |row, index| @out.puts("#{indent}#{"    " if index.positive?}#{row}") }
       end
 
+      # @return [String] the full path of the store
       def root
-        @root ||= @options[:root] || configured_root
+        @root ||= Store.path(@options[:root] || configured_root)
       end
 
       def configured_root

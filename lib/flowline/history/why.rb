@@ -64,8 +64,7 @@ module Flowline
 
       # @return [String] for people
       def to_s
-        verb = { pending: "has not started", running: "is running" }.fetch(decision, "was #{decision}")
-        lines = ["#{Name.show(step)} #{verb} in run #{run_id} of #{Name.show(@pipeline)}", "  because #{Name.show(reason)}"]
+        lines = ["#{Name.show(step)} #{verb} in run #{run_id} of #{Name.show(@pipeline)}#{ending}", "  because #{Name.show(reason)}"]
         lines << "  since run #{since}" if changes.any?
         [*lines, *changes.map { |change| "    #{Name.show(change.to_s)}" }].join("\n")
       end
@@ -76,6 +75,27 @@ module Flowline
       end
 
       private
+
+      def verb
+        case decision
+        when :running then crashed? ? "was running" : "is running"
+        when :pending then crashed? ? "had not started" : "has not started"
+        else "was #{decision}"
+        end
+      end
+
+      # How the step ended, if that is more than the decision.
+      def ending
+        return " when its process ended" if crashed? && %i[running pending].include?(decision)
+        return unless @known.failed?
+
+        how = @known.status == :failed ? "failed" : "timed out"
+        ", and #{how}#{" after #{@known.attempts} attempts" if @known.attempts > 1}: #{Name.show(Upstream.short(@known))}"
+      end
+
+      def crashed?
+        @run.status == :crashed
+      end
 
       def explain
         case decision
@@ -140,9 +160,11 @@ module Flowline
 
       def running
         now = @run.live&.step(step)
+        return "everything that it depends on had ended" if now.nil? && crashed?
         return "everything that it depends on has ended" unless now
+        return "it #{crashed? ? "waited" : "waits"} for #{now.wait}" if now.wait
 
-        now.wait ? "it waits for #{now.wait}" : "everything that it depends on has ended, and it is called: attempt #{now.attempt}"
+        "everything that it depends on #{crashed? ? "had ended, and it was" : "has ended, and it is"} called: attempt #{now.attempt}"
       end
 
       # @return [Run, nil] the run that was resumed

@@ -41,13 +41,13 @@ module Flowline
           @options[:dir] || ::File.join(root, "cache")
         end
 
-        def missing?
+        def missing
           named = @options.slice(:root, :dir).any? || ![nil, "all"].include?(@options[:clear])
-          named && Store.existing(path).nil?
+          named && Store.existing(path).nil? ? 1 : 0
         end
 
         def absence
-          missing? ? "there is no cache at #{path}" : "nothing in #{path}"
+          missing == 1 ? "there is no cache at #{path}" : "nothing in #{path}"
         end
 
         def clear(cache, name)

@@ -6,9 +6,7 @@ module Flowline
   module CLI
     module Commands
       # +flowline cancel+: asks a run of another process to end.
-      class Cancel < StoreCommand
-        include RunningRuns
-
+      class Cancel < RunningCommand
         # Its line in the list of commands.
         SUMMARY = "cancel a run that goes on, in whatever process"
         # An example of a call.
@@ -22,10 +20,10 @@ module Flowline
         end
 
         def work(arguments)
-          run = running(arguments)
+          run = one(arguments)
           now = @options[:now] == true
           asked = Flowline::Run.cancel(run.run_id, now: now, by: requester, root: root)
-          raise NotFound, "#{label}: run #{run.run_id} of #{Name.show(run.pipeline)} is not running: #{run.status}" unless asked
+          absent("run #{run.run_id} of #{Name.show(run.pipeline)} is not running: #{run.status}") unless asked
 
           @options[:json] ? @out.puts(json({ run_id: run.run_id, **effect(run) })) : say(run)
           0
@@ -46,15 +44,15 @@ module Flowline
         def say(run)
           now, running, clean_ups = effect(run).values
           @out.puts("cancelling run #{run.run_id} of #{Name.show(run.pipeline)}")
-          @out.puts("  #{now ? "stops" : "finishes first"}: #{names(running)}") if running.any?
-          @out.puts("  runs nevertheless: #{names(clean_ups)}") if clean_ups.any?
+          @out.puts("  #{now ? "stops" : "finishes first"}: #{shown(running)}") if running.any?
+          @out.puts("  runs nevertheless: #{shown(clean_ups)}") if clean_ups.any?
           @out.puts("  to follow it: flowline watch #{run.run_id}")
         end
 
-        def names(list)
-          shown = list.first(5).map { |name| "#{"the running items of " if @items.include?(name)}#{Name.show(name)}" }
-          shown << "#{list.size - 5} more" if list.size > 5
-          shown.join(", ")
+        def shown(list)
+          first = list.first(5).map { |name| "#{"the running items of " if @items.include?(name)}#{Name.show(name)}" }
+          first << "#{list.size - 5} more" if list.size > 5
+          first.join(", ")
         end
       end
     end

@@ -5,6 +5,7 @@ module Flowline
     module Commands
       # +flowline history+: lists past runs.
       class History < StoreCommand
+        include PipelineChoice
         include RunRecords
 
         # Its line in the list of commands.
@@ -47,6 +48,14 @@ module Flowline
           Time.parse(@options[:since])
         rescue ArgumentError
           raise Usage, "#{label}: --since #{@options[:since]} is no time; write it as 2024-01-31 or 2024-01-31T12:00:00"
+        end
+
+        # Names the options that left no run.
+        def absence
+          given = [*@options.slice(:pipeline, :status, :trigger, :text, :since, :before), *@params.map { |name, value| [:param, "#{name}=#{value}"] }]
+          return super if store.nil? || unknown_pipeline? || given.empty?
+
+          "no run with #{given.map { |name, value| "--#{name} #{Name.show(value)}" }.join(" and ")} in #{root}"
         end
 
         def data(run)

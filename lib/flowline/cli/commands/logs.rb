@@ -4,7 +4,7 @@ module Flowline
   module CLI
     module Commands
       # +flowline logs+: shows what the steps of a run have logged and printed.
-      class Logs < StoreCommand
+      class Logs < RunCommand
         # Its line in the list of commands.
         SUMMARY = "show what the steps of a run have logged, and printed if that was captured"
         # An example of a call.
@@ -16,17 +16,16 @@ module Flowline
         private
 
         def declare(parser)
-          option(parser, "pipeline", "the latest run of this pipeline", value: "NAME")
           option(parser, "follow", "go on until the run ends")
           super
         end
 
         def argument
-          "[RUN_ID] [STEP]"
+          "[RUN] [STEP]"
         end
 
         def work(arguments)
-          run, step = chosen(arguments)
+          run, step = run_and_step(arguments)
           require "json"
           require "time"
           @counts = Hash.new(0)
@@ -35,31 +34,23 @@ module Flowline
           0
         end
 
-        # The run and the step that the arguments name. One argument is the id of a run or, of the latest run, a step.
-        def chosen(arguments)
+        # The run and the step that the arguments name. One argument is a step of the latest run, or else a run.
+        def run_and_step(arguments)
           raise Usage, "#{label}: takes a run and a step, not #{arguments.size} arguments" if arguments.size > 2
 
-          run = Flowline::History.run(arguments.first, root: root) if arguments.any?
-          step = arguments[run ? 1 : 0]
-          raise NotFound, "#{label}: there is no run #{arguments.first} in #{root}" if run.nil? && arguments.size == 2
+          first, step = arguments
+          return [run = chosen(first), step && known_step(run, step)] if step || first.nil? || names.run(first)
 
-          run ||= latest(step)
-          [run, known_step(run, step)]
-        end
+          run = chosen(nil)
+          return [run, first] if run.step(first)
 
-        def latest(step)
-          run = Flowline::History.runs(pipeline: @options[:pipeline], limit: 1, root: root).first
-          return run if run
-
-          of = " of #{Name.show(@options[:pipeline])}" if @options[:pipeline]
-          raise NotFound, "#{label}: there is no run#{of}#{" #{step}" if step && of.nil?} in #{root}"
+          names.pipeline?(first) ? [chosen(first), nil] : [run, known_step(run, first)]
         end
 
         def known_step(run, step)
-          names = run.steps.map(&:name)
-          return step if step.nil? || names.include?(step.to_sym)
+          return step if run.step(step)
 
-          raise NotFound, "#{label}: there is neither a run #{step} nor a step of that name in run #{run.run_id}#{Name.suggest(step, names)}"
+          absent("there is neither a run #{step} nor a step of that name in run #{run.run_id}#{Name.suggest(step, run.steps.map(&:name))}")
         end
 
         def follow(run, step)

@@ -3,27 +3,19 @@
 module Flowline
   module CLI
     module Commands
-      # +flowline show RUN+: shows all that history has of a run.
-      class Show < StoreCommand
+      # +flowline show [RUN]+: shows all that history has of a run.
+      class Show < RunCommand
         include RunRecords
 
         # Its line in the list of commands.
-        SUMMARY = "show all that is recorded of a run: params, steps, attempts, outputs, warnings"
+        SUMMARY = "show all that is recorded of a run, the latest by default: params, steps, attempts, outputs, warnings"
         # An example of a call.
-        EXAMPLE = "flowline show 20261124T015539-04c21255"
+        EXAMPLE = "flowline show import"
 
         private
 
-        def argument
-          "RUN_ID"
-        end
-
         def work(arguments)
-          raise Usage, "#{label}: name one run, as in: #{EXAMPLE}; flowline history lists them" unless arguments.size == 1
-
-          run = Flowline::History.run(arguments.first, root: root)
-          raise NotFound, "#{label}: there is no run #{arguments.first} in #{root}#{suggestion(arguments.first)}" unless run
-
+          run = one(arguments)
           @options[:json] ? @out.puts(json(data(run))) : show(run)
           0
         end
@@ -37,14 +29,14 @@ module Flowline
           about = { "params" => params(run), "started by" => started_by(run), "defined at" => run.location, "directory" => run.directory,
                     "process" => run.pid, "resumed" => run.resumed, "resumed by" => run.resumed_by }
           about.each { |name, value| @out.puts("  #{name}: #{value}") if value }
-          run.steps.each { |step| show_step(step) }
+          run.steps.zip(step_lines(run)) { |step, line| show_step(step, line) }
           lines = errors(run) + run.warnings.map { |warning| "⚠ #{Name.show(warning)}" }
           lines << restorable(run) if run.failed?
           lines.compact.each { |line| @out.puts("  #{line}") }
         end
 
-        def show_step(step)
-          @out.puts([step_line(step), step.preview&.then { |text| Text.line(text) }].compact.join("   "))
+        def show_step(step, line)
+          @out.puts([line, step.preview&.then { |text| Text.line(text) }].compact.join("   "))
           step.retries.each do |again|
             @out.puts("      attempt #{again[:number]}#{" of item #{again[:item]}" if again[:item]}: #{Name.show(again[:error])}")
           end

@@ -73,9 +73,8 @@ module Flowline
         end
 
         # @return [Integer] 2 if the pipeline does not exist
-        def nothing
-          status = super
-          @pipeline && store && !pipelines.include?(@pipeline) ? 2 : status
+        def missing
+          @pipeline && store && !pipelines.include?(@pipeline) ? 2 : super
         end
 
         def rows

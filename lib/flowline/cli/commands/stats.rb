@@ -41,9 +41,8 @@ module Flowline
         end
 
         # @return [Integer] 2 if the pipeline does not exist
-        def nothing
-          status = super
-          @pipeline && store ? 2 : status
+        def missing
+          @pipeline && store ? 2 : super
         end
 
         def absence

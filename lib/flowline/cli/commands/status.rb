@@ -5,6 +5,7 @@ module Flowline
     module Commands
       # +flowline status+: shows how the last run of every pipeline ended.
       class Status < StoreCommand
+        include PipelineChoice
         include RunRecords
 
         # Its line in the list of commands.
@@ -39,7 +40,7 @@ module Flowline
           put(headline(run))
           [facts(run), process(run)].compact.each { |line| put("  #{line}") }
           step_lines(run).each { |line| put(line) }
-          [*errors(run), *(restorable(run) if run.failed?), *others(earlier(run))].each { |line| put("  #{line}") }
+          [*errors(run), *(restorable(run) if run.failed?), *going_on(run), *others(earlier(run))].each { |line| put("  #{line}") }
         end
 
         def process(run)
@@ -57,11 +58,21 @@ module Flowline
 
         # @return [String, nil]
         def others(runs)
-          return if runs.empty?
+          "#{runs.size} earlier run#{"s" if runs.size > 1} can be resumed: #{named(runs)}" if runs.any?
+        end
 
-          named = runs.first(NAMED).map { |run| [params(run), "(#{run.run_id})"].compact.join(" ") }
-          named << "#{runs.size - NAMED} more" if runs.size > NAMED
-          "#{runs.size} earlier run#{"s" if runs.size > 1} can be resumed: #{named.join(", ")}"
+        # The last run must not hide others of its pipeline that go on.
+        # @return [String, nil]
+        def going_on(run)
+          runs = Flowline::History.runs(pipeline: run.pipeline, status: :running, limit: 100, root: root).select(&:alive?)
+          runs.reject! { |other| other.run_id == run.run_id }
+          "#{runs.size} other run#{runs.one? ? " is" : "s are"} going on: #{named(runs)}" if runs.any?
+        end
+
+        def named(runs)
+          list = runs.first(NAMED).map { |run| [params(run), "(#{run.run_id})"].compact.join(" ") }
+          list << "#{runs.size - NAMED} more" if runs.size > NAMED
+          list.join(", ")
         end
       end
     end

@@ -3,18 +3,14 @@
 module Flowline
   module CLI
     module Commands
-      # +flowline trace [RUN_ID]+: sends the spans of a past run to a collector.
-      class Trace < StoreCommand
+      # +flowline trace [RUN]+: sends the spans of a past run to a collector.
+      class Trace < RunCommand
         # Its line in the list of commands.
         SUMMARY = "send the trace of a past run to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names"
         # An example of a call.
         EXAMPLE = "flowline trace --pipeline import"
 
         private
-
-        def argument
-          "[RUN_ID]"
-        end
 
         def declare(parser)
           option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline", value: "DIRECTORY")
@@ -23,26 +19,18 @@ module Flowline
         end
 
         def work(arguments)
-          raise Usage, "#{label}: one run at a time; #{arguments[1]} is one too many" if arguments.size > 1
-
-          run = find(arguments.first) or raise NotFound, "#{label}: #{absent(arguments.first)}"
+          run = one(arguments)
           raise Usage, "#{label}: run #{run.run_id} still runs; its trace can be sent when it has ended" if run.status == :running
 
           spans = Telemetry::Recorded.new(run).spans
           @options[:json] ? print_request(spans) : send_all(run, spans)
         end
 
-        # @return [Flowline::History::Run, nil] the run with the id, or the latest one that has ended
-        def find(run_id)
-          return Flowline::History.run(run_id, root: root) if run_id
-
-          Flowline::History.runs(pipeline: @options[:pipeline], limit: 100, root: root).find { |run| !%i[running damaged].include?(run.status) }
-        end
-
-        def absent(run_id)
-          return "there is no store at #{root}" unless store
-
-          run_id ? "there is no run #{run_id} in #{root}; flowline history lists them" : "no run has ended in #{root}"
+        # The latest run that has ended.
+        def latest(pipeline)
+          runs = Flowline::History.runs(pipeline: pipeline, limit: 100, root: root)
+          ended = runs.find { |run| !%i[running damaged].include?(run.status) }
+          ended || absent(runs.empty? ? no_run(pipeline) : "no run#{" of #{Name.show(pipeline)}" if pipeline} has ended in #{root}")
         end
 
         def settings

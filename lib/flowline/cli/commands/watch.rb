@@ -4,10 +4,7 @@ module Flowline
   module CLI
     module Commands
       # +flowline watch+: follows a run of another process to its end.
-      class Watch < StoreCommand
-        include RunRecords
-        include RunningRuns
-
+      class Watch < RunningCommand
         # Its line in the list of commands.
         SUMMARY = "follow a run that goes on, in whatever process, to its end"
         # An example of a call.
@@ -22,7 +19,7 @@ module Flowline
 
         # Exits with 1 if the run does not succeed.
         def work(arguments)
-          run = running(arguments)
+          run = one(arguments)
           require "json"
           require "time"
           @out.puts(headline(run)) unless @options[:json]

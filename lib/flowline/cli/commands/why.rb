@@ -3,8 +3,8 @@
 module Flowline
   module CLI
     module Commands
-      # +flowline why STEP [RUN_ID]+: explains what was decided about a step.
-      class Why < StoreCommand
+      # +flowline why STEP [RUN]+: explains what was decided about a step.
+      class Why < RunCommand
         # Its line in the list of commands.
         SUMMARY = "explain why a step was called, cached, restored, skipped or cancelled in its last run"
         # An example of a call.
@@ -15,43 +15,35 @@ module Flowline
 
         private
 
-        def declare(parser)
-          option(parser, "pipeline", "the latest run of this pipeline", value: "NAME")
-          super
-        end
-
         def argument
-          "STEP [RUN_ID]"
+          "STEP [RUN]"
         end
 
         def work(arguments)
           raise Usage, "#{label}: name a step, as in: #{EXAMPLE}" if arguments.empty?
           raise Usage, "#{label}: takes a step and a run, not #{arguments.size} arguments" if arguments.size > 2
 
-          name, run_id = arguments
-          run = run_id ? named(run_id) : latest(name)
-          step = run.step(name) || raise(NotFound, absent(name, run))
+          @step, run = arguments
+          run = chosen(run)
+          step = run.step(@step) || no_step(run)
           @out.puts(@options[:json] ? json(step.why.to_h) : step.why)
           0
         end
 
-        def named(run_id)
-          Flowline::History.run(run_id, root: root) || raise(NotFound, "#{label}: there is no run #{run_id} in #{root}")
-        end
-
         # @return [Flowline::History::Run] the latest run with the step, else the latest of all
-        def latest(name)
-          runs = Flowline::History.runs(pipeline: @options[:pipeline], limit: RUNS, root: root)
-          runs.find { |run| run.step(name) } || runs.first || raise(NotFound, "#{label}: #{absence}")
+        def latest(pipeline)
+          runs = Flowline::History.runs(pipeline: pipeline, limit: RUNS, root: root)
+          runs.find { |run| run.step(@step) } || elsewhere(pipeline) || super
         end
 
-        def absence
-          @options[:pipeline] && store ? "no run of pipeline #{Name.show(@options[:pipeline])} in #{root}" : super
+        # Of pipelines that have not run lately.
+        def elsewhere(pipeline)
+          Flowline::History.last_runs(root: root).find { |run| run.step(@step) } unless pipeline
         end
 
-        def absent(name, run)
-          meant = Name.suggest(name, run.steps.map(&:name))
-          "#{label}: there is no step #{Name.show(name)} in run #{run.run_id} of #{Name.show(run.pipeline)}#{meant}"
+        def no_step(run)
+          meant = Name.suggest(@step, run.steps.map(&:name))
+          absent("there is no step #{Name.show(@step)} in run #{run.run_id} of #{Name.show(run.pipeline)}#{meant}")
         end
       end
     end

@@ -11,6 +11,12 @@ module Flowline
         PREFIX = /\Astep .*? (?:failed|timed out)[^:]*: /m
         private_constant :PASSED_ON, :PREFIX
 
+        # @param step [Step] one that failed
+        # @return [String] the first line of its error, without the name of the step
+        def self.short(step)
+          step.error.to_s.sub(PREFIX, "").lines.first.to_s.chomp
+        end
+
         # @param run [Run]
         # @param step [Step]
         def initialize(run, step)
@@ -38,9 +44,15 @@ module Flowline
 
         def waiting
           open = inputs(@step).select { |step| %i[running pending].include?(step.status) }
-          return "it waits to be called" if open.empty?
+          return "it #{@run.status == :crashed ? "waited" : "waits"} to be called" if open.empty?
 
-          "#{names(open)}, which it depends on, #{open.one? ? "has" : "have"} not ended"
+          "#{names(open)}, which it depends on, #{have(open)} not ended"
+        end
+
+        def have(open)
+          return "had" if @run.status == :crashed
+
+          open.one? ? "has" : "have"
         end
 
         # The first step on the way back that did not end that way because of others.
@@ -80,7 +92,7 @@ module Flowline
         end
 
         def error(step)
-          step.error.to_s.sub(PREFIX, "").lines.first.to_s.chomp
+          Upstream.short(step)
         end
 
         def own(step)
