@@ -6,11 +6,6 @@ module Flowline
     class StoreCommand < Command
       private
 
-      # @return [String] the nearest run_id of the latest runs, if one is near
-      def suggestion(run_id)
-        Name.suggest(run_id, Flowline::History.runs(limit: 100, root: root).map(&:run_id))
-      end
-
       # @return [Array] the rows to show
       def rows
         raise NotImplementedError
