@@ -375,6 +375,7 @@ RSpec.describe "OTLP over HTTP" do
     end
 
     it "prints the request with --json and sends nothing" do
+      Flowline::Telemetry.exporter = nil
       Flowline.define(name: "once") { step(:one) { 1 } }.run
       output, = trace("--json")
       expect(JSON.parse(output)["resourceSpans"].size).to eq(1)

@@ -55,6 +55,7 @@ module Docs
 
     def cron(command, variables, directory)
       clean = ENV.keys.to_h { |name| [name, nil] }
+      variables = variables.transform_values { |value| Docs.within(value, directory) }
       path = "#{directory}/.bin:#{variables.fetch("PATH", "/usr/bin:/bin")}"
       Docs.shell(command, directory, { **clean, **variables, "PATH" => path, "LANG" => "C.UTF-8" })
     end
