@@ -8,7 +8,7 @@ require "tempfile"
 require "tmpdir"
 
 # A Rails application in a temporary folder: what `rails new` makes, with an SQLite database, and this Flowline in its Gemfile.
-# It is generated once a process; an example gets a copy, and runs commands and servers in it. Needs the Debian packages rails,
+# It is generated once, also for all parts of `rake coverage`; an example gets a copy, and runs commands and servers in it. Needs the Debian packages rails,
 # ruby-sqlite3 and puma: examples with the tag `rails` are skipped without them.
 #
 #   it "counts", :rails do
@@ -54,15 +54,32 @@ class RailsApp
 
     # @return [String] the folder of the application that is copied
     def template
-      @template ||= File.join(Dir.mktmpdir("flowline-rails"), "shop").tap { |folder| generate(folder) }
+      @template ||= ENV["COVERAGE_PART"] ? shared : File.join(Dir.mktmpdir("flowline-rails"), "shop").tap { |folder| generate(folder) }
     end
 
     # @return [void]
     def clean
-      FileUtils.rm_rf(File.dirname(@template)) if @template
+      FileUtils.rm_rf(File.dirname(@template)) if @template && !ENV["COVERAGE_PART"]
     end
 
     private
+
+    # The part that needs it first generates it for all.
+    def shared
+      folder = File.join(FLOWLINE, "tmp/specs/rails/shop")
+      FileUtils.mkdir_p(File.dirname(folder))
+      File.open("#{folder}.lock", "w") do |lock|
+        lock.flock(File::LOCK_EX)
+        next if File.exist?(folder)
+
+        Dir.mktmpdir("flowline-rails") do |directory|
+          generate(File.join(directory, "shop"))
+          FileUtils.cp_r(File.join(directory, "shop"), "#{folder}.new")
+          File.rename("#{folder}.new", folder)
+        end
+      end
+      folder
+    end
 
     def generate(folder)
       left_out = LEFT_OUT + (version < Gem::Version.new("7") ? LEFT_OUT_BEFORE_7 : LEFT_OUT_SINCE_7)

@@ -14,8 +14,9 @@ RSpec.describe "the repository" do
   define_method(:yaml) { |path| YAML.safe_load(read(path)) }
 
   # The names of all tasks, as Rake lists them.
-  define_method(:rake_tasks) do
-    @rake_tasks ||= begin
+  rake_tasks = nil
+  before do
+    rake_tasks ||= begin
       list, = Open3.capture2e(RbConfig.ruby, "-S", "rake", "--all", "--tasks", chdir: root)
       list.scan(/^rake (\S+)/).flatten
     end
