@@ -22,7 +22,9 @@ module Flowline
 
     # Options of steps that need more than one plain call.
     CARE = %i[cache capture each timeout isolate rate retries run_if].freeze
-    private_constant :CARE
+    # Options of runs that need a plan.
+    PLANNED = %i[resume from only given dry_run].freeze
+    private_constant :CARE, :PLANNED
 
     # @return [String, nil]
     attr_reader :name
@@ -303,6 +305,7 @@ module Flowline
       called = Clock.now
       Caller.may_run
       DefinitionError.check(@mistakes[arguments.key?(:input)])
+      load_for(arguments) unless @plain && arguments.empty? && !background
       request = Planning::RunOptions.new(self, arguments, called, root)
       [Execution::Coordinator.new(self, request, background: background), request]
     end
@@ -327,13 +330,16 @@ module Flowline
       end.freeze
     end
 
-    # Loads what a recorded run needs. A run may be interrupted, and a thread that is interrupted while it loads a file leaves
-    # half of a class behind.
+    # Loads what a recorded run needs.
     def load_recording
-      [Recording, Execution, Identity, Store].each do |folder|
-        folder.constants.each { |name| folder.const_get(name) if folder.autoload?(name) }
-      end
-      Cache::Lookup
+      Loading.of(Recording, Execution, Events, Identity, Store)
+      Loading.now { Cache::Lookup }
+    end
+
+    # Loads what a run with these arguments needs, before anything of it begins.
+    def load_for(arguments)
+      Loading.of(Execution)
+      Loading.of(Planning) if PLANNED.any? { |option| arguments.key?(option) }
     end
 
     def prepare

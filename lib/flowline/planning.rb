@@ -1,18 +1,19 @@
 # frozen_string_literal: true
 
-# These files are not autoloaded: if two threads load a file and one of them forks, the child loads it again.
-require_relative "planning/adoption"
-require_relative "planning/given"
 require_relative "planning/run_options"
-require_relative "planning/selection"
-require_relative "planning/forecast"
-require_relative "planning/presets"
-require_relative "planning/planner"
 
 module Flowline
   # The decisions before a run: which steps it runs, restores, reuses or skips.
   # @api private
   module Planning
+    autoload :Adoption, "#{__dir__}/planning/adoption"
+    autoload :Forecast, "#{__dir__}/planning/forecast"
+    autoload :Given, "#{__dir__}/planning/given"
+    autoload :Objections, "#{__dir__}/planning/objections"
+    autoload :Outlook, "#{__dir__}/planning/outlook"
+    autoload :Planner, "#{__dir__}/planning/planner"
+    autoload :Presets, "#{__dir__}/planning/presets"
+    autoload :Selection, "#{__dir__}/planning/selection"
     autoload :Sources, "#{__dir__}/planning/sources"
   end
 end

@@ -16,17 +16,17 @@ module Flowline
   # @api private
   module Recording
     autoload :Broadcast, "#{__dir__}/recording/broadcast"
-    autoload :Checkpoint, "#{__dir__}/recording/checkpoint"
     autoload :Claim, "#{__dir__}/recording/claim"
     autoload :Expense, "#{__dir__}/recording/expense"
     autoload :Grounds, "#{__dir__}/recording/grounds"
     autoload :Items, "#{__dir__}/recording/items"
+    autoload :Journal, "#{__dir__}/recording/journal"
     autoload :Ledger, "#{__dir__}/recording/ledger"
     autoload :Lines, "#{__dir__}/recording/lines"
     autoload :LocalLock, "#{__dir__}/recording/local_lock"
     autoload :Patience, "#{__dir__}/recording/patience"
-    autoload :Provenance, "#{__dir__}/recording/provenance"
     autoload :Resumable, "#{__dir__}/recording/resumable"
+    autoload :Rows, "#{__dir__}/recording/rows"
     autoload :Shown, "#{__dir__}/recording/shown"
     autoload :Ticker, "#{__dir__}/recording/ticker"
     autoload :Trigger, "#{__dir__}/recording/trigger"
@@ -114,7 +114,8 @@ module Flowline
   end
 end
 
-# At once: if two threads load a file and one of them forks, the child loads it again.
-require_relative "recording/subject"
+# The run of a pipeline without a name needs these.
+require_relative "recording/checkpoint"
 require_relative "recording/memory"
-require_relative "recording/journal"
+require_relative "recording/provenance"
+require_relative "recording/subject"

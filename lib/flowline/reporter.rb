@@ -32,8 +32,7 @@ module Flowline
         callable.call(event)
       end
     end
-    NONE = [].freeze
-    private_constant :Selective, :NONE
+    private_constant :Selective
 
     # Makes a reporter that receives these events only.
     # @param names [Array<Symbol>] of {Event::NAMES}; +:all+: all of them
@@ -65,7 +64,7 @@ module Flowline
     # @raise [ParamError] there is no such reporter
     # @api private
     def self.resolve(given)
-      return NONE unless given
+      return [] unless given
 
       list = given.is_a?(Array) ? given : [given]
       list.select(&:itself).map do |reporter|

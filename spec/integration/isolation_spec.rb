@@ -202,10 +202,10 @@ RSpec.describe "Steps in a process of their own" do
   end
 
   it "are ended by a time limit that was up just before they were forked, and leave no descriptor open" do
-    forking = Flowline::Executor::Isolation.const_get(:FORKING)
+    loading = Flowline::Loading.tap { |loading| loading.of(Flowline::Execution, Flowline::Executor) }
     entered = Queue.new
     before = descriptors
-    holder = Thread.new { forking.synchronize { (entered << true) && sleep(0.5) } }
+    holder = Thread.new { loading.apart { (entered << true) && sleep(0.5) } }
     entered.pop
     run = Flowline.define { step(:apart, isolate: :process, timeout: 0.1) { sleep } }.start
     result = run.wait(20)

@@ -1,5 +1,8 @@
 # frozen_string_literal: true
 
+require_relative "../event"
+require_relative "../reporter"
+
 module Flowline
   # The events of a run, and the delivery of them to observers.
   # @api private

@@ -118,7 +118,10 @@ module Flowline
       end
 
       # A run whose steps are only called in this thread needs none, unless something interrupts it.
-      def dispatcher = @dispatcher ||= Dispatcher.new(@setup, @inbox, @in_flight, @pool, @cancellation)
+      def dispatcher
+        Loading.of(Execution)
+        @dispatcher ||= Dispatcher.new(@setup, @inbox, @in_flight, @pool, @cancellation)
+      end
 
       def drive = @dispatcher ? @dispatcher.drive : ShortPath.new(@environment, @state, @inbox).drive
 

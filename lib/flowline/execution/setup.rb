@@ -86,7 +86,9 @@ module Flowline
       def surround(pool)
         configured = Flowline.config.middleware
         entries = configured.empty? ? pool.entries : pool.entries + configured.to_a
-        entries = [Executor::Isolate.new, *entries] if !@pipeline.plain? && environment.steps.any? { |step| step.options[:isolate] }
+        isolates = !@pipeline.plain? && environment.steps.any? { |step| step.options[:isolate] }
+        Loading.of(Executor) if isolates || pool.forks? # Before a worker needs it.
+        entries = [Executor::Isolate.new, *entries] if isolates
         entries = [@capture, *entries] if (@capture = capture(pool))
         entries = @readers.filter_map(&:entry) + entries unless @readers.empty?
         environment.middleware = Middleware.new(entries) unless entries.empty?
@@ -177,6 +179,7 @@ module Flowline
       def notifier(section)
         return Events::Unobserved unless observed? || recording.stored?
 
+        Loading.of(Events)
         reporters = @request.reporters + @readers
         notifier = Events::Notifier.new(own_observers, reporters, environment, section)
         environment.details = Events::Details.of(notifier, environment, @pipeline.pools.keys) unless reporters.empty?

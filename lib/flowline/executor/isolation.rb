@@ -48,15 +48,13 @@ module Flowline
         end
       end
 
-      # Held while a child is forked.
-      FORKING = Mutex.new
       # The parent's ends of the pipes that detect its death. A child closes the ends of other children.
       PARENT_ENDS = {}.compare_by_identity
       # Seconds between two checks whether a silent child still exists.
       PAUSE = 0.05
       # Built in advance, because an interrupt may arrive while Ruby builds a Hash.
       ANYTIME = { Object => :immediate }.freeze
-      private_constant :ANYTIME, :FORKING, :PARENT_ENDS, :PAUSE
+      private_constant :ANYTIME, :PARENT_ENDS, :PAUSE
 
       # @param grace [Numeric] seconds from TERM to KILL
       # @param contain [Boolean] whether an exception that would end a whole process ends only the child
@@ -139,7 +137,7 @@ module Flowline
       # @return [Array(IO, IO, Integer)] what the child sends, whose end it waits for, and its process
       def start(folder, block)
         flush
-        child = FORKING.synchronize do
+        child = Loading.apart do
           pid = :none
           reader, writer = IO.pipe(binmode: true)
           alive, parent_end = IO.pipe

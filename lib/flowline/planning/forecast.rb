@@ -1,8 +1,6 @@
 # frozen_string_literal: true
 
 require "set"
-require_relative "outlook"
-require_relative "objections"
 
 module Flowline
   module Planning

@@ -6,7 +6,8 @@ module Flowline
     # @api private
     class RunOptions
       NONE = {}.freeze
-      private_constant :NONE
+      NOBODY = [].freeze
+      private_constant :NONE, :NOBODY
 
       # @return [Hash{Symbol => Object}] the params, coerced
       attr_reader :params
@@ -48,24 +49,16 @@ module Flowline
       end
 
       # @return [Boolean] whether an +input:+ was given, be it +nil+
-      def input?
-        @options.key?(:input)
-      end
+      def input? = @options.key?(:input)
 
       # @return [Object, nil] the +input:+
-      def input
-        @options[:input]
-      end
+      def input = @options[:input]
 
       # @return [Boolean] whether steps that don't depend on a failure still run
-      def continue_on_error?
-        @settings[:on_error] == :continue
-      end
+      def continue_on_error? = @settings[:on_error] == :continue
 
       # @return [Boolean] whether type hints are checked
-      def check_types?
-        @settings[:check_types] == true
-      end
+      def check_types? = @settings[:check_types] == true
 
       # @return [Boolean] whether outputs are deeply frozen
       def freeze_outputs?
@@ -297,7 +290,9 @@ module Flowline
 
       def resolve_objects
         @executor = resolve { Executor.resolve(@settings[:executor], @problems.empty? ? @settings : NONE) }
-        @reporters = resolve { Reporter.resolve(@options.fetch(:reporter) { Flowline.config.reporter }) }
+        given = @options.fetch(:reporter) { Flowline.config.reporter }
+        Loading.of(Events) if given # And with them Reporter.
+        @reporters = given ? resolve { Reporter.resolve(given) } : NOBODY
       end
 
       def resolve

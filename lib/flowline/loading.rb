@@ -1,0 +1,46 @@
+# frozen_string_literal: true
+
+module Flowline
+  # The loading of files that not every run needs. `require "flowline"` loads what a run needs that calls its steps in the thread
+  # of its caller; everything else is loaded by the first run that needs it, before it starts anything:
+  #
+  # - A thread that is interrupted while it loads a file leaves half of a class behind. So nothing interrupts the loading.
+  # - A child that is forked meanwhile loads the file again. So no child is forked for a step meanwhile, and what attempts need in
+  #   other threads is there before the first of them is called.
+  # @api private
+  module Loading
+    NEVER = { Object => :never }.freeze
+    LOCK = Thread::Mutex.new
+    private_constant :NEVER, :LOCK
+
+    @loaded = {}
+
+    class << self
+      # Loads the constants of modules that are loaded on demand.
+      # @param modules [Array<Module>]
+      # @return [void]
+      def of(*modules)
+        modules.each { |folder| load(folder) unless @loaded[folder] }
+      end
+
+      # Calls the block, which names constants that are loaded on demand.
+      # @return [Object] what the block returns
+      def now(&block)
+        Thread.handle_interrupt(NEVER) { apart(&block) }
+      end
+
+      # Calls the block while no thread loads anything here.
+      # @return [Object] what the block returns
+      def apart(&block)
+        LOCK.owned? ? yield : LOCK.synchronize(&block)
+      end
+
+      private
+
+      def load(folder)
+        now { folder.constants.each { |name| folder.const_get(name) if folder.autoload?(name) } }
+        @loaded[folder] = true
+      end
+    end
+  end
+end

@@ -1,0 +1,54 @@
+# frozen_string_literal: true
+
+require "open3"
+require "rbconfig"
+
+RSpec.describe "The loading of files that not every run needs" do
+  loading = Flowline::Loading
+
+  def ruby(program)
+    Open3.capture2e({ "RUBYOPT" => nil }, RbConfig.ruby, "-W", "-I", File.expand_path("../../lib", __dir__), "-e", program).first
+  end
+
+  it "is finished before an exception that arrives meanwhile is raised" do
+    output = ruby(<<~RUBY)
+      require "flowline"
+      pipeline = Flowline.define { |p| p.step(:a) { 1 } }
+      main = Thread.current
+      strike = TracePoint.new(:class) do |point|
+        Thread.new { main.raise(Interrupt) }.join if point.path.end_with?("planning/forecast.rb") && point.self.name.end_with?("Forecast")
+      end
+      strike.enable do
+        pipeline.run(dry_run: true)
+      rescue Interrupt
+        puts "interrupted"
+      end
+      puts pipeline.run(dry_run: true).steps.size
+    RUBY
+
+    expect(output).to eq("interrupted\n1\n")
+  end
+
+  it "includes what plans, records and hands over attempts only where a run needs that" do
+    output = ruby(<<~RUBY)
+      require "flowline"
+      Flowline.define { |p| p.step(:a) { 1 } }.run.success? or abort "failed"
+      loaded = $LOADED_FEATURES.grep(%r{/flowline/}).map { |path| File.basename(path, ".rb") }
+      puts loaded & %w[planner forecast journal attempt works batches notifier reporter sqlite set]
+    RUBY
+
+    expect(output).to be_empty
+  end
+
+  it "keeps children from being forked for steps meanwhile" do
+    loads = Queue.new
+    loader = Thread.new { loading.now { loads.pop } }
+    Thread.pass until loader.stop?
+    forks = Thread.new { Flowline::Executor::Isolation.call { Process.pid } }
+    Thread.pass until forks.backtrace.nil? || (forks.stop? && forks.backtrace.join.include?("flowline/loading.rb"))
+    expect(forks).to be_alive
+    loads << :loaded
+
+    expect(forks.value).not_to eq(Process.pid)
+  end
+end
