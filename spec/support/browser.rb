@@ -44,22 +44,44 @@ module Browser
     "ruby-selenium-webdriver"
   end
 
+  # Opens an empty tab of a browser without cookies. The browser is started for the first example of a group that needs one with
+  # these arguments, because that takes seconds, and ends with the group or with an example that fails.
   # @param width [Integer] of the window, in pixels
   # @param dark [Boolean] whether the reader prefers dark colours
   # @param script [Boolean] whether scripts are allowed
   # @param arguments [Array<String>] further ones of Chromium
   # @yieldparam browser [Selenium::WebDriver::Driver]
   def open(width: 1280, height: 900, dark: false, script: true, arguments: [])
+    browser = browsers[[script, arguments]] ||= start(script, arguments)
+    result = nil
+    browser.switch_to.new_window(:tab) do
+      emulate(browser, width, height, dark)
+      %i[browser performance].each { |log| browser.logs.get(log) }
+      result = yield browser
+      browser.execute_cdp("Network.clearBrowserCookies")
+    end
+    result
+  rescue Exception # rubocop:disable Lint/RescueException -- an expectation that is not met is no StandardError
+    browsers.delete([script, arguments])&.quit
+    raise
+  end
+
+  # Ends all browsers.
+  # @return [void]
+  def quit
+    browsers.each_value(&:quit).clear
+  end
+
+  def browsers
+    @browsers ||= {}
+  end
+
+  def start(script, arguments)
     options = Selenium::WebDriver::Chrome::Options.new(binary: BINARY)
     (%w[--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars] + arguments).each { |argument| options.add_argument(argument) }
-    options.add_argument("--window-size=#{width},#{height}")
     options.add_option("goog:loggingPrefs", { browser: "ALL", performance: "ALL" })
     options.add_preference("profile.managed_default_content_settings.javascript", 2) unless script
-    browser = Selenium::WebDriver.for(:chrome, options: options, service: Selenium::WebDriver::Service.chrome(path: DRIVER))
-    emulate(browser, width, height, dark)
-    yield browser
-  ensure
-    browser&.quit
+    Selenium::WebDriver.for(:chrome, options: options, service: Selenium::WebDriver::Service.chrome(path: DRIVER))
   end
 
   # @return [Array<Array(String, Array<String>)>] the rules of axe-core that the page breaks, and the elements that do
@@ -84,11 +106,15 @@ module Browser
 
   def emulate(browser, width, height, dark)
     browser.execute_cdp("Emulation.setDeviceMetricsOverride", width: width, height: height, deviceScaleFactor: 1, mobile: width < 600)
+    browser.execute_cdp("Page.bringToFront")
+    browser.execute_cdp("Emulation.setFocusEmulationEnabled", enabled: true)
     browser.execute_cdp("Emulation.setEmulatedMedia", features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }])
   end
 end
 
 RSpec.configure do |config|
+  config.after(:context) { Browser.quit if self.class.superclass == RSpec::Core::ExampleGroup }
+
   config.before(:each, :browser) do
     missing = Browser.missing
     # Everything is installed on CI where there is a package of it.
