@@ -37,12 +37,12 @@ module Flowline
       # @param trigger [Symbol, String, nil] only runs that this kind of caller started, as {Run#trigger} has it
       # @param text [String, nil] only runs that have it in their id, the name of their pipeline, their params as they are shown, or their
       #   error. The case of the letters A to Z is ignored
-      # @param since [Time, nil] only runs that started then or later
+      # @param since [Time, Date, nil] only runs that started then or later
       # @param limit [Integer] how many runs at most
       # @param before [String, nil] the id of a run: only earlier ones, for the next page
       # @param root [String] the directory of the store
       # @return [Array<Run>] the latest first
-      # @raise [ArgumentError] there is no such status, or the limit is no whole number from 1 up
+      # @raise [ArgumentError] there is no such status, +since+ is no time, or the limit is no whole number from 1 up
       # @raise [StoreError] the store cannot be read
       # @example
       #   Flowline::History.runs(pipeline: :import, params: { date: Date.today }, since: Time.now - 86_400)
@@ -52,7 +52,7 @@ module Flowline
 
         raise ArgumentError, "text: has #{text.bytesize} bytes, and may have #{LONGEST}" if text.to_s.bytesize > LONGEST
 
-        find(root, pipeline: pipeline&.to_s, statuses: statuses(status), since: since&.to_f, before: before, limit: [limit, LARGEST].min,
+        find(root, pipeline: pipeline&.to_s, statuses: statuses(status), since: since && seconds(since), before: before, limit: [limit, LARGEST].min,
                    params: params.map { |name, value| Recording::Shown.param(name, value) }, trigger: trigger&.to_s, text: text)
       end
 
@@ -114,6 +114,15 @@ module Flowline
 
           raise ArgumentError, "status: there is no #{status}#{Name.suggest(status, STATUSES, known: "there are")}"
         end.map(&:to_s)
+      end
+
+      # @param since [Time, Date]
+      # @return [Float] seconds since 1970
+      def seconds(since)
+        return since.to_f if since.is_a?(Time)
+        return since.to_time.to_f if since.respond_to?(:to_time)
+
+        raise ArgumentError, "since: must be a Time or a Date, not #{since.inspect}"
       end
 
       def find(root, **query)

@@ -24,7 +24,8 @@ module Flowline
       return false unless run&.alive
 
       kind = now ? "cancel_now" : "cancel"
-      store.ask(Store::Request.new(run: run.id, kind: kind, subject: "", requester: by, requested: Time.now.to_f))
+      requester = Text.line(Error.text(by))[0, 200]
+      store.ask(Store::Request.new(run: run.id, kind: kind, subject: "", requester: requester, requested: Time.now.to_f))
       true
     end
 

@@ -7,8 +7,9 @@ module Flowline
   # the window or hide what follows, and a mark for the direction of writing could reverse it.
   # @api private
   module Text
-    # Control characters, line separators, and marks for the direction of writing.
-    CONTROLS = /[\p{Cc}\u2028\u2029\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/
+    # Control characters, line separators, marks for the direction of writing, and characters whose width terminals do not agree on:
+    # the soft hyphen and the filler of Hangul.
+    CONTROLS = /[\p{Cc}\u2028\u2029\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069\u00AD\u3164]/
     private_constant :CONTROLS
 
     class << self

@@ -51,6 +51,15 @@ RSpec.describe "A sequential run in the thread of its caller", executor: :sequen
     end
   end
 
+  it "names whoever asks in text that is safe for a terminal" do
+    run = pipeline("asked") { sleep }
+    caller = Thread.new { run.run }
+    inside.pop
+    sleep(0.01) until (known = Flowline::History.runs(status: :running).last)
+    expect(Flowline::Run.cancel(known.run_id, now: true, by: "\xFF\e[31m\u202E".b)).to be(true)
+    expect(caller.value.warnings).to eq(["cancelled by \uFFFD\\e[31m\\u202E"])
+  end
+
   it "finishes the step that runs when it is to be cancelled, but not now" do
     result = cancelled(now: false) { pipeline { sleep(1) && 2 }.run }
     expect(outcomes(result)).to eq(done: :succeeded, busy: :succeeded, later: %i[cancelled interrupted], clean: :succeeded)

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "date"
+
 require "flowline/cli"
 require "json"
 
@@ -248,6 +250,8 @@ RSpec.describe "History" do
       expect([ids(params: { date: Date.new(2024, 1, 31) }), ids(params: { date: "2024-02-01" }), ids(params: { other: 1 })]).to eq([runs.first(2).reverse, [runs[2]], []])
       expect([ids(since: Time.now - 60).size, ids(since: Time.now + 60)]).to eq([3, []])
       expect { ids(status: :faild) }.to raise_error(ArgumentError, /no faild; did you mean failed\?/)
+      expect { ids(since: "2030-01-01") }.to raise_error(ArgumentError, /since: must be a Time or a Date, not "2030-01-01"/)
+      expect([ids(since: Date.today - 2).size, ids(since: Date.today + 2)]).to eq([runs.size, []])
       expect { ids(limit: 0) }.to raise_error(ArgumentError, /limit: must be a whole number from 1 up/)
       expect(flowline("history", "--param", "date=2024-02-01", "--status", "succeeded", "--since", "2024-01-01")[1]).to include(runs[2]).and(satisfy { |out| out.lines.size == 1 })
       expect(flowline("history", "--trigger", "ruby", "--text", "2024-02-01")[1]).to include(runs[2]).and(satisfy { |out| out.lines.size == 1 })

@@ -16,6 +16,21 @@ RSpec.describe "Hooks" do
     expect(pipeline.run[:quick].duration).to be < 0.5
   end
 
+  it "fail nothing but the step or the run that they come before when they call what is not there yet" do
+    { NotImplementedError => -> { raise NotImplementedError, "later" }, LoadError => -> { require "flowline/no_such_library" } }.each do |type, mistake|
+      result = run do
+        after_step { mistake.call }
+        step(:a) { 1 }
+      end
+      expect([result.status, result.warnings]).to match([:succeeded, [/hook after_step failed: #{type}: /]])
+      result = run do
+        before_step { mistake.call }
+        step(:a) { 1 }
+      end
+      expect(result.error).to be_a(Flowline::HookError).and(have_attributes(original: be_a(type)))
+    end
+  end
+
   it "are all called, like reporters, when one is interrupted" do
     [:sequential, :parallel].each do |executor|
       told = []

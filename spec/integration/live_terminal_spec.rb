@@ -70,6 +70,7 @@ RSpec.describe "the live terminal", executor: :sequential do
       following = program.chunks.size + 2
       program.read { program.chunks.size >= following }
     end
+    program.read { |screen| screen.lines.any? { |line| line.include?("名前が長い") } }
     expect(program.screen.history.count { |line| line.include?("名前が長い") }).to eq(1)
     program.signal(:INT)
     File.write("go", "")

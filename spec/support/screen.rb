@@ -83,6 +83,7 @@ class Screen
     when "\a", /\A\e\[[\d;]*m\z/ then nil
     when /\A\e\[(\d*)A\z/ then @y = [@y - [Regexp.last_match(1).to_i, 1].max, top].max
     when "\e[J" then erase
+    when "\eD" then feed_line(false, @x)
     when "\e[K" then @lines[@y].cells = @lines[@y].cells.first(@x)
     when "\e[C" then @x = [@x + 1, @columns - 1].min
     when "\e[?7l" then @wraps = false
@@ -101,10 +102,11 @@ class Screen
     [@lines.size - @rows, 0].max
   end
 
-  def feed_line(wrapped)
+  # The terminal turns a line feed into a new line.
+  def feed_line(wrapped, column = 0)
     @lines[@y].wrapped = wrapped
     @y += 1
-    @x = 0 # The terminal turns a line feed into a new line.
+    @x = column
     @lines << Line.new([], false) if @y == @lines.size
   end
 

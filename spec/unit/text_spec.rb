@@ -4,6 +4,7 @@ RSpec.describe "Flowline::Text" do
   let(:text) { Flowline::Text }
 
   it "shows control characters and marks of direction instead of passing them on" do
+    expect(text.line("soft\u00ADhyphen \u3164")).to eq('soft\u00ADhyphen \u3164')
     expect(text.line("a\e[31mb\a\r\n\u009b1m\u2028\u202e\u2066x")).to eq('a\e[31mb\a\r\n\u009B1m\u2028\u202E\u2066x')
     expect(text.plain("a\e\r\n\tb\n")).to eq("a\\e\n    b\n")
     expect(text.lines("a\n\n  \n\tb\r\n")).to eq(["a", "    b"])

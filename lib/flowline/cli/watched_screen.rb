@@ -39,9 +39,10 @@ module Flowline
       # @return [void]
       def draw
         @suspension.take { @screen.close("") }
-        lines, columns = @terminal.size
+        lines, columns = size = @terminal.size
         view = Reporter::View.new(columns, lines, width: @board.width, unicode: @terminal.unicode?)
-        @screen.frame(@added.shift(@added.size).map(&:b).join, view.rows(@board.state, @tick += 1))
+        rows = @screen.steady?(size) ? view.rows(@board.state, @tick += 1) : []
+        @screen.frame(@added.shift(@added.size).map(&:b).join, rows)
       end
 
       # Removes the rows, and shows the cursor again.

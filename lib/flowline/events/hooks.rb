@@ -71,7 +71,7 @@ module Flowline
         @declared[name]&.each { |hook| @limits.observe(strictly: true) { Hooks.offer(hook, facts) } }
       rescue Error::TimeUp
         raise
-      rescue StandardError => e
+      rescue StandardError, ScriptError, SystemStackError => e
         raise HookError.new(name, e, detail: words(e))
       end
 
@@ -85,7 +85,7 @@ module Flowline
         @limits.observe { Hooks.offer(hook, facts) }
       rescue Error::TimeUp => e
         @warnings << "hook #{name} was interrupted: #{e.message}"
-      rescue StandardError => e
+      rescue StandardError, ScriptError, SystemStackError => e
         @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{Backtrace.clean(e.backtrace)&.first.to_s[/\A.+?:\d+/]})"
       ensure
         call_all(name, others, facts) unless others.empty?

@@ -46,8 +46,9 @@ module Flowline
         changed.sort_by.with_index { |(_, now, before), at| [now&.status == before&.status ? 1 : 0, -change(now, before).abs, at] }
       end
 
+      # Without a time there is nothing to compare.
       def change(now, before)
-        now&.duration.to_f - before&.duration.to_f
+        now&.duration && before&.duration ? now.duration - before.duration : 0.0
       end
 
       def row(name, now, before)
@@ -59,6 +60,7 @@ module Flowline
 
       def difference(now, before)
         return now ? "new" : "gone" unless now && before
+        return "" unless now.duration && before.duration
 
         change = change(now, before)
         "#{change.negative? ? "−" : "+"}#{seconds(change.abs)}"

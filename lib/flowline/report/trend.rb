@@ -24,10 +24,21 @@ module Flowline
         past = @data.runs.select(&:last).first(RUNS).reverse
         return "" if past.size < 2
 
-        usual = past.map(&:last).sort[past.size / 2]
         runs = [*past, [@data.run_id, @data.status, @data.started_at, @data.length]].map { |run| Run.new(*run) }
-        section("Last runs", tag(:p, "This one took #{seconds(@data.length)}; the median of the #{past.size} before is #{seconds(usual)}."),
+        section("Last runs", tag(:p, sentence(past.select { |_, status,| status == :succeeded })),
                 Bars.new(runs, height: HEIGHT, here: @data.run_id).to_s)
+      end
+
+      private
+
+      # @param succeeded [Array<Array>]
+      def sentence(succeeded)
+        took = "This one #{@data.status == :running ? "has taken #{seconds(@data.length)} so far" : "took #{seconds(@data.length)}"}"
+        return "#{took}; none of those before has succeeded." if succeeded.empty?
+
+        sorted = succeeded.map(&:last).sort
+        usual = (sorted[sorted.size / 2] + sorted[(sorted.size - 1) / 2]) / 2
+        "#{took}; the median of the #{succeeded.size} before that succeeded is #{seconds(usual)}."
       end
     end
   end

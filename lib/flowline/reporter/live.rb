@@ -139,8 +139,8 @@ module Flowline
         partial = @capture.partial
         state.partial = Text.line(Error.text(partial.split("\r").last.to_s)) unless partial.empty?
         @tick += 1
-        rows = view.rows(state, @tick)
-        rows = view.rows(state, @tick) until @size == @terminal.size(@capture.terminal) # It may have been resized just now.
+        rows = @screen.steady?(@terminal.size(@capture.terminal)) ? view.rows(state, @tick) : []
+        rows = view.rows(state, @tick) until rows.empty? || @size == @terminal.size(@capture.terminal) # It may have been resized just now.
         @screen.frame(@pending.shift(@pending.size).map(&:b).join, rows)
       end
 

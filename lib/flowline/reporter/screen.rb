@@ -18,7 +18,12 @@ module Flowline
       # Automatic wrapping.
       CUT = "\e[?7l"
       WRAP = "\e[?7h"
-      private_constant :HIDE, :SHOW, :ERASE, :CUT, :WRAP
+      # The next line. The kernel passes on at once what has no line feed in it, so that no resize comes between the rows of a frame
+      # and the way back to the first of them.
+      DOWN = "\r\eD"
+      # Seconds without another size after which a terminal is no longer being resized.
+      STEADY = 0.3
+      private_constant :STEADY, :HIDE, :SHOW, :ERASE, :CUT, :WRAP, :DOWN
 
       # @param terminal [Terminal]
       # @param io [IO] the terminal itself
@@ -27,11 +32,21 @@ module Flowline
         @io = io
       end
 
+      # While an edge of a window is dragged nothing is drawn, because a frame that the terminal gets between two sizes may stay.
+      # @param size [Array(Integer, Integer)] of the terminal
+      # @return [Boolean] whether it has had this size for a while
+      def steady?(size)
+        now = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
+        @changed = now unless @size.nil? || @size == size
+        @size = size
+        @changed.nil? || now - @changed >= STEADY
+      end
+
       # @param added [String] whole lines to add above the rows
       # @param rows [Array<String>] at least one column narrower than the terminal
       # @return [void]
       def frame(added, rows)
-        text = (@open ? ERASE : HIDE).b << added.b << CUT << @terminal.encode(rows.join("\n")).b << WRAP << "\r"
+        text = (@open ? ERASE : HIDE).b << added.b << CUT << @terminal.encode(rows.join(DOWN)).b << WRAP << "\r"
         text << "\e[#{rows.size - 1}A" if rows.size > 1
         @open = true
         write(text)
