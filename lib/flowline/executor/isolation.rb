@@ -54,7 +54,9 @@ module Flowline
       PAUSE = 0.05
       # Built in advance, because an interrupt may arrive while Ruby builds a Hash.
       ANYTIME = { Object => :immediate }.freeze
-      private_constant :ANYTIME, :PARENT_ENDS, :PAUSE
+      # Where the platform lists the open descriptors of a process.
+      DESCRIPTORS = "/dev/fd"
+      private_constant :ANYTIME, :DESCRIPTORS, :PARENT_ENDS, :PAUSE
 
       # @param grace [Numeric] seconds from TERM to KILL
       # @param contain [Boolean] whether an exception that would end a whole process ends only the child
@@ -86,8 +88,25 @@ module Flowline
       # @return [void]
       # @raise [SystemCallError] the text cannot be written
       def self.flush_files
+        return unless files? # To look at all objects takes longer than to fork.
+
         ObjectSpace.each_object(::File) { |file| file.flush if writable?(file) }
       end
+
+      # @return [Boolean] whether a regular file may be open, besides the standard streams
+      def self.files?
+        standard = [STDOUT, STDERR].reject(&:closed?).map { |stream| stream.fileno.to_s } # rubocop:disable Style/GlobalStdStream
+        (Dir.children(DESCRIPTORS) - standard).any? { |number| regular?(number) }
+      rescue SystemCallError
+        true # The platform does not list them.
+      end
+
+      def self.regular?(number)
+        ::File.stat("#{DESCRIPTORS}/#{number}").file?
+      rescue SystemCallError
+        false # It was that of the list.
+      end
+      private_class_method :files?, :regular?
 
       # @return [Boolean] whether it is a regular file that is open for writing; others might block
       def self.writable?(file)
