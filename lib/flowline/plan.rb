@@ -26,12 +26,11 @@ module Flowline
     attr_reader :critical_path
     # @return [Float, nil] the seconds that the run takes with {#workers}, as far as is known; nil: nothing is known
     attr_reader :expected
-    # @return [Float, nil] the seconds that it takes with {#useful_workers}, or with any greater number; nil: that is not known
+    # @return [Float, nil] the seconds that it takes with {#useful_workers}, or with any greater number
     attr_reader :shortest
     # @return [Integer, nil] how many steps the run calls at a time; nil: no times are known
     attr_reader :workers
-    # @return [Integer, nil] how many workers are worth having: with more, the run is at most 2 % faster; nil: no times are
-    #   known, or a step with +each:+ is called for several items at a time, so that its own time depends on the number
+    # @return [Integer, nil] how many workers are worth having: with more, the run is at most 2 % faster; nil: no times are known
     attr_reader :useful_workers
     # @return [Resumption, nil] the run that is resumed, or why there is none; nil: the run was not to resume any
     attr_reader :resumed
@@ -98,7 +97,7 @@ module Flowline
 
     # Says how many workers the run has use for, if it has another number.
     def use
-      return if useful_workers.nil? || workers == useful_workers || expected < LEAST
+      return if workers == useful_workers || expected < LEAST
 
       with = " with #{workers} worker#{"s" if workers > 1}"
       return "#{with}; #{useful_workers} would be as fast" if workers > useful_workers

@@ -137,10 +137,20 @@ module Fuzz
         @tally[step.status] += 1
         @tally[:unknown] += 1 if plan[step.name].action == :unknown
         [ending(plan, result, step, options), (made(result, step, options) if step.output?), (failure(step) if step.failed?),
-         (needless(result, step) if again)].compact
+         unheeded(step, options), (needless(result, step) if again)].compact
       end
       @last = (result unless options[:checkpoint] == false)
       found
+    end
+
+    # A step of the selection that was called or came from a cache has conditions that hold. One that was restored had them then.
+    def unheeded(ended, options)
+      name = ended.name
+      return unless %i[succeeded cached].include?(ended.status) && @selection.wanted?(@pipeline.dag.index[name])
+
+      conditions = @steps[name].slice(:when, :unless).reject { |_, kind| kind == :inputs }
+      held = conditions.all? { |word, kind| World.ask(kind, name, options, nil) == (word == :when) }
+      "#{name} is #{ended.status} although its condition does not hold" unless held
     end
 
     # A step that the earlier run completed is not called again for the same inputs. After a failure, clean-up runs again.

@@ -129,12 +129,18 @@ RSpec.describe "A plan" do
       expect(plan.to_s.lines.last).to match(/\AExpected: [23]\.\d\ds with 1 worker, 1\.\d\ds with 3 \(long\)\n\z/)
     end
 
-    it "does not say how many workers are worth having for a step whose items use them all" do
-      mapped = Flowline.define(name: "mapped") { step(:list) { [1] * 8 } && step(:map, each: :list) { |_| sleep(0.2) } }
-      mapped.run(executor: :parallel, max_threads: 8)
-      plan = mapped.run(dry_run: true, executor: :parallel, max_threads: 8)
-      expect([plan.workers, plan.useful_workers, plan.shortest]).to eq([8, nil, nil])
-      expect(plan.to_s.lines.last).to match(/\AExpected: \d\.\d\ds \(list → map\)\n\z/)
+    it "counts the workers that call the items of a step" do
+      mapped = lambda do |**options|
+        Flowline.define(name: "mapped") do |p|
+          p.pool :api, 3
+          p.step(:list) { [0.2] * 8 }
+          p.step(:items, each: :list, **options) { |seconds| sleep(seconds) }
+        end
+      end
+      mapped.call.run(executor: :parallel, max_threads: 4)
+      useful = ->(workers, **options) { mapped.call(**options).run(dry_run: true, executor: :parallel, max_threads: workers).to_h.values_at(:workers, :useful_workers) }
+      expect([useful.call(4), useful.call(6, concurrency: 2), useful.call(6, uses: :api)]).to eq([[4, 4], [6, 2], [6, 3]])
+      expect(mapped.call.run(dry_run: true).to_h.values_at(:workers, :useful_workers)).to eq([1, 1])
     end
 
     it "expects a minimum when some steps have never run" do

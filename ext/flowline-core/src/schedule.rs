@@ -1,5 +1,6 @@
 //! How long a run takes with so many workers: a simulation by expected times. Steps start as in a run: of those that could,
 //! the one with the longest remaining path comes first (list scheduling: Graham 1969). Pools are respected, rates are not.
+//! A step that is called for each item keeps several workers busy: it has as many equal parts, and ends with the last one.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,6 +11,9 @@ use crate::ranking::Ranking;
 
 /// A run that is this much longer than the shortest one counts as equally fast.
 const SLACK: f64 = 1.02;
+
+/// More parts of a step change nothing that anybody could see, and would take memory.
+const MOST_PARTS: usize = 10_000;
 
 /// The parts of pools that a step takes while it is called.
 pub type Uses = Vec<(PoolId, u32)>;
@@ -24,14 +28,35 @@ pub struct Schedule<'a> {
     /// By step, its kind: steps that take the same of pools are of one kind.
     kinds: Vec<usize>,
     uses: Vec<Uses>,
+    /// By step, how many parts it has.
+    parts: Vec<usize>,
+}
+
+/// A simulated run.
+struct Simulation {
+    /// By kind, the steps of which a part could start.
+    ready: Vec<Ready>,
+    /// By step, the parts that have not started.
+    waiting: Vec<usize>,
+    /// By step, the parts that have not ended.
+    unfinished: Vec<usize>,
+    /// By pool, what is not in use.
+    free: Vec<u32>,
 }
 
 /// The steps of a kind that could start, the most urgent first.
 type Ready = BinaryHeap<Reverse<Rank>>;
 
 impl<'a> Schedule<'a> {
-    /// `seconds` are by step; `needs` has the steps that use pools, and `pools` their sizes.
-    pub fn new(graph: &'a Graph, seconds: &'a [f64], needs: &[(StepId, Uses)], pools: &'a [u32]) -> Self {
+    /// `seconds` are by step; `needs` has the steps that use pools, and `pools` their sizes; `wide` has the steps that keep
+    /// several workers busy, and how many.
+    pub fn new(
+        graph: &'a Graph,
+        seconds: &'a [f64],
+        needs: &[(StepId, Uses)],
+        pools: &'a [u32],
+        wide: &[(StepId, u32)],
+    ) -> Self {
         let known: Vec<Option<f64>> = seconds.iter().copied().map(Some).collect();
         let mut uses = vec![Uses::new()];
         let mut kinds = vec![0; graph.len()];
@@ -45,34 +70,47 @@ impl<'a> Schedule<'a> {
                 *slot = kind;
             }
         }
-        Self { graph, seconds, pools, ranking: Ranking::by_time(graph, &known), kinds, uses }
+        let mut parts = vec![1; graph.len()];
+        for &(step, workers) in wide {
+            if let Some(slot) = parts.get_mut(step.index()) {
+                *slot = (workers as usize).clamp(1, MOST_PARTS);
+            }
+        }
+        Self { graph, seconds, pools, ranking: Ranking::by_time(graph, &known), kinds, uses, parts }
     }
 
     /// The seconds that the run takes with that many workers.
     pub fn length(&self, workers: usize) -> f64 {
-        let mut ready: Vec<Ready> = vec![Ready::new(); self.uses.len()];
+        let mut simulation = Simulation {
+            ready: vec![Ready::new(); self.uses.len()],
+            waiting: self.parts.clone(),
+            unfinished: self.parts.clone(),
+            free: self.pools.to_vec(),
+        };
         let mut open: Vec<usize> =
             self.graph.steps().map(|step| self.graph.dependencies(step).len()).collect();
-        let mut free = self.pools.to_vec();
         let mut running: BinaryHeap<Reverse<(u64, StepId)>> = BinaryHeap::new();
         let mut now = 0.0;
         for step in self.graph.steps().filter(|&step| self.graph.dependencies(step).is_empty()) {
-            self.add(&mut ready, step);
+            self.add(&mut simulation.ready, step);
         }
         loop {
             while running.len() < workers.max(1) {
-                let Some(step) = self.start(&mut ready, &mut free) else { break };
+                let Some(step) = self.start(&mut simulation) else { break };
                 let own = self.seconds.get(step.index()).copied().unwrap_or_default().max(0.0);
                 running.push(Reverse(((now + own).to_bits(), step))); // The bits of positive numbers have their order.
             }
             let Some(Reverse((ends, step))) = running.pop() else { return now };
             now = f64::from_bits(ends);
-            self.take(step, &mut free, u32::saturating_add);
+            self.take(step, &mut simulation.free, u32::saturating_add);
+            if count_down(&mut simulation.unfinished, step) > 0 {
+                continue;
+            }
             for &next in self.graph.dependents(step) {
                 let Some(count) = open.get_mut(next.index()) else { continue };
                 *count = count.saturating_sub(1);
                 if *count == 0 {
-                    self.add(&mut ready, next);
+                    self.add(&mut simulation.ready, next);
                 }
             }
         }
@@ -80,22 +118,28 @@ impl<'a> Schedule<'a> {
 
     /// The seconds that the run takes with any number of workers.
     pub fn shortest(&self) -> f64 {
-        self.length(self.graph.len())
+        self.length(self.most())
+    }
+
+    /// The number of workers that are enough for everything at once.
+    fn most(&self) -> usize {
+        self.parts.iter().sum()
     }
 
     /// The least number of workers with which the run is as fast as with any number.
     pub fn useful_workers(&self) -> usize {
         let shortest = self.shortest();
         let limit = shortest * SLACK;
-        let work: f64 = self.seconds.iter().sum();
+        let work: f64 = self.seconds.iter().zip(&self.parts).map(|(own, &parts)| own * parts as f64).sum();
+        let all = self.most().max(1);
         if work.is_nan() || work <= 0.0 || limit <= 0.0 {
             return 1;
         }
-        let mut least = ((work / limit).ceil() as usize).clamp(1, self.graph.len().max(1));
+        let mut least = ((work / limit).ceil() as usize).clamp(1, all);
         let mut most = least;
-        while self.length(most) > limit && most < self.graph.len() {
+        while self.length(most) > limit && most < all {
             least = most + 1;
-            most = (most * 2).min(self.graph.len());
+            most = (most * 2).min(all);
         }
         while least < most {
             let middle = least.midpoint(most);
@@ -114,8 +158,9 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// The most urgent step whose pools have room.
-    fn start(&self, ready: &mut [Ready], free: &mut [u32]) -> Option<StepId> {
+    /// Starts a part of the most urgent step whose pools have room.
+    fn start(&self, simulation: &mut Simulation) -> Option<StepId> {
+        let Simulation { ready, waiting, free, .. } = simulation;
         let urgent = ready.iter().zip(&self.uses).enumerate().filter_map(|(kind, (queue, uses))| {
             let Reverse(rank) = *queue.peek()?;
             let fits =
@@ -123,8 +168,10 @@ impl<'a> Schedule<'a> {
             uses.iter().all(fits).then_some((rank, kind))
         });
         let (rank, kind) = urgent.min()?;
-        ready.get_mut(kind)?.pop();
         let step = self.ranking.step(rank)?;
+        if count_down(waiting, step) == 0 {
+            ready.get_mut(kind)?.pop();
+        }
         self.take(step, free, u32::saturating_sub);
         Some(step)
     }
@@ -136,4 +183,12 @@ impl<'a> Schedule<'a> {
             }
         }
     }
+}
+
+/// Takes one from the count of a step, and returns what is left.
+fn count_down(counts: &mut [usize], step: StepId) -> usize {
+    counts.get_mut(step.index()).map_or(0, |count| {
+        *count = count.saturating_sub(1);
+        *count
+    })
 }

@@ -43,7 +43,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("levels", method!(Graph::levels, 0))?;
     class.define_method("upstream", method!(Graph::upstream, 1))?;
     class.define_method("downstream", method!(Graph::downstream, 1))?;
-    class.define_method("schedule", method!(Graph::schedule, 4))?;
+    class.define_method("schedule", method!(Graph::schedule, 5))?;
     class.define_method("snapshot", method!(Graph::snapshot, 2))
 }
 
@@ -101,18 +101,21 @@ impl Graph {
         Ok(numbers(&self.0.downstream(&ids(steps)?)))
     }
 
-    /// `schedule(seconds: Array<Float>, needs: Array<Array>, pools: Array<Integer>, workers: Integer) -> [Float, Float, Integer]`:
-    /// the seconds that a run takes with that many workers and with any number of them, and the least number of workers with
+    /// `schedule(seconds: Array<Float>, needs: Array<Array>, pools: Array<Integer>, wide: Array<[Integer, Integer]>, workers: Integer)
+    /// -> [Float, Float, Integer]`: the seconds that a run takes with that many workers and with any number of them, and the least number of workers with
     /// which it is as fast as with any. A need is a step and an Array of pools and amounts; further elements are ignored.
+    /// A wide step keeps several workers busy: it has its number, and how many.
     fn schedule(
         &self,
         seconds: Vec<f64>,
         needs: RArray,
         pools: Vec<u32>,
+        wide: Vec<(u32, u32)>,
         workers: usize,
     ) -> Result<(f64, f64, usize), Error> {
+        let wide: Vec<_> = wide.into_iter().map(|(step, workers)| (StepId::new(step), workers)).collect();
         let needs = needs.into_iter().map(uses).collect::<Result<Vec<_>, _>>()?;
-        let schedule = Schedule::new(&self.0, &seconds, &needs, &pools);
+        let schedule = Schedule::new(&self.0, &seconds, &needs, &pools, &wide);
         Ok((schedule.length(workers), schedule.shortest(), schedule.useful_workers()))
     }
 

@@ -25,9 +25,15 @@ module Flowline
         @pools = pools
         @problems = []
         @needs = []
+        @wide = []
         @demands = Demands.new
-        steps.each_with_index { |step, id| add(step, id) unless step.options.empty? || ASKING.none? { |option| step.options[option] } }
-        [@problems, @needs].each(&:freeze)
+        steps.each_with_index do |step, id|
+          next if step.options.empty?
+
+          add(step, id) if ASKING.any? { |option| step.options[option] }
+          @wide << [id, width(step)] if step.each
+        end
+        [@problems, @needs, @wide].each(&:freeze)
       end
 
       # Passes the pools and rates to a run.
@@ -37,13 +43,15 @@ module Flowline
         run.share(@pools.values.map { |size| most(size) }, @needs) unless @needs.empty?
       end
 
+      # A step with +each:+ is expected to take as long as it did, with as many items at a time as these workers call.
       # @param graph [Native::Graph]
       # @param seconds [Array<Float>] by step
       # @param workers [Integer]
       # @return [Array(Float, Float, Integer)] the seconds that a run takes with that many workers and with any number of them, and the
       #   least number of workers with which it is as fast as with any
       def schedule(graph, seconds, workers)
-        graph.schedule(seconds, @needs, @pools.values.map { |size| most(size) }, most(workers))
+        wide = @wide.map { |id, width| [id, [width, workers].min] }
+        graph.schedule(seconds, @needs, @pools.values.map { |size| most(size) }, wide, most(workers))
       end
 
       private
@@ -55,6 +63,12 @@ module Flowline
 
         count, unit = step.options[:rate].to_s.match(Definition::Options::RATE)&.captures
         @needs << [id, taken.map { |name, amount| [@pools.keys.index(name), most(amount)] }, count && most(count.to_i), SECONDS[unit]]
+      end
+
+      # Returns how many items of a step can be called at a time.
+      def width(step)
+        pools = amounts(step.options[:uses]).filter_map { |name, amount| @pools[name]&./(amount) }
+        [*pools, *step.options[:concurrency], MOST].min.clamp(1, MOST)
       end
 
       def most(number)

@@ -74,7 +74,7 @@ module Flowline
 
       # Uses what the plan found in the cache, because the plan decided by that.
       def found?(id)
-        return false unless @presets.found.key?(id)
+        return false unless @presets.found.key?(id) && @presets.reuses?(id)
 
         @environment.details&.hit(id)
         @state.reuse(id, @presets.found[id], :cached)

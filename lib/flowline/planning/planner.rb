@@ -82,14 +82,7 @@ module Flowline
 
         by_name = steps.to_h { |step| [step.name, step.expected || 0.0] }
         complete = @outlooks.each_value.zip(steps).none? { |outlook, step| outlook.calls? && step.expected.nil? }
-        expected, shortest, useful = @pipeline.resources.schedule(@dag.graph, @dag.steps.map { |step| by_name.fetch(step.name) }, @workers)
-        shortest = useful = nil if mapped?
-        Plan::Times.new(@workers, expected, shortest, useful, complete)
-      end
-
-      # @return [Boolean] whether a step is called for several items at a time: its time was taken with as many workers as it had then
-      def mapped?
-        @outlooks.any? { |id, outlook| outlook.calls? && @dag.steps[id].each && @dag.steps[id].options[:concurrency] != 1 }
+        Plan::Times.new(@workers, *@pipeline.resources.schedule(@dag.graph, @dag.steps.map { |step| by_name.fetch(step.name) }, @workers), complete)
       end
 
       def timings

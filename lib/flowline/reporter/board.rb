@@ -75,7 +75,7 @@ module Flowline
       # @param result [Result] of the run
       # @return [Array(Integer, Integer), nil] that number, and how many there were
       def superfluous(result)
-        return unless @monitor && @monitor.workers > 1 && result.success? && result.duration >= SLOW && @steps.none?(&:each)
+        return unless @monitor && @monitor.workers > 1 && result.success? && result.duration >= SLOW
 
         length, _, useful = @monitor.schedule(@steps.map { |step| result[step.name].duration || 0.0 })
         [useful, @monitor.workers] if useful < @monitor.workers && (length - result.duration).abs <= result.duration * NEAR

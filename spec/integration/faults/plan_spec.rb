@@ -29,6 +29,23 @@ RSpec.describe "A plan that its run keeps to", executor: :in_process do
     expect(planned(p).values.map(&:last)).to all(eq(:succeeded))
   end
 
+  [{}, { resume: true }, { from: "gate" }, { only: "gate+" }].each do |options|
+    it "asks the condition of a cached step, with #{options.empty? ? "no options" : options}" do
+      p = Flowline.define(cache: cache) do |d|
+        d.step(:gate) { state[:on] }
+        d.step(:keyed, depends_on: :gate, when: ->(_ctx, gate) { gate }, cache: { key: -> { 1 } }) { |_| 1 }
+        d.step(:plain, depends_on: :gate, when: ->(_ctx) { state[:on] }, cache: { key: -> { 2 } }) { |_| 2 }
+        d.step(:mail, depends_on: :plain) { |plain| plain }
+      end
+      outcomes = [true, false, true].map do |on|
+        state[:on] = on
+        p.run(**options).steps.to_h { |step| [step.name, step.status] }
+      end
+      expect(outcomes.map { |outcome| outcome.values_at(:keyed, :plain, :mail) })
+        .to eq([%i[succeeded succeeded succeeded], %i[skipped skipped skipped], %i[cached cached succeeded]])
+    end
+  end
+
   it "says unknown of a cached step that has a condition" do
     p = Flowline.define(cache: cache) do |d|
       d.step(:a, cache: true, when: -> { (state[:asked] += 1) < 2 }) { 1 }

@@ -12,7 +12,7 @@ fn graph(steps: usize, edges: &[(u32, u32)]) -> Graph {
 #[test]
 fn a_chain_has_use_for_one_worker() {
     let graph = graph(3, &[(0, 1), (1, 2)]);
-    let schedule = Schedule::new(&graph, &[1.0, 2.0, 3.0], &[], &[]);
+    let schedule = Schedule::new(&graph, &[1.0, 2.0, 3.0], &[], &[], &[]);
     assert_eq!([schedule.length(1), schedule.length(8), schedule.shortest()], [6.0; 3]);
     assert_eq!(schedule.useful_workers(), 1);
 }
@@ -20,7 +20,7 @@ fn a_chain_has_use_for_one_worker() {
 #[test]
 fn a_fan_has_use_for_as_many_workers_as_make_it_shorter() {
     let graph = graph(5, &[]);
-    let schedule = Schedule::new(&graph, &[4.0, 1.0, 1.0, 1.0, 1.0], &[], &[]);
+    let schedule = Schedule::new(&graph, &[4.0, 1.0, 1.0, 1.0, 1.0], &[], &[], &[]);
     assert_eq!([schedule.length(1), schedule.length(2), schedule.length(3)], [8.0, 4.0, 4.0]);
     assert_eq!(schedule.useful_workers(), 2);
 }
@@ -29,22 +29,33 @@ fn a_fan_has_use_for_as_many_workers_as_make_it_shorter() {
 fn steps_that_share_a_pool_wait_for_each_other() {
     let graph = graph(4, &[]);
     let db: Vec<(StepId, Uses)> = (0..3).map(|id| (StepId::new(id), vec![(PoolId::new(0), 1)])).collect();
-    let schedule = Schedule::new(&graph, &[1.0; 4], &db, &[2]);
+    let schedule = Schedule::new(&graph, &[1.0; 4], &db, &[2], &[]);
     assert_eq!([schedule.length(4), schedule.shortest()], [2.0, 2.0]);
     assert_eq!(schedule.useful_workers(), 2);
 }
 
 #[test]
+fn a_step_of_many_items_keeps_several_workers_busy() {
+    let graph = graph(2, &[(0, 1)]);
+    let schedule = Schedule::new(&graph, &[6.0, 1.0], &[], &[], &[(StepId::new(0), 4)]);
+    assert_eq!([1, 2, 4, 9].map(|workers| schedule.length(workers)), [25.0, 13.0, 7.0, 7.0]);
+    assert_eq!((schedule.shortest(), schedule.useful_workers()), (7.0, 4));
+    let pool = [(StepId::new(0), vec![(PoolId::new(0), 1)])];
+    let schedule = Schedule::new(&graph, &[6.0, 1.0], &pool, &[2], &[(StepId::new(0), 4)]);
+    assert_eq!((schedule.length(8), schedule.useful_workers()), (13.0, 2));
+}
+
+#[test]
 fn the_longest_remaining_path_comes_first() {
     let graph = graph(4, &[(2, 3)]);
-    let schedule = Schedule::new(&graph, &[1.0, 1.0, 1.0, 2.0], &[], &[]);
+    let schedule = Schedule::new(&graph, &[1.0, 1.0, 1.0, 2.0], &[], &[], &[]);
     assert_eq!(schedule.length(2), 3.0);
 }
 
 #[test]
 fn nothing_to_do_takes_no_time() {
     let graph = graph(0, &[]);
-    let schedule = Schedule::new(&graph, &[], &[], &[]);
+    let schedule = Schedule::new(&graph, &[], &[], &[], &[]);
     assert_eq!((schedule.length(3), schedule.useful_workers()), (0.0, 1));
 }
 
@@ -67,7 +78,7 @@ fn lengths_keep_to_the_bounds_of_graham() {
         }
         let graph = graph(steps, &edges);
         let seconds: Vec<f64> = (0..steps).map(|_| random(10) as f64).collect();
-        let schedule = Schedule::new(&graph, &seconds, &[], &[]);
+        let schedule = Schedule::new(&graph, &seconds, &[], &[], &[]);
         let work: f64 = seconds.iter().sum();
         for workers in 1..=4_usize {
             let (length, shortest) = (schedule.length(workers), schedule.shortest());
