@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-# The time that a page of history takes in a store of 100,000 runs, by what it selects. Rows are written as runs write them.
+# The time that a page of history takes in a store of 100,000 runs, by what it selects, and what the runs that are there add to a
+# new one. Rows are written as runs write them.
 require_relative "support/measure"
 require "fileutils"
 require "flowline"
@@ -13,10 +14,11 @@ DAY = 86_400
 
 store = Flowline::Store.at(FOLDER)
 triggers = ->(n) { (n % 5000).zero? ? "job #{n}" : "cli" }
+identities = ->(n) { (n % 10).zero? ? "the same" : n.to_s } # All runs of one pipeline have the same.
 COUNT.times do |n|
   lock = store.lock
   shown = %({"date":"#{(Time.at(0) + ((n % 2000) * DAY)).utc.strftime("%F")}","limit":"10"})
-  run = store.begin_run(Flowline::Store::Run.new(run_id: "run-#{n}", pipeline: "pipeline_#{n % 10}", identity: n.to_s, pid: Process.pid,
+  run = store.begin_run(Flowline::Store::Run.new(run_id: "run-#{n}", pipeline: "pipeline_#{n % 10}", identity: identities[n], pid: Process.pid,
                                                  host: Flowline::Store.host, started: n * 60.0, shown: shown, trigger: triggers[n],
                                                  params: "x" * 100, location: "import.rb:1", directory: "/srv"), lock)
   step = [run.id, 0, "fetch", "succeeded", nil, 1, 0.1, 0.1]
@@ -46,3 +48,20 @@ pages = {
 times = Measure.times(pages)
 Measure.heading "A page of 20 of #{COUNT} runs"
 pages.each_key { |name| Measure.row(name, times[name] * 1e3, "ms", most: 50.0) }
+
+number = 0
+runs = lambda do |pipeline, identity|
+  lambda do
+    50.times do
+      lock = store.lock
+      run = store.begin_run(Flowline::Store::Run.new(run_id: "new-#{number += 1}", pipeline: pipeline, identity: identity, pid: Process.pid,
+                                                     host: Flowline::Store.host, started: COUNT * 60.0), lock)
+      store.finish_run(Flowline::Store::End.new(run: run.id, status: "succeeded", duration: 1.0, clear: true, keep: COUNT), [], lock)
+    end
+  end
+end
+times = Measure.times({ new: runs["new", "the same"], same: runs["pipeline_0", "the same"], other: runs["pipeline_1", "another"] }, per: 50)
+Measure.heading "A new run, of a pipeline with #{COUNT / 10} runs"
+{ same: "all with its params", other: "none with its params" }.each do |name, which|
+  Measure.row(which, times[name] * 1e6, "µs", than: ["of a new pipeline", times[:new] * 1e6], ratio: times.ratio(name, :new), most_times: 1.5)
+end

@@ -313,6 +313,13 @@ RSpec.shared_examples "a store" do
       expect([store.runs("z"), store.steps(-1), store.timings("z"), store.outcomes(-1)]).to eq([[], [], {}, {}])
     end
 
+    it "leave out runs that have ended, and those of other pipelines, when only those that are alive are asked for" do
+      alive, ended, other = %w[a a b].map { |name| [held = store.lock, begun(name, lock: held)] }
+      store.finish_run(end_of(ended.last), [], ended.first)
+      expect(store.alive("a").map(&:run_id)).to eq([alive.last.run_id])
+      expect(store.alive("b").map(&:run_id)).to eq([other.last.run_id])
+    end
+
     it "return steps by position" do
       run = begun
       [2, 0, 1].each { |n| store.record([[step_of(run, n, "s#{n}"), nil]]) }

@@ -107,7 +107,7 @@ module Flowline
 
       # @return [Store::Run, nil] a run of the pipeline that is alive
       def alive(others)
-        @store.runs(@pipeline.name).find { |run| run.alive && (others == :all || run.identity == @subject.identity) }
+        @store.alive(@pipeline.name).find { |run| others == :all || run.identity == @subject.identity }
       end
 
       # @return [true, nil, Store::Run] see {Store::SQLite#claim}

@@ -130,6 +130,12 @@ module Flowline
         @native.runs(pipeline, limit || -1, PATIENCE).map { |row| run_of(row) }
       end
 
+      # @param pipeline [String]
+      # @return [Array<Run>] its runs that are alive, the latest first
+      def alive(pipeline)
+        history(Query.new(pipeline: pipeline, statuses: ["running"]))
+      end
+
       # @return [Array<Run>] the latest run of every pipeline
       def last_runs
         @native.last_runs(PATIENCE).map { |row| run_of(row) }

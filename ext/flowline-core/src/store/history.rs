@@ -96,7 +96,8 @@ impl Store {
         (clock, time): (&str, f64),
         wait: Wait,
     ) -> Result<Option<Run>, StoreError> {
-        let rest = "pipeline = ?1 AND identity = coalesce(?2, identity) AND clock = ?3 AND ended > ?4 \
+        // "+identity" is no column, so that SQLite finds the runs by their ends: there are hardly any.
+        let rest = "pipeline = ?1 AND +identity = coalesce(?2, identity) AND clock = ?3 AND ended > ?4 \
                     ORDER BY ended DESC";
         let run = self.read(wait, |session| find(session, rest, params![pipeline, identity, clock, time]))?;
         Ok(run.filter(|run| run.status != DAMAGED))
@@ -107,8 +108,9 @@ impl Store {
     /// # Errors
     /// They cannot be read.
     pub fn runs(&self, pipeline: Option<&str>, most: i64, wait: Wait) -> Result<Vec<Run>, StoreError> {
-        let rest = "pipeline = coalesce(?1, pipeline) ORDER BY id DESC LIMIT ?2";
-        self.read(wait, |session| select(session, rest, params![pipeline, most]))
+        let which = if pipeline.is_some() { "pipeline = ?1" } else { "?1 IS NULL" };
+        let rest = format!("{which} ORDER BY id DESC LIMIT ?2");
+        self.read(wait, |session| select(session, &rest, params![pipeline, most]))
     }
 
     /// Returns the latest run of every pipeline.
@@ -214,9 +216,11 @@ pub fn find(
 
 /// Returns the latest run. A damaged run is left out if an identity is wanted, because its own cannot be trusted.
 pub fn latest(session: &Session, pipeline: &str, identity: Option<&str>) -> Result<Option<Run>, StoreError> {
-    let rest = "pipeline = ?1 AND identity = coalesce(?2, identity) ORDER BY id DESC";
-    let run = find(session, rest, params![pipeline, identity])?;
-    Ok(run.filter(|run| run.status != DAMAGED || identity.is_none()))
+    let Some(identity) = identity else {
+        return find(session, "pipeline = ?1 ORDER BY id DESC", [pipeline]);
+    };
+    let run = find(session, "pipeline = ?1 AND identity = ?2 ORDER BY id DESC", [pipeline, identity])?;
+    Ok(run.filter(|run| run.status != DAMAGED))
 }
 
 /// Updates how a run ended.
@@ -272,7 +276,10 @@ fn add(sum: Option<i64>, more: Option<i64>) -> Option<i64> {
 /// just claimed the checkpoint of an earlier run, that one has crashed, too.
 pub fn mark_crashed(session: &Session, run: &Run, took_over: bool) -> Result<Vec<Run>, StoreError> {
     let mut alive = vec![];
-    for mut other in select(session, "pipeline = ?1 AND status = 'running'", [&run.pipeline])? {
+    // Without the hint SQLite reads all runs of the pipeline, because it knows nothing of how few are running.
+    let running =
+        "id IN (SELECT id FROM runs INDEXED BY runs_alive WHERE pipeline = ?1 AND status = 'running')";
+    for mut other in select(session, running, [&run.pipeline])? {
         let had_it = took_over && other.checkpoint == run.checkpoint;
         if other.status == CRASHED || (had_it && other.status == RUNNING) {
             CRASHED.clone_into(&mut other.status);

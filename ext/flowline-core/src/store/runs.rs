@@ -263,12 +263,18 @@ fn insert(session: &Session, run: &Run) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Clears the checkpoints of earlier runs of the same identity, unless they are alive.
+/// The number of earlier runs of an identity whose checkpoints are looked for.
+const OLDER: i64 = 100;
+
+/// Clears the checkpoints of earlier runs of the same identity, unless they are alive. Each of these runs has cleared those
+/// before it, so that only the last ones can have any. The checkpoint of a run that was alive while many others of its
+/// identity began stays until the run leaves the history.
 fn clear_older(session: &mut Session, run: &Run) -> Result<(), StoreError> {
-    let sql = "SELECT DISTINCT checkpoint FROM runs WHERE pipeline = ?1 AND identity = ?2 \
-               AND EXISTS (SELECT 1 FROM records WHERE records.checkpoint = runs.checkpoint)";
+    let sql = "SELECT DISTINCT checkpoint FROM \
+               (SELECT checkpoint FROM runs WHERE pipeline = ?1 AND identity = ?2 ORDER BY id DESC LIMIT ?3) AS older \
+               WHERE EXISTS (SELECT 1 FROM records WHERE records.checkpoint = older.checkpoint)";
     let older =
-        session.rows(sql, params![run.pipeline, run.identity], |row| Ok(row.get::<_, i64>(0).ok()))?;
+        session.rows(sql, params![run.pipeline, run.identity, OLDER], |row| Ok(row.get::<_, i64>(0).ok()))?;
     for checkpoint in older.into_iter().flatten() {
         if !session.locks.is_taken(Lock::Checkpoint(checkpoint))? {
             clear(session, checkpoint)?;

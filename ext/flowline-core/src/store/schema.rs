@@ -107,7 +107,9 @@ const MIGRATIONS: [&str; 5] = [
     // Of a write of an older format it is not known what it followed, so it is committed in any case.
     "ALTER TABLE writes ADD COLUMN run INTEGER;
     ALTER TABLE writes ADD COLUMN base BLOB;
-    ALTER TABLE keys ADD COLUMN seal BLOB;",
+    ALTER TABLE keys ADD COLUMN seal BLOB;
+    CREATE INDEX runs_by_identity ON runs (pipeline, identity);
+    CREATE INDEX runs_by_end ON runs (pipeline, clock, ended) WHERE clock IS NOT NULL;",
 ];
 
 /// The first format whose rows have seals.
