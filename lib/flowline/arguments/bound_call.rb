@@ -130,6 +130,9 @@ module Flowline
         # @return [Array] see {BoundCall#facts}
         def facts(*, **) = NOTHING
 
+        # @return [Array] see {BoundCall#sources}
+        def sources = NOTHING
+
         # @return [Boolean] see {BoundCall#takes_context?}
         def takes_context? = false
 

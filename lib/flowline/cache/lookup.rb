@@ -147,7 +147,8 @@ module Flowline
         return uncached(step, problem) if problem
 
         inputs = inputs_of(id, outputs, context, item)
-        parts = [*named(inputs), *fingerprint.captured.map { |name, digest| [:captured, name, digest] }]
+        parts = named(inputs)
+        fingerprint.each_captured { |name, digest| parts << [:captured, name, digest] }
         compose(step, id, parts, :inputs, code, inputs.map { |target, _, digest| [target, digest] })
       rescue Flowline::Identity::Digest::Impossible => e
         uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")

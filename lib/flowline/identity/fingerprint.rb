@@ -76,9 +76,12 @@ module Flowline
         @value ||= digest_all
       end
 
-      # @return [Hash{Symbol => String}] the digests of the captured values, as they were at the last {#value}
-      def captured
-        @captures.transform_values { |_, digest, _| digest }.compact
+      # Yields the captured values that have a digest, as they were at the last {#value}.
+      # @yieldparam name [Symbol]
+      # @yieldparam digest [String]
+      # @return [void]
+      def each_captured
+        @captures.each { |name, (_, digest)| yield name, digest if digest }
       end
 
       class << self

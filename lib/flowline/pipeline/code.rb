@@ -5,6 +5,10 @@ module Flowline
     # The code of a pipeline's steps and conditions: fingerprints and digests, computed lazily.
     # @api private
     class Code
+      # The pairs of a step without conditions.
+      UNCONDITIONAL = [[].freeze, [].freeze].freeze
+      private_constant :UNCONDITIONAL
+
       # @param dag [DAG]
       def initialize(dag)
         @dag = dag
@@ -25,7 +29,7 @@ module Flowline
       # @return [String]
       def digest(step)
         code = fingerprint(step.name).value
-        code = [code, *pairs(step).map { |list| list.map(&:value) }] if step.options.key?(:when) || step.options.key?(:unless)
+        code = [code, *pairs(step).map { |list| list.map(&:value) }] if conditional?(step)
         code = [code, *surroundings(step)] if step.group
         known, digest = @digests[step.name]
         return digest if known == code # The rest of a step is frozen.
@@ -45,7 +49,7 @@ module Flowline
       # @param step [Step]
       # @return [Array<Identity::Fingerprint>] of its +when:+ and +unless:+
       def conditions(step)
-        pairs(step).flatten
+        pairs(step).flatten(1)
       end
 
       private
@@ -83,8 +87,14 @@ module Flowline
         @conditions[group.name] ||= group.conditions.map { |condition, _| Identity::Fingerprint.new(condition, version: nil) }
       end
 
+      def conditional?(step)
+        step.options.key?(:when) || step.options.key?(:unless)
+      end
+
       # The fingerprints of +when:+, and those of +unless:+.
       def pairs(step)
+        return UNCONDITIONAL unless conditional?(step)
+
         @conditions[step.name] ||= step.options.values_at(:when, :unless).map do |given|
           [given].compact.map { |condition| Identity::Fingerprint.new(condition, version: step.options[:version]) }
         end

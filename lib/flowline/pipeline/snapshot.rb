@@ -10,7 +10,9 @@ module Flowline
       # The maximum number of characters of a text, and of a digest.
       MOST = 500
       DIGEST = 16
-      private_constant :OPTIONS, :MOST, :DIGEST
+      CACHED = %w[cache true].freeze
+      NOTHING = [].freeze
+      private_constant :OPTIONS, :MOST, :DIGEST, :CACHED, :NOTHING
 
       # @param dag [DAG] without problems
       # @param calls [Arguments::CallTable]
@@ -37,19 +39,34 @@ module Flowline
 
       # Digests and texts of all that decides whether a recorded output is one of the step as it is now.
       def identity(step)
-        conditions = @code.conditions(step).map(&:code)
-        facts = { code: @code.fingerprint(step.name).body[0, DIGEST], conditions: (Native.digest(conditions)[0, DIGEST] if conditions.any?),
-                  version: step.options[:version]&.then { |version| text(version) },
-                  when: location(step.options[:when]), unless: location(step.options[:unless]), cache: ("true" if step.options[:cache]) }
-        facts.compact.map { |name, fact| [name.name, fact] }
+        options = step.options
+        facts = [["code", @code.fingerprint(step.name).body[0, DIGEST]]]
+        facts.concat(conditions(step)) if options.key?(:when) || options.key?(:unless)
+        facts << ["version", text(options[:version])] unless options[:version].nil?
+        facts << CACHED if options[:cache]
+        facts
+      end
+
+      def conditions(step)
+        lines = %i[when unless].filter_map { |word| location(step.options[word])&.then { |line| [word.name, line] } }
+        digests = @code.conditions(step).map(&:code)
+        digests.empty? ? lines : [["conditions", Native.digest(digests)[0, DIGEST]], *lines]
       end
 
       # @return [Array(String, Array<String>), nil] the params of the run that it takes; "*" if it takes the context
       def params(step, id)
-        sources = [false, true].filter_map { |input| @calls.for(input: input)[id]&.sources }.flatten(1)
+        sources = sources(id)
+        return if sources.empty?
+
         names = sources.grep(Arguments::Binding::Parameter).filter_map { |source| outer(source.name, step.group) }
         names << "*" if sources.include?(:context)
         ["params", names.uniq.map { |name| text(name) }] if names.any?
+      end
+
+      # @return [Array] where the arguments of a step are from, without and with an input of the run
+      def sources(id)
+        without, with = (@tables ||= [false, true].map { |input| @calls.for(input: input) }).map { |calls| calls[id]&.sources || NOTHING }
+        without.empty? ? with : without + with
       end
 
       # @return [Symbol, nil] the param of the run to which a param of a nested pipeline is bound; nil: it is bound to a value

@@ -70,7 +70,8 @@ module Flowline
 
       # Returns the row for history of a step whose output came from a cache.
       def cached(id, result)
-        [@run.id, id, result.name.name, result.status.name, nil, 0, nil, nil, nil, *Shown::NO_ITEMS, *Shown.output(result.output, @context, false),
+        kind, size, preview = Shown.output(result.output, @context, false)
+        [@run.id, id, result.name.name, result.status.name, nil, 0, nil, nil, nil, nil, nil, nil, nil, kind, size, preview,
          Shown.detail(nil, nil, @context, @grounds.of(id))]
       end
 

@@ -45,10 +45,9 @@ module Flowline
         # @param searched [Boolean] whether no secret was found in the output
         # @return [Array(String, Integer, String)] its class, its size and a short text
         def output(output, context, searched)
-          kind, size, text = Native.preview(output)
-          return [kind, size, text] unless context.secrets?
-
-          [kind, size, (context.mask(text) if searched)]
+          columns = Native.preview(output)
+          columns[2] = (context.mask(columns[2]) if searched) if context.secrets?
+          columns
         end
 
         # @param bytes [String, nil] +Marshal+ data of this process, without secrets
