@@ -151,7 +151,7 @@ if (section) {
   const canvas = make("canvas", { tabindex: 0, role: "img", "aria-label": `Timeline of ${called.length} steps. Plus and minus zoom, arrows move; the table has all times.` });
   const spacer = make("div");
   const under = document.getElementById("under");
-  const workers = make("canvas", { role: "img", "aria-label": `Workers over time: at most ${lanes.length} at once` });
+  const workers = make("canvas", { role: "img", "aria-label": `Workers over time: at most ${lanes.length} steps at once` });
   section.querySelector(".workers").append(workers, key("running", "active"), " ", key("waiting", "waiting"), " ", key("rule", "idle"));
   box.append(canvas, spacer);
   const tools = section.querySelector(".tools");
@@ -284,7 +284,7 @@ if (section) {
       pen.fillStyle = css0.running; pen.fillRect(left + at, height - busy, 1, busy);
     }
     pen.fillStyle = css("quiet");
-    pen.fillText(`${most} at once`, 8, height - most * scaleY + 6);
+    pen.fillText(`${most} steps at once`, 8, height - most * scaleY + 6);
   }
 
   let css0 = {};
