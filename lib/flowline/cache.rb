@@ -149,6 +149,7 @@ module Flowline
     rescue CacheError
       raise
     rescue *TROUBLE => e
+      Caller.raise_foreign(e) { Marshal.load(bytes) } if bytes # rubocop:disable Security/MarshalLoad -- as above
       delete(key)
       problem = "cache entry #{key.inspect} could not be read (#{Error.words(e)[/.*/]}) and is computed again"
       block_given? ? yield(problem) : warn("flowline: #{problem}")
@@ -162,7 +163,8 @@ module Flowline
     def peek(key)
       bytes = look(key.to_s)
       bytes ? [true, Marshal.load(bytes)] : [false, nil] # rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
-    rescue *TROUBLE
+    rescue *TROUBLE => e
+      Caller.raise_foreign(e) { Marshal.load(bytes) } if bytes # rubocop:disable Security/MarshalLoad -- as above
       [false, nil]
     end
 

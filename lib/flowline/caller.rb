@@ -38,6 +38,21 @@ module Flowline
       ""
     end
 
+    # Raises an exception again that another thread has raised here, such as that of <tt>Timeout.timeout(1, MyError)</tt>, instead
+    # of the computation that it interrupted. A computation that fails does so again; an interrupted one does not.
+    # @param error [Exception]
+    # @yield computes again
+    # @return [void]
+    # @raise [Exception] the error, if the block raises none
+    def self.raise_foreign(error)
+      begin
+        yield
+      rescue *Cache::TROUBLE
+        return
+      end
+      raise error
+    end
+
     # Raises a ThreadError in a signal handler.
     def self.lock
       LOCK.synchronize { nil }

@@ -73,6 +73,7 @@ module Flowline
 
       [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
     rescue *Cache::TROUBLE => e
+      Caller.raise_foreign(e) { Marshal.load(bytes) } # rubocop:disable Security/MarshalLoad -- from our own directory
       [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
     end
 

@@ -44,6 +44,17 @@ module Flowline
         # @return [Array] the name of its class, and its parts
         # @raise [Impossible]
         def parts(object, plain, singleton)
+          take_apart(object, plain, singleton)
+        rescue Impossible
+          raise
+        rescue *TROUBLE => e
+          Caller.raise_foreign(e) { take_apart(object, plain, singleton) }
+          raise Impossible, NAME.bind_call(ask(object, :class))
+        end
+
+        private
+
+        def take_apart(object, plain, singleton)
           type = ask(object, :class)
           name = NAME.bind_call(type) or raise Impossible, "anonymous class's instance"
           return [name, object.cache_key_with_version] if record?(object, type)
@@ -52,13 +63,7 @@ module Flowline
           return [name, *variables(object)] if plain && !has?(type, :_dump) && !(::Exception === object)
 
           [name, *(content(object, type) || [Marshal.dump(object)])]
-        rescue Impossible
-          raise
-        rescue *TROUBLE
-          raise Impossible, name
         end
-
-        private
 
         def ask(object, what, *arguments)
           KERNEL.fetch(what).bind_call(object, *arguments)

@@ -291,8 +291,8 @@ module Flowline
       def adoptable
         bytes = Marshal.dump(@subject.known)
         bytes unless @context.secret_in?(bytes)
-      rescue *Cache::TROUBLE
-        nil
+      rescue *Cache::TROUBLE => e
+        Caller.raise_foreign(e) { Marshal.dump(@subject.known) }
       end
     end
   end

@@ -179,4 +179,46 @@ RSpec.describe "A thread that is killed or struck by Timeout at any moment", exe
     free = true
     FileUtils.rm_rf("#{root}.cache")
   end
+
+  # Its objects take a while to be loaded and to be dumped.
+  slow = Class.new do
+    def initialize(delay) = @delay = delay
+    def marshal_dump = sleep(@delay[:dump] || 0).then { @delay }
+    def marshal_load(delay) = sleep((@delay = delay)[:load] || 0)
+  end
+
+  # @return [Boolean] whether the exception of the time limit came out
+  def limited?(seconds)
+    stub_const("OwnTimeout", Class.new(StandardError))
+    Timeout.timeout(seconds, OwnTimeout) { yield }
+    false
+  rescue OwnTimeout
+    true
+  end
+
+  it "gets the exception of a Timeout of its own class that strikes while a cached value is loaded, which stays" do
+    stub_const("Slow", slow)
+    [Flowline::Cache::Memory.new, Flowline::Cache::File.new("#{root}-slow")].each do |cache|
+      cache.set("k", Slow.new({ load: 0.3 }))
+      expect(limited?(0.1) { cache.fetch("k") { 1 } }).to be(true)
+      expect(cache.fetch("k") { 1 }).to be_a(Slow)
+    end
+  end
+
+  it "gets it while a recorded output is loaded, and while params are digested, and the run can be resumed" do
+    stub_const("Slow", slow)
+    [[{ load: 0.3 }, {}], [{}, { dump: 0.3 }]].each do |recorded, given|
+      broken = [1]
+      p = Flowline.define(name: "slow") do |d|
+        d.param :rows
+        d.step(:a) { Slow.new(recorded) }
+        d.step(:b, depends_on: :a) { |_| broken.empty? || raise("down") }
+      end
+      run = ->(**options) { p.run(rows: Slow.new(given), **options) }
+      run.call
+      broken.clear
+      expect(limited?(0.1) { run.call(resume: true) }).to be(true)
+      expect(run.call(resume: true).steps.map(&:status)).to eq(%i[restored succeeded])
+    end
+  end
 end
