@@ -181,20 +181,29 @@ module Flowline
     # Returns the params of a run. Arguments of the task take precedence over variables of the command line.
     def params(given)
       named, rest = arguments(given)
-      free = pipeline.params.keys - named.keys
+      passed_on = passed_on(given)
+      free = pipeline.params.keys - named.keys - passed_on.keys
       refuse("#{rest.size} arguments are too many; the params are #{list(pipeline.params.keys)}") if rest.size > free.size
       positional = free.zip(rest).reject { |_, value| value.nil? || value == "" }.to_h
-      { **variables, **passed_on(given), **positional, **named }
+      { **variables, **passed_on, **positional, **named }
     end
 
     # @return [Array(Hash, Array)] the arguments that have names, and the others
     def arguments(given)
-      named, rest = given.to_a.partition { |value| value.is_a?(Hash) || (value.is_a?(String) && value.match?(PAIR)) }
+      named, rest = in_order(given).partition { |value| value.is_a?(Hash) || (value.is_a?(String) && value.match?(PAIR)) }
       pairs = named.flat_map { |value| value.is_a?(Hash) ? value.to_a : [value.match(PAIR).captures] }
       pairs = pairs.map { |name, value| [known(name.to_sym), value] }
       twice = pairs.map(&:first).tally.find { |_, count| count > 1 }
       refuse("param #{twice.first} is given twice") if twice
       [pairs.to_h, rest]
+    end
+
+    # Returns the arguments, of which those without a name fill the places that are empty: rake appends the surplus arguments of the
+    # task that this one was invoked for.
+    def in_order(given)
+      own = given.to_a.first(given.names.size)
+      surplus = given.to_a.drop(own.size)
+      own.map { |value| value.nil? ? surplus.shift : value } + surplus
     end
 
     def known(name)

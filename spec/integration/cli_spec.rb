@@ -164,6 +164,28 @@ RSpec.describe "the command line" do
       Object.send(:remove_const, :A)
     end
 
+    it "shows the params of a pipeline" do
+      file = write("params.rb", <<~RUBY)
+        Flowline.define(name: "p", description: "Loads a day") do
+          param :date, type: :date, required: true, description: "the day to load"
+          param :n, type: :integer, default: 3, in: 1..9
+          param :mode, in: %w[a b], default: "a"
+          param :token, secret: true, default: "hush"
+          param :x, default: -> { 3 }
+          step(:a) { 1 }
+        end
+      RUBY
+      expect(flowline("validate", file)).to eq([0, <<~TEXT, ""])
+        p: 1 step, valid
+          Loads a day
+          --param date=…  date, required, the day to load
+          --param n=…  integer, default 3, in 1..9
+          --param mode=…  default a, one of a b
+          --param token=…  secret
+          --param x=…  default from a block
+      TEXT
+    end
+
     it "lists all mistakes with the user's lines" do
       file = write("bad.rb", "Flowline.define do\n  step(:a, depends_on: :b) { 1 }\n  step(:b, depends_on: :a) { 1 }\n  step(:c, depends_on: :aa) { 1 }\nend\n")
       status, out, err = flowline("validate", file)

@@ -42,7 +42,7 @@ RSpec.describe "History" do
     step = lambda do |name, status, reason, attempts, error: nil, output: nil, retries: []|
       called = attempts.positive?
       { "name" => name, "status" => status, "reason" => reason, "attempts" => attempts, "started_at" => (time if called),
-        "duration" => (be_a(Float) if called), "error" => error, "items" => nil, "output" => output, "retries" => retries, "failed_items" => [] }
+        "duration" => (be_a(Float) if called), "error" => error, "items" => nil, "output" => output, "retries" => retries, "failed_items" => [], "report" => {} }
     end
     expect(mixed).to match(
       "run_id" => id, "pipeline" => "mixed", "resumed" => first.run_id, "status" => "failed", "pid" => Process.pid, "elsewhere" => false, "started_at" => time,
@@ -109,6 +109,22 @@ RSpec.describe "History" do
     expect([plan.steps, plan.items]).to eq([3, 2])
     expect(flowline("status")[1]).to end_with("\n  resume restores 3 steps and 2 items\n")
     expect(Flowline::History.runs.first.recorded).to eq(%i[a list always])
+  end
+
+  it "has the numbers that steps have reported, and the labels of items that were retried" do
+    tried = {}
+    pipeline = Flowline.define(name: "numbers") do |p|
+      p.step(:load) { |ctx| ctx.report(rows: 12_345, part: 0.5, odd: Float::NAN) || [1, 2] }
+      p.step(:each, each: :load, retries: 1, label: ->(n) { "order #{n}" }) { |n, ctx| (ctx.report(seen: 1) || n) if tried[n] || raise((tried[n] = "busy")) }
+    end
+    %i[sequential parallel].each do |executor|
+      tried.clear
+      pipeline.run(executor: executor)
+      run = Flowline::History.runs.first
+      expect([run.step(:load).report, run.step(:each).report]).to eq([{ rows: 12_345, part: 0.5, odd: nil }, { seen: 2 }])
+      expect(flowline("status")[1]).to match(/✓ load +succeeded +\d\.\d\ds +rows: 12,345, part: 0\.5, odd: \?\n/)
+      expect(flowline("show")[1]).to include("attempt 1 of item 1 (order 1): RuntimeError: busy", "attempt 1 of item 2 (order 2): RuntimeError: busy")
+    end
   end
 
   it "says how many failed items of a run are not listed" do
@@ -279,8 +295,8 @@ RSpec.describe "History" do
 
     it "has the times of the latest runs" do
       stats = Flowline::History.stats(:import)
-      expect([stats.statuses, stats.runs.runs, stats.steps.map { |times| [times.name, times.runs] }]).to eq([{ succeeded: 2, failed: 1 }, 2, [[:list, 2], [:each, 2], [:load, 2]]])
-      expect(stats.durations.size).to eq(2)
+      expect([stats.statuses, stats.runs.runs, stats.steps.map { |times| [times.name, times.runs] }]).to eq([{ succeeded: 2, failed: 1 }, 1, [[:list, 2], [:each, 2], [:load, 2]]])
+      expect(stats.durations.size).to eq(1) # The resumed run did not call every step.
       expect(flowline("stats", "import")[1].lines.map { |line| line[/\A {2}(\w+) +\d/, 1] }.compact).to eq(%w[run list each load])
       expect(json("stats").first).to include("pipeline" => "import", "statuses" => { "succeeded" => 2, "failed" => 1 })
       expect(flowline("stats", "imprt")).to eq([2, "", "flowline: stats: no run of pipeline imprt in #{root}; did you mean import?\n"])

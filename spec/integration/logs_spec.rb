@@ -293,6 +293,15 @@ RSpec.describe "The log of a run" do
       expect(flowline("logs", first, "a")[1]).to match(/\A\S+ a info  run 0\n\z/)
     end
 
+    it "shows the last lines only with --tail or -n, also of a run that it follows with -f" do
+      quiet { step(:a) { |ctx| 5.times { |n| ctx.log.info("line #{n}") } } }
+      [%w[--tail 2], %w[-n 2], %w[-f -n2], %w[--follow --tail=2]].each do |options|
+        expect(flowline("logs", *options)[1].lines.map { |line| line[/line \d/] }).to eq(["line 3", "line 4"])
+      end
+      expect(flowline("logs", "--tail", "9")[1].lines.size).to eq(5)
+      expect(flowline("history", "-n", "1")[1].lines.size).to eq(1)
+    end
+
     it "says what there is not" do
       expect(flowline("logs")).to match([1, "", /logs: there is no store at /])
       quiet { step(:fetch) { 1 } }

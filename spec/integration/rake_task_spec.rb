@@ -64,6 +64,12 @@ RSpec.describe "Flowline::RakeTask" do
       expect(rake("report[2024-03-01]")).to match([0, "download\nfetch 2024-03-01 5\nload\nreport\n", /✓ load/])
     end
 
+    it "gets surplus arguments of a task that depends on it for the params that have no value yet" do
+      expect(rake("report[2024-03-01,8]")).to match([0, "download\nfetch 2024-03-01 8\nload\nreport\n", /✓ load/])
+      rakefile("Flowline::RakeTask.new(:import, 'import.rb')\ntask(:report, [:date] => :import)") # Its params are not known yet.
+      expect(rake("report[2024-03-01,8]")[1]).to include("fetch 2024-03-01 8")
+    end
+
     it "prints what is wrong with params in a line, and ends with status 2" do
       expect(rake("import")).to match([2, "download\n", /\Aimport: param date is required\n\z/])
       expect(rake("import[2024-01-31,1,2]")).to match([2, "download\n", /\Aimport: 3 arguments are too many; the params are date, limit\n\z/])

@@ -141,6 +141,24 @@ RSpec.describe "A report of a run" do
       expect(retries.map { |_, wait, error| [wait, error] }).to all(match([20, /no \\<b\\>|no <b>/]))
     end
 
+    it "compares with a run that has the times of all steps, not with one that restored outputs" do
+      flowline("run", "import.rb")
+      whole = Flowline::History.runs.first.run_id
+      failing = Flowline.define(name: "import") { |p| p.step(:fetch) { 1 } && p.step(:down, depends_on: :fetch) { |_| File.exist?("up") || raise("down") } }
+      failing.run
+      File.write("up", "")
+      failing.run(resume: true)
+      expect(flowline("report", "--pipeline", "import")[1]).to include("<h2>Compared with run #{whole}</h2>")
+    end
+
+    it "does not show the failure of an optional step as one of the run" do
+      Flowline.define(name: "fine") { |p| p.step(:perhaps, optional: true) { raise "no" } && p.step(:sure) { 1 } }.run
+      html = flowline("report")[1]
+      expect(html).to include("<h2>1 optional step failed</h2>").and(satisfy { |text| !text.include?('class="failures"') })
+      result = Flowline.define { |p| p.step(:perhaps, optional: true) { raise "no" } && p.step(:bad) { raise "bad" } }.run
+      expect(result.report).to include("<h2>1 step failed</h2>", "<h2>1 optional step failed</h2>")
+    end
+
     it "writes to a file, and compares with the run that is asked for" do
       2.times { flowline("run", "import.rb") }
       first, second = Flowline::History.runs.map(&:run_id).reverse

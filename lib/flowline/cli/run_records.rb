@@ -53,7 +53,14 @@ module Flowline
         time = step.duration ? format("%.2fs", step.duration) : step.reason.to_s
         mark = (OPEN[step.status] unless left) || Reporter::Console::MARKS.fetch(step.status, "⏸")
         word = (LEFT[step.status] if left) || step.status.name
-        ["  #{mark} #{name_column(step.name)}  #{word.ljust(9)}  #{time.ljust(5)}", items(step.items)].compact.join("  ").rstrip
+        ["  #{mark} #{name_column(step.name)}  #{word.ljust(9)}  #{time.ljust(5)}", items(step.items), numbers(step)].compact.join("  ").rstrip
+      end
+
+      # @return [String, nil] the numbers that a step has reported
+      def numbers(step)
+        return if step.report.empty?
+
+        step.report.map { |name, number| "#{Name.show(name)}: #{number ? Reporter::Lines.count(number) : "?"}" }.join(", ")
       end
 
       # @param step [History::Live::Step] one that has not ended

@@ -28,8 +28,8 @@ module Flowline
       end
 
       # Declares an option that takes a whole number from 1 up.
-      def count(parser, name, description)
-        parser.on("--#{name} COUNT", /\A[1-9]\d*\z/, description) { |number| @options[name.to_sym] = Integer(number) }
+      def count(parser, name, description, short: nil)
+        parser.on(*short, "--#{name} COUNT", /\A[1-9]\d*\z/, description) { |number| @options[name.to_sym] = Integer(number) }
       end
 
       def work(arguments)

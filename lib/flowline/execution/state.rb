@@ -69,9 +69,10 @@ module Flowline
 
       # Records the output of a step whose callable returned.
       # @param ended [Float, nil] when, in seconds from the start of the run; nil: now
+      # @param report [Hash{Symbol => Numeric}, nil] the numbers that its last attempt has reported
       # @return [void]
       # @raise [StoreError]
-      def record(id, output, ended = nil)
+      def record(id, output, ended = nil, report = nil)
         return if ended?(id)
 
         @outputs[id] = output # Its record has a token of it.
@@ -80,7 +81,8 @@ module Flowline
         _, _, attempts, started, duration = @run.step(id)
         duration = ended - started if ended
         began = @run.elapsed
-        size = @recording.complete(id, @dag.steps[id], [attempts + 1, started, duration, @tallies[id]], output)
+        facts = [attempts + 1, started, duration, @tallies[id], report || @environment.reports[id]]
+        size = @recording.complete(id, @dag.steps[id], facts, output)
         @expense.note(@dag.steps[id], duration, @run.elapsed - began, size)
       end
 

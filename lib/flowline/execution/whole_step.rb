@@ -26,7 +26,7 @@ module Flowline
       # @raise [StoreError]
       def record(attempt, outcome)
         @state.called_at(@id, outcome.began) if outcome.began && !attempt.announced
-        @state.record(@id, outcome.output, outcome.ended) if outcome.status == :succeeded
+        @state.record(@id, outcome.output, outcome.ended, outcome.report) if outcome.status == :succeeded
       end
 
       # @param outcome [Outcome] of an attempt

@@ -60,6 +60,19 @@ module Flowline
         ItemCounts.new(done: row.items_done, restored: row.items_restored || 0, failed: row.items_failed || 0, retries: 0).freeze
       end
 
+      # @param runs [Array<Run>] of a pipeline
+      # @return [Run, nil] the first that succeeded, if possible without the outputs of another run: its steps have their times
+      # @api private
+      def self.comparable(runs)
+        runs.find(&:whole?) || runs.find { |run| run.status == :succeeded }
+      end
+
+      # @return [Boolean] whether it succeeded and resumed no other run, so that its times are those of all steps
+      # @api private
+      def whole?
+        status == :succeeded && resumed.nil?
+      end
+
       # @return [Boolean] whether its process exists and works on it
       def alive?
         @row.alive == true
@@ -195,7 +208,7 @@ module Flowline
       #   Flowline::History.run("20261124T015539-04c21255").report("run.html")
       def report(path = nil, against: nil)
         past = earlier(Report::Trend::RUNS)
-        against ||= past.find { |run| run.status == :succeeded }
+        against ||= Run.comparable(past)
         Report.new(Report::Sources.recorded(self, past, against).tap { |data| Report::Logs.new(self).apply(data.steps) }).write(path)
       end
 

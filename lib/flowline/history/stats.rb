@@ -41,13 +41,13 @@ module Flowline
 
       # @return [String]
       attr_reader :pipeline
-      # @return [Times] of the runs that succeeded
+      # @return [Times] of the runs that succeeded and resumed no other run: those have the times of all steps
       attr_reader :runs
       # @return [Array<Times>] of the steps when they succeeded, in the order of the definition
       attr_reader :steps
       # @return [Hash{Symbol => Integer}] how many of the runs ended in which way
       attr_reader :statuses
-      # @return [Array<Float>] the durations of the runs that succeeded, the earliest first
+      # @return [Array<Float>] the durations of these runs, the earliest first
       attr_reader :durations
 
       # @param pipeline [String]
@@ -57,7 +57,7 @@ module Flowline
       def initialize(pipeline, runs, steps)
         @pipeline = pipeline
         @statuses = runs.map(&:status).tally
-        seconds = runs.select { |run| run.status == :succeeded }.map(&:duration)
+        seconds = runs.select(&:whole?).map(&:duration)
         @durations = seconds.reverse
         @runs = Times.of(nil, seconds)
         @steps = steps.map { |name, list| Times.of(name.to_sym, list) }

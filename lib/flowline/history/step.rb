@@ -60,7 +60,7 @@ module Flowline
       end
 
       # @return [Array<Hash{Symbol => Object}>] the last attempts that failed and were retried: +number+, +item+ (from 1, of a step with
-      #   +each:+), +ended+ (seconds from the start of the run), +wait+ (seconds until the next attempt) and +error+
+      #   +each:+) and its +label+, +ended+ (seconds from the start of the run), +wait+ (seconds until the next attempt) and +error+
       def retries
         detail.fetch(:attempts, [])
       end
@@ -68,6 +68,11 @@ module Flowline
       # @return [Array<Hash{Symbol => Object}>] the first items that failed: +item+ (from 1), +label+, +attempts+ and +error+
       def failed_items
         detail.fetch(:items, [])
+      end
+
+      # @return [Hash{Symbol => Numeric}] the first numbers that it has reported ({Context#report})
+      def report
+        detail.fetch(:report, {})
       end
 
       # @return [Why] why it was called, or was not
@@ -86,7 +91,7 @@ module Flowline
       # @return [Hash{Symbol => Object}]
       def to_h
         { name: name, status: status, reason: reason, attempts: attempts, started_at: started_at, duration: duration, error: error,
-          items: items&.to_h&.slice(*ITEMS)&.compact, output: output, retries: retries, failed_items: failed_items }
+          items: items&.to_h&.slice(*ITEMS)&.compact, output: output, report: report, retries: retries, failed_items: failed_items }
       end
 
       # @return [String]

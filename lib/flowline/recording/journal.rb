@@ -120,7 +120,7 @@ module Flowline
       # Records a step that succeeded. The record is durable when this returns.
       # @param id [Integer]
       # @param step [Step]
-      # @param facts [Array] attempts, started, duration, and the tally of the items, if it has some
+      # @param facts [Array] attempts, started, duration, the tally of the items, if it has some, and the numbers that it has reported
       # @param output [Object]
       # @return [Integer] the size of its record in bytes
       # @raise [StoreError] it could not be recorded

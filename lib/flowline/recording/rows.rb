@@ -55,9 +55,9 @@ module Flowline
       # Returns the row for history of a step whose callable returned, in the order of {Store::Step}'s members.
       # @param searched [Boolean] whether no secret was found in its output
       def completed(id, step, facts, output, searched)
-        *facts, tally = facts
+        *facts, tally, report = facts
         [@run.id, id, step.name.name, SUCCEEDED, nil, *facts, nil, *Shown.items(tally&.counts), *Shown.output(output, @context, searched),
-         Shown.detail(@retries&.[](step.name), tally&.errors, @context, @grounds.of(id))]
+         Shown.detail(@retries&.[](step.name), tally&.errors, @context, @grounds.of(id), report)]
       end
 
       # Returns the row for history of any other step.
@@ -65,7 +65,7 @@ module Flowline
         [@run.id, id, result.name.name, result.status.name, result.reason&.name, result.attempts,
          result.started_at&.-(@context.started_at), result.duration, text(result.error), *Shown.items(result.items),
          *(result.output? ? Shown.output(result.output, @context, false) : Shown::NO_OUTPUT),
-         Shown.detail(@retries&.[](result.name), (result.item_errors if result.items), @context, @grounds.of(id))]
+         Shown.detail(@retries&.[](result.name), (result.item_errors if result.items), @context, @grounds.of(id), result.report)]
       end
 
       # Returns the row for history of a step whose output came from a cache.

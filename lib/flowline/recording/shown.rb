@@ -71,14 +71,15 @@ module Flowline
         # @param retries [Array<Array(Float, Event::Retry)>, nil] when attempts failed, in seconds from the start of the run, and why
         # @param failed [Array<ItemError>, nil] the items that failed
         # @param grounds [String, nil] see {Grounds}
-        # @return [String, nil] the attempts, the first failed items, and the grounds, as JSON
-        def detail(retries, failed, context, grounds)
-          return grounds && "{#{grounds}}" if retries.nil? && (failed.nil? || failed.empty?)
+        # @param report [Hash{Symbol => Numeric}, nil] the numbers that the step has reported
+        # @return [String, nil] the attempts, the first failed items, the numbers, and the grounds, as JSON
+        def detail(retries, failed, context, grounds, report = nil)
+          return grounds && "{#{grounds}}" unless retries || report&.any? || failed&.any?
 
-          attempts = retries&.map { |ended, again| attempt(ended, again, context) }
-          items = failed.first(MOST).map { |error| item(error, context) } unless failed.nil? || failed.empty?
-          lists = { attempts: attempts, items: items }.compact.map { |name, list| "\"#{name}\":[#{list.join(",")}]" }
-          "{#{[*lists, *grounds].join(",")}}"
+          members = lists(retries, failed, context)
+          members << "\"report\":{#{numbers(report)}}" if report&.any?
+          members << grounds if grounds
+          "{#{members.join(",")}}"
         end
 
         private
@@ -88,8 +89,26 @@ module Flowline
           value.instance_of?(::Time) || (defined?(::Date) && (value.instance_of?(::Date) || value.instance_of?(::DateTime)))
         end
 
+        def lists(retries, failed, context)
+          attempts = retries&.map { |ended, again| attempt(ended, again, context) }
+          items = failed.first(MOST).map { |error| item(error, context) } if failed&.any?
+          { attempts: attempts, items: items }.compact.map { |name, list| "\"#{name}\":[#{list.join(",")}]" }
+        end
+
+        def numbers(report)
+          report.first(MOST).map { |name, value| "#{Native.quote(Error.text(name))}:#{number(value)}" }.join(",")
+        end
+
+        # JSON has neither fractions nor infinity.
+        def number(value)
+          return value.to_s if ::Integer === value
+
+          float = value.to_f
+          float.finite? ? float.to_s : "null"
+        end
+
         def attempt(ended, again, context)
-          item = ",\"item\":#{again.item + 1}" if again.item
+          item = ",\"item\":#{again.item + 1},\"label\":#{Native.quote(context.mask(Error.text(again.label.to_s))[0, PARAM])}" if again.item
           times = "\"ended\":#{ended.round(6)},\"wait\":#{again.wait.to_f.round(6)}"
           "{\"number\":#{again.attempt}#{item},#{times},\"error\":#{error(again.error, context)}}"
         end

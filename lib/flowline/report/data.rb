@@ -3,7 +3,7 @@
 module Flowline
   class Report
     # A run as a report shows it, from whatever knows it: times are seconds from its start, texts have no secrets. +runs+ are
-    # earlier runs of its pipeline, the latest first, as +[run id, status, Time, seconds]+; +other+ is the one it is compared with, and
+    # earlier runs of its pipeline, the latest first, as +[run id, status, Time, seconds, whole]+; +other+ is the one it is compared with, and
     # +changes+ returns what has changed about a step since then. +address+ is that of the run's page, below which its steps have pages;
     # nil: the report is a page of one file.
     # @api private

@@ -74,11 +74,17 @@ module Flowline
 
       def failed_steps
         failed = @data.steps.each_index.select { |at| %i[failed timed_out].include?(@data.steps[at].status) }
-        return (section("Error", tag(:p, text(@data.error)), class: "failures") if @data.error) if failed.empty?
+        optional, failed = failed.partition { |at| @data.steps[at].optional }
+        error = section("Error", tag(:p, text(@data.error)), class: "failures") if @data.error && failed.empty?
+        [error, failures_of(failed, "step", class: "failures"), failures_of(optional, "optional step")].compact.join("\n")
+      end
+
+      def failures_of(failed, what, **attributes)
+        return if failed.empty?
 
         items = failed.first(FAILED).map { |at| failure(at, @data.steps[at]) }
         items << "… #{failed.size - FAILED} more, which the table has first" if failed.size > FAILED
-        section(failed.one? ? "1 step failed" : "#{failed.size} steps failed", list(items), class: "failures")
+        section("#{failed.size} #{what}#{"s" unless failed.one?} failed", list(items), **attributes)
       end
 
       def timing

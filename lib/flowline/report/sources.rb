@@ -62,7 +62,7 @@ module Flowline
         end
 
         def past(runs)
-          runs.map { |run| [run.run_id, run.status, run.started_at, run.duration] }
+          runs.map { |run| [run.run_id, run.status, run.started_at, run.duration, run.whole?] }
         end
 
         def text(name)
@@ -93,7 +93,8 @@ module Flowline
                    status: result.status, reason: result.reason, attempts: result.attempts,
                    start: result.started_at&.-(context.started_at), duration: result.duration,
                    error: mask(context, result.error&.message), location: known&.location, description: known&.description,
-                   after: known && dag.inputs(id), many: known&.each, retries: [], uses: uses(known), rate: known&.options&.[](:rate))
+                   after: known && dag.inputs(id), many: known&.each, retries: [], uses: uses(known), rate: known&.options&.[](:rate),
+                   optional: known&.optional?)
         end
 
         def uses(known)
@@ -120,7 +121,7 @@ module Flowline
                    error: step.error, after: (node[:after] || [] unless node.empty?), many: node[:each],
                    retries: step.retries.reject { |again| again[:item] }.map { |again| again.values_at(:ended, :wait, :error) },
                    items: items(step), output: step.preview, uses: pools(node), why: step.grounds[:plan],
-                   **node.slice(:location, :description, :rate))
+                   optional: node.key?(:optional), **node.slice(:location, :description, :rate))
         end
 
         # @return [Array<String>] the names of the pools that a step uses

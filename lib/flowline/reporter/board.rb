@@ -104,7 +104,14 @@ module Flowline
       end
 
       def left(at, active)
-        @estimate&.left(at, @ended, active.to_h { |known| [known.id, at - known.since] })
+        running = active.to_h { |known| [known.id, at - known.since] }
+        @estimate&.left(at, @ended, running, (->(id) { still_wanted?(id, running) } if @monitor.stopped?))
+      end
+
+      # Of a run that is stopping, only what runs now and what always runs is still to come, and few items of a step.
+      def still_wanted?(id, running)
+        step = @steps[id]
+        step.options[:run_if] == :always || (running.key?(id) && !step.each)
       end
 
       def row(known, at)
@@ -131,7 +138,7 @@ module Flowline
         ended = counts.done + counts.failed
         seconds = at - known.since
         View::Items.new(total: counts.total && (counts.total - counts.restored), done: counts.done, failed: counts.failed, restored: counts.restored,
-                        rate: (ended / seconds if ended.positive? && seconds >= 1), slowest: @monitor.slowest(known.id))
+                        rate: (ended / seconds if ended.positive? && seconds >= 1 && !@monitor.stopped?), slowest: @monitor.slowest(known.id))
       end
 
       def progress(known)

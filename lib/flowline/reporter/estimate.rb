@@ -29,23 +29,28 @@ module Flowline
       # @param now [Float] seconds since the run started
       # @param ended [Hash{Integer => true}] the steps that have ended
       # @param running [Hash{Integer => Float}] the steps that run, and for how long
+      # @param wanted [#call, nil] says which steps are still to come, of a run that is stopping
       # @return [Float, nil] seconds; nil: no time is recorded
-      def left(now, ended, running)
+      def left(now, ended, running, wanted = nil)
         return unless @expected
 
-        @at, @left = now, compute(ended, running) if @at.nil? || now - @at >= EVERY # rubocop:disable Style/ParallelAssignment
+        if @at.nil? || now - @at >= EVERY || @stopping != !wanted.nil?
+          @stopping = !wanted.nil?
+          @at = now
+          @left = compute(ended, running, wanted)
+        end
         [@left - (now - @at), 0.0].max
       end
 
       private
 
-      def compute(ended, running)
+      def compute(ended, running, wanted)
         ends = Array.new(@expected.size, 0.0)
         work = 0.0
         @monitor.order.each do |id|
           next if ended.key?(id)
 
-          own = [@expected[id] - running.fetch(id, 0.0), 0.0].max
+          own = wanted && !wanted.call(id) ? 0.0 : [@expected[id] - running.fetch(id, 0.0), 0.0].max
           work += own
           ends[id] = own + (@monitor.inputs(id).map { |input| ends[input] }.max || 0.0)
         end

@@ -27,7 +27,7 @@ module Flowline
       def initialize(run, address, past = [])
         @run = run
         @live = run.live if run.alive?
-        @data = Report::Sources.recorded(run, past, past.find { |other| other.status == :succeeded }, address: address)
+        @data = Report::Sources.recorded(run, past, History::Run.comparable(past), address: address)
       end
 
       # @return [Report::Document]

@@ -24,7 +24,7 @@ module Flowline
           option(parser, "text", "only runs with this text in their id, name, params or error", value: "TEXT")
           option(parser, "since", "only runs that started then or later: a date or a time", value: "TIME")
           option(parser, "before", "only runs before this one, for the next page", value: "RUN_ID")
-          count(parser, "limit", "how many runs; default #{Flowline::History::PAGE}")
+          count(parser, "limit", "how many runs; default #{Flowline::History::PAGE}", short: "-n")
         end
 
         def param(pair)

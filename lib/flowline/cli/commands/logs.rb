@@ -16,7 +16,8 @@ module Flowline
         private
 
         def declare(parser)
-          option(parser, "follow", "go on until the run ends")
+          parser.on("-f", "--follow", "go on until the run ends") { @options[:follow] = true }
+          count(parser, "tail", "only the last lines; how many", short: "-n")
           super
         end
 
@@ -29,7 +30,7 @@ module Flowline
           require "json"
           require "time"
           @counts = Hash.new(0)
-          @options[:follow] ? follow(run, step) : print_lines(run.logs(step))
+          @options[:follow] ? follow(run, step) : print_lines(tail(run.logs(step)))
           @err.puts("#{label}: no lines of #{step || "any step"} in run #{run.run_id} of #{Name.show(run.pipeline)}") if @counts.empty?
           0
         end
@@ -57,14 +58,24 @@ module Flowline
           after = 0
           loop do
             alive = run.alive? # First: it may end meanwhile.
+            first = after.zero?
             lines, after = run.log(step, after: after)
-            print_lines(lines)
+            print_lines(first ? tail(lines) : lines)
             return unless alive
 
             @out.flush
             sleep(PAUSE)
             run = Flowline::History.run(run.run_id, root: root) || run
           end
+        end
+
+        # Numbers of lines that are not wanted are not missing.
+        def tail(lines)
+          return lines unless @options[:tail]
+
+          shown = lines.last(@options[:tail])
+          lines.first(lines.size - shown.size).each { |line| @counts[line.step] = line.number + 1 }
+          shown
         end
 
         def print_lines(lines)

@@ -38,7 +38,8 @@ module Flowline
         def show_step(step, line)
           @out.puts([line, step.preview&.then { |text| Text.line(text) }].compact.join("   "))
           step.retries.each do |again|
-            @out.puts("      attempt #{again[:number]}#{" of item #{again[:item]}" if again[:item]}: #{Name.show(again[:error])}")
+            label = " (#{Name.show(again[:label])})" if again[:label]
+            @out.puts("      attempt #{again[:number]}#{" of item #{again[:item]}#{label}" if again[:item]}: #{Name.show(again[:error])}")
           end
           step.failed_items.each { |item| @out.puts("      item #{item[:item]} (#{Name.show(item[:label])}): #{Name.show(item[:error])}") }
         end
