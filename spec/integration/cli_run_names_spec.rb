@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "tmpdir"
 require "flowline/cli"
 
 RSpec.describe "A run on the command line" do
@@ -62,6 +63,31 @@ RSpec.describe "A run on the command line" do
     %w[status history stats state show watch cancel logs report trace why].each do |command|
       arguments = command == "why" ? %w[step] : []
       expect(flowline(command, *arguments, "--root", "#{root}-no")).to eq([1, "", "flowline: #{command}: #{expected}"])
+    end
+  end
+
+  it "that excludes another one is named while that waits for it" do
+    Dir.mktmpdir do |folder|
+      path = "#{folder}/long.rb"
+      File.write(path, "Flowline.define(name: 'long') { param :n, default: '1'; step(:a) { File.write('#{folder}/on', ''); sleep } }")
+      going_on = Processes::Child.new { Processes.flowline("run", path) }
+      sleep(0.01) until File.exist?("#{folder}/on") || going_on.ended?
+      run = Flowline::History.runs(pipeline: "long").first
+      status, _, err = flowline("run", path, "--exclusive", "--exclusive-wait=0.1")
+      expect([status, err.lines.first]).to eq([75, "flowline: waits up to 0.1s for run #{run.run_id} (n: 1) in process #{run.pid}\n"])
+    ensure
+      going_on&.kill
+    end
+  end
+
+  it "is reported to a file, and not on a terminal" do
+    require "pty"
+    PTY.open do |terminal, tty|
+      err = StringIO.new
+      expect(Flowline::CLI.start(["report"], out: tty, err: err)).to eq(2)
+      expect(err.string).to eq("flowline: report: write the page to a file, with -o FILE or > FILE\n")
+    ensure
+      terminal.close
     end
   end
 

@@ -252,6 +252,7 @@ RSpec.describe "Failed items of a step for each item", executor: :in_process do
       pipeline = mapping(0...30, retries: 3) { |n| (tried[n] += 1) <= n % 3 ? raise("again") : n }
       expect(console(pipeline)).to match(/^✓ map .* 30 records, 30 retries$/)
       expect(console(mapping([0, 1, 2], on_item_error: :collect, &fails_at(1)))).to match(/^✓ map .* 3 records, 1 failed$/)
+      expect(console(mapping([0, 1, 2], on_item_error: :continue, &fails_at(1)))).to match(/^✗ map .* 2 of 3 done, 1 failed$/)
       shown = console(mapping((0...20), on_item_error: :continue) { |n| n.odd? ? raise("odd") : n })
       expect(shown).to match(/^✗ step map failed at 10 of 20 items:\n( +item \d+ \(\d+\): RuntimeError: odd.*\n){5} +… and 5 more\n +10 of 20 items are recorded; resume tries 10\n/)
       expect(shown[/✗ step map failed.*(?=^━)/m].lines.size).to be <= 12

@@ -178,6 +178,7 @@ RSpec.describe "A report of a run" do
       Process.wait(pid)
       html = flowline("report", "--pipeline", "crash")[1]
       expect(html).to include('<b class="badge crashed">crashed</b>', '<a class="step running" href="#s1">', '<a class="step pending" href="#s2">')
+      expect(html).to include("<span>1 left running</span> <span>1 not started</span>")
       expect(island(html)["status"]).to eq("625")
       expect(html[%r{<section class="failures">.*?</section>}m]).to match(%r{The process ended before the run did.*were running.*<li><a href="#s1">second</a>.*report_spec\.rb:\d+</code></li></ul>}m)
     end

@@ -158,7 +158,7 @@ RSpec.describe "The web page in a browser", :browser do
     Browser.open do |browser|
       visit(browser, "/runs/#{failed}")
       press(browser, browser.find_element(link_text: "Resume…"))
-      expect(browser.find_element(css: "main").text).to include("3 of 5 steps are recorded")
+      expect(browser.find_element(css: "main").text).to include("1 of 5 steps can be restored")
       press(browser, button(browser, "Show the plan"))
       expect(browser.find_element(css: "tbody").text).to match(/fetch.*is restored.*load.*runs/m)
       press(browser, button(browser, "Resume the run"))

@@ -424,7 +424,8 @@ RSpec.describe "The web page" do
 
     it "says what is recorded, without loading it" do
       allow(Marshal).to receive(:load).and_raise("loaded")
-      expect(get(path)).to include("3 of 5 steps are recorded", "They are restored, unless their code has changed: fetch, each_row, rest.", "The others run: load, notify.", "<dt>rows</dt><dd><code>4</code>")
+      expect(get(path)).to include("1 of 5 steps can be restored", "Restored, unless their code has changed: fetch.",
+                                   "The others run, if their conditions are met: each_row, load, notify, rest.", "<dt>rows</dt><dd><code>4</code>")
     end
 
     it "shows the plan first, then resumes through the block of the application" do

@@ -65,6 +65,11 @@ RSpec.describe Flowline::Definition::Type do
     end
   end
 
+  it "says of a date in the right form that there is no such day" do
+    pipeline = Flowline.define { param :day, type: :date and step(:a) { |day:| day } }
+    expect { pipeline.run(day: "2024-04-31") }.to raise_error(Flowline::ParamError, 'param day must be a day that exists, not "2024-04-31"')
+  end
+
   it "accepts or refuses text in any encoding without an encoding error" do
     described_class::COERCIONS.each_key do |type|
       ["12".encode("UTF-16LE"), "{}".encode("UTF-16BE"), "\xFF", "\xFF".b, "\xE9".dup.force_encoding("ISO-8859-1")].each do |text|

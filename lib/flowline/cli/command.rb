@@ -91,13 +91,16 @@ module Flowline
       end
 
       # Writes a text into the file of +--output+, or prints it.
-      def output(text)
+      # @param page [Boolean] whether it is for a browser, and of no use on a terminal
+      def output(text, page: false)
         path = @options[:output]
+        raise Usage, "#{label}: write the page to a file, with -o FILE or > FILE" if path.nil? && page && @out.tty?
+
         path ? File.write(path, text) : @out.print(text)
       rescue SystemCallError => e
         raise if path.nil? # The reader of a pipe is gone.
 
-        raise Usage, "#{label}: #{path} cannot be written: #{e.message}"
+        raise Usage, "#{label}: #{path} cannot be written: #{e.message[/\A[^@]*/].strip}"
       end
 
       # @param unknown [Options::Unknown]

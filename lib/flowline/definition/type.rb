@@ -52,9 +52,11 @@ module Flowline
       }.freeze
       private_constant :EXAMPLES
 
+      # The form of a date.
+      DAY = /\A\d{4,}-\d\d?-\d\d?\z/
       CLASSES = { "Integer" => :integer, "Float" => :float, "String" => :string, "Symbol" => :symbol, "Date" => :date,
                   "Time" => :time, "Array" => :array, "Hash" => :hash, "BigDecimal" => :decimal }.freeze
-      private_constant :CLASSES
+      private_constant :CLASSES, :DAY
 
       class << self
         # @param type [Symbol, Class]
@@ -98,7 +100,8 @@ module Flowline
         private
 
         def mismatch(type, value)
-          raise Mismatch, "must be #{show(type)}, not #{TypeHints.excerpt(value)}", cause: nil
+          missing = type == :date && String === value && value.ascii_only? && value.match?(DAY)
+          raise Mismatch, "must be #{missing ? "a day that exists" : show(type)}, not #{TypeHints.excerpt(value)}", cause: nil
         end
 
         def decimal(value)
@@ -113,7 +116,7 @@ module Flowline
 
         def date(text)
           require "date"
-          text.match?(/\A\d{4,}-\d\d?-\d\d?\z/) ? Date.strptime(text, "%Y-%m-%d") : raise(ArgumentError)
+          text.match?(DAY) ? Date.strptime(text, "%Y-%m-%d") : raise(ArgumentError)
         end
 
         def time(text)

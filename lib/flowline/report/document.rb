@@ -11,7 +11,9 @@ module Flowline
       # The most steps on the sheets for folds, and the most failed steps above the graph.
       BUDGET = 300
       FAILED = 5
-      private_constant :BUDGET, :FAILED
+      # Words for steps whose process ended before they did.
+      LEFT = { running: "left running", waiting: "left waiting", pending: "not started" }.freeze
+      private_constant :BUDGET, :FAILED, :LEFT
 
       # @param data [Data]
       def initialize(data)
@@ -36,7 +38,7 @@ module Flowline
 
       # @return [String] how the run stands or ended, and its facts
       def head
-        counts = @data.counts.map { |status, count| tag(:span, text("#{count} #{word(status)}")) }
+        counts = @data.counts.map { |status, count| tag(:span, text("#{count} #{(LEFT[status] if @data.status == :crashed) || word(status)}")) }
         badges = [tag(:b, text(word(@data.status)), class: "badge #{@data.status}"), *counts]
         tag(:p, badges.join(" "), class: "badges") + tag(:p, facts.join(" · "), class: "quiet")
       end

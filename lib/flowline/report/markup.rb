@@ -66,6 +66,13 @@ module Flowline
         status.to_s.tr("_", " ")
       end
 
+      # @param error [String] the message of a run
+      # @return [String] its first line, with the next one if that is announced: the first item that failed
+      def first_line(error)
+        first, second = error.lines(chomp: true)
+        first.to_s.end_with?(":") && second ? "#{first} #{second.strip}" : first.to_s
+      end
+
       def short(value, most)
         value.size > most ? "#{value[0, most]}…" : value
       end

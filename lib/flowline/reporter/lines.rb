@@ -143,10 +143,16 @@ module Flowline
       end
 
       def remark(result)
-        tried = result.items ? of_items(result.items) : [("#{result.attempts} attempts" if result.attempts > 1)]
+        tried = result.items ? [*done(result), *of_items(result.items)] : [("#{result.attempts} attempts" if result.attempts > 1)]
         stopped = result.status == :timed_out ? "timed out" : (result.reason if result.status == :cancelled && result.duration)
         words = [*numbers(result), stopped, *tried].compact
         words.join(", ") unless words.empty?
+      end
+
+      # Returns how many items have a result, of a step that did not succeed.
+      def done(result)
+        counts = result.items
+        "#{Lines.count(counts.done + counts.restored)}#{" of #{Lines.count(counts.total)}" if counts.total} done" unless result.output?
       end
 
       # Returns the facts about items that a count of records does not have.

@@ -20,7 +20,7 @@ module Flowline
 
         def work(arguments)
           run = one(arguments)
-          output(run.report(against: @options[:against] && chosen(@options[:against])))
+          output(run.report(against: @options[:against] && chosen(@options[:against])), page: true)
           0
         end
       end

@@ -108,6 +108,21 @@ module Flowline
           warn_of_exclusive(pipeline) if @options[:exclusive]
         end
 
+        # Says what the run is about to wait for: nothing else is seen of it until then.
+        def tell_of_wait(pipeline)
+          return unless @options[:exclusive] && @options[:exclusive_wait] && progress != :none && pipeline.name && Flowline.config.store
+
+          run = Flowline::History.runs(pipeline: pipeline.name, status: :running).find { |other| other.alive? && excludes?(other) } or return
+          params = run.params.map { |name, value| "#{Name.show(name)}: #{value.nil? ? "nil" : Name.show(value)}" }.join(", ")
+          which = params.empty? ? run.run_id : "#{run.run_id} (#{params})"
+          warn_line("waits up to #{@options[:exclusive_wait].to_s.delete_suffix(".0")}s for run #{which} in process #{run.pid}")
+        end
+
+        # As far as it can be seen from the params.
+        def excludes?(run)
+          @options[:exclusive] == true || @params.all? { |name, value| [value, "[secret]"].include?(run.params[name.to_sym]) }
+        end
+
         def warn_of_resume(pipeline)
           return if pipeline.name
 
@@ -141,6 +156,7 @@ module Flowline
 
         def start(pipeline, name, options)
           warn_of_options(pipeline, options)
+          tell_of_wait(pipeline)
           status = discarding { Session.new(@err, trigger: @trigger, resume: @resume).call(pipeline, options, reporters(name)) }
           status.zero? && @events&.broken? ? 1 : status
         end

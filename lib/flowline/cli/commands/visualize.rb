@@ -39,7 +39,7 @@ module Flowline
           name, pipeline = file.choose(@options[:pipeline])
           draw = FORMATS.fetch(@options[:format] || "ascii")
           picture = file.check { draw.call(pipeline.dag, Name.show(pipeline.name || name), { link: link(file) }.compact) }
-          output("#{picture.chomp}\n")
+          output("#{picture.chomp}\n", page: %w[svg html].include?(@options[:format]))
           0
         end
 

@@ -85,7 +85,7 @@ module Flowline
         end
 
         def row(run)
-          error = tag(:p, text(caption(run.error.lines.first.to_s.chomp, 160)), class: "quiet") if run.error
+          error = tag(:p, text(caption(first_line(run.error), 160)), class: "quiet") if run.error
           line(link(view.url("runs", run.run_id), caption(run.pipeline)) + error.to_s, state(run.status), moment(run.started_at),
                seconds(run.duration), [text(given_params(run))], text(run.trigger))
         end

@@ -43,7 +43,7 @@ module Flowline
 
           items = runs.sort_by(&:started_at).reverse.map do |run|
             tag(:li, [state(run.status), link(view.url("runs", run.run_id), caption(run.pipeline)), moment(run.started_at),
-                      (tag(:span, text(short(run.error.lines.first.to_s, 200)), class: "quiet") if run.error)].compact.join(" "))
+                      (tag(:span, text(short(first_line(run.error), 200)), class: "quiet") if run.error)].compact.join(" "))
           end
           section(runs.one? ? "1 pipeline failed" : "#{runs.size} pipelines failed", tag(:ul, items, class: "plain"), class: "failures")
         end

@@ -55,8 +55,9 @@ module Flowline
 
           done = run.recorded
           rest = run.steps.map(&:name) - done
-          [*facts, section("#{done.size} of #{done.size + rest.size} steps are recorded",
-                           tag(:p, "They are restored, unless their code has changed: #{names(done)}."), tag(:p, "The others run: #{names(rest)}."))]
+          [*facts, section("#{done.size} of #{done.size + rest.size} steps can be restored",
+                           tag(:p, "Restored, unless their code has changed: #{names(done)}."),
+                           tag(:p, "The others run, if their conditions are met: #{names(rest)}."))]
         end
 
         def names(list)
