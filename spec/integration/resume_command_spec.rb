@@ -133,7 +133,7 @@ RSpec.describe "flowline resume" do
     sleep(1)
     Process.kill(:INT, pid)
     expect(Process.wait2(pid).last.exitstatus).to eq(130), File.read(log)
-    expect(File.read(log)).to eq("flowline: stopped by SIGINT\n")
+    expect(File.read(log)).to match(/\Aflowline: waits up to 60s for run \S+ in process \d+\nflowline: stopped by SIGINT\n\z/)
     gate.release
     holder.value
   end
