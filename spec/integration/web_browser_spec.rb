@@ -63,16 +63,15 @@ RSpec.describe "The web page in a browser", :browser do
 
   # Presses a button or a link, also by a key, and waits for the next page.
   def press(browser, element, key = nil)
-    before = browser.find_element(css: "html")
+    browser.execute_script("window.before = true")
     key ? element.send_keys(*key) : element.click
-    Selenium::WebDriver::Wait.new(timeout: WebServers::LIMIT).until { left?(before) && browser.execute_script("return document.readyState") == "complete" }
+    Selenium::WebDriver::Wait.new(timeout: WebServers::LIMIT).until { loaded?(browser) }
   end
 
-  def left?(element)
-    element.displayed?
+  def loaded?(browser)
+    browser.execute_script("return !window.before && document.readyState === 'complete'")
+  rescue Selenium::WebDriver::Error::WebDriverError # One page goes, and the next one comes.
     false
-  rescue Selenium::WebDriver::Error::WebDriverError # It is stale.
-    true
   end
 
   def button(browser, text)
