@@ -27,7 +27,7 @@ RSpec.describe "Hooks" do
         before_step { mistake.call }
         step(:a) { 1 }
       end
-      expect(result.error).to be_a(Flowline::HookError).and(have_attributes(original: be_a(type)))
+      expect(result.error).to be_a(Flowline::StepError).and(have_attributes(original: be_a(Flowline::HookError).and(have_attributes(original: be_a(type)))))
     end
   end
 

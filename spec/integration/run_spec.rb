@@ -65,7 +65,7 @@ RSpec.describe Flowline::Result do
       expect(hash.keys).to eq(%i[pipeline run_id status started_at duration error warnings steps resumed])
       expect(hash).to include(pipeline: "mixed", status: :failed, run_id: mixed.run_id, warnings: [], started_at: be_a(Time))
       expect(hash[:error]).to include(class: "Flowline::StepError", original: "ArgumentError", message: a_string_including("no good"))
-      expect(hash[:steps].map(&:keys).uniq).to eq([%i[name status reason attempts started_at duration report error]])
+      expect(hash[:steps].map(&:keys).uniq).to eq([%i[name status reason attempts started_at duration report error items]])
       expect(hash.to_s).not_to include("secret")
     end
 
