@@ -102,7 +102,7 @@ RSpec.describe "Testing pipelines" do
         ✗ step load failed after 3 attempts: IOError: down (import.rb:7)
         rows.include?(666) ? raise(IOError, "down") : rows.size
         attempt 3 of 3, after 1200.00s, inputs: select: Array (1)
-        steps: 1 restored, 1 succeeded, 1 failed, 1 cancelled; not done: notify
+        steps: 1 succeeded, 1 restored, 1 failed, 1 cancelled; not done: notify
       TEXT
       account = "fetch succeeded\nselect succeeded\nload succeeded\nnotify skipped (condition)"
       expect(failures(printed)).to eq(
