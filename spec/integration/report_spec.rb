@@ -76,6 +76,12 @@ RSpec.describe "A report of a run" do
     expect(html.bytesize).to be < 300_000
   end
 
+  it "takes the bytes that a page of 5,000 recorded steps may take" do
+    wide = Flowline.define(name: "wide") { 5_000.times { |at| step(:"load_table_#{at}", depends_on: at < 50 ? [] : :"load_table_#{at - 50}") { at % 10 } } }
+    wide.run
+    expect(Flowline::History.run(Flowline::History.runs.first.run_id).report.bytesize).to be < 300_000
+  end
+
   it "has at most 12 KB of data about 5,000 steps, however fast they were" do
     random = Random.new(1)
     sizes = [0.09, 0.99, 1.01, 1.99, 4.99, 62.5].map do |length|

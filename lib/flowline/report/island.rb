@@ -101,13 +101,17 @@ module Flowline
         @data.steps.each_with_index.filter_map { |step, at| [at, step.attempts] if step.attempts > 1 }.to_h
       end
 
-      # Returns by position whatever few steps have.
+      # Returns by position whatever few steps have; or, if an earlier step has the same, the position of that one.
       def more
         brief = @data.address && @data.steps.size > OUTPUTS
+        firsts = {}
         @data.steps.each_with_index.filter_map do |step, at|
           facts = Island.more(step)
           facts.delete(:output) if brief
-          [at, facts] unless facts.empty?
+          next if facts.empty?
+
+          first = firsts[facts] ||= at
+          [at, first == at ? facts : first]
         end.to_h
       end
 

@@ -7,7 +7,7 @@ let calls = 0;
 let [start, ready] = [0, 0];
 const steps = run.names.split("\n").map((line, at) => {
   before = before.slice(0, parseInt(line[0], 36)) + line.slice(1);
-  const step = { at, name: before, state: run.statuses[run.status[at]], attempts: 0, more: run.more[at] ?? {} };
+  const step = { at, name: before, state: run.statuses[run.status[at]], attempts: 0, more: run.more[run.more[at]] ?? run.more[at] ?? {} };
   if (run.called[at] === "1") {
     start += run.start[calls];
     ready += run.ready[calls];
