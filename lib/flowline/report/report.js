@@ -284,7 +284,7 @@ if (section) {
       pen.fillStyle = css0.running; pen.fillRect(left + at, height - busy, 1, busy);
     }
     pen.fillStyle = css("quiet");
-    pen.fillText(`${most} steps at once`, 8, height - most * scaleY + 6);
+    pen.fillText(`${most} step${most === 1 ? "" : "s"} at once`, 8, height - most * scaleY + 6);
   }
 
   let css0 = {};
