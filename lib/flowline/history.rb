@@ -120,7 +120,7 @@ module Flowline
       # @return [Float] seconds since 1970
       def seconds(since)
         return since.to_f if since.is_a?(Time)
-        return since.to_time.to_f if since.respond_to?(:to_time)
+        return since.to_time.to_f if since.respond_to?(:to_time) && !since.is_a?(String) # ActiveSupport would read a time from a text.
 
         raise ArgumentError, "since: must be a Time or a Date, not #{since.inspect}"
       end
