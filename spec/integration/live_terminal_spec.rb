@@ -200,15 +200,17 @@ RSpec.describe "the live terminal", executor: :sequential do
   it "estimates the time left from earlier runs" do
     definition = "step(:a) { sleep 1 }; step(:b, depends_on: :a) { sleep 1 }"
     terminal(definition).wait
-    took = Flowline::History.runs.first.duration
+    took = Flowline::History.runs.first.steps.sum(&:duration)
     left = []
     program = terminal(definition)
     program.read do |screen|
       now = screen.lines.last.to_s
       left << [now[/steps  (\d\.\d)s/, 1].to_f, now[/about (\d+)s left/, 1].to_i] if now.include?("left")
-      left.any? && left.last.first >= 1.2
+      left.any? && left.last.last == 1
     end
-    expect(left.map { |elapsed, rest| rest - (took - elapsed) }).to all(be_between(-0.5, 1.1))
+    errors = left.map { |elapsed, rest| rest - (took - elapsed) }
+    expect([errors.first, left.last.last]).to match([be_between(-0.6, 1.6), 1])
+    expect(errors).to all(be >= -0.6) # On a loaded machine a step starts later, and then more is left.
   end
 
   it "only appends lines with --progress plain, in a dumb terminal, and elsewhere" do
