@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "open3"
+require "openssl" # Net::HTTP would load it in a thread that ends with its example.
 require "socket"
 require "tmpdir"
 
