@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require_relative "definition/options"
 require_relative "definition/dsl"
 require_relative "definition/composition"
 
@@ -38,6 +39,7 @@ module Flowline
 
     # @param settings [Hash] the options of {Options::DEFINE}
     def initialize(**settings)
+      Loading.runs
       @steps = []
       @groups = []
       @params = {}

@@ -4,6 +4,10 @@ module Flowline
   # The base class of all errors of Flowline. Each error has readers for its details, and composes a
   # message that says what happened, where, and what to do.
   class Error < StandardError
+    autoload :Portable, "#{__dir__}/errors/portable"
+    autoload :Remote, "#{__dir__}/errors/portable"
+    autoload :TimeUp, "#{__dir__}/errors/run"
+
     # @return [Result, nil] how the run ended, partial results included, where +run!+ raised the error
     attr_accessor :result
 
@@ -96,8 +100,12 @@ module Flowline
       raise unless e.equal?(self)
     end
   end
+
+  # Errors of runs: {Loading} loads them with the rest that runs need.
+  %i[
+    CacheError CancelledError CheckpointError HookError ItemError ItemsError LockedError ParamError StepError StoreError TimeoutError
+    UnknownStepError
+  ].each { |name| autoload name, "#{__dir__}/errors/run" }
 end
 
-require_relative "errors/portable"
 require_relative "errors/definition"
-require_relative "errors/run"

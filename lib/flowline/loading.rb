@@ -1,8 +1,9 @@
 # frozen_string_literal: true
 
 module Flowline
-  # The loading of files that not every run needs. `require "flowline"` loads what a run needs that calls its steps in the thread
-  # of its caller; everything else is loaded by the first run that needs it, before it starts anything:
+  # The loading of files in three parts. `require "flowline"` loads what pipelines are defined with. The first definition of the
+  # process loads what a run needs that calls its steps in the thread of its caller. Everything else is loaded by the first
+  # run that needs it, before it starts anything:
   #
   # - A thread that is interrupted while it loads a file leaves half of a class behind. So nothing interrupts the loading.
   # - A child that is forked meanwhile loads the file again. So no child is forked for a step meanwhile, and what attempts need in
@@ -16,6 +17,15 @@ module Flowline
     @loaded = {}
 
     class << self
+      # Loads what every run needs. A server that defines its pipelines before it forks workers has it in memory once.
+      # @return [void]
+      def runs
+        @runs ||= now do
+          [Arguments, Backtrace, Clock, Context, DAG, Events, Executor, Identity, Planning, Recording, Result, StepError, Telemetry, TypeHints,
+           Execution::Coordinator, Execution::Resources, Pipeline::Code]
+        end
+      end
+
       # Loads the constants of modules that are loaded on demand.
       # @param modules [Array<Module>]
       # @return [void]

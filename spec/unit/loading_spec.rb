@@ -29,6 +29,40 @@ RSpec.describe "The loading of files that not every run needs" do
     expect(output).to eq("interrupted\n1\n")
   end
 
+  it "is finished before an exception interrupts the first definition" do
+    output = ruby(<<~RUBY)
+      require "flowline"
+      main = Thread.current
+      strike = TracePoint.new(:class) do |point|
+        Thread.new { main.raise(Interrupt) }.join if point.path.end_with?("execution/state.rb") && point.self.name.end_with?("State")
+      end
+      strike.enable do
+        Flowline.define { |p| p.step(:a) { 1 } }
+      rescue Interrupt
+        puts $LOADED_FEATURES.grep(%r{execution/coordinator.rb}).size
+      end
+      puts Flowline.define { |p| p.step(:a) { 1 } }.run.status
+    RUBY
+
+    expect(output).to eq("1\nsucceeded\n")
+  end
+
+  it "happens when the first pipeline of a process is defined, as far as every run needs them" do
+    output = ruby(<<~RUBY)
+      loaded = -> { $LOADED_FEATURES.grep(%r{/flowline/}) }
+      need = %w[coordinator environment result run_options memory sequential]
+      require "flowline"
+      puts need.select { |name| loaded.call.any? { |path| path.end_with?("/\#{name}.rb") } }
+      pipeline = Flowline.define { |p| p.step(:a) { 1 } }
+      puts need.reject { |name| loaded.call.any? { |path| path.end_with?("/\#{name}.rb") } }
+      before = loaded.call
+      pipeline.run.success? or abort "failed"
+      puts loaded.call - before
+    RUBY
+
+    expect(output).to be_empty
+  end
+
   it "includes what plans, records and hands over attempts only where a run needs that" do
     output = ruby(<<~RUBY)
       require "flowline"

@@ -8,21 +8,6 @@ module Flowline
       include Error::Plain
     end
 
-    # The run's time is up: in user code around the calls of steps, such as conditions, caches and hooks.
-    # @api private
-    class TimeUp < StandardError
-      include Error::Plain
-
-      # @return [Hash] +limit:+ in seconds and +scope:+, +:step+, +:run+ or +:reporter+
-      attr_reader :limit
-
-      # @param limit [Hash]
-      def initialize(limit)
-        @limit = limit
-        super(limit[:scope] == :reporter ? "it had an event for #{limit[:limit]} s" : "the run's time limit of #{limit[:limit]} s is up")
-      end
-    end
-
     # An exception as data that can always be marshalled: the exception itself, or without the instance variables that cannot be
     # dumped; otherwise its class, or the nearest ancestor that the other process has, with its message. Class, message, backtrace
     # and cause stay the same in any case.

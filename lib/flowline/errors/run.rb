@@ -3,6 +3,23 @@
 require "rbconfig"
 
 module Flowline
+  class Error
+    # The run's time is up: in user code around the calls of steps, such as conditions, caches and hooks.
+    # @api private
+    class TimeUp < StandardError
+      include Error::Plain
+
+      # @return [Hash] +limit:+ in seconds and +scope:+, +:step+, +:run+ or +:reporter+
+      attr_reader :limit
+
+      # @param limit [Hash]
+      def initialize(limit)
+        @limit = limit
+        super(limit[:scope] == :reporter ? "it had an event for #{limit[:limit]} s" : "the run's time limit of #{limit[:limit]} s is up")
+      end
+    end
+  end
+
   # Raised for run options and params that are missing, unknown or of the wrong type. One error lists all of them, before
   # anything runs.
   class ParamError < Error

@@ -1,5 +1,17 @@
 # frozen_string_literal: true
 
+require_relative "cancellation"
+require_relative "ending"
+require_relative "environment"
+require_relative "in_flight"
+require_relative "inbox"
+require_relative "limits"
+require_relative "serialising"
+require_relative "setup"
+require_relative "short_path"
+require_relative "state"
+require_relative "virtual_time"
+
 module Flowline
   module Execution
     # The owner of one run, in the thread that called it, from its beginning to its end. Nothing else changes the run: its steps

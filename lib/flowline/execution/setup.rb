@@ -87,7 +87,7 @@ module Flowline
         configured = Flowline.config.middleware
         entries = configured.empty? ? pool.entries : pool.entries + configured.to_a
         isolates = !@pipeline.plain? && environment.steps.any? { |step| step.options[:isolate] }
-        Loading.of(Executor) if isolates || pool.forks? # Before a worker needs it.
+        Loading.of(Executor, Error) if isolates || pool.forks? # Before a worker needs them.
         entries = [Executor::Isolate.new, *entries] if isolates
         entries = [@capture, *entries] if (@capture = capture(pool))
         entries = @readers.filter_map(&:entry) + entries unless @readers.empty?
