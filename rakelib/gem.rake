@@ -19,9 +19,14 @@ GEM_BUDGET = 560 * 1024
 RUBIES = %w[3.1 3.2 3.3 3.4 4.0].freeze
 # Compiled extensions, as PLATFORM/RUBY/flowline.so.
 EXTENSIONS = "pkg/extensions"
-# The gem home into which the source gem is installed as a user does, with nothing of the checkout. It is compiled for release
-# only there.
+# The gem home into which the source gem is installed as a user does, with nothing of the checkout.
 INSTALLED = "tmp/gem-home"
+# In a quick build the crates of the gem are not optimized: they are compiled from the packed sources, to be loaded and run once.
+QUICK_BUILD = <<~TOML
+  [profile.dev.package]
+  flowline = { opt-level = 0, debug = false }
+  flowline-core = { opt-level = 0, debug = false }
+TOML
 LOADER = <<~'RUBY'
   # frozen_string_literal: true
 
@@ -85,10 +90,16 @@ def ruby_requirement(rubies)
   [">= #{rubies.first}", "< #{following || Gem::Version.new("#{last}.0").bump}.dev"]
 end
 
-def install_gem(path)
+# @param profile [String] "release", as for users, or "dev": a quick build, with the other crates as `rake compile` has compiled them
+def install_gem(path, profile)
   home = File.expand_path(INSTALLED)
   install = ["gem", "install", "--local", "--no-document", "--install-dir", home, File.expand_path(path)]
   settings = { "GEM_HOME" => home, "GEM_PATH" => home, "CARGO_TARGET_DIR" => nil, "FLOWLINE_PROFILE" => nil }
+  if profile == "dev"
+    settings.update("CARGO_TARGET_DIR" => File.expand_path(ENV["CARGO_TARGET_DIR"] || "target"), "FLOWLINE_PROFILE" => profile)
+    mkdir_p "#{home}/.cargo", verbose: false
+    File.write("#{home}/.cargo/config.toml", QUICK_BUILD)
+  end
   defined?(Bundler) ? Bundler.with_unbundled_env { sh(settings, *install) } : sh(settings, *install)
 end
 
@@ -145,11 +156,11 @@ namespace :gem do
   end
 
   desc "Install the source gem into #{INSTALLED}, and copy its extension into #{EXTENSIONS}/PLATFORM; PLATFORM is this one if it is not given"
-  task extension: :gem do
+  task :extension, [:profile] => :gem do |_, arguments|
     target = File.expand_path(File.join(EXTENSIONS, native_platform, ruby_series))
     rm_rf INSTALLED, verbose: false
     mkdir_p target, verbose: false
-    install_gem(File.join("pkg", flowline_spec.file_name))
+    install_gem(File.join("pkg", flowline_spec.file_name), arguments.fetch(:profile, "release"))
     cp File.join(INSTALLED, "gems", flowline_spec.full_name, "lib/flowline/flowline.#{RbConfig::CONFIG["DLEXT"]}"), target
   end
 
@@ -161,9 +172,9 @@ namespace :gem do
   end
 
   desc "Build a gem for this platform and this Ruby into pkg/, which installs without Rust"
-  task :native do
+  task :native, [:profile] do |_, arguments|
     rm_rf File.join(EXTENSIONS, native_platform), verbose: false
-    Rake::Task["gem:extension"].invoke
+    Rake::Task["gem:extension"].invoke(*arguments)
     build_native_gem(native_platform)
   end
 end

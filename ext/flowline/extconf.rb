@@ -2,7 +2,7 @@
 
 # Writes a Makefile around `cargo build`, with nothing but Ruby: the gem depends on no other, not even to be built. It
 # serves two callers, which run it in different directories: RubyGems in this one (build for release, remove every
-# intermediate file), rake-compiler in tmp/ (share the workspace's target/).
+# intermediate file), rake-compiler in tmp/ (share the workspace's target/). Both respect CARGO_TARGET_DIR, whose files are not ours to remove.
 config = RbConfig::CONFIG
 root = File.expand_path("../..", __dir__)
 installing = File.identical?(".", __dir__)
@@ -15,6 +15,7 @@ Gem::Version.new(found.to_s) >= Gem::Version.new(needed) or
   abort "Flowline needs Rust #{needed} or later to be built, and found #{found || "no cargo"}: see https://rustup.rs"
 
 profile = ENV["FLOWLINE_PROFILE"] || (installing ? "release" : "dev")
+shared = ENV["CARGO_TARGET_DIR"] || ("target" unless installing)
 # On musl, Rust links statically by default: such a library could not be loaded, nor could bindgen load libclang.
 flags = 'RUSTFLAGS="$$RUSTFLAGS -C target-feature=-crt-static"' if rust[/^host: .*musl/]
 
@@ -29,7 +30,7 @@ missing = "Flowline was not built. If libclang was not found: install libclang-d
 # bindgen reads Ruby's headers through libclang, and looks for it in many places: only bindgen knows whether it is there.
 # Its message is hard to find in the output of cargo, so the Makefile prints a hint as the last line.
 File.write("Makefile", <<~MAKEFILE)
-  target = #{installing ? "#{__dir__}/target" : File.expand_path(ENV["CARGO_TARGET_DIR"] || "target", root)}
+  target = #{File.expand_path(shared || "#{__dir__}/target", root)}
   library = flowline.#{config["DLEXT"]}
   sitearchdir = #{config["sitearchdir"]}
   target_prefix = /flowline
@@ -47,5 +48,5 @@ File.write("Makefile", <<~MAKEFILE)
   #{"\t$(MAKE) clean" if installing}
 
   clean:
-  \trm -rf $(library) #{'"$(target)"' if installing}
+  \trm -rf $(library) #{'"$(target)"' unless shared}
 MAKEFILE
