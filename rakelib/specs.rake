@@ -46,7 +46,7 @@ module SpecParts
   # @return [Array<Jobs::Job>] the heaviest first
   def jobs
     FileUtils.rm_rf([OUT, "coverage"])
-    FileUtils.mkdir_p(OUT)
+    FileUtils.mkdir_p([OUT, "coverage/parts"])
     parts.map(&:job)
   end
 

@@ -1,32 +1,39 @@
 # frozen_string_literal: true
 
-# Loaded before anything of lib/. Coverage only means something over the whole suite, so it is asked for:
+# Records which lines of lib/ run. Coverage only means something over the whole suite, so it is asked for:
 #
-# - COVERAGE=1 rspec: in one process.
 # - COVERAGE=part, COVERAGE_PART=name: one process of several, which `rake coverage` starts. Programs that they start with this
-#   file in RUBYOPT are parts of their own.
-# - COVERAGE=merge: this file as a program reads the results of those parts, and fails below the least coverage.
-if %w[1 part merge].include?(ENV["COVERAGE"])
+#   file in RUBYOPT are parts of their own. It is loaded before anything of lib/, needs no gem, and writes a file at the end.
+# - COVERAGE=merge: this file as a program reads the files of those parts, and fails below the least coverage.
+require "coverage"
+
+root = File.expand_path("../..", __dir__)
+parts = "#{root}/coverage/parts"
+
+case ENV["COVERAGE"]
+when "part"
+  Coverage.start(oneshot_lines: true) # A line that has run once costs nothing further.
+  process = Process.pid
+  at_exit do
+    next unless Process.pid == process # A forked process belongs to its parent.
+
+    ran = Coverage.result.select { |file, _| file.start_with?("#{root}/lib/") }.transform_values { |result| result[:oneshot_lines] }
+    File.binwrite("#{parts}/#{ENV.fetch("COVERAGE_PART")}-#{process}", Marshal.dump(ran))
+  end
+when "merge"
+  require "json"
   require "simplecov"
 
-  settings = proc do
-    root File.expand_path("../..", __dir__)
-    add_filter "/spec/"
-    add_filter "/lib/flowline/version.rb" # the gemspec loads it, before anything can be counted
-    track_files "lib/**/*.rb" # so that a file nobody requires counts too
-    if ENV["COVERAGE"] == "part"
-      part = [ENV.fetch("COVERAGE_PART"), *(Process.pid if ENV["RUBYOPT"].to_s.include?(__FILE__))].join("-")
-      command_name "part #{part}"
-      coverage_dir "coverage/parts/#{part}"
-      formatter SimpleCov::Formatter::SimpleFormatter
-    else
-      minimum_coverage line: 95
-    end
+  # Files that nobody requires count, too. The gemspec loads the version before anything can be counted.
+  files = Dir.glob("#{root}/lib/**/*.rb") - ["#{root}/lib/flowline/version.rb"]
+  lines = files.to_h { |file| [file, Coverage.line_stub(file)] }
+  Dir.glob("#{parts}/*").each do |part|
+    Marshal.load(File.binread(part)).each { |file, ran| ran.each { |line| lines[file][line - 1] = 1 } if lines[file] }
   end
-
-  if ENV["COVERAGE"] == "merge"
-    SimpleCov.collate(Dir.glob("coverage/parts/*/.resultset.json"), &settings)
-  else
-    SimpleCov.start(&settings)
+  merged = "#{root}/coverage/merged.json"
+  File.write(merged, JSON.generate(specs: { coverage: lines.transform_values { |counts| { lines: counts } }, timestamp: Time.now.to_i }))
+  SimpleCov.collate([merged]) do
+    root root
+    minimum_coverage line: 95
   end
 end

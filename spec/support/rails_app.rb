@@ -25,9 +25,9 @@ class RailsApp
   LEFT_OUT_SINCE_7 = %w[asset-pipeline hotwire jbuilder].freeze
   LEFT_OUT_SINCE_7_2 = %w[brakeman ci docker rubocop].freeze
   LEFT_OUT_SINCE_8 = %w[kamal solid thruster].freeze
-  # Bundler requires these at boot; those that are installed, and not here, when {#gem} says so. simplecov counts in child processes.
+  # Bundler requires these at boot; those that are installed, and not here, when {#gem} says so.
   GEMS = %w[rails sqlite3 puma].freeze
-  OPTIONAL = %w[delayed_job_active_record minitest rack rspec-rails sidekiq redis webrick simplecov].freeze
+  OPTIONAL = %w[delayed_job_active_record minitest rack rspec-rails sidekiq redis webrick].freeze
 
   # The output of a command, standard error included, and how it ended.
   Outcome = Struct.new(:output, :status) do
@@ -178,7 +178,7 @@ class RailsApp
     status = Process.wait2(pid).last
     raise "#{command.join(" ")} has not ended within #{limit} seconds:\n#{output.value}" if late
 
-    Outcome.new(output.value.force_encoding("UTF-8").gsub(/^Stopped processing SimpleCov .*\n/, ""), status)
+    Outcome.new(output.value.force_encoding("UTF-8"), status)
   ensure
     reader&.close
   end
