@@ -54,7 +54,7 @@ module Flowline
 
     # @return [Symbol, String, #execute]
     def executor
-      @executor || (ENV["FLOWLINE_EXECUTOR"] unless ENV["FLOWLINE_EXECUTOR"] == "") || @defaults[:executor]
+      @executor || setting("FLOWLINE_EXECUTOR") || @defaults[:executor]
     end
 
     # @return [Array<Pipeline>] those with a name
@@ -123,7 +123,15 @@ module Flowline
 
     # @return [String]
     def root
-      @root || (ENV["FLOWLINE_ROOT"] unless ENV["FLOWLINE_ROOT"] == "") || @defaults[:root]
+      @root || setting("FLOWLINE_ROOT") || @defaults[:root]
+    end
+
+    private
+
+    # @return [String, nil] the value of an environment variable that is not empty
+    def setting(name)
+      value = ENV.fetch(name, nil)
+      value unless value == ""
     end
   end
 

@@ -22,7 +22,7 @@ module Flowline
     # @api private
     def self.of(pipeline, request)
       context = new(pipeline.name, request.params, request.values, request.input, request.secrets)
-      request.scopes.each { |scope, params| context.add_scope(scope, params) }
+      request.scopes.each { |scope, params| context.add_scope(scope, params) } unless request.scopes.empty?
       context
     end
 
@@ -35,8 +35,7 @@ module Flowline
       @secrets = secrets
       @hidden = Identity::Secrets.new(secrets.values) unless secrets.empty?
       @started = Clock.time
-      @made = [] # The id of the run, its ledger, its recording, its log, and the seconds that were skipped.
-      @scopes = {}
+      @made = [] # The id of the run, its ledger, its recording, its log, the seconds that were skipped, and the scopes.
       @clock = Clock.now
       freeze
     end
@@ -53,7 +52,7 @@ module Flowline
     # @api private
     def add_scope(scope, params)
       values = @values.reject { |name, _| @params.key?(name) }
-      @scopes[scope] = dup.tap do |inner|
+      (@made[5] ||= {})[scope] = dup.tap do |inner|
         inner.instance_exec do
           @params = params.freeze
           @values = params.merge(values).freeze
@@ -66,7 +65,7 @@ module Flowline
     # @return [Context] with its params
     # @api private
     def within(scope)
-      inner = @scopes.fetch(scope)
+      inner = @made[5].fetch(scope)
       @sink ? inner.lend(*@sink) : inner
     end
 

@@ -160,8 +160,7 @@ module Flowline
     # @raise [DefinitionError] {#problems}
     # @api private
     def graph
-      validate! unless problems.empty?
-      assembly.graph
+      assembly.graph || validate!
     end
 
     # @return [Hash{Symbol => Integer}] the position of each step in {#steps}

@@ -105,6 +105,14 @@ module Flowline
       outcome == "skipped" || (step.optional? && %w[failed timed_out].include?(outcome))
     end
 
+    # @param request [Planning::RunOptions] of a run that has ended in this process
+    # @param checkpoint [Checkpoint, nil] of the run that it resumed
+    # @return [Boolean] whether it leaves nothing to resume
+    def self.done?(request, result, checkpoint)
+      result.success? && !request.keep? && !(request.selects? && result.steps.any? { |step| step.reason == :not_selected }) &&
+        !result.collected? && (checkpoint.nil? || checkpoint.entries.none? { |name, entry| entry.collected && result[name]&.status == :restored })
+    end
+
     # @return [Boolean] whether a run has succeeded, including the steps that it left out
     def self.over?(pipeline, status, outcomes)
       status.to_s == "succeeded" && pipeline.steps.all? do |step|

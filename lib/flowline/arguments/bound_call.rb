@@ -5,9 +5,9 @@ module Flowline
     # A callable with the sources of its arguments, ready to be called once its dependencies have ended.
     #
     # A source is an Integer (the output of a step), a Hash (several outputs by name), +:context+, +:input+, +:item+ or a
-    # {Binding::Parameter}. Most callables take nothing, the output of one step, or one other value. Each of these shapes
-    # has a class, and another one for blocks of the bare form. They build no argument list, and have at most three
-    # instance variables, because Ruby embeds so many in the object.
+    # {Binding::Parameter}. Most callables take nothing, outputs of steps, or one other value. Each of these shapes has a
+    # class, and another one for blocks of the bare form. They have at most three instance variables, because Ruby embeds so
+    # many in the object.
     # @api private
     class BoundCall
       # An empty set of keywords.
@@ -174,6 +174,28 @@ module Flowline
         def takes_context? = false
       end
 
+      # The call of a callable that takes the outputs of several steps.
+      # @api private
+      class WithOutputs < self
+        def initialize(callable, positional) # rubocop:disable Lint/MissingSuper -- it has fewer instance variables
+          @callable = callable
+          @positional = positional
+          freeze
+        end
+
+        # @return [Object] see {BoundCall#call}
+        def call(outputs, _context, _item = nil)
+          @callable.call(*outputs.values_at(*@positional))
+        end
+
+        # @return [Boolean] see {BoundCall#takes_context?}
+        def takes_context? = false
+
+        private
+
+        def keywords = NONE
+      end
+
       # {WithoutArguments} for a block of the bare form.
       # @api private
       class BoundWithoutArguments < WithoutArguments
@@ -208,6 +230,20 @@ module Flowline
         # @return [Object] see {BoundCall#call}
         def call(outputs, _context, _item = nil)
           @receiver.instance_exec(outputs[@source], &@callable)
+        end
+      end
+
+      # {WithOutputs} for a block of the bare form.
+      # @api private
+      class BoundWithOutputs < WithOutputs
+        def initialize(receiver, block, positional)
+          @receiver = receiver
+          super(block, positional)
+        end
+
+        # @return [Object] see {BoundCall#call}
+        def call(outputs, _context, _item = nil)
+          @receiver.instance_exec(*outputs.values_at(*@positional), &@callable)
         end
       end
 

@@ -9,13 +9,12 @@ module Flowline
     class Announcer
       # @param setup [Setup]
       # @param inbox [Inbox]
-      # @param in_flight [InFlight]
-      def initialize(setup, inbox, in_flight)
+      def initialize(setup, inbox)
         @setup = setup
         @run = setup.environment.run
         @state = setup.state
         @inbox = inbox
-        @in_flight = in_flight
+        @in_flight = setup.in_flight
         @details = setup.environment.details
         @observed = setup.observed?
         @hooked = setup.hooked?

@@ -6,14 +6,13 @@ module Flowline
     # @api private
     class Batches
       # @param setup [Setup]
-      # @param in_flight [InFlight]
       # @param pace [Pace]
       # @param pool [Executor::Pool]
-      def initialize(setup, in_flight, pace, pool)
+      def initialize(setup, pace, pool)
         @environment = setup.environment
         @run = @environment.run
         @state = setup.state
-        @in_flight = in_flight
+        @in_flight = setup.in_flight
         @pace = pace
         @under_way = false
         @enabled = @environment.bare? && pool.queues? && setup.reuse.nil?

@@ -42,7 +42,9 @@ module Flowline
       # @return [void]
       def begin
         @begun = true
-        cancel if any?
+        return unless any?
+
+        cancel
         @run.stop(:cancelled, true) if all?
       end
 

@@ -40,7 +40,6 @@ module Flowline
         @timeout = request.timeout
         @section = Executor::Section.of_run(background, Recording.stored?(pipeline, request))
         @inbox = Inbox.new
-        @in_flight = InFlight.new
         @setup = Setup.new(pipeline, request, self, @section)
         @environment = @setup.environment
         @run = @environment.run
@@ -99,7 +98,7 @@ module Flowline
       private
 
       def perform(executor)
-        @setup.begin_recording(@in_flight, self)
+        @setup.begin_recording(self)
         begin
           start(executor)
           drive
@@ -116,11 +115,8 @@ module Flowline
         @run.limit(@timeout) if @timeout
         @pool = executor.open_pool(@inbox, @section)
         @setup.surround(@pool)
-        plain = @setup.plain? && @pool.inline?
-        dispatcher unless plain
-        @setup.expect_times if @pool.capacity > 1
-        context.run_id unless plain # A forked child has it from here.
-        @state.notify(:run_started, nil, @environment.resumption) { @setup.monitor(@pool, @in_flight) }
+        prepare_attempts unless @setup.plain? && @pool.inline?
+        @state.notify(:run_started, nil, @environment.resumption) { @setup.monitor(@pool) }
         @setup.preset
         @cancellation.begin
       rescue HookError, Error::TimeUp => e
@@ -129,13 +125,19 @@ module Flowline
         @cancellation.begin
       end
 
+      def prepare_attempts
+        dispatcher
+        @setup.expect_times if @pool.capacity > 1
+        context.run_id # A forked child has it from here.
+      end
+
       # A run whose steps are only called in this thread needs none, unless something interrupts it.
       def dispatcher
         Loading.of(Execution)
-        @dispatcher ||= Dispatcher.new(@setup, @inbox, @in_flight, @pool, @cancellation)
+        @dispatcher ||= Dispatcher.new(@setup, @inbox, @pool, @cancellation)
       end
 
-      def drive = @dispatcher ? @dispatcher.drive : ShortPath.new(@environment, @state, @inbox).drive
+      def drive = @dispatcher ? @dispatcher.drive : ShortPath.drive(@environment, @state, @inbox)
 
       # The run ends, whatever interrupts that.
       def finish(well)

@@ -30,24 +30,23 @@ module Flowline
 
       # @param setup [Setup]
       # @param inbox [Inbox]
-      # @param in_flight [InFlight]
       # @param pool [Executor::Pool]
       # @param cancellation [Cancellation]
-      def initialize(setup, inbox, in_flight, pool, cancellation)
+      def initialize(setup, inbox, pool, cancellation)
         @environment = setup.environment
         @run = @environment.run
         @limits = @environment.limits
         @timed = !@limits.of_run.nil?
         @state = setup.state
         @inbox = inbox
-        @in_flight = in_flight
+        @in_flight = setup.in_flight
         @pool = pool
         @cancellation = cancellation
         @token = 0
         @works = Works.new(setup, inbox, pool)
-        @announcer = Announcer.new(setup, inbox, in_flight)
+        @announcer = Announcer.new(setup, inbox)
         @pace = Pace.new
-        @batches = Batches.new(setup, in_flight, @pace, pool)
+        @batches = Batches.new(setup, @pace, pool)
       end
 
       # Works until every step has ended and nothing is in flight.

@@ -42,7 +42,7 @@ module Flowline
       def close(timeout)
         @state.close
       ensure
-        @state.error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if @state.limit_unreported?
+        @state.error ||= TimeoutError.new(nil, limit: timeout, scope: :run) if timeout && @state.limit_unreported?
       end
 
       # User code is called first, because it may be interrupted, and the recording may not.

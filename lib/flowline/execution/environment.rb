@@ -5,6 +5,9 @@ module Flowline
     # The data that the attempts of a run share. Attempts read it in any thread; only the coordinator changes the outputs.
     # @api private
     class Environment
+      NONE = {}.freeze
+      private_constant :NONE
+
       # @return [DAG]
       attr_reader :dag
       # @return [Array<Step>]
@@ -25,9 +28,7 @@ module Flowline
       attr_reader :contextual
       # @return [Gates, nil] the conditions of nested pipelines
       attr_reader :gates
-      # @return [Limits]
-      attr_reader :limits
-      # @return [Serialising]
+      # @return [Serialising, Serialising::Unlimited]
       attr_accessor :serialising
       # @return [Middleware]
       attr_reader :middleware
@@ -41,8 +42,6 @@ module Flowline
       attr_accessor :given
       # @return [Planning::Presets, nil]
       attr_accessor :presets
-      # @return [Boolean] whether callables are called and nothing else, in whatever thread
-      attr_writer :bare
 
       # @param pipeline [Pipeline]
       # @param request [Planning::RunOptions]
@@ -52,26 +51,33 @@ module Flowline
         @steps = @dag.steps
         take_calls(pipeline, request.input?)
         @context = Context.of(pipeline, request)
-        @stops_at_failures = !request.continue_on_error?
-        @run = Native::Run.new(@dag.graph, request.continue_on_error?)
+        continues = request.continue_on_error?
+        @stops_at_failures = !continues
+        @run = Native::Run.new(@dag.graph, continues)
         pipeline.resources.share(@run)
         @outputs = (request.freeze_outputs? ? FrozenOutputs : Array).new(@dag.size)
         @warnings = []
-        @reports = {}
-        @limits = Limits.new(@run, request.timeout, @dag)
+        @reports = NONE
         @pipeline = pipeline
         @request = request
+        @timeout = request.timeout
         caching unless pipeline.cached.empty? # Now: workers may ask later, several at a time.
         @hints = TypeHints if request.check_types?
         @coordinator = coordinator
-        @timeout = request.timeout
-        self.middleware = Middleware.none
         @bare = @suspended = false
+        @surrounds = true # Until it is known.
+        @middleware = Middleware.none
       end
+
+      # @return [Limits] created in the coordinator's thread by the first that needs it: most short runs don't
+      def limits = @limits ||= Limits.new(@run, @timeout, @dag)
+
+      # @return [Recording::Provenance] the same
+      def provenance = @provenance ||= Recording::Provenance.new(self)
 
       # @return [Cache::Lookup]
       def caching
-        @caching ||= Cache::Lookup.new(@pipeline, @request, @limits, @warnings)
+        @caching ||= Cache::Lookup.new(@pipeline, @request, limits, @warnings)
       end
 
       # @param id [Integer]
@@ -85,7 +91,7 @@ module Flowline
       # @param numbers [Hash{Symbol => Numeric}]
       # @return [void]
       def reported(id, numbers)
-        (@reports[id] ||= {}).merge!(numbers)
+        report_of(id).merge!(numbers)
       end
 
       # A step writes into the state of the pipeline while it is called.
@@ -114,7 +120,7 @@ module Flowline
       # @param numbers [Hash{Symbol => Numeric}]
       # @return [void]
       def add_report(id, numbers)
-        (@reports[id] ||= {}).merge!(numbers) { |_, before, more| before + more }
+        report_of(id).merge!(numbers) { |_, before, more| before + more }
       end
 
       # @return [Boolean] whether the failure of a step stops the run
@@ -122,10 +128,14 @@ module Flowline
         @stops_at_failures
       end
 
-      # @param middleware [Middleware] what is called around each attempt
-      def middleware=(middleware)
-        @middleware = middleware
-        @surrounds = !middleware.empty? || !@timeout.nil? || @limits.groups?
+      # Sets what is called around each attempt, before the first one.
+      # @param entries [Array<#call>]
+      # @param bare [Boolean] whether callables are called and nothing else, in whatever thread
+      # @return [void]
+      def surround(entries, bare)
+        @middleware = entries.empty? ? Middleware.none : Middleware.new(entries)
+        @bare = bare
+        @surrounds = !(bare || (entries.empty? && @timeout.nil? && !limits.groups?))
       end
 
       # @return [Boolean]
@@ -159,6 +169,11 @@ module Flowline
         !@hints.nil?
       end
 
+      # @return [Boolean] whether the run has a time limit
+      def timed?
+        !@timeout.nil?
+      end
+
       # @return [Boolean] whether the step has conditions
       def conditions?(id)
         @conditions.key?(id) || (@gates&.guards?(id) == true)
@@ -168,7 +183,7 @@ module Flowline
       def conditions_hold?(id)
         return true if !conditions?(id) || @presets&.reuses?(id)
 
-        @limits.ask { (@gates.nil? || @gates.open?(id, @outputs, @context)) && Environment.hold?(@conditions[id] || [], @outputs, @context) }
+        limits.ask { (@gates.nil? || @gates.open?(id, @outputs, @context)) && Environment.hold?(@conditions[id] || [], @outputs, @context) }
       end
 
       # @param conditions [Array<Array(Arguments::BoundCall, Boolean)>] and what each must return
@@ -179,7 +194,7 @@ module Flowline
 
       # @return [Boolean] whether the run was stopped, and the attempt is not to be made any more
       def stopped?(attempt)
-        (@run.stopped? || (@timeout && @limits.up?)) && (!attempt.always? || @coordinator.interrupting?(true))
+        (@run.stopped? || (@timeout && limits.up?)) && (!attempt.always? || @coordinator.interrupting?(true))
       end
 
       # Notifies the observers of the run that the callable is about to be called.
@@ -228,6 +243,12 @@ module Flowline
       end
 
       private
+
+      # A run without reports has none to begin with.
+      def report_of(id)
+        @reports = {} if @reports.frozen?
+        @reports[id] ||= {}
+      end
 
       def take_calls(pipeline, input)
         table = pipeline.calls

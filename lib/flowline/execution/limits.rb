@@ -19,7 +19,7 @@ module Flowline
         @dag = dag
         @groups = !dag.groups.empty? && dag.groups.each_value.any?(&:timeout)
         @virtual = VirtualTime.on?
-        @began = {} # By nested pipeline with a limit, when the first of its steps was called.
+        @began = {} if @groups # By nested pipeline with a limit, when the first of its steps was called.
       end
 
       # @return [Boolean] whether the run skips its waits, see {VirtualTime}

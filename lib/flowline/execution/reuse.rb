@@ -8,15 +8,14 @@ module Flowline
     class Reuse
       # @param environment [Environment]
       # @param presets [Planning::Presets]
-      # @param provenance [Recording::Provenance]
       # @param recording [Recording]
       # @param state [State]
-      def initialize(environment, presets, provenance, recording, state)
+      def initialize(environment, presets, recording, state)
         @environment = environment
         @dag = environment.dag
         @run = environment.run
         @presets = presets
-        @provenance = provenance
+        @provenance = environment.provenance
         @recording = recording
         @state = state
       end

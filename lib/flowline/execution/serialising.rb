@@ -6,6 +6,20 @@ module Flowline
     # stopped like the call of a step: by the run's time limit, and by a cancelled run.
     # @api private
     class Serialising
+      # The same for a run that nothing stops.
+      module Unlimited
+        # @return [Object] what the block returns
+        def self.call(always: false) = yield # rubocop:disable Lint/UnusedMethodArgument
+      end
+
+      # @param environment [Environment]
+      # @param coordinator [Coordinator]
+      # @param section [Executor::Section, nil] where the coordinator's thread may be interrupted
+      # @return [Serialising, Unlimited]
+      def self.of(environment, coordinator, section)
+        section || environment.timed? ? new(environment.limits, coordinator, section) : Unlimited
+      end
+
       # @param limits [Limits]
       # @param coordinator [Coordinator]
       # @param section [Executor::Section, nil] where the coordinator's thread may be interrupted
@@ -13,24 +27,19 @@ module Flowline
         @limits = limits
         @coordinator = coordinator
         @section = section
-        @plain = section.nil? && !limits.of_run
       end
 
       # @param always [Boolean] whether it is for a step that runs even after the run was stopped
       # @return [Object, nil] what the block returns; nil: it was stopped
-      def call(always: false, &block)
-        @plain ? yield : guard(always, &block)
-      end
-
-      private
-
-      def guard(always)
+      def call(always: false)
         value = nil # One that returns too late still counts.
         limited(always) { value = yield }
         value
       rescue Executor::Section::Stopped
         value
       end
+
+      private
 
       def limited(always, &block)
         seconds = patience(always)

@@ -30,20 +30,22 @@ module Flowline
         @request = request
         @environment = Environment.new(pipeline, request, coordinator)
         own = section unless section&.borrowed? # Of a thread that is ours.
-        environment.serialising = Serialising.new(environment.limits, coordinator, own)
+        environment.serialising = Serialising.of(environment, coordinator, own)
         @recording = Recording.of(pipeline, request)
         environment.context.record_in(@recording)
-        @provenance = Recording::Provenance.new(environment)
         make_plan if request.planned?
         @readers = request.dry? ? NONE : Telemetry.observers(environment)
         @observed = !pipeline.called_hooks.empty? || request.reporters.any? || @readers.any?
         make_state(notifier(section))
-        @reuse = Reuse.new(environment, @presets, @provenance, recording, state) if @presets
+        @reuse = Reuse.new(environment, @presets, recording, state) if @presets
         @background = !own.nil?
         ready = true
       ensure
         @recording&.close unless ready
       end
+
+      # @return [InFlight] the attempts that the pool has
+      def in_flight = @in_flight ||= InFlight.new
 
       # @return [Boolean] whether its steps are called and nothing else happens
       def plain?
@@ -59,13 +61,12 @@ module Flowline
       end
 
       # Begins the record of the run. If that is in a store, other processes see where the run stands, and may cancel it.
-      # @param in_flight [InFlight]
       # @param coordinator [Coordinator]
       # @return [void]
       # @raise [LockedError, StoreError]
-      def begin_recording(in_flight, coordinator)
+      def begin_recording(coordinator)
         recording.forget(*@presets.outdated) if @presets
-        recording.start(environment, @provenance)
+        recording.start(environment)
         lines = open_log(coordinator)
         return unless recording.stored?
 
@@ -91,15 +92,13 @@ module Flowline
         entries = [Executor::Isolate.new, *entries] if isolates
         entries = [@capture, *entries] if (@capture = capture(pool))
         entries = @readers.filter_map(&:entry) + entries unless @readers.empty?
-        environment.middleware = Middleware.new(entries) unless entries.empty?
-        environment.bare = bare?
+        environment.surround(entries, bare?(entries))
         warn_of_lacks(pool)
       end
 
       # @param pool [Executor::Pool]
-      # @param in_flight [InFlight]
       # @return [Monitor, nil] nil: no reporter would use it
-      def monitor(pool, in_flight)
+      def monitor(pool)
         return unless @request.reporters.any?
 
         environment.monitored = true
@@ -133,8 +132,8 @@ module Flowline
       end
 
       # @return [Boolean] whether its steps are called without conditions, limits, caches and observers
-      def bare?
-        @pipeline.plain? && !(observed? || environment.hints? || @request.timeout) && environment.middleware.empty?
+      def bare?(entries)
+        entries.empty? && @pipeline.plain? && !(observed? || environment.hints? || @request.timeout)
       end
 
       def make_state(notifier)

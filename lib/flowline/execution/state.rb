@@ -31,7 +31,6 @@ module Flowline
         @notifier = notifier
         @errors = {}
         @tallies = {}
-        @started = {}
         @interrupted = {}
         @expense = Recording::Expense.new if recording.stored?
       end
@@ -54,7 +53,7 @@ module Flowline
       # @return [void]
       # @raise [HookError] a before_step hook raised
       def start(id)
-        return if @started[id]
+        return if (@started ||= {})[id]
 
         @started[id] = true
         @notifier.notify(:step_started, @dag.steps[id])

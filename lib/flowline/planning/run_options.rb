@@ -31,17 +31,15 @@ module Flowline
       # @raise [ParamError] everything that is wrong
       def initialize(pipeline, arguments, called, root = nil)
         @called = called
-        @declared = pipeline.params
-        @options = arguments.empty? ? arguments : arguments.slice(*Definition::Options::RUN.keys)
-        @problems = option_problems
-        @settings = @options.empty? ? pipeline.settings : pipeline.settings.merge(@options)
         @pipeline = pipeline
+        @declared = pipeline.params
         @root = root || Flowline.config.root if pipeline.name
-        @problems << "run: exclusive_wait: needs exclusive: or resume:" if exclusive_wait && !(exclusive || resume?)
-        @values = values_beside
-        @scopes = @params = NONE
+        @problems = []
+        @settings = pipeline.settings
+        @options = @values = @scopes = @params = NONE
+        take_options(arguments) unless arguments.empty?
         take_params(gather(arguments)) if given?(arguments)
-        @scopes = bind_scopes(pipeline.dag) if @problems.empty?
+        @scopes = bind_scopes(pipeline.dag) if @problems.empty? && !pipeline.dag.groups.empty?
         @given = Given.of(pipeline, @options[:given], @problems) if @options.key?(:given)
         resolve_objects
         Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
@@ -77,7 +75,7 @@ module Flowline
 
       # @return [Boolean] whether a plan says what becomes of its steps
       def planned?
-        continues? || dry? || !given.nil?
+        !@options.empty? && (continues? || dry? || !given.nil?)
       end
 
       # @return [Boolean] whether it resumes a run that did not succeed
@@ -196,6 +194,14 @@ module Flowline
 
       private
 
+      def take_options(arguments)
+        @options = arguments.slice(*Definition::Options::RUN.keys)
+        @problems.concat(option_problems)
+        @settings = @settings.merge(@options)
+        @problems << "run: exclusive_wait: needs exclusive: or resume:" if exclusive_wait && !(exclusive || resume?)
+        @values = values_beside
+      end
+
       # Returns whether params can be read, and whether there are any.
       def given?(arguments)
         !(arguments.empty? && @declared.empty?) && @options.fetch(:params, NONE).is_a?(Hash)
@@ -262,10 +268,7 @@ module Flowline
 
       # Binds the params of nested pipelines, outer ones first.
       def bind_scopes(dag)
-        return NONE if dag.groups.empty?
-
         groups = dag.groups.each_value.reject { |group| group.params.empty? }
-
         groups.sort_by { |group| dag.within(group.name).size }.each_with_object({}) do |group, scopes|
           outer = scopes.fetch(dag.scope(group.parent), @params)
           scopes[group.name] = outer.merge(group.params.transform_values { |param| bound_value(group, param, outer) })

@@ -76,14 +76,13 @@ module Flowline
 
       # Begins the run, which other processes can see from then on.
       # @param environment [Execution::Environment] of the run
-      # @param provenance [Provenance]
       # @return [void]
       # @raise [LockedError, StoreError]
-      def start(environment, provenance)
+      def start(environment)
         @context = environment.context
         @warnings = environment.warnings
         @serialising = environment.serialising
-        @provenance = provenance
+        @provenance = environment.provenance
         @grounds = Grounds.new(environment) { @claim.key }
         @pid = Process.pid
         @pipeline.steps.each_index { |id| @subject.step_digest(id) } # Before a step changes the captured values.

@@ -30,17 +30,13 @@ module Flowline
       end
 
       # @return [Subject]
-      attr_reader :subject
-      # @return [Checkpoint] of the run to resume, to which the items that this run completes are added
-      attr_reader :checkpoint
+      def subject = @subject ||= Subject.of(@pipeline, @request)
 
       # @param pipeline [Pipeline]
       # @param request [Planning::RunOptions]
       def initialize(pipeline, request)
         @pipeline = pipeline
         @request = request
-        @subject = Subject.of(pipeline, request)
-        @checkpoint = Checkpoint.new
         take_turn if (request.exclusive || request.resume?) && !request.dry?
         recall if request.continues?
         ready = true
@@ -48,9 +44,12 @@ module Flowline
         close unless ready
       end
 
+      # @return [Checkpoint] of the run to resume, to which the items that this run completes are added
+      def checkpoint = @checkpoint ||= Checkpoint.new
+
       # @return [String] why no run is resumed
       def why_not
-        Resumable.new(@pipeline, nil).why_not(@subject.identity)
+        Resumable.new(@pipeline, nil).why_not(subject.identity)
       end
 
       # @return [nil] the record is in no directory
@@ -68,13 +67,10 @@ module Flowline
 
       # Begins the run. After this, steps may change the params, the input and the context.
       # @param environment [Execution::Environment] of the run
-      # @param provenance [Provenance] asked when something is recorded
       # @return [void]
-      def start(environment, provenance)
-        @context = environment.context
-        @warnings = environment.warnings
-        @provenance = provenance
-        @subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
+      def start(environment)
+        @environment = environment
+        subject.identity unless @request.params.empty? && @request.values.empty? && !@request.input?
       end
 
       # Removes stale records, before the steps run again.
@@ -82,7 +78,7 @@ module Flowline
       # @param mapped [Array<Symbol>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
-        @checkpoint.forget(outputs, mapped)
+        checkpoint.forget(outputs, mapped)
         @writes = @writes&.except(*outputs, *mapped)
       end
 
@@ -104,13 +100,13 @@ module Flowline
       # @return [Boolean] whether there was something to digest
       def prepare_end(result)
         warn_of_overtaken(result) if @older && result.success?
-        return false if done?(result)
+        return false if (nothing = done?(result))
 
-        result.steps.each_with_index { |step, id| @provenance.token(id) if step.output? }
+        result.steps.each_with_index { |step, id| @environment.provenance.token(id) if step.output? }
         recognise_changed(result)
         true
       ensure
-        @provenance.seal
+        @environment.provenance.seal unless nothing
       end
 
       # Records the end of the run.
@@ -119,12 +115,12 @@ module Flowline
       def finish(result)
         @turn&.over(result)
         memory = @pipeline.memory
-        commit(result) if result.success? && (@writes || @context.ledger)
+        commit(result) if result.success? && (@writes || @environment.context.ledger)
         if done?(result)
-          memory.select! { |name, _| STATE.include?(name) } if memory[:identity] && memory[:identity] == @subject.identity
+          memory.select! { |name, _| STATE.include?(name) } if memory[:identity] && memory[:identity] == subject.identity
           return
         end
-        memory.replace(checkpoint: checkpoint_of(result), identity: @subject.identity, status: result.status,
+        memory.replace(checkpoint: checkpoint_of(result), identity: subject.identity, status: result.status,
                        writes: open_writes(result), recorded: @recorded || Clock.now, **memory.slice(*STATE))
       end
 
@@ -148,23 +144,23 @@ module Flowline
 
       # @return [Checkpoint] for a run that resumes this one
       def checkpoint_of(result)
-        outcomes = Recording.outcomes(@checkpoint.outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
+        outcomes = Recording.outcomes(checkpoint.outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
         entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
-        run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: @subject.identity, params: @subject.known,
-                             status: result.status.name, pid: Process.pid, host: Store.host, started: @context.started_at.to_f)
-        Checkpoint.new(run, entries: entries, outcomes: outcomes, items: @checkpoint.items)
+        run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: subject.identity, params: subject.known,
+                             status: result.status.name, pid: Process.pid, host: Store.host, started: @environment.context.started_at.to_f)
+        Checkpoint.new(run, entries: entries, outcomes: outcomes, items: checkpoint.items)
       end
 
       # Returns whether the run leaves nothing to resume. It is asked twice about the result of a run that leaves nothing.
       def done?(result)
         return true if result.equal?(@done)
 
-        @subject.done?(result, @checkpoint).tap { |done| @done = result if done }
+        @done = result if Recording.done?(@request, result, @checkpoint)
       end
 
       # Commits what the steps of the run have written, those that it restored included.
       def commit(result)
-        changes = writes(result).select { |step, _| @subject.settled?(result[step]) }
+        changes = writes(result).select { |step, _| subject.settled?(result[step]) }
         @writes = @writes&.except(*changes.keys)
         changed = {}.merge(*changes.values)
         @pipeline.memory[:state] = (@pipeline.memory[:state] || {}).merge(changed).compact
@@ -178,18 +174,18 @@ module Flowline
 
       # Returns what the steps that are not to run again have written, by step.
       def writes(result)
-        now = @context.ledger&.written.to_h.select { |id, _| @pipeline.steps[id].each || result.at(id).status == :succeeded }
+        now = @environment.context.ledger&.written.to_h.select { |id, _| @pipeline.steps[id].each || result.at(id).status == :succeeded }
         (@writes || {}).merge(now.transform_keys { |id| @pipeline.steps[id].name }) { |_, before, later| before.merge(later) }
       end
 
       def warn_of_overtaken(result)
-        restored = @older.select { |step, _| @subject.settled?(result[step]) }
-        restored.each { |step, keys| keys.each { |key| @warnings << Recording.overtaken(key, step, nil) } }
+        restored = @older.select { |step, _| subject.settled?(result[step]) }
+        restored.each { |step, keys| keys.each { |key| @environment.warnings << Recording.overtaken(key, step, nil) } }
       end
 
       # Takes the turn among the runs of this process, if the run excludes others.
       def take_turn
-        turn = Turn.new(@subject, Patience.new(@request.timeout))
+        turn = Turn.new(subject, Patience.new(@request.timeout))
         return unless turn.taken?
 
         @turn = turn
@@ -203,26 +199,27 @@ module Flowline
         @called&.each do |name, positions|
           step = @pipeline.dag[name]
           source = result[step.depends_on[step.labels.index(step.each)]]&.output
-          known = @checkpoint.items[name]
+          known = checkpoint.items[name]
           positions.each { |position| known.changed(position, Identity::Digest.try(source[position])) } if known && Array === source
         end
       end
 
       def items_of(id, step)
-        @checkpoint.items[step.name] ||= Items.new(@subject.step_digest(id), @provenance.items_made_of(id))
+        checkpoint.items[step.name] ||= Items.new(subject.step_digest(id), @environment.provenance.items_made_of(id))
       end
 
       # Returns the record of a step. A step that did not complete has its earlier record, unless that was removed.
       def entry(id, result)
         return if result.reason == :given
 
-        known = @checkpoint.entries[result.name]
-        return known if (known && result.status == :restored) || !(result.output? || @subject.passed_over?(result))
+        known = checkpoint.entries[result.name]
+        return known if (known && result.status == :restored) || !(result.output? || subject.passed_over?(result))
         return unless @request.checkpoint?
 
         step = @pipeline.steps[id]
         problem = NO_OUTPUT if !result.output? || step.options[:checkpoint] == false
-        Entry.new(@subject.step_digest(id), (result.output unless problem), problem, @provenance.token(id), @provenance.made_of(id),
+        provenance = @environment.provenance
+        Entry.new(subject.step_digest(id), (result.output unless problem), problem, provenance.token(id), provenance.made_of(id),
                   Recording.collected?(step, result.output))
       end
 
@@ -235,12 +232,12 @@ module Flowline
         memory = @pipeline.memory.dup # Another run may end meanwhile.
         target = @request.target
         raise LockedError.by(nil, @pipeline.name) if target && memory[:checkpoint]&.run&.run_id != target.run_id # Another thread has resumed it.
-        return unless memory[:identity] == @subject.identity
+        return unless memory[:identity] == subject.identity
         return if !@request.selects? && Recording.over?(@pipeline, memory[:status], memory[:checkpoint].outcomes)
 
         @checkpoint = memory[:checkpoint].dup
         recall_writes(memory) if memory[:writes]
-        @subject.keep_secrets(@checkpoint)
+        subject.keep_secrets(@checkpoint)
       end
 
       # Leaves out the writes of values that another run has committed since then.

@@ -25,8 +25,6 @@ module Flowline
       def initialize(environment)
         @environment = environment
         @dag = environment.dag
-        @known = {}
-        @tokens = {}
         @sealed = false
       end
 
@@ -34,7 +32,7 @@ module Flowline
       # @param tokens [Hash{Integer => String}] by step
       # @return [void]
       def know(tokens)
-        @known.merge!(tokens)
+        (@known ||= {}).merge!(tokens)
       end
 
       # Digests nothing any more, because that calls the user's code: outputs that have no token yet count as new ones.
@@ -46,7 +44,7 @@ module Flowline
       # @param id [Integer] a step that has ended, or whose output is available
       # @return [String] without spaces
       def token(id)
-        @tokens[id] ||= make(id)
+        (@tokens ||= {})[id] ||= make(id)
       end
 
       # @param id [Integer]
@@ -77,7 +75,7 @@ module Flowline
         output = @environment.outputs[id]
         outcome = @environment.run.step(id).first.to_s if output.nil?
         return NOTHING if outcome && Recording.skipped?(@dag.steps[id], outcome)
-        return @known[id] if @known.key?(id) && !WITHOUT_OUTPUT.include?(outcome)
+        return @known[id] if @known&.key?(id) && !WITHOUT_OUTPUT.include?(outcome)
 
         (Provenance.content(output) if @environment.caches?(id) && !@sealed) || "#{@environment.context.run_id}/#{id}"
       end

@@ -65,8 +65,7 @@ module Flowline
       # Returns whether the run leaves nothing to resume.
       # @param checkpoint [Checkpoint] of the run that it resumed
       def done?(result, checkpoint)
-        result.success? && !@request.keep? && !(@request.selects? && result.steps.any? { |step| step.reason == :not_selected }) &&
-          !result.collected? && checkpoint.entries.none? { |name, entry| entry.collected && result[name]&.status == :restored }
+        Recording.done?(@request, result, checkpoint)
       end
 
       # Returns whether the step was skipped for another reason than the selection. A resumed run need not run it either.

@@ -52,6 +52,12 @@ module Flowline
             (output ? BoundWithOutput : BoundWithValue).new(callable.receiver, callable.block, source)
           end
 
+          def with_outputs(callable, positional)
+            return WithOutputs.new(callable, positional) unless callable.is_a?(Definition::BoundBlock)
+
+            BoundWithOutputs.new(callable.receiver, callable.block, positional)
+          end
+
           # @param count [Integer] of required positional parameters
           def of_values(callable, step, index, count)
             dependencies = step.depends_on
@@ -63,7 +69,7 @@ module Flowline
             named = by_name(step.labels, dependencies, index) or return
             return with_value(callable, named) if count == 1
 
-            BoundCall.new(callable, dependencies.map { |name| index[name] }, NONE, false) if count == dependencies.size
+            with_outputs(callable, dependencies.map { |name| index[name] }) if count == dependencies.size
           end
 
           # @return [Hash{Symbol => Integer}, nil] nil if one of the dependencies is not a step
