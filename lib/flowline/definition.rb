@@ -82,7 +82,7 @@ module Flowline
 
     # @return [Thread::Backtrace::Location, nil] of the user's line that declares something
     def declared_location
-      @location || SourceLocation.of_caller
+      @location || SourceLocation.of_caller(3)
     end
 
     # @return [String, nil] the same as +file:line+

@@ -368,7 +368,7 @@ RSpec.shared_examples "a store" do
     end
 
     it "has the graph of a run, the counts of its steps and items, and what resumed it" do
-      graph = Flowline.define { |p| p.step(:a) { 1 } }.dag.graph.snapshot([["a", nil, "p.rb:1", [["description", "A"], ["tags", %w[x y]]]]], [])
+      graph = Flowline.define { |p| p.step(:a) { 1 } }.dag.graph.snapshot([["a", nil, "p.rb:1", "description", "A", "tags", %w[x y]]], [])
       run = store.begin_run(run_of, lock, graph: graph)
       store.finish_run(end_of(run), [[step_of(run, 0, "a", items_total: 9, items_done: 7, items_failed: 2, items_restored: 1), nil]], lock)
       again = store.begin_run(run_of("p", checkpoint: run.checkpoint, resumed: run.run_id), store.lock.tap { |held| store.claim(store.latest("p", "i"), held) }, resumes: true)
@@ -512,7 +512,7 @@ RSpec.shared_examples "a store" do
 
     it "are evicted least recently used first" do
       %w[a b c].each_with_index { |key, n| store.put(key, (key * 100).b, now: 10.0 + n, most: 300) }
-      store.touch("a", 20.0)
+      store.touch(["a"], 20.0)
       expect(store.entry("a", 21.0).used).to eq(20.0)
       store.put("d", ("d" * 100).b, now: 21.0, most: 300)
       expect(values("a", "b", "c", "d").compact.keys).to eq(%w[a c d])

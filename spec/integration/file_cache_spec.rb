@@ -23,7 +23,7 @@ RSpec.describe Flowline::Cache::File do
   def blobs = Dir[File.join(@path, "flowline.blobs", "*")]
 
   # Starts a process, which gets the pipes' ends that it reads and writes.
-  def child(*pipes)
+  def forked(*pipes)
     fork do
       yield
     ensure
@@ -50,7 +50,7 @@ RSpec.describe Flowline::Cache::File do
       ready, here = IO.pipe
       gate, open = IO.pipe
       pids = Array.new(4) do
-        child(tell, answer) do
+        forked(tell, answer) do
           here.syswrite(".")
           gate.read(1)
           result = pipeline { tell.syswrite("x") && gate.read(1) && [1, 2] }.run(cache: described_class.new(@path))
@@ -68,7 +68,7 @@ RSpec.describe Flowline::Cache::File do
     it "computes a key again after this one was killed while computing it" do
       inside, tell = IO.pipe
       never, = IO.pipe
-      pid = child { pipeline { tell.syswrite("x") && never.read }.run(cache: described_class.new(@path)) }
+      pid = forked { pipeline { tell.syswrite("x") && never.read }.run(cache: described_class.new(@path)) }
       inside.read(1)
       waiter = Thread.new { pipeline { :mine }.run(cache: cache) }
       Thread.pass until waiter.stop?
@@ -102,7 +102,7 @@ RSpec.describe Flowline::Cache::File do
       "a log that was deleted": [["-wal", ->(file) { File.delete(file) }], false]
     }.each do |what, ((ending, damage), whole)|
       it "is replaced by an empty cache: #{what}", if: Process.respond_to?(:fork) do
-        Process.wait(child { pipeline { 1 }.run(cache: described_class.new(@path)) })
+        Process.wait(forked { pipeline { 1 }.run(cache: described_class.new(@path)) })
         damage.call(File.join(@path, "flowline.db#{ending}"))
         results = nil
         run = -> { results = Array.new(2) { pipeline { 2 }.run(cache: cache) } }
@@ -127,6 +127,32 @@ RSpec.describe Flowline::Cache::File do
       small.get("a")
       small.set("d", "d" * 700)
       expect(%w[a b c d].select { |key| small.exists?(key) }).to eq(%w[a c d])
+    end
+
+    it "is freed by what runs have used least recently, also if they use many entries at once" do
+      now = Time.now
+      allow(Time).to receive(:now) { now }
+      pipeline = Flowline.define(name: "many", cache: cache) { |p| 9.times { |n| p.step(:"s#{n}", cache: true) { n } } }
+      pipeline.run
+      unused = cache.entries.first[:key]
+      cache.set("other", 1)
+      now += 100
+      expect(pipeline.run.steps.map(&:status).uniq).to eq([:cached])
+      expect(cache.entries.reject { |entry| entry[:used_at].to_i == now.to_i }.map { |entry| entry[:key] }).to eq(["other"])
+      expect(unused).to start_with("many/s0/")
+    end
+
+    it "is freed by a guess where the use of an entry cannot be recorded: a run does not wait for that" do
+      now = Time.now
+      allow(Time).to receive(:now) { now }
+      filed = pipeline { 1 }
+      filed.run(cache: cache)
+      now += 100
+      ready, tell = IO.pipe
+      child { Processes.database(@path) { |db| db.execute("BEGIN IMMEDIATE") && tell.write(".") && sleep } }
+      expect(ready.wait_readable(10)).to be_truthy
+      result = filed.run(cache: cache, timeout: 5)
+      expect([result[:work].status, result[:work].output, result.warnings]).to eq([:cached, 1, []])
     end
 
     it "is freed by removing expired entries and unreferenced files" do

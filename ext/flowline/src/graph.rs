@@ -119,8 +119,7 @@ impl Graph {
         Ok((schedule.length(workers), schedule.shortest(), schedule.useful_workers()))
     }
 
-    /// `snapshot(steps: Array<Array>, groups: Array<Array>) -> Snapshot`: each has a row of its name, its group or nil, its
-    /// location or nil, and its details, an Array of `[name, String or Array<String>]`, or nil.
+    /// `snapshot(steps: Array<Array>, groups: Array<Array>) -> Snapshot`: see [`members`].
     fn snapshot(&self, steps: RArray, groups: RArray) -> Result<Snapshot, Error> {
         Ok(Snapshot(Arc::new(Text::new(self.0.snapshot(&members(steps)?, &members(groups)?)))))
     }
@@ -174,29 +173,29 @@ fn uses(row: Value) -> Result<(StepId, Uses), Error> {
     Ok((StepId::new(row.entry(0)?), taken.collect::<Result<_, Error>>()?))
 }
 
+/// `[[name, group or nil, location, name of a fact, its text or texts, …], …]`
 fn members(rows: RArray) -> Result<Vec<Member>, Error> {
     rows.into_iter()
         .map(|row| {
             let row = RArray::try_convert(row)?;
-            let given: Option<RArray> = row.entry(3)?;
-            let details = given.map(|given| given.into_iter().map(detail).collect()).transpose()?;
+            let facts = (3..row.len() as isize).step_by(2);
             Ok(Member {
                 name: row.entry(0)?,
                 group: row.entry(1)?,
                 location: row.entry(2)?,
-                details: details.unwrap_or_default(),
+                details: facts
+                    .map(|at| Ok((row.entry(at)?, detail(row.entry(at + 1)?)?)))
+                    .collect::<Result<_, Error>>()?,
             })
         })
         .collect()
 }
 
-fn detail(pair: Value) -> Result<(String, Detail), Error> {
-    let (name, value): (String, Value) = TryConvert::try_convert(pair)?;
-    let detail = match RArray::from_value(value) {
+fn detail(value: Value) -> Result<Detail, Error> {
+    Ok(match RArray::from_value(value) {
         Some(texts) => Detail::Texts(texts.to_vec()?),
         None => Detail::Text(String::try_convert(value)?),
-    };
-    Ok((name, detail))
+    })
 }
 
 fn ids(steps: RArray) -> Result<Vec<StepId>, Error> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use flowline_core::store::{Begin, Claim, Entry, Lock as Id, Store as Core, StoreError, Wait};
 use magnus::{
-    Class, Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Symbol, TypedData, Value, function,
-    method,
+    Class, Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Symbol, TryConvert, TypedData,
+    Value, function, method,
 };
 
 use crate::graph::Snapshot;
@@ -306,10 +306,12 @@ impl Store {
         entry.map(|entry| rows::from_entry(ruby, entry)).transpose()
     }
 
-    /// `touch(key: String, now: Float, patience)`
-    fn touch(ruby: &Ruby, rb_self: &Self, key: RString, now: f64, patience: f64) -> Result<(), Error> {
-        let key = rows::key(ruby, key)?;
-        rb_self.ask(ruby, patience, |store, wait| store.touch(&key, now, wait))
+    /// `touch(keys: Array<String>, now: Float, patience)`
+    fn touch(ruby: &Ruby, rb_self: &Self, keys: RArray, now: f64, patience: f64) -> Result<(), Error> {
+        let keys: Result<Vec<_>, _> =
+            keys.into_iter().map(|key| rows::key(ruby, RString::try_convert(key)?)).collect();
+        let keys = keys?;
+        rb_self.ask(ruby, patience, |store, wait| store.touch(&keys, now, wait))
     }
 
     /// `put(key: String, expires: Float or nil, now: Float, value: String, most: Integer, patience)`: the value is frozen.

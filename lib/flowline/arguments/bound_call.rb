@@ -128,7 +128,7 @@ module Flowline
         end
 
         # @return [Array] see {BoundCall#facts}
-        def facts(*, **) = NOTHING
+        def facts(_outputs, _context, _item = nil, input: false) = NOTHING # rubocop:disable Lint/UnusedMethodArgument -- see {BoundCall#facts}
 
         # @return [Array] see {BoundCall#sources}
         def sources = NOTHING

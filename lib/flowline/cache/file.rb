@@ -9,7 +9,10 @@ module Flowline
 
       # The seconds within which a second use of an entry is not recorded.
       RECENT = 60
-      private_constant :RECENT
+      # The seconds between two records of uses, because those of many entries that are used at once are recorded together; and how
+      # long a record may wait for other processes.
+      PAUSE = 0.2
+      private_constant :RECENT, :PAUSE
 
       # @return [String] the directory
       attr_reader :path
@@ -20,6 +23,8 @@ module Flowline
         @root = Store.path(Flowline.config.root) unless path
         @path = Store.path(path || ::File.join(@root, "cache"))
         @max_bytes = max_bytes
+        @used = []
+        @used_at = 0.0
       end
 
       # @return [String, nil] bytes
@@ -31,8 +36,20 @@ module Flowline
         entry = ask { |store| store.entry(name, time, patience: Store.patience) } or return
         raise Damaged, "its bytes are gone or damaged" unless entry.value
 
-        ask { |store| store.touch(name, time, patience: Store.patience) } if entry.used < time - RECENT
+        use(name, time) if entry.used < time - RECENT
         entry.value
+      end
+
+      # Records the uses that are not recorded yet. Nothing is lost if that fails: the order in which entries are evicted is a guess.
+      # @return [void]
+      # @api private
+      def flush(time = now)
+        used = @used
+        @used = []
+        @used_at = time
+        ask { |store| store.touch(used, time, patience: PAUSE) } unless used.empty?
+      rescue CacheError
+        nil
       end
 
       # @return [String, nil] bytes; nothing is made where there is nothing
@@ -88,6 +105,11 @@ module Flowline
       end
 
       private
+
+      def use(name, time)
+        @used << name
+        flush(time) unless (time - @used_at).between?(0, PAUSE)
+      end
 
       def acquire(lock, digest, waiting)
         pause = 0.001

@@ -107,6 +107,12 @@ module Flowline
         why
       end
 
+      # Ends the use of the caches.
+      # @return [void]
+      def close
+        [@cache, *@caches.values].each(&:flush) if any?
+      end
+
       private
 
       def options(id)
@@ -139,7 +145,7 @@ module Flowline
         custom = @pipeline.calls.keys.dig(id, @request.input?)
         if custom
           value = Native.digest(@limits.ask { custom.call(outputs, context, item) })
-          return compose(step, id, [[:key, :key, value]], :key, fingerprint.code, value)
+          return compose(step, id, [[:key, :key, value]], [:key, fingerprint.code, value])
         end
 
         code = fingerprint.value
@@ -149,7 +155,7 @@ module Flowline
         inputs = inputs_of(id, outputs, context, item)
         parts = named(inputs)
         fingerprint.each_captured { |name, digest| parts << [:captured, name, digest] }
-        compose(step, id, parts, :inputs, code, inputs.map { |target, _, digest| [target, digest] })
+        compose(step, id, parts, [:inputs, code, inputs.map { |target, _, digest| [target, digest] }])
       rescue Flowline::Identity::Digest::Impossible => e
         uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
       end
@@ -157,7 +163,7 @@ module Flowline
       # @param parts [Array<Array(Symbol, Symbol, String)>] for history
       # @param facts [Array] what the key is made of
       # @return [String]
-      def compose(step, id, parts, *facts)
+      def compose(step, id, parts, facts)
         digest = Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])
         @grounds[id] = Grounds.new(digest, parts) unless step.each
         "#{@pipeline.cache_name}/#{step.name}/#{digest}"

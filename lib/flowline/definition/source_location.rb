@@ -8,9 +8,9 @@ module Flowline
       OWN = File.expand_path("..", __dir__)
       private_constant :OWN
 
+      # @param depth [Integer] how many methods of our own are certainly between it and the user's line, itself included
       # @return [Thread::Backtrace::Location, nil] of the user's line that led to the method that calls this one
-      def self.of_caller
-        depth = 2
+      def self.of_caller(depth = 2)
         depth += 1 while (location = caller_locations(depth, 1)&.first)&.path&.start_with?(OWN)
         location
       end

@@ -51,6 +51,7 @@ module Flowline
       # @param section [Executor::Section, nil] where observers may be interrupted by another thread
       def initialize(own, reporters, environment, section = nil)
         @own = own
+        @recording = own.grep(Recording::Journal).first
         @observers = own + reporters
         @wanting = {} # By event, the observers that want it.
         @context = environment.context
@@ -93,6 +94,7 @@ module Flowline
       # @raise [StoreError] after all were notified
       def notify_end(id)
         return if empty? || notified?(id)
+        return record_end(id, yield) if id && @recording && wanting(:step_finished).size == 1
 
         deliver(@ends[id] ||= id ? delivery(:step_finished, @steps[id], yield) : delivery(:run_finished, nil, yield))
       ensure
@@ -113,6 +115,12 @@ module Flowline
       end
 
       private
+
+      # Only the recording wants to know how the step ended, so there need not be an event. As with one, that happens only once.
+      def record_end(id, result)
+        pass_over(id)
+        @section ? @section.call(:user) { @recording.record_end(id, result) } : @recording.record_end(id, result)
+      end
 
       def wanting(name)
         @wanting[name] ||= @observers.select { |observer| Event.wanted_by(observer).include?(name) }

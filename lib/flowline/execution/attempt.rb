@@ -165,7 +165,9 @@ module Flowline
       # @return [Outcome]
       # @api private
       def outcome(status, output: nil, error: nil, limit: nil, wait: nil, fatal: nil)
-        Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings, *([report, writes] if status == :succeeded))
+        return Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings) unless status == :succeeded
+
+        Outcome.new(token, status, output, error, limit, wait, @began, @ended, fatal, @warnings, report, writes)
       end
 
       # @param limit [Hash] the limit that it ignores

@@ -80,13 +80,6 @@ module Flowline
         @lines.last(id)
       end
 
-      # Drops these lines of a step that did not fail.
-      # @param id [Integer]
-      # @return [void]
-      def drop_lines(id)
-        @lines.drop_last(id)
-      end
-
       # @return [Boolean] whether the run was stopped
       def stopped?
         @run.stopped?

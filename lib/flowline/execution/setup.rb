@@ -77,6 +77,7 @@ module Flowline
       # @return [void]
       def close
         @capture&.close
+        environment.caching.close unless @pipeline.cached.empty?
       ensure
         recording.close
       end

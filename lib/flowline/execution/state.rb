@@ -279,6 +279,7 @@ module Flowline
         return if @notifier.empty? || @notifier.notified?(id) || !ended?(id)
 
         @environment.details&.ended(id, @run.step(id).first, @tallies[id])
+        @context.lines&.drop_last(id) unless @errors.key?(id)
         @so_far ||= result
         @notifier.notify_end(id) { @so_far.at(id) }
       end

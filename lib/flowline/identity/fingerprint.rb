@@ -70,7 +70,7 @@ module Flowline
           object = @binding.local_variable_get(name)
           next if known && known.first.equal?(object)
 
-          @captures[name] = [object, *digest(name, object)]
+          @captures[name] = digest(name, object)
           @value = nil
         end
         @value ||= digest_all
@@ -241,19 +241,20 @@ module Flowline
       # @param names [Array<Symbol>] the outer locals that the block reads and does not set
       def captures(block, names)
         @binding = block.binding
-        (names & @binding.local_variables).to_h { |name| [name, nil] } # Anonymous parameters have names, too, but no variable.
+        # Anonymous parameters have names, too, but no variable.
+        (names & @binding.local_variables).each_with_object({}) { |name, known| known[name] = nil }
       end
 
       def content(name, object)
-        digest, @problem = digest(name, object)
+        _, digest, @problem = digest(name, object)
         digest
       end
 
-      # @return [Array(String, nil), Array(nil, String)] its digest, or why it has none
+      # @return [Array(Object, String, nil), Array(Object, nil, String)] the object, and its digest, or why it has none
       def digest(name, object)
-        [Native.digest(object), nil]
+        [object, Native.digest(object), nil]
       rescue Flowline::Identity::Digest::Impossible => e
-        [nil, "captures #{name} (#{e.message}), which cannot be digested"]
+        [object, nil, "captures #{name} (#{e.message}), which cannot be digested"]
       end
     end
   end

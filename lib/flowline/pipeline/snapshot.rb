@@ -10,9 +10,8 @@ module Flowline
       # The maximum number of characters of a text, and of a digest.
       MOST = 500
       DIGEST = 16
-      CACHED = %w[cache true].freeze
       NOTHING = [].freeze
-      private_constant :OPTIONS, :MOST, :DIGEST, :CACHED, :NOTHING
+      private_constant :OPTIONS, :MOST, :DIGEST, :NOTHING
 
       # @param dag [DAG] without problems
       # @param calls [Arguments::CallTable]
@@ -30,37 +29,40 @@ module Flowline
 
       private
 
+      # For each step its name, its group, its location and the facts about it: after the name of each a text, or several.
       def steps
         positions = @dag.groups.keys.each_with_index.to_h
         @dag.steps.each_with_index.map do |step, id|
-          [step.name.name, positions[step.group], step.location, [*details(step.options), *identity(step), params(step, id)].compact]
+          row = [step.name.name, positions[step.group], step.location]
+          describe(row, step.options)
+          identify(row, step)
+          add_params(row, step, id)
         end
       end
 
-      # Digests and texts of all that decides whether a recorded output is one of the step as it is now.
-      def identity(step)
+      # Adds digests and texts of all that decides whether a recorded output is one of the step as it is now.
+      def identify(row, step)
         options = step.options
-        facts = [["code", @code.fingerprint(step.name).body[0, DIGEST]]]
-        facts.concat(conditions(step)) if options.key?(:when) || options.key?(:unless)
-        facts << ["version", text(options[:version])] unless options[:version].nil?
-        facts << CACHED if options[:cache]
-        facts
+        row << "code" << @code.fingerprint(step.name).body[0, DIGEST]
+        add_conditions(row, step) if options.key?(:when) || options.key?(:unless)
+        row << "version" << text(options[:version]) unless options[:version].nil?
+        row << "cache" << "true" if options[:cache]
       end
 
-      def conditions(step)
-        lines = %i[when unless].filter_map { |word| location(step.options[word])&.then { |line| [word.name, line] } }
+      def add_conditions(row, step)
         digests = @code.conditions(step).map(&:code)
-        digests.empty? ? lines : [["conditions", Native.digest(digests)[0, DIGEST]], *lines]
+        row << "conditions" << Native.digest(digests)[0, DIGEST] unless digests.empty?
+        %i[when unless].each { |word| location(step.options[word])&.then { |line| row << word.name << line } }
       end
 
-      # @return [Array(String, Array<String>), nil] the params of the run that it takes; "*" if it takes the context
-      def params(step, id)
+      # Adds the params of the run that it takes; "*" if it takes the context.
+      def add_params(row, step, id)
         sources = sources(id)
-        return if sources.empty?
+        return row if sources.empty?
 
         names = sources.grep(Arguments::Binding::Parameter).filter_map { |source| outer(source.name, step.group) }
         names << "*" if sources.include?(:context)
-        ["params", names.uniq.map { |name| text(name) }] if names.any?
+        names.empty? ? row : row.push("params", names.uniq.map { |name| text(name) })
       end
 
       # @return [Array] where the arguments of a step are from, without and with an input of the run
@@ -87,17 +89,16 @@ module Flowline
       def groups
         positions = @dag.groups.keys.each_with_index.to_h
         @dag.groups.each_value.map do |group|
-          [group.name.name, positions[group.parent], group.location, group.description && [["description", text(group.description)]]]
+          [group.name.name, positions[group.parent], group.location, *(["description", text(group.description)] if group.description)]
         end
       end
 
-      # @return [Array<Array(String, Object)>, nil] names, and a text or several
-      def details(options)
+      def describe(row, options)
         return if options.empty?
 
-        OPTIONS.filter_map do |name|
+        OPTIONS.each do |name|
           value = options[name]
-          [name.name, value.is_a?(Array) || value.is_a?(Hash) ? texts(value) : text(value)] unless value.nil? || value == false
+          row << name.name << (value.is_a?(Array) || value.is_a?(Hash) ? texts(value) : text(value)) unless value.nil? || value == false
         end
       end
 

@@ -32,15 +32,9 @@ module Flowline
         @open = forecast.open
         @items = forecast.items
         @warnings = forecast.warnings
-        @restored, @found, @tokens = Array.new(3) { {} }
+        @restored, @found, @tokens, @reasons = Array.new(4) { {} }
         @unselected = []
-        @reasons = @outlooks.filter_map { |id, outlook| [id, outlook.cause] if outlook.cause && !@items.key?(id) }.to_h
-        forecast.outputs.each { |id, output| (@outlooks[id].action == :restore ? @restored : @found)[id] = output }
-        @outlooks.each do |id, outlook|
-          token = outlook.tokens.first
-          @tokens[id] = token if String === token && !outlook.calls?
-          @unselected << id if outlook.action == :skip && !forecast.selected?(id)
-        end
+        @outlooks.each { |id, outlook| adopt(id, outlook, forecast) }
       end
 
       # @return [Boolean] whether the output that was found is used, whatever the step's conditions return
@@ -52,12 +46,30 @@ module Flowline
       #   are stale
       def outdated
         entries = @recording.checkpoint.entries
-        outputs = changing(entries) { |id, outlook, entry| outlook.surely?(entry.token) || @open.key?(id) }
+        outputs = changing(entries) { |id, outlook, entry| @tokens[id].equal?(entry.token) || outlook.surely?(entry.token) || @open.key?(id) }
         items = changing(@recording.checkpoint.items) { |id, outlook, _, name| @items.key?(id) || (outlook.there? && entries[name]&.collected) }
         [outputs, items]
       end
 
       private
+
+      def adopt(id, outlook, forecast)
+        return adopt_call(id, outlook, forecast) if outlook.calls?
+
+        token = outlook.tokens.first
+        @tokens[id] = token if String === token
+        case outlook.action
+        when :restore then @restored[id] = forecast.outputs[id]
+        when :reuse then @found[id] = forecast.outputs[id]
+        when :skip then @unselected << id unless forecast.selected?(id)
+        end
+      end
+
+      # Its cache may have an output although it is left open whether that is used.
+      def adopt_call(id, outlook, forecast)
+        @reasons[id] = outlook.cause if outlook.cause && !@items.key?(id)
+        @found[id] = forecast.outputs[id] if forecast.outputs.key?(id)
+      end
 
       def changing(records)
         index = @dag.index

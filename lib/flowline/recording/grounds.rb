@@ -32,19 +32,23 @@ module Flowline
         members = +""
         members << "\"plan\":#{Native.quote(@context.mask(Error.text(reason))[0, TEXT])}," if reason
         add(members, grounds) if grounds
-        members.chop
+        members.chop!
       end
 
       private
 
       # Reasons of the cache and digests need no quotes of their own.
       def add(members, grounds)
-        members << "\"missed\":\"#{grounds.missed}\"," if grounds.missed
-        members << "\"key\":\"#{short(grounds.key)}\"," if grounds.key
+        members << "\"missed\":\"" << grounds.missed << "\"," if grounds.missed
+        members << "\"key\":\"" << short(grounds.key) << "\"," if grounds.key
         return unless grounds.parts
 
-        parts = grounds.parts.map { |kind, name, value| "[\"#{kind}\",#{Native.quote(name.name)},\"#{short(value)}\"]" }
-        members << "\"parts\":[#{parts.join(",")}],"
+        members << "\"parts\":["
+        grounds.parts.each do |kind, name, value|
+          members << "[\"" << kind.name << "\"," << Native.quote(name.name) << ",\"" << short(value) << "\"],"
+        end
+        members.chop! if grounds.parts.any?
+        members << "],"
       end
 
       def short(digest)

@@ -154,7 +154,23 @@ module Flowline
       def call(event)
         case event.name
         when :step_retried then retried(event)
-        when :step_finished then finished(@pipeline.dag.index[event.step.name], event, event.result)
+        when :step_finished then record_end(@pipeline.dag.index[event.step.name], event.result)
+        end
+      end
+
+      # Records the end of a step that failed, or that a resumed run need not call again. ({#complete} has recorded one that succeeded.)
+      # @param id [Integer]
+      # @param result [StepResult]
+      # @return [void]
+      # @raise [StoreError]
+      def record_end(id, result)
+        if result.failed?
+          @written[id] = true
+          write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
+        elsif @request.checkpoint? && (result.status == :cached || @subject.passed_over?(result))
+          # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
+          row = result.status == :cached && result.attempts.zero? ? cached(id, result) : row(id, result)
+          @passed << [id, result.status, row, (record(id, result.status.name) if depended_on.key?(result.name))]
         end
       end
 
@@ -193,17 +209,6 @@ module Flowline
       end
 
       private
-
-      def finished(id, event, result)
-        if result.failed?
-          @written[id] = true
-          write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
-        elsif @request.checkpoint? && (result.status == :cached || @subject.passed_over?(result))
-          # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
-          row = result.status == :cached && result.attempts.zero? ? cached(id, result) : row(id, result)
-          @passed << [id, result.status, row, (record(id, result.status.name) if depended_on.key?(event.step.name))]
-        end
-      end
 
       # @return [Hash{String => Store::Value}]
       def committed(store)

@@ -64,7 +64,7 @@ module Flowline
       # @param id [Integer]
       # @return [void]
       def drop_last(id)
-        @lock.synchronize { @last&.delete(id) }
+        @lock.synchronize { @last.delete(id) } if @last
       end
 
       # From now on lines go elsewhere: those of a forked child to its parent.

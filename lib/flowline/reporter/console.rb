@@ -22,6 +22,8 @@ module Flowline
       MARKS = { succeeded: "✓", cached: "✓", restored: "✓", skipped: "⏸", cancelled: "⏸", failed: "✗", timed_out: "✗" }.freeze
       # The values of +progress:+.
       PROGRESS = %i[auto live plain none].freeze
+      OF_RUN = %i[run_started run_finished].freeze
+      private_constant :OF_RUN
 
       # @param out [IO, Terminal] where to write
       # @param title [String, nil] the title, if not the name of the pipeline
@@ -43,13 +45,17 @@ module Flowline
         @redraws = @steps && progress != :plain && @terminal.redraws? && !(progress == :auto && piped?)
       end
 
+      # @return [Array<Symbol>] the events that it receives
+      def event_names
+        @steps ? Event::ALWAYS : OF_RUN
+      end
+
       # @param event [Event]
       # @return [void]
       def call(event)
         return finish(event) if event.name == :run_finished
 
         @log = event.monitor if event.name == :run_started
-        @log&.drop_lines(@log.id(event.step)) if event.name == :step_finished && !event.result.failed?
         return unless @steps
 
         start(event) if event.name == :run_started

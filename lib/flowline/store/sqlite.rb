@@ -189,10 +189,11 @@ module Flowline
         row && Entry.new(*row)
       end
 
-      # Records that an entry was used.
+      # Records that entries were used.
+      # @param keys [Array<String>]
       # @return [void]
-      def touch(key, now, patience: PATIENCE)
-        @native.touch(key, now, patience)
+      def touch(keys, now, patience: PATIENCE)
+        @native.touch(keys, now, patience)
       end
 
       # Stores a value, then evicts the least recently used entries until at most +most+ bytes are left.

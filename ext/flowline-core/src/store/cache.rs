@@ -41,13 +41,16 @@ impl Store {
         }
     }
 
-    /// Records that an entry was used.
+    /// Records that entries were used.
     ///
     /// # Errors
     /// As for every write: it failed, and changed nothing; or it was cancelled while it waited.
-    pub fn touch(&self, key: &Key, now: f64, wait: Wait) -> Result<(), StoreError> {
+    pub fn touch(&self, keys: &[Key], now: f64, wait: Wait) -> Result<(), StoreError> {
         self.write(wait, false, |session| {
-            session.execute("UPDATE cache SET used = ?2 WHERE key = ?1", params![key, now]).map(|_| ())
+            for key in keys {
+                session.execute("UPDATE cache SET used = ?2 WHERE key = ?1", params![key, now])?;
+            }
+            Ok(())
         })
     }
 

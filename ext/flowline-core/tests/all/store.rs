@@ -857,8 +857,8 @@ mod cache {
         with_store(|store| {
             store.put("k", b"value");
             store.put("l", b"value");
-            store.touch(&Key::Text("k".to_owned()), 5.5, patient()).unwrap();
-            store.touch(&Key::Text("none".to_owned()), 5.5, patient()).unwrap();
+            store.touch(&[Key::Text("k".to_owned())], 5.5, patient()).unwrap();
+            store.touch(&[Key::Text("none".to_owned())], 5.5, patient()).unwrap();
             let used: Vec<_> =
                 store.entries(10.0, patient()).unwrap().iter().map(|entry| entry.used).collect();
             assert_eq!(used, [5.5, 1.0]);
@@ -933,7 +933,7 @@ mod cache {
     fn spares_an_old_entry_that_was_touched() {
         with_store(|store| {
             ["a", "b", "c"].iter().for_each(|key| store.put(key, b"ten bytes."));
-            store.touch(&Key::Text("a".to_owned()), 2.0, patient()).unwrap();
+            store.touch(&[Key::Text("a".to_owned())], 2.0, patient()).unwrap();
             store.try_put("d", None, 3.0, b"ten bytes.", 20).unwrap();
             assert_eq!(store.keys(), ["a", "d"]);
         });
@@ -943,7 +943,7 @@ mod cache {
     fn counts_a_use_in_the_future_as_none() {
         with_store(|store| {
             ["a", "b"].iter().for_each(|key| store.put(key, b"ten bytes."));
-            store.touch(&Key::Text("a".to_owned()), 1e9, patient()).unwrap();
+            store.touch(&[Key::Text("a".to_owned())], 1e9, patient()).unwrap();
             store.try_put("c", None, 3.0, b"ten bytes.", 20).unwrap();
             assert_eq!(store.keys(), ["b", "c"], "otherwise it would never be evicted");
         });
@@ -994,7 +994,7 @@ mod cache {
                 let now = f64::from(n);
                 match random.below(10) {
                     0 => _ = store.delete(&key),
-                    1 => store.touch(&Key::Text(key), now, patient()).unwrap(),
+                    1 => store.touch(&[Key::Text(key)], now, patient()).unwrap(),
                     2 if random.percent(20) => _ = store.drop_entries(None, false, patient()).unwrap(),
                     3 => _ = store.drop_entries(Some(&Key::Text("k1".into())), true, patient()).unwrap(),
                     4 if random.percent(20) => {
@@ -1597,7 +1597,7 @@ mod two_handles_in_one_process {
             store.assert_total();
             assert_eq!(store.value("0 7"), describe(&bytes(7, 500)));
             assert!(store.try_put("k", None, 1.0, b"", i64::MAX).is_ok());
-            assert!(store.store.touch(&Key::Text("k".into()), 2.0, impatient()).is_ok(), "nothing is held");
+            assert!(store.store.touch(&[Key::Text("k".into())], 2.0, impatient()).is_ok(), "nothing is held");
         });
     }
 }

@@ -40,7 +40,7 @@ fn lose(way: &str, lose: impl Fn(&Path, &Path)) {
         ("finish", &|store| store.store.finish(&end(&run(store), "failed"), &[], true, patient())),
         ("put small", &|store| store.try_put("k", None, 1.0, b"small", 9)),
         ("put large", &|store| store.try_put("k", None, 1.0, &large(2), i64::MAX)),
-        ("touch", &|store| store.touch(&Key::Text("k".into()), 2.0, patient())),
+        ("touch", &|store| store.touch(&[Key::Text("k".into())], 2.0, patient())),
         ("runs", &|store| store.runs(None, 9, patient()).map(drop)),
         ("records", &|store| store.records(1, patient()).map(drop)),
         ("acquire", &|store| store.acquire(Lock::Checkpoint(7)).map(drop)),
@@ -79,7 +79,7 @@ fn lose(way: &str, lose: impl Fn(&Path, &Path)) {
 fn use_for_a_while(store: &TestStore) {
     let started = Instant::now();
     while started.elapsed() < Duration::from_millis(150) {
-        store.touch(&Key::Text("k".into()), 2.0, patient()).unwrap();
+        store.touch(&[Key::Text("k".into())], 2.0, patient()).unwrap();
         store.runs(None, 9, patient()).unwrap();
     }
 }
