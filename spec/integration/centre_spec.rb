@@ -143,12 +143,15 @@ RSpec.describe "The centre of a run" do
   %i[parallel process].each do |executor|
     it "does not call a step under :#{executor} whose condition was asked when the run was stopped" do
       hooks = []
+      failed = File.join(ENV.fetch("FLOWLINE_ROOT"), "failed")
+      slow = -> { (sleep(0.02) until File.exist?(failed)) || sleep(1) }
       pipeline = Flowline.define do |p|
         p.before_step { |step| hooks << step.name }
+        p.on_step_failure { FileUtils.mkdir_p(failed) }
         p.step(:list) { [1] }
-        p.step(:bad, depends_on: :list) { |_| sleep(0.1) && raise("no") }
-        p.step(:late, depends_on: :list, when: -> { sleep(1.2) }) { |_| 1 }
-        p.step(:map, each: :list, when: -> { sleep(1.2) }) { |item| item }
+        p.step(:bad, depends_on: :list) { |_| raise "no" }
+        p.step(:late, depends_on: :list, when: slow) { |_| 1 }
+        p.step(:map, each: :list, when: slow) { |item| item }
       end
       result = pipeline.run(executor: executor, max_threads: 3, max_processes: 3)
       expect([result[:late], result[:map]]).to all(have_attributes(status: :cancelled, reason: :run_failed))

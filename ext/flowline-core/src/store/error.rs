@@ -42,6 +42,11 @@ pub enum StoreError {
     /// It cannot be opened or written.
     #[error("cannot be written ({0}); check its permissions, or choose another directory")]
     Denied(String),
+    /// A copy that cannot be written has the log and not its index, which readers of the log would make.
+    #[error(
+        "is a copy without flowline.db-shm, and that file cannot be made here; copy the store to where it can be written"
+    )]
+    Unindexed,
     /// SQLite can open no file with so long a path.
     #[error("has a path of {0} bytes, and {1} are possible; choose another directory")]
     PathTooLong(usize, usize),
@@ -82,7 +87,7 @@ impl StoreError {
             Self::Damaged(_) => "damaged",
             Self::Gone => "gone",
             Self::Full => "full",
-            Self::Denied(_) | Self::PathTooLong(..) => "denied",
+            Self::Denied(_) | Self::PathTooLong(..) | Self::Unindexed => "denied",
             Self::Descriptors(_) => "descriptors",
             Self::Device(_) => "device",
             Self::Memory(_) => "memory",

@@ -121,12 +121,16 @@ impl Link {
 fn connect(path: &Path, writable: bool) -> Result<Connection, StoreError> {
     let access = if writable { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if !writable && directory::metadata(&sqlite_file(path, "-wal"))?.is_none() {
+    let log = directory::metadata(&sqlite_file(path, "-wal"))?;
+    let indexed = directory::metadata(&sqlite_file(path, "-shm"))?.is_some();
+    let connection = if writable || (log.is_some() && indexed) {
+        Connection::open_with_flags(path, flags)
+    } else if log.is_some_and(|log| log.len() > 0) {
+        return Err(StoreError::Unindexed);
+    } else {
         // There is no log, and none can be created.
         let name = format!("file:{}?immutable=1", escape(path));
         Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI)
-    } else {
-        Connection::open_with_flags(path, flags)
     };
     connection.map_err(|error| why(path, error))
 }

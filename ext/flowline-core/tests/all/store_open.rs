@@ -807,6 +807,31 @@ mod a_read_only_file_system {
     }
 
     #[test]
+    fn says_what_a_copy_lacks_that_has_a_log_without_its_index() {
+        // With a log that has something, and with an empty one, which need not be read.
+        for full in [true, false] {
+            let copy = |directory: &TempDir| {
+                let folder = TempDir::new();
+                let original = TestStore::at(&folder.path);
+                original.begin("r1", "p", "i");
+                if !full {
+                    original.sql().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+                }
+                for file in [FILE.to_owned(), format!("{FILE}-wal")] {
+                    fs::copy(original.root.join(&file), directory.join(&file)).unwrap();
+                }
+            };
+            let Some(directory) = read_only(copy) else { return };
+            match Store::existing(&directory.path, patient()) {
+                Ok(store) => assert!(!full && store.unwrap().last_runs(patient()).unwrap().len() == 1),
+                Err(error) => {
+                    assert!(full && error.to_string().starts_with("is a copy without flowline.db-shm"))
+                }
+            }
+        }
+    }
+
+    #[test]
     fn lets_a_store_be_read_and_not_changed() {
         // With a log and without one.
         for checkpointed in [false, true] {

@@ -41,13 +41,20 @@ impl TempDir {
         directory.mounted.then_some(directory).or_else(|| skip("a tmpfs cannot be mounted here"))
     }
 
+    /// A child that another test has forked may hold files for a moment.
     pub fn remount(&self, options: &str) {
-        assert!(mount(&["-o", &format!("remount,{options}")], &self.path));
+        let options = format!("remount,{options}");
+        assert!((0..100).any(|_| mount(&["-o", &options], &self.path) || pause()));
     }
 
     pub fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+fn pause() -> bool {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    false
 }
 
 fn mount(arguments: &[&str], path: &Path) -> bool {
