@@ -21,8 +21,17 @@ module Flowline
       # @return [void]
       def runs
         @runs ||= now do
-          [Arguments, Backtrace, Clock, Context, DAG, Events, Executor, Identity, Planning, Recording, Result, StepError, Telemetry, TypeHints,
-           Execution::Coordinator, Execution::Resources, Pipeline::Code]
+          [Arguments, Backtrace, Clock, Context, DAG, Events, Executor, Planning, Recording, Result, StepError, Store, Telemetry, Text, TypeHints,
+           Execution::Coordinator, Execution::Resources, Identity::Digest, Identity::Fingerprint, Pipeline::Code]
+        end
+      end
+
+      # Loads what a run needs that does more than call its steps in the thread of its caller.
+      # @return [void]
+      def attempts
+        @attempts ||= now do
+          of(Execution)
+          [Event, Executor::Timer, ItemCounts]
         end
       end
 

@@ -305,7 +305,7 @@ module Flowline
       called = Clock.now
       Caller.may_run
       DefinitionError.check(@mistakes[arguments.key?(:input)])
-      load_for(arguments) unless @plain && arguments.empty? && !background
+      load_for(arguments) unless @plain && arguments.empty? && settings.empty? && !background
       request = Planning::RunOptions.new(self, arguments, called, root)
       [Execution::Coordinator.new(self, request, background: background), request]
     end
@@ -332,13 +332,14 @@ module Flowline
 
     # Loads what a recorded run needs.
     def load_recording
-      Loading.of(Recording, Execution, Events, Identity, Store)
+      Loading.attempts
+      Loading.of(Recording, Events, Identity, Store)
       Loading.now { Cache::Lookup }
     end
 
     # Loads what a run with these arguments needs, before anything of it begins.
     def load_for(arguments)
-      Loading.of(Execution)
+      Loading.attempts
       Loading.of(Planning) if PLANNED.any? { |option| arguments.key?(option) }
     end
 

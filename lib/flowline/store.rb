@@ -13,6 +13,8 @@ module Flowline
   # - A read returns the bytes that were written, or nothing: damage is an ordinary result, not an error.
   # @api private
   module Store
+    autoload :SQLite, "#{__dir__}/store/sqlite"
+
     # A run of a pipeline. +identity+ is a digest of its params, input and context; +params+ are bytes, or nil;
     # +checkpoint+ is a number that it shares with the runs that it resumes; +resumed+ is the +run_id+ of one;
     # +alive+ says whether its process still exists. +shown+ is its params as a JSON object of texts, without secrets;
@@ -175,5 +177,3 @@ module Flowline
     end
   end
 end
-
-require_relative "store/sqlite"

@@ -74,6 +74,42 @@ RSpec.describe "The loading of files that not every run needs" do
     expect(output).to be_empty
   end
 
+  {
+    "fails" => "p.step(:b, depends_on: :a) { raise 'down' }",
+    "is retried" => "p.step(:b, depends_on: :a, retries: 1) { raise 'down' }",
+    "exceeds its time limit" => "p.step(:b, depends_on: :a, timeout: 0.05) { sleep }",
+    "has items that fail" => "p.step(:b, each: :a) { raise 'down' }",
+    "is cached" => "p.step(:b, depends_on: :a, cache: true) { 1 }"
+  }.each do |what, step|
+    it "is over when a run calls its first step, even if another step #{what}" do
+      output = ruby(<<~RUBY)
+        require "flowline"
+        pipeline = Flowline.define do |p|
+          p.step(:a) { [$LOADED_FEATURES.dup] }
+          #{step}
+        end
+        result = pipeline.run
+        result.error&.message
+        puts $LOADED_FEATURES - result[:a].output.first
+      RUBY
+
+      expect(output).to be_empty
+    end
+  end
+
+  it "needs no file when a step fails because too many files are open" do
+    output = ruby(<<~RUBY)
+      require "flowline"
+      Process.setrlimit(Process::RLIMIT_NOFILE, 40)
+      files = []
+      result = Flowline.define { |p| p.step(:a) { loop { files << File.open(File::NULL) } } }.run
+      files.each(&:close)
+      puts result[:a].error.original.class
+    RUBY
+
+    expect(output).to eq("Errno::EMFILE\n")
+  end
+
   it "keeps children from being forked for steps meanwhile" do
     loads = Queue.new
     loader = Thread.new { loading.now { loads.pop } }

@@ -3,14 +3,11 @@
 require_relative "cancellation"
 require_relative "ending"
 require_relative "environment"
-require_relative "in_flight"
 require_relative "inbox"
-require_relative "limits"
 require_relative "serialising"
 require_relative "setup"
 require_relative "short_path"
 require_relative "state"
-require_relative "virtual_time"
 
 module Flowline
   module Execution
@@ -133,7 +130,7 @@ module Flowline
 
       # A run whose steps are only called in this thread needs none, unless something interrupts it.
       def dispatcher
-        Loading.of(Execution)
+        Loading.attempts
         @dispatcher ||= Dispatcher.new(@setup, @inbox, @pool, @cancellation)
       end
 

@@ -179,6 +179,7 @@ module Flowline
       def notifier(section)
         return Events::Unobserved unless observed? || recording.stored?
 
+        Loading.attempts
         Loading.of(Events)
         reporters = @request.reporters + @readers
         notifier = Events::Notifier.new(own_observers, reporters, environment, section)

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require_relative "failure"
+
 module Flowline
   module Reporter
     # The lines that a run adds to a terminal or a log: a title, one when a step ends, warnings, a failure block, a summary.
