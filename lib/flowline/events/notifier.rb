@@ -116,10 +116,16 @@ module Flowline
 
       private
 
-      # Only the recording wants to know how the step ended, so there need not be an event. As with one, that happens only once.
+      # Only the recording wants to know how the step ended, so there need not be an event. It is notified once, as by a {Delivery}.
       def record_end(id, result)
-        pass_over(id)
-        @section ? @section.call(:user) { @recording.record_end(id, result) } : @recording.record_end(id, result)
+        @section ? @section.call(:user) { record_once(id, result) } : record_once(id, result)
+      ensure
+        record_once(id, result) unless notified?(id)
+      end
+
+      def record_once(id, result)
+        @ends[id] = DONE
+        @recording.record_end(id, result)
       end
 
       def wanting(name)
