@@ -1302,7 +1302,7 @@ fn execute(random: &mut Random, mix: &Mix, on_error: OnError, stops: usize) -> u
 }
 
 /// How many of the executions have a twin, in percent.
-const TWINS: usize = if cfg!(debug_assertions) { 4 } else { 30 };
+const TWINS: usize = 6;
 
 /// How many executions at least must have had one.
 #[track_caller]
