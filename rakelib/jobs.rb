@@ -3,12 +3,12 @@
 require "etc"
 require "fileutils"
 
-# Runs jobs in processes of their own, one more at a time than there are processors, because jobs also wait. The output
-# of a job goes to a file, and is printed whole when the job has ended.
+# Runs jobs in processes of their own, twice as many at a time as there are processors, because specs wait for half of their
+# time. The output of a job goes to a file, and is printed whole when the job has ended.
 module Jobs
   # The directory for what the jobs print.
   OUT = "tmp/jobs"
-  WORKERS = Etc.nprocessors + 1
+  WORKERS = Etc.nprocessors * 2
   ROW = "%-12<name>s %7.1<seconds>f s %7.1<processor>f s of processor time"
 
   # A job: +work+ is called in a process of its own, and fails by returning false or by an exception. If there is a +summary+, it
