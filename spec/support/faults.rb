@@ -4,11 +4,11 @@ require_relative "../torture/shim"
 
 # Runs Ruby with failing system calls; see the shim of the torture tests.
 module Faults
-  # Defined in such a Ruby. Makes every later call of these kinds below a directory fail.
+  # Defined in such a Ruby. Makes the calls of these kinds below a directory fail: all from that number on, or that one only.
   STRIKE = <<~RUBY.freeze
     require #{File.expand_path("../torture/shim.rb", __dir__).dump}
-    strike = lambda do |action, kinds, directory, errno: 0, call: 0|
-      Torture::Shim.arm(Torture::Fault.new("", action, errno, kinds, true), call, directory, File::NULL)
+    strike = lambda do |action, kinds, directory, errno: 0, call: 0, repeat: true|
+      Torture::Shim.arm(Torture::Fault.new("", action, errno, kinds, repeat), call, directory, File::NULL)
     end
   RUBY
   private_constant :STRIKE

@@ -98,3 +98,27 @@ RSpec.describe "A large output that cannot be read for a moment" do
     expect(resume).to eq(:restored)
   end
 end
+
+RSpec.describe "A cache that cannot be read for a moment" do
+  it "keeps its entries, and says that the device has failed, whichever read of it fails" do
+    output, status = faulty_ruby(<<~RUBY, FLOWLINE_ROOT: ENV.fetch("FLOWLINE_ROOT"))
+      path = File.join(ENV["FLOWLINE_ROOT"], "cache")
+      Process.wait(fork { Flowline::Cache::File.new(path).set("k", "kept") && exit!(0) })
+      50.times do |call|
+        Process.wait(fork do
+          strike[:fail, %i[read], File.realpath(path), errno: Errno::EIO::Errno, call: call, repeat: false]
+          puts(Flowline::Cache::File.new(path).get("k") || "lost")
+        rescue Flowline::CacheError => e
+          puts(e.message[/the device failed/] || e.message)
+        ensure
+          $stdout.flush
+          exit!(0)
+        end)
+      end
+      puts Flowline::Cache::File.new(path).get("k"), *Dir.children(path).grep(/damaged/)
+    RUBY
+    expect(status.exitstatus).to eq(0), output
+    expect(output.lines(chomp: true).uniq).to contain_exactly("kept", "the device failed")
+    expect(output.lines.last.chomp).to eq("kept")
+  end
+end

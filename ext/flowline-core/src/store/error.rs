@@ -33,6 +33,9 @@ pub enum StoreError {
         "is damaged ({0}); move it away, and a new one is made: what it recorded is lost, pipelines run from the beginning"
     )]
     Damaged(String),
+    /// SQLite has called the database malformed: it is damaged, or the device has refused a read. See `damage.rs`.
+    #[error("is damaged ({0})")]
+    Malformed(String),
     /// It is no longer where it was opened.
     #[error("was removed, moved or replaced while it was in use; nothing more is recorded: run again")]
     Gone,
@@ -84,7 +87,7 @@ impl StoreError {
         match self {
             Self::Newer { .. } | Self::Older | Self::Foreign => "format",
             Self::Unsafe(_) => "unsafe",
-            Self::Damaged(_) => "damaged",
+            Self::Damaged(_) | Self::Malformed(_) => "damaged",
             Self::Gone => "gone",
             Self::Full => "full",
             Self::Denied(_) | Self::PathTooLong(..) | Self::Unindexed => "denied",
@@ -121,7 +124,7 @@ impl From<rusqlite::Error> for StoreError {
         }
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::TAKEN,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Malformed(error.to_string()),
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::OutOfMemory) => Self::Memory(error.to_string()),
             Some(ErrorCode::SystemIoFailure) => Self::Device(error.to_string()),

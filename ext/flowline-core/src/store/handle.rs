@@ -26,7 +26,7 @@ pub struct Handle {
 #[derive(Debug, Default)]
 pub struct Parts {
     pub locks: Locks,
-    link: Option<Link>,
+    pub link: Option<Link>,
     /// Whether this process has removed files that other processes did not remove.
     swept: bool,
     parts: u64,
@@ -73,7 +73,10 @@ impl Handle {
         // Opening the database may create SQLite's files again, which no other process may use meanwhile.
         let first = if parts.link.is_none() { parts.locks.access_to_open() } else { access };
         parts.locks.hold(first)?;
-        let answer = self.transact(&mut parts, access, durable, work);
+        let answer = match self.transact(&mut parts, access, durable, work) {
+            Err(StoreError::Malformed(what)) => Err(self.examine(&mut parts, what)),
+            answer => answer,
+        };
         if !matches!(answer, Ok(_) | Err(StoreError::Busy(_))) {
             parts.link = None; // A new connection may work where this one has failed.
         }

@@ -94,6 +94,13 @@ impl Link {
         }
     }
 
+    /// Whether SQLite finds no damage in any page and any index.
+    pub fn is_sound(&self) -> Result<bool, StoreError> {
+        let found =
+            self.connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0))?;
+        Ok(found == "ok")
+    }
+
     /// Removes files of values that no row refers to, and files that no process is writing any more. The caller holds
     /// the store for writing.
     pub fn sweep(&self, locks: &mut Locks, blobs: &Blobs) -> Result<(), StoreError> {

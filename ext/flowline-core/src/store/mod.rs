@@ -15,6 +15,7 @@
 
 mod blobs;
 mod cache;
+mod damage;
 mod directory;
 mod error;
 pub mod fork;
