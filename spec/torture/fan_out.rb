@@ -39,9 +39,9 @@ module Torture
 
       # @return [Array<Hash{String => Object}>] the runs in the store, the latest first
       def history
-        out = StringIO.new
-        code = Flowline::CLI.start(["history", "--json", "--limit", "1000000"], out: out, err: StringIO.new)
-        raise "flowline history ended with #{code}" unless code.zero?
+        out, err = StringIO.new, StringIO.new
+        code = Flowline::CLI.start(["history", "--json", "--limit", "1000000"], out: out, err: err)
+        raise "flowline history ended with #{code}: #{err.string}" unless code.zero?
 
         JSON.parse(out.string)
       end

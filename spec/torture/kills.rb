@@ -109,9 +109,9 @@ module Torture
             "--disable=gems", "-rrbconfig", File.join(__dir__, "fan_out.rb"), log(folder), out: File::NULL, err: File::NULL)
     end
 
-    # Loading takes longer than the run.
+    # Loading takes longer than the run, and before there is a database nothing can be asked.
     def wait_for_run(folder)
-      sleep(0.001) until Dir.exist?(store(folder))
+      sleep(0.001) until File.exist?(File.join(store(folder), "flowline.db"))
     end
 
     def started(folder)
