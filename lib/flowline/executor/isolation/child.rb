@@ -95,10 +95,10 @@ module Flowline
           %w[INT TERM].each { |signal| trap(signal) { raise Killed, signal } }
           %w[TTIN TTOU].each { |signal| trap(signal, "IGNORE") } # The terminal is the parent's: reads fail and do not stop the child.
           ENV["TMPDIR"] = @folder
-          @inherited = descriptors
           @own = ::Process.pid
           @turn = Mutex.new
           Native.watch_parent(@alive.fileno, @folder)
+          @inherited = descriptors
           Thread.new { loop { sleep(3600) } } # Without it, Ruby reports a deadlock when a step waits forever.
           $stdout, $stderr = streams
         end
