@@ -157,7 +157,7 @@ module Torture
           enter
           out = StringIO.new
           code = Flowline::CLI.start(["status"], out: out, err: out)
-          raise out.string if code > 1 || out.string.match?(/flowline: (?!status: there is no store)/) # It may not have begun.
+          raise out.string if code > 1 || out.string.match?(/flowline: (?!status: (there is no store|nothing in))/) # It may not have begun.
         end
         findings << child.findings("flowline status")
         sleep(0.05)

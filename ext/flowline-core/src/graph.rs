@@ -10,7 +10,6 @@ pub mod snapshot;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hint::black_box;
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use petgraph::algo::kosaraju_scc;
@@ -209,42 +208,68 @@ impl Graph {
 /// Kahn's algorithm (1962), the smallest number first. Steps on a cycle, or behind one, are left out. Returns the
 /// dependents of each step, too, in the order of the steps, so that they are read in sequence from then on.
 ///
-/// Nearly all of its time is spent waiting for memory, because steps are visited in random order. So the data of a step
-/// is stored together, and the dependents of a step that comes soon are prefetched.
+/// Nearly all of its time is spent waiting for memory, because steps are visited in random order. So the counts of open
+/// dependencies take a byte each, which the cache of a processor holds, and the dependents of a step that comes soon are
+/// prefetched.
 fn topological_order(dependencies: &Edges, dependents: &Edges) -> (Vec<StepId>, Edges) {
-    /// How many dependencies of a step are still to come, and where its dependents are.
-    struct Node {
-        open: u32,
-        dependents: Range<u32>,
+    let mut open = Open::new(dependencies);
+    let mut ready = LowestFirst::new(dependencies.steps());
+    for step in StepId::first(dependencies.steps()).filter(|&step| dependencies.of(step).is_empty()) {
+        ready.insert(step.number());
     }
-    let node = |(open, dependents)| Node { open, dependents };
-    let mut nodes: Vec<Node> = dependencies.counts().zip(dependents.ranges()).map(node).collect();
-    let mut ready = LowestFirst::new(nodes.len());
-    for (step, _) in (0..).zip(&nodes).filter(|(_, node)| node.open == 0) {
-        ready.insert(step);
-    }
-    let mut order = Vec::with_capacity(nodes.len());
-    let mut in_order = Edges::with_capacity(nodes.len(), dependents.len());
+    let mut order = Vec::with_capacity(dependencies.steps());
+    let mut in_order = Edges::with_capacity(dependencies.steps(), dependents.len());
     let mut read_ahead = 0;
     while let Some(step) = ready.pop() {
-        let of = |step: u32| nodes.get(step as usize).map_or(0..0, |node| node.dependents.clone());
         if let Some(soon) = ready.soon() {
-            read_ahead ^= dependents.at(of(soon)).first().map_or(0, |first| first.number());
+            read_ahead ^= dependents.of(StepId::new(soon)).first().map_or(0, |first| first.number());
         }
-        let list = dependents.at(of(step));
+        let list = dependents.of(StepId::new(step));
         order.push(StepId::new(step));
         in_order.push(list);
-        for dependent in list {
-            if let Some(node) = nodes.get_mut(dependent.index()) {
-                node.open -= 1;
-                if node.open == 0 {
-                    ready.insert(dependent.number());
-                }
+        for &dependent in list {
+            if open.close(dependent) {
+                ready.insert(dependent.number());
             }
         }
     }
     black_box(read_ahead); // Otherwise it is not done at all.
     (order, in_order)
+}
+
+/// How many dependencies of each step are still to come.
+struct Open {
+    /// A byte for each step; [`MANY`](Self::MANY) for a step whose number is in `many`.
+    few: Vec<u8>,
+    many: HashMap<StepId, usize>,
+}
+
+impl Open {
+    const MANY: u8 = u8::MAX;
+
+    fn new(dependencies: &Edges) -> Self {
+        let counts = || dependencies.lists().map(<[StepId]>::len);
+        let few = counts().map(|count| u8::try_from(count).unwrap_or(Self::MANY)).collect();
+        let many = StepId::first(dependencies.steps())
+            .zip(counts())
+            .filter(|&(_, count)| count >= Self::MANY.into());
+        Self { few, many: many.collect() }
+    }
+
+    /// Counts one dependency of the step as come, and returns whether none is open any more.
+    fn close(&mut self, step: StepId) -> bool {
+        match self.few.get_mut(step.index()) {
+            Some(&mut Self::MANY) => self.many.get_mut(&step).is_some_and(|open| {
+                *open -= 1;
+                *open == 0
+            }),
+            Some(open) => {
+                *open -= 1;
+                *open == 0
+            }
+            None => false,
+        }
+    }
 }
 
 /// For each step, the most edges on a path that reaches it. The steps come with those before them on such a path,

@@ -91,11 +91,6 @@ impl Edges {
         self.ranges().map(|range| self.at(range))
     }
 
-    /// How many edges each step has.
-    pub(super) fn counts(&self) -> impl Iterator<Item = u32> {
-        self.ranges().map(|range| range.end - range.start)
-    }
-
     /// Every edge as `(step, other)`, in definition order of the steps.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (StepId, StepId)> + Clone + '_ {
         StepId::first(self.steps()).flat_map(|step| self.of(step).iter().map(move |&other| (step, other)))
