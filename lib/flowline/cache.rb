@@ -174,10 +174,10 @@ module Flowline
       read(key)
     end
 
-    # Writes what it has not written yet, at the end of a run.
+    # Records the uses of entries that it has not recorded yet, at the end of a run.
     # @return [void]
     # @api private
-    def flush; end
+    def record_uses; end
 
     # Stores a value like {#set}. A block can inspect the bytes first.
     # @param key [String]

@@ -65,6 +65,12 @@ RSpec.describe Flowline::Cache do
 
   describe "a class with the primitives" do
     it_behaves_like("a cache") { let(:cache) { OwnCache.new } }
+
+    it "may call a method flush that clears it: no run calls that" do
+      cache = OwnCache.new.tap { |own| own.define_singleton_method(:flush) { clear } }
+      pipeline = Flowline.define { step(:a, cache: true) { 1 } }
+      expect(Array.new(2) { pipeline.run(cache: cache)[:a].status }).to eq(%i[succeeded cached])
+    end
   end
 
   describe "ActiveSupport's MemoryStore" do

@@ -43,7 +43,7 @@ module Flowline
       # Records the uses that are not recorded yet. Nothing is lost if that fails: the order in which entries are evicted is a guess.
       # @return [void]
       # @api private
-      def flush(time = now)
+      def record_uses(time = now)
         used = @used
         @used = []
         @used_at = time
@@ -108,7 +108,7 @@ module Flowline
 
       def use(name, time)
         @used << name
-        flush(time) unless (time - @used_at).between?(0, PAUSE)
+        record_uses(time) unless (time - @used_at).between?(0, PAUSE)
       end
 
       def acquire(lock, digest, waiting)

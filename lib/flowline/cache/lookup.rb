@@ -110,7 +110,7 @@ module Flowline
       # Ends the use of the caches.
       # @return [void]
       def close
-        [@cache, *@caches.values].each(&:flush) if any?
+        [@cache, *@caches.values].each(&:record_uses) if any?
       end
 
       private
