@@ -69,6 +69,7 @@ RSpec.describe "Flowline's gems", :packaging do
     extensions, others = files.partition { |file| File.basename(file) == "flowline.#{RbConfig::CONFIG["DLEXT"]}" }
     expect(extensions.size).to eq(2) # RubyGems has one in its own folder.
     expect(others.sum { |file| File.size(file) }).to be < 4 * 1024 * 1024
+    expect(files.sum { |file| File.size(file) }).to be < 16 * 1024 * 1024 if ENV["PACKAGED"] == "release"
     expect_it_runs
   end
 
