@@ -52,7 +52,7 @@ module Flowline
 
     # @return [Hash{Symbol => Object}] copies of the params of the run, without secrets; empty if they cannot be read
     def params
-      @params ? Recording.restore(@params).first || {} : {}
+      (Recording.restore(@params) { nil } if @params) || {}
     end
 
     # @return [Array<Symbol>] the steps whose outputs it has
@@ -69,8 +69,7 @@ module Flowline
     # @return [Object] a copy of its output
     # @raise [CheckpointError] it is not there, or cannot be read
     def output(name)
-      output, problem = Recording.restore(@store.output(@id, name.to_s))
-      problem ? raise(CheckpointError.new([name.to_sym], pipeline_name: pipeline_name)) : output
+      Recording.restore(@store.output(@id, name.to_s)) { raise CheckpointError.new([name.to_sym], pipeline_name: pipeline_name) }
     end
 
     # Deletes the outputs. The history of the run stays.

@@ -262,25 +262,24 @@ module Flowline
       @plain
     end
 
-    # @param name [Symbol]
+    # @param id [Integer]
     # @return [Identity::Fingerprint] see {Code#fingerprint}
     # @api private
-    def fingerprint(name)
-      @code.fingerprint(name)
+    def fingerprint(id)
+      @code.fingerprint(id)
     end
 
-    # @param step [Step]
+    # @param id [Integer]
     # @return [String] see {Code#digest}
     # @api private
-    def step_digest(step)
-      @code.digest(step)
+    def step_digest(id)
+      @code.digest(id)
     end
 
-    # @param step [Step]
-    # @return [String, nil] see {Code#unrestorable}
+    # @return [Hash{Integer => String}] see {Code#unrestorable}
     # @api private
-    def unrestorable(step)
-      @code.unrestorable(step)
+    def unrestorable
+      @code.unrestorable
     end
 
     # @return [Native::Snapshot] see {Snapshot#native}
@@ -292,7 +291,7 @@ module Flowline
     # Digests the captured variables of the blocks of all steps.
     # @api private
     def fingerprints
-      steps.each { |step| fingerprint(step.name) }
+      steps.each_index { |id| fingerprint(id) }
     end
 
     # @param arguments [Hash] as for {#run}
@@ -353,7 +352,7 @@ module Flowline
       steps.each_with_index { |step, id| @cached[id] = true if !step.options.empty? && step.options[:cache] }
       @cached.freeze
       @cache_name = name || "unnamed-#{Random.urandom(8).unpack1("H*")}" unless @cached.empty?
-      @cached.each_key { |id| fingerprint(steps[id].name) }
+      @cached.each_key { |id| fingerprint(id) }
     end
 
     def only_calls?

@@ -40,7 +40,11 @@ module Flowline
       # @param outcome [String] of the step
       # @return [Entry] with the output, or the reason why there is none
       def self.recorded(step_digest, token, made_of, bytes, outcome)
-        output, problem = Recording.restore(bytes)
+        problem = nil
+        output = Recording.restore(bytes) do |why|
+          problem = why
+          nil
+        end
         new(step_digest, output, problem, token, made_of.empty? ? NOTHING : made_of.split, outcome == COLLECTED)
       end
     end
@@ -66,15 +70,18 @@ module Flowline
     end
 
     # @param bytes [String, nil] a recorded output
-    # @return [Array(Object, String)] the output, or the reason why there is none
+    # @yieldparam problem [String] why there is none
+    # @return [Object] the output, or what the block returns
     def self.restore(bytes)
-      return [nil, "its recorded output is gone or damaged"] unless bytes
-      return [nil, NO_OUTPUT] if bytes.empty?
+      return yield("its recorded output is gone or damaged") unless bytes
+      return yield(NO_OUTPUT) if bytes.empty?
 
-      [Marshal.load(bytes), nil] # rubocop:disable Security/MarshalLoad -- from our own directory
-    rescue *Cache::TROUBLE => e
-      Caller.raise_foreign(e) { Marshal.load(bytes) } # rubocop:disable Security/MarshalLoad -- from our own directory
-      [nil, "its recorded output cannot be read: #{Error.words(e)[/.*/]}"]
+      begin
+        Marshal.load(bytes) # rubocop:disable Security/MarshalLoad -- from our own directory
+      rescue *Cache::TROUBLE => e
+        Caller.raise_foreign(e) { Marshal.load(bytes) } # rubocop:disable Security/MarshalLoad -- from our own directory
+        yield "its recorded output cannot be read: #{Error.words(e)[/.*/]}"
+      end
     end
 
     # @return [String] how a step ended, in a word
@@ -82,11 +89,11 @@ module Flowline
       (reason.to_s == LEFT_OUT ? reason : status).to_s
     end
 
-    # @param earlier [Hash{Symbol => String}] how the steps of a run ended
-    # @param later [Hash{Symbol => String}] how the steps of a run that resumed it ended
-    # @return [Hash{Symbol => String}] the outcomes of both runs together
+    # @param earlier [Array<String, nil>] how the steps of a run ended
+    # @param later [Array<String>] how the steps of a run that resumed it ended
+    # @return [Array<String>] the outcomes of both runs together
     def self.outcomes(earlier, later)
-      earlier.merge(later) { |_, before, now| now == LEFT_OUT || (now == "restored" && before == COLLECTED) ? before : now }
+      later.zip(earlier).map { |now, before| before && (now == LEFT_OUT || (now == "restored" && before == COLLECTED)) ? before : now }
     end
 
     # @return [String] a warning: a restored step has written a value of the state before another one was committed
@@ -110,13 +117,14 @@ module Flowline
     # @return [Boolean] whether it leaves nothing to resume
     def self.done?(request, result, checkpoint)
       result.success? && !request.keep? && !(request.selects? && result.steps.any? { |step| step.reason == :not_selected }) &&
-        !result.collected? && (checkpoint.nil? || checkpoint.entries.none? { |name, entry| entry.collected && result[name]&.status == :restored })
+        !result.collected? && (checkpoint.nil? || checkpoint.collected.none? { |id| result.at(id).status == :restored })
     end
 
+    # @param outcomes [Array<String, nil>] how its steps ended, by id
     # @return [Boolean] whether a run has succeeded, including the steps that it left out
     def self.over?(pipeline, status, outcomes)
-      status.to_s == "succeeded" && pipeline.steps.all? do |step|
-        outcome = outcomes[step.name]
+      status.to_s == "succeeded" && pipeline.steps.each_with_index.all? do |step, id|
+        outcome = outcomes[id]
         skipped?(step, outcome) || ["succeeded", "cached", "restored", nil].include?(outcome)
       end
     end

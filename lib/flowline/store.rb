@@ -37,7 +37,7 @@ module Flowline
 
       # @return [Hash{Symbol => Object}] its params, without secrets; none if they cannot be read
       def known_params
-        known = String === params ? Recording.restore(params).first : params
+        known = String === params ? Recording.restore(params) { nil } : params
         Hash === known ? known : {}
       end
 

@@ -34,8 +34,10 @@ RSpec.shared_examples "a store" do
     Flowline::Store::Record.new(checkpoint: run.checkpoint, step: step, item: item, outcome: "succeeded", imprint: "imprint", token: "token", made_of: "made", **members)
   end
 
-  def records(run, on: store)
-    on.enum_for(:records, run.checkpoint).map { |*row| Flowline::Store::Record.new(checkpoint: run.checkpoint, **Flowline::Store::Record.members.drop(1).zip(row).to_h) }
+  def records(run, on: store, of: %w[a b skipped each each[0] page[0] small large none], expected: of.map { "" })
+    on.enum_for(:records, run.checkpoint, [of, expected]).map do |id, *row|
+      Flowline::Store::Record.new(checkpoint: run.checkpoint, step: of[id], **Flowline::Store::Record.members.drop(2).zip(row).to_h)
+    end
   end
 
   # Records outputs, one after the other.
@@ -183,6 +185,15 @@ RSpec.shared_examples "a store" do
       end
       expect(store.sizes(run.checkpoint)).to eq("small" => 256, "large" => large.bytesize)
       expect(store.output(run.checkpoint, "absent")).to be_nil
+    end
+
+    it "is read of the steps that are asked for, with the very String that is expected for its imprint" do
+      run = begun
+      record(run, { "a" => "1", "b" => "2", "c" => "3" })
+      expected = ["another", "imprint"]
+      found = records(run, of: %w[c b], expected: expected)
+      expect(found.map { |record| [record.step, record.imprint, record.output] }).to contain_exactly(%w[b imprint 2], %w[c imprint 3])
+      expect(found.map { |record| record.imprint.equal?(expected.last) }).to contain_exactly(true, false)
     end
 
     it "stores several steps atomically" do

@@ -44,7 +44,7 @@ RSpec.describe "Secrets" do
   it "leave nothing in the store with which a guessed value can be compared without the key" do
     Flowline.define(name: "t") { |p| p.param(:token, secret: true) && p.step(:a) { |token:| token && 1 } && p.step(:b) { raise "down" } }.run(token: "guess-me")
     store = Flowline::Store.at(ENV.fetch("FLOWLINE_ROOT"))
-    imprint = store.enum_for(:records, store.latest("t").checkpoint).first[3]
+    imprint = store.enum_for(:records, store.latest("t").checkpoint, [["a"], [""]]).first[3]
     digests = [["guess-me"], [[:token], ["guess-me"]], [Flowline::Identity::Digest.try("guess-me")]].map { |value| Flowline.const_get(:Native).digest(value) }
     expect(imprint.split.size).to eq(2)
     expect(digests).not_to include(imprint.split.last)

@@ -1,6 +1,7 @@
 //! Converts rows of a store to Ruby's Arrays and back. The elements have the order of the members of the structs in
 //! `Flowline::Store`, which have the names.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use flowline_core::store::{
@@ -203,16 +204,28 @@ fn record(row: Value) -> Result<Record, Error> {
     })
 }
 
-/// Yields the members of records that were read, from the step on. There may be many records, so there is no Array for
-/// each, and consecutive ones share frozen Strings that are equal.
-pub fn yield_records(ruby: &Ruby, records: Vec<Record>) -> Result<(), Error> {
+/// Yields the members of records that were read, from the step on: of the steps with these names, with the position of the
+/// name for the step. There may be many records, so there is no Array for each. Consecutive ones share frozen Strings that
+/// are equal, and an imprint that is the expected one is the same frozen String.
+pub fn yield_records(
+    ruby: &Ruby,
+    records: Vec<Record>,
+    names: RArray,
+    imprints: RArray,
+) -> Result<(), Error> {
     let (mut outcome, mut made_of) = (Shared::new(ruby), Shared::new(ruby));
+    let names: Vec<String> = names.to_vec()?;
+    let steps: HashMap<&str, usize> =
+        names.iter().enumerate().map(|(step, name)| (name.as_str(), step)).collect();
     for record in records {
+        let Some(&step) = steps.get(record.step.as_str()) else { continue };
+        let expected: RString = imprints.entry(step as isize)?;
+        let same = raw::frozen_bytes(&expected) == record.imprint.as_bytes();
         let _: Value = ruby.yield_values((
-            ruby.str_new(&record.step),
+            step,
             record.item,
             outcome.string(ruby, record.outcome),
-            ruby.str_new(&record.imprint),
+            if same { expected } else { ruby.str_new(&record.imprint) },
             ruby.str_new(&record.token),
             made_of.string(ruby, record.made_of),
             bytes(ruby, record.output),

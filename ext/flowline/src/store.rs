@@ -48,7 +48,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("runs", method!(Store::runs, 3))?;
     class.define_method("last_runs", method!(Store::last_runs, 1))?;
     class.define_method("steps", method!(Store::steps, 2))?;
-    class.define_method("records", method!(Store::records, 2))?;
+    class.define_method("records", method!(Store::records, 4))?;
     class.define_method("output", method!(Store::output, 3))?;
     class.define_method("outcomes", method!(Store::outcomes, 2))?;
     class.define_method("sizes", method!(Store::sizes, 2))?;
@@ -249,10 +249,18 @@ impl Store {
         list(ruby, steps, rows::from_step)
     }
 
-    /// `records(checkpoint: Integer, patience) { |step, item, outcome, imprint, token, made_of, output| }`
-    fn records(ruby: &Ruby, rb_self: &Self, checkpoint: i64, patience: f64) -> Result<(), Error> {
+    /// `records(checkpoint: Integer, names: Array<String>, imprints: Array<String>, patience) { |step, item, outcome, imprint,
+    /// token, made_of, output| }`
+    fn records(
+        ruby: &Ruby,
+        rb_self: &Self,
+        checkpoint: i64,
+        names: RArray,
+        imprints: RArray,
+        patience: f64,
+    ) -> Result<(), Error> {
         let records = rb_self.ask(ruby, patience, |store, wait| store.records(checkpoint, wait))?;
-        rows::yield_records(ruby, records)
+        rows::yield_records(ruby, records, names, imprints)
     }
 
     /// `output(checkpoint: Integer, step: String, patience) -> String or nil`: bytes.

@@ -126,7 +126,7 @@ module Flowline
       end
 
       def unseen(id)
-        unseen = caches?(id) && @pipeline.fingerprint(@pipeline.steps[id].name).unseen
+        unseen = caches?(id) && @pipeline.fingerprint(id).unseen
         "not cached: its code cannot be seen (#{unseen}); give version:" if unseen
       end
 
@@ -141,7 +141,7 @@ module Flowline
         unfit = unfit(id)
         return warn_once("step #{Name.show(step.name)} is #{unfit}") if unfit
 
-        fingerprint = @pipeline.fingerprint(step.name)
+        fingerprint = @pipeline.fingerprint(id)
         custom = @pipeline.calls.keys.dig(id, @request.input?)
         if custom
           value = Native.digest(@limits.ask { custom.call(outputs, context, item) })

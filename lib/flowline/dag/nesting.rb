@@ -5,6 +5,9 @@ module Flowline
     # Resolves names in a graph with nested pipelines: a name is a step, or a nested pipeline with its steps and outputs.
     # @api private
     module Nesting
+      NOTHING = [].freeze
+      private_constant :NOTHING
+
       # @param groups [Hash{Symbol => Definition::Group}]
       # @param name [Symbol] a step or a nested pipeline
       # @return [Array<Symbol>] the steps whose outputs are its output
@@ -93,6 +96,8 @@ module Flowline
       private
 
       def positions(names)
+        return NOTHING if names.empty?
+
         names = names.flat_map { |name| ends(name) }.uniq unless groups.empty?
         names.map { |name| index[name] }
       end

@@ -45,7 +45,7 @@ module Flowline
         items = @presets.items[id] or return
         return source_restored?(id) ? items : items.as_recorded if items.made_of == @provenance.items_made_of(id)
 
-        @recording.forget([], [@dag.steps[id].name])
+        @recording.forget([], [id])
         nil
       end
 
@@ -67,7 +67,7 @@ module Flowline
       def remade(id, position)
         input = @dag.inputs(id)[position] if position
         @presets.reasons[id] = "it was made of another output of #{Name.show(@dag.steps[input].name)}" if input
-        @recording.forget([@dag.steps[id].name], [])
+        @recording.forget([id], [])
         false
       end
 

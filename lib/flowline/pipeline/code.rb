@@ -12,38 +12,38 @@ module Flowline
       # @param dag [DAG]
       def initialize(dag)
         @dag = dag
-        @fingerprints = {}
+        @steps = dag.steps
+        @fingerprints = []
+        @digests = []
         @conditions = {}
-        @digests = {}
-        @unrestorable = {}
       end
 
-      # @param name [Symbol]
-      # @return [Identity::Fingerprint] of the step's callable
-      def fingerprint(name)
-        @fingerprints[name] ||= @dag[name].then { |step| Identity::Fingerprint.new(step.callable, version: step.options[:version]) }
+      # @param id [Integer] a step
+      # @return [Identity::Fingerprint] of its callable
+      def fingerprint(id)
+        @fingerprints[id] ||= @steps[id].then { |step| Identity::Fingerprint.new(step.callable, version: step.options[:version]) }
       end
 
       # Returns a digest of the step: its fingerprint, its inputs, its conditions and its +run_if:+.
-      # @param step [Step]
+      # @param id [Integer]
       # @return [String]
-      def digest(step)
-        code = fingerprint(step.name).value
+      def digest(id)
+        code = fingerprint(id).value
+        step = @steps[id]
         code = [code, *pairs(step).map { |list| list.map(&:value) }] if conditional?(step)
         code = [code, *surroundings(step)] if step.group
-        known, digest = @digests[step.name]
+        known, digest = @digests[id]
         return digest if known == code # The rest of a step is frozen.
 
-        digest = Native.digest([code, step.labels, step.depends_on.map { |name| @dag.ends(name) }, step.options[:run_if], step.each])
-        @digests[step.name] = [code, digest]
+        digest = Native.digest([code, step.labels, step.depends_on.map { |name| @dag.ends(name) }, step.options[:run_if], step.each]).freeze
+        @digests[id] = [code, digest]
         digest
       end
 
       # Returns why no recorded output of a step can be restored: an edit of code that cannot be seen would not be noticed.
-      # @param step [Step]
-      # @return [String, nil]
-      def unrestorable(step)
-        @unrestorable.fetch(step.name) { @unrestorable[step.name] = unseen(step) }
+      # @return [Hash{Integer => String}] by step, of those few for which that is so
+      def unrestorable
+        @unrestorable ||= @steps.each_index.with_object({}) { |id, known| (why = unseen(id)) && known[id] = why }.freeze
       end
 
       # @param step [Step]
@@ -54,8 +54,9 @@ module Flowline
 
       private
 
-      def unseen(step)
-        unseen = fingerprint(step.name).unseen
+      def unseen(id)
+        step = @steps[id]
+        unseen = fingerprint(id).unseen
         return "its code cannot be seen (#{unseen}); give version:" if unseen
 
         %i[when unless].zip(pairs(step)) do |word, list|
@@ -88,7 +89,8 @@ module Flowline
       end
 
       def conditional?(step)
-        step.options.key?(:when) || step.options.key?(:unless)
+        options = step.options
+        !options.empty? && (options.key?(:when) || options.key?(:unless))
       end
 
       # The fingerprints of +when:+, and those of +unless:+.

@@ -35,15 +35,15 @@ module Flowline
         @dag.steps.each_with_index.map do |step, id|
           row = [step.name.name, positions[step.group], step.location]
           describe(row, step.options)
-          identify(row, step)
+          identify(row, step, id)
           add_params(row, step, id)
         end
       end
 
       # Adds digests and texts of all that decides whether a recorded output is one of the step as it is now.
-      def identify(row, step)
+      def identify(row, step, id)
         options = step.options
-        row << "code" << @code.fingerprint(step.name).body[0, DIGEST]
+        row << "code" << @code.fingerprint(id).body[0, DIGEST]
         add_conditions(row, step) if options.key?(:when) || options.key?(:unless)
         row << "version" << text(options[:version]) unless options[:version].nil?
         row << "cache" << "true" if options[:cache]

@@ -72,7 +72,7 @@ module Flowline
       end
 
       def entry(id)
-        @entries[@steps[id].name]
+        @entries[id]
       end
 
       def foresee(id)
@@ -137,7 +137,7 @@ module Flowline
       # Uses the recorded items of a step, unless there is an objection.
       # @return [String, nil]
       def partly(id)
-        items = @recording.checkpoint.items[@dag.steps[id].name]
+        items = @recording.checkpoint.items[id]
         return if items.nil? || @selection.rerun?(id) || @objections.changed?(id, items)
         return if @objections.remade(items.made_of, @dag.other_inputs(id))
 

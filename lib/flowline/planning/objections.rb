@@ -43,8 +43,8 @@ module Flowline
       # @param id [Integer]
       # @return [String, nil] why no record of the step can be restored
       def unseen(id)
-        why = @pipeline.unrestorable(step = @dag.steps[id]) or return
-        warning = "step #{Name.show(step.name)} is not restored: #{why}"
+        why = (@unrestorable ||= @pipeline.unrestorable)[id] or return
+        warning = "step #{Name.show(@dag.steps[id].name)} is not restored: #{why}"
         @warnings << warning unless @warnings.include?(warning)
         "not restored: #{why}"
       end
@@ -53,7 +53,7 @@ module Flowline
       # @param entry [Recording::Entry]
       # @return [String, nil] why it would run again if it were selected
       def although(id, entry)
-        @pipeline.unrestorable(@dag.steps[id]) || (changed?(id, entry) ? "its code changed since" : remade(entry.made_of, @dag.inputs(id)))
+        @pipeline.unrestorable[id] || (changed?(id, entry) ? "its code changed since" : remade(entry.made_of, @dag.inputs(id)))
       end
 
       # @param made_of [Array<String>] the tokens that were recorded
@@ -64,7 +64,7 @@ module Flowline
         return if inputs.empty?
 
         other = inputs.zip(made_of).find { |id, token| @outlooks[id].ends_with?(token) == false }&.first
-        other && now(@outlooks[other], @dag.steps[other].name)
+        other && now(other)
       end
 
       # @param made_of [Array<String>]
@@ -78,7 +78,7 @@ module Flowline
       # @param record [Recording::Entry, Recording::Items]
       # @return [Boolean] whether the step has changed since it was recorded
       def changed?(id, record)
-        record.step_digest != @recording.subject.step_digest(id)
+        record.step_digest != (@step_digests ||= @recording.subject.step_digests)[id]
       end
 
       private
@@ -96,10 +96,10 @@ module Flowline
         @selection.rerun?(id) && !(entry && @request.resume? && @request.only)
       end
 
-      def now(outlook, name)
-        shown = Name.show(name)
-        case outlook.action
-        when :run then "#{shown} runs#{" again" if @recording.checkpoint.entries.key?(name)}"
+      def now(id)
+        shown = Name.show(@dag.steps[id].name)
+        case @outlooks[id].action
+        when :run then "#{shown} runs#{" again" if @recording.checkpoint.entries[id]}"
         when :skip then "#{shown} is skipped"
         when :unknown then "#{shown} is not restored"
         else "it was made of another output of #{shown}"

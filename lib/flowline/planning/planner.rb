@@ -25,7 +25,7 @@ module Flowline
 
       # @return [Presets] what the run adopts
       def presets
-        @presets ||= Presets.new(@dag, @recording, @forecast)
+        @presets ||= Presets.new(@recording, @forecast)
       end
 
       # @return [Resumption, nil] nil: the run is not to resume another one, and has none of its outputs either

@@ -22,11 +22,9 @@ module Flowline
       # @return [Hash{Integer => String}] why steps are called, by the plan or, where it left that open, by the run
       attr_reader :reasons
 
-      # @param dag [DAG]
       # @param recording [Recording]
       # @param forecast [Forecast]
-      def initialize(dag, recording, forecast)
-        @dag = dag
+      def initialize(recording, forecast)
         @recording = recording
         @outlooks = forecast.outlooks
         @open = forecast.open
@@ -42,12 +40,12 @@ module Flowline
         @outlooks[id].action == :reuse
       end
 
-      # @return [Array(Array<Symbol>, Array<Symbol>)] the steps whose recorded output, and the steps whose recorded items
+      # @return [Array(Array<Integer>, Array<Integer>)] the steps whose recorded output, and the steps whose recorded items
       #   are stale
       def outdated
         entries = @recording.checkpoint.entries
-        outputs = changing(entries) { |id, outlook, entry| @tokens[id].equal?(entry.token) || outlook.surely?(entry.token) || @open.key?(id) }
-        items = changing(@recording.checkpoint.items) { |id, outlook, _, name| @items.key?(id) || (outlook.there? && entries[name]&.collected) }
+        outputs = entries.each_index.select { |id| entries[id] && !recorded?(id, entries[id].token) }
+        items = @recording.checkpoint.items.keys.reject { |id| @items.key?(id) || out?(id) || (@outlooks[id].there? && entries[id]&.collected) }
         [outputs, items]
       end
 
@@ -71,15 +69,14 @@ module Flowline
         @found[id] = forecast.outputs[id] if forecast.outputs.key?(id)
       end
 
-      def changing(records)
-        index = @dag.index
-        names = []
-        records.each do |name, record|
-          id = index[name] or next
-          outlook = @outlooks[id]
-          names << name unless outlook.action == :skip || yield(id, outlook, record, name)
-        end
-        names
+      # Returns whether the recorded output of a step stays that of the step, or may do so.
+      def recorded?(id, token)
+        @tokens[id].equal?(token) || out?(id) || @outlooks[id].surely?(token) || @open.key?(id)
+      end
+
+      # Returns whether the step takes no part in the run.
+      def out?(id)
+        @outlooks[id].action == :skip
       end
     end
   end

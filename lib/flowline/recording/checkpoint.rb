@@ -6,20 +6,20 @@ module Flowline
     # {Journal} read it when they are made, and the planner decides by it.
     # @api private
     class Checkpoint
-      NOTHING = {}.freeze
+      NOTHING = [].freeze
       private_constant :NOTHING
 
       # @return [Store::Run, nil] the run to resume
       attr_reader :run
-      # @return [Hash{Symbol => Entry}] its completed steps, by name
+      # @return [Array<Entry, nil>] its completed steps, by id; there may be fewer entries than steps
       attr_reader :entries
-      # @return [Hash{Symbol => String}] how its steps ended; of a step that it left out, how that ended in the run before it
+      # @return [Array<String, nil>] how its steps ended, by id; of a step that it left out, how that ended in the run before it
       attr_reader :outcomes
 
       # @param run [Store::Run, nil]
-      # @param entries [Hash{Symbol => Entry}]
-      # @param outcomes [Hash{Symbol => String}]
-      # @param items [Hash{Symbol => Items}, nil]
+      # @param entries [Array<Entry, nil>]
+      # @param outcomes [Array<String, nil>]
+      # @param items [Hash{Integer => Items}, nil]
       def initialize(run = nil, entries: NOTHING, outcomes: NOTHING, items: nil)
         @run = run
         @entries = entries
@@ -33,15 +33,18 @@ module Flowline
         @items = other.items.dup
       end
 
-      # @return [Hash{Symbol => Items}] by step, the recorded items of steps that have not ended
+      # @return [Hash{Integer => Items}] by step, the recorded items of steps that have not ended
       def items = @items ||= {}
 
+      # @return [Array<Integer>] the completed steps whose output has failed items
+      def collected = @entries.each_index.select { |id| @entries[id]&.collected }
+
       # Drops stale records.
-      # @param outputs [Array<Symbol>] the steps whose outputs are stale
-      # @param mapped [Array<Symbol>] the steps whose items are stale
+      # @param outputs [Array<Integer>] the steps whose outputs are stale
+      # @param mapped [Array<Integer>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
-        @entries = @entries.except(*outputs) unless outputs.empty?
+        @entries = @entries.dup.tap { |entries| outputs.each { |id| entries[id] = nil } } unless outputs.empty?
         @items = items.except(*mapped) unless mapped.empty?
       end
 

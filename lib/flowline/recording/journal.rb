@@ -22,7 +22,8 @@ module Flowline
       def self.done?(store, pipeline, run, patience)
         return false unless run.status == "succeeded"
 
-        Recording.over?(pipeline, run.status, store.outcomes(run.checkpoint, patience: patience).transform_keys(&:to_sym))
+        outcomes = store.outcomes(run.checkpoint, patience: patience)
+        Recording.over?(pipeline, run.status, pipeline.steps.map { |step| outcomes[step.name.name] })
       end
 
       # @return [Subject]
@@ -42,7 +43,7 @@ module Flowline
         @patience = Patience.new(request.timeout)
         @claim = Claim.new(@subject, @patience)
         @subject.key = -> { @claim.key }
-        @checkpoint = Checkpoint.new(@claim.take, entries: {}, outcomes: {})
+        @checkpoint = Checkpoint.new(@claim.take, entries: [], outcomes: [])
         load_checkpoint if @checkpoint.run
         ready = true
       ensure
@@ -85,7 +86,7 @@ module Flowline
         @provenance = environment.provenance
         @grounds = Grounds.new(environment) { @claim.key }
         @pid = Process.pid
-        @pipeline.steps.each_index { |id| @subject.step_digest(id) } # Before a step changes the captured values.
+        @subject.step_digests # Before a step changes the captured values.
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []
@@ -104,12 +105,12 @@ module Flowline
       end
 
       # Removes stale records, before the steps run again: together with the beginning of the run, or at once.
-      # @param outputs [Array<Symbol>] the steps whose outputs are stale
-      # @param mapped [Array<Symbol>] the steps whose items are stale
+      # @param outputs [Array<Integer>] the steps whose outputs are stale
+      # @param mapped [Array<Integer>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
         @checkpoint.forget(outputs, mapped)
-        outdated = outputs.map { |name| [name.name, *STEP] } + mapped.map { |name| [name.name, *ITEMS] }
+        outdated = outputs.map { |id| [name_of(id), *STEP] } + mapped.map { |id| [name_of(id), *ITEMS] }
         return @outdated.concat(outdated) unless @run
 
         own_process
@@ -267,29 +268,28 @@ module Flowline
       def load_checkpoint
         outcomes = @checkpoint.outcomes
         entries = @checkpoint.entries
+        steps = [@pipeline.steps.map { |step| step.name.name }, @subject.step_digests]
         # rubocop:disable Metrics/ParameterLists -- there may be many records, so that none has an Array of its own
-        @claim.store.records(@checkpoint.run.checkpoint, patience: patience) do |step, item, outcome, step_digest, token, made_of, bytes|
+        @claim.store.records(@checkpoint.run.checkpoint, steps, patience: patience) do |id, item, outcome, step_digest, token, made_of, bytes|
           # rubocop:enable Metrics/ParameterLists
-          next load_item(step, item, step_digest, [token, made_of, bytes]) if item
+          next load_item(id, item, step_digest, [token, made_of, bytes]) if item
 
-          name = step.to_sym
-          outcomes[name] = outcome
-          entries[name] = Entry.recorded(step_digest, token, made_of, bytes, outcome) if DONE.include?(outcome)
+          outcomes[id] = outcome
+          entries[id] = Entry.recorded(step_digest, token, made_of, bytes, outcome) if DONE.include?(outcome)
         end
         @subject.keep_secrets(@checkpoint)
       end
 
       # Takes an item. An item is stale if its code has changed, or if it was made of other inputs than the rest.
-      def load_item(name, number, step_digest, facts)
-        step = @pipeline.dag[name.to_sym] or return
+      def load_item(id, number, step_digest, facts)
         digest, made_of, bytes = facts
         made_of = made_of.split
-        known = @checkpoint.items[step.name] ||= Items.new(step_digest, made_of)
-        stale = step_digest != @subject.step_digest(@pipeline.dag.index[step.name]) || made_of != known.made_of
-        return @outdated << [name, number, number] if stale
+        known = @checkpoint.items[id] ||= Items.new(step_digest, made_of)
+        stale = step_digest != @subject.step_digest(id) || made_of != known.made_of
+        return @outdated << [name_of(id), number, number] if stale
 
-        output, problem = Recording.restore(bytes)
-        known.put(number, digest, output) unless problem
+        output = Recording.restore(bytes) { return }
+        known.put(number, digest, output)
       end
 
       def adoptable

@@ -74,12 +74,12 @@ module Flowline
       end
 
       # Removes stale records, before the steps run again.
-      # @param outputs [Array<Symbol>] the steps whose outputs are stale
-      # @param mapped [Array<Symbol>] the steps whose items are stale
+      # @param outputs [Array<Integer>] the steps whose outputs are stale
+      # @param mapped [Array<Integer>] the steps whose items are stale
       # @return [void]
       def forget(outputs, mapped)
         checkpoint.forget(outputs, mapped)
-        @writes = @writes&.except(*outputs, *mapped)
+        @writes = @writes&.except(*(outputs + mapped).map { |id| @pipeline.steps[id].name })
       end
 
       # Records an item that succeeded.
@@ -90,7 +90,7 @@ module Flowline
       # @param output [Object]
       # @return [true]
       def complete_item(id, step, position, digest, output)
-        items_of(id, step).put(position, digest, output)
+        items_of(id).put(position, digest, output)
         ((@called ||= {})[step.name] ||= []) << position # In this run.
         true
       end
@@ -144,8 +144,8 @@ module Flowline
 
       # @return [Checkpoint] for a run that resumes this one
       def checkpoint_of(result)
-        outcomes = Recording.outcomes(checkpoint.outcomes, result.steps.to_h { |step| [step.name, outcome(step)] })
-        entries = result.steps.each_with_index.to_h { |step, id| [step.name, entry(id, step)] }.compact
+        outcomes = Recording.outcomes(checkpoint.outcomes, result.steps.map { |step| outcome(step) })
+        entries = result.steps.each_with_index.map { |step, id| entry(id, step) }
         run = Store::Run.new(run_id: result.run_id, pipeline: @pipeline.name, identity: subject.identity, params: subject.known,
                              status: result.status.name, pid: Process.pid, host: Store.host, started: @environment.context.started_at.to_f)
         Checkpoint.new(run, entries: entries, outcomes: outcomes, items: checkpoint.items)
@@ -199,20 +199,20 @@ module Flowline
         @called&.each do |name, positions|
           step = @pipeline.dag[name]
           source = result[step.depends_on[step.labels.index(step.each)]]&.output
-          known = checkpoint.items[name]
+          known = checkpoint.items[@pipeline.dag.index[name]]
           positions.each { |position| known.changed(position, Identity::Digest.try(source[position])) } if known && Array === source
         end
       end
 
-      def items_of(id, step)
-        checkpoint.items[step.name] ||= Items.new(subject.step_digest(id), @environment.provenance.items_made_of(id))
+      def items_of(id)
+        checkpoint.items[id] ||= Items.new(subject.step_digest(id), @environment.provenance.items_made_of(id))
       end
 
       # Returns the record of a step. A step that did not complete has its earlier record, unless that was removed.
       def entry(id, result)
         return if result.reason == :given
 
-        known = checkpoint.entries[result.name]
+        known = checkpoint.entries[id]
         return known if (known && result.status == :restored) || !(result.output? || subject.passed_over?(result))
         return unless @request.checkpoint?
 

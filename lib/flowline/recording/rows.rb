@@ -86,7 +86,7 @@ module Flowline
       # Returns the record of a step without its output, in the order of {Store::Record}'s members.
       def record(id, outcome)
         made_of = @provenance.made_of(id).join(" ")
-        [@run.checkpoint, @pipeline.steps[id].name.name, nil, outcome, @subject.step_digest(id), @provenance.token(id), made_of]
+        [@run.checkpoint, name_of(id), nil, outcome, @subject.step_digest(id), @provenance.token(id), made_of]
       end
 
       # Sorts the steps that are not recorded yet. Uncalled steps are grouped by outcome, because there may be many; cached steps
@@ -102,12 +102,16 @@ module Flowline
       end
 
       def named(status, reason, ids)
-        [status.name, reason&.name, ids, ids.map { |id| @pipeline.steps[id].name.name }]
+        [status.name, reason&.name, ids, ids.map { |id| name_of(id) }]
       end
 
       # Returns records of the steps that were left out. They still have to run, unless an earlier run has completed them.
       def left_out(ids)
-        ids.reject { |id| @checkpoint.outcomes.key?(@pipeline.steps[id].name) }.map { |id| [nil, record(id, LEFT_OUT)] }
+        ids.reject { |id| @checkpoint.outcomes[id] }.map { |id| [nil, record(id, LEFT_OUT)] }
+      end
+
+      def name_of(id)
+        @pipeline.steps[id].name.name
       end
 
       def text(error)

@@ -25,6 +25,7 @@ module Flowline
         @pipeline = pipeline
         @request = request
         @unlike = unlike
+        @step_digests = []
       end
 
       # The key of records in the memory of this process.
@@ -39,10 +40,16 @@ module Flowline
       # @param id [Integer]
       # @return [String]
       def step_digest(id)
-        (@step_digests ||= [])[id] ||= begin
-          code = @pipeline.step_digest(@pipeline.steps[id])
-          secrets.empty? ? code : [code, *sealed(secrets_of(id))].join(" ")
+        @step_digests[id] ||= begin
+          code = @pipeline.step_digest(id)
+          secrets.empty? ? code : [code, *sealed(secrets_of(id))].join(" ").freeze
         end
+      end
+
+      # @return [Array<String>] the digests of all steps, frozen
+      def step_digests
+        @pipeline.steps.each_index { |id| step_digest(id) }
+        @step_digests
       end
 
       # @param id [Integer]
@@ -104,7 +111,7 @@ module Flowline
       def keep_secrets(checkpoint)
         return if secrets.empty?
 
-        name = checkpoint.entries.lazy.filter_map { |step, entry| lost(@pipeline.dag.index[step], entry) }.first or return
+        name = checkpoint.entries.each_with_index.lazy.filter_map { |entry, id| entry && lost(id, entry) }.first or return
         why = "run #{checkpoint.run.run_id} cannot be resumed: it had another value of the secret param #{Name.show(name)}; give it again"
         raise CheckpointError.new([], pipeline_name: @pipeline.name, why: why)
       end
@@ -113,7 +120,7 @@ module Flowline
 
       # @return [Symbol, nil] a secret that the recorded step had, and that was not given again
       def lost(id, entry)
-        return if id.nil? || entry.step_digest == step_digest(id) || entry.step_digest.split.first != step_digest(id).split.first
+        return if entry.step_digest == step_digest(id) || entry.step_digest.split.first != step_digest(id).split.first
 
         secrets_of(id).find { |name| @request.omits?(name) }
       end

@@ -147,11 +147,13 @@ module Flowline
         @native.steps(run, PATIENCE).map { |row| fill(Step, row) }
       end
 
-      # Yields the members of each record, from {Record}'s +step+ on.
+      # Yields the members of each record of these steps, from {Record}'s +step+ on, with the id of the step for its name.
       # @param checkpoint [Integer] one that is held
+      # @param steps [Array(Array<String>, Array<String>)] by id, the names of the steps, and the imprints that are expected, all
+      #   frozen; a record with the expected one has that very String
       # @return [void]
-      def records(checkpoint, patience: PATIENCE, &row)
-        @native.records(checkpoint, patience, &row)
+      def records(checkpoint, steps, patience: PATIENCE, &row)
+        @native.records(checkpoint, *steps, patience, &row)
       end
 
       # @return [String, nil] the bytes of a step's output; nil: there is none, or it is missing or damaged

@@ -18,7 +18,7 @@ module Flowline
         entry = entry(id)
         return keep(id, entry) if entry && !entry.problem && (@needed.include?(id) || !@request.only)
 
-        skipped = Recording.skipped?(@dag.steps[id], @recording.checkpoint.outcomes[@dag.steps[id].name])
+        skipped = Recording.skipped?(@dag.steps[id], @recording.checkpoint.outcomes[id])
         (borrow(id) if @needed.include?(id) && !skipped) ||
           Outlook.new(:skip, "not selected", [entry&.token || Recording::Provenance::NOTHING], skipped ? :surely : :never)
       end
