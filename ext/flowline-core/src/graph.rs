@@ -3,20 +3,20 @@
 //! Steps are numbered in definition order. Edges are two flat lists, so that a million steps are built and ordered
 //! without a million small allocations. Nothing here recurses, so a chain may be a million deep.
 
+mod cycles;
 mod edges;
+mod order;
+mod paths;
 mod queue;
 pub mod snapshot;
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
-use std::hint::black_box;
 use std::sync::OnceLock;
 
-use petgraph::algo::kosaraju_scc;
-use petgraph::graph::DiGraph;
-
+pub use self::cycles::Cycle;
+use self::cycles::cycles;
 use self::edges::Edges;
-use self::queue::LowestFirst;
+use self::order::topological_order;
+use self::paths::{by_height, longest_paths};
 use crate::ids::{Rank, StepId};
 use crate::ranking::Ranking;
 
@@ -62,9 +62,6 @@ pub struct Graph {
     names: Option<Digest>,
     digest: OnceLock<Digest>,
 }
-
-/// A cycle as a closed path in the direction the data flows: `[a, b, a]`.
-pub type Cycle = Vec<StepId>;
 
 /// A BLAKE3 digest.
 pub type Digest = [u8; 32];
@@ -203,161 +200,4 @@ impl Graph {
             blake3::hash(&bytes).into()
         })
     }
-}
-
-/// Kahn's algorithm (1962), the smallest number first. Steps on a cycle, or behind one, are left out. Returns the
-/// dependents of each step, too, in the order of the steps, so that they are read in sequence from then on.
-///
-/// Nearly all of its time is spent waiting for memory, because steps are visited in random order. So the counts of open
-/// dependencies take a byte each, which the cache of a processor holds, and the dependents of a step that comes soon are
-/// prefetched.
-fn topological_order(dependencies: &Edges, dependents: &Edges) -> (Vec<StepId>, Edges) {
-    let mut open = Open::new(dependencies);
-    let mut ready = LowestFirst::new(dependencies.steps());
-    for step in StepId::first(dependencies.steps()).filter(|&step| dependencies.of(step).is_empty()) {
-        ready.insert(step.number());
-    }
-    let mut order = Vec::with_capacity(dependencies.steps());
-    let mut in_order = Edges::with_capacity(dependencies.steps(), dependents.len());
-    let mut read_ahead = 0;
-    while let Some(step) = ready.pop() {
-        if let Some(soon) = ready.soon() {
-            read_ahead ^= dependents.of(StepId::new(soon)).first().map_or(0, |first| first.number());
-        }
-        let list = dependents.of(StepId::new(step));
-        order.push(StepId::new(step));
-        in_order.push(list);
-        for &dependent in list {
-            if open.close(dependent) {
-                ready.insert(dependent.number());
-            }
-        }
-    }
-    black_box(read_ahead); // Otherwise it is not done at all.
-    (order, in_order)
-}
-
-/// How many dependencies of each step are still to come.
-struct Open {
-    /// A byte for each step; [`MANY`](Self::MANY) for a step whose number is in `many`.
-    few: Vec<u8>,
-    many: HashMap<StepId, usize>,
-}
-
-impl Open {
-    const MANY: u8 = u8::MAX;
-
-    fn new(dependencies: &Edges) -> Self {
-        let counts = || dependencies.lists().map(<[StepId]>::len);
-        let few = counts().map(|count| u8::try_from(count).unwrap_or(Self::MANY)).collect();
-        let many = StepId::first(dependencies.steps())
-            .zip(counts())
-            .filter(|&(_, count)| count >= Self::MANY.into());
-        Self { few, many: many.collect() }
-    }
-
-    /// Counts one dependency of the step as come, and returns whether none is open any more.
-    fn close(&mut self, step: StepId) -> bool {
-        match self.few.get_mut(step.index()) {
-            Some(&mut Self::MANY) => self.many.get_mut(&step).is_some_and(|open| {
-                *open -= 1;
-                *open == 0
-            }),
-            Some(open) => {
-                *open -= 1;
-                *open == 0
-            }
-            None => false,
-        }
-    }
-}
-
-/// For each step, the most edges on a path that reaches it. The steps come with those before them on such a path,
-/// which have come already.
-fn longest_paths<'a>(count: usize, steps: impl Iterator<Item = (StepId, &'a [StepId])>) -> Vec<u32> {
-    let mut lengths: Vec<u32> = vec![0; count];
-    for (step, before) in steps {
-        let longest = before.iter().filter_map(|other| lengths.get(other.index())).max();
-        let length = longest.map_or(0, |&length| length + 1);
-        if let Some(slot) = lengths.get_mut(step.index()) {
-            *slot = length;
-        }
-    }
-    lengths
-}
-
-/// The steps by their longest remaining path, longest first, then in definition order: a counting
-/// sort, since heights are small whole numbers. The dependents are those of the steps in that order.
-fn by_height(order: &[StepId], dependents: &Edges) -> Vec<StepId> {
-    let steps = order.iter().copied().zip(dependents.lists());
-    let heights = longest_paths(order.len(), steps.rev());
-    let mut starts = vec![0_u32; heights.iter().max().map_or(0, |&highest| highest as usize + 1)];
-    for &height in &heights {
-        if let Some(count) = starts.get_mut(height as usize) {
-            *count += 1;
-        }
-    }
-    let mut start = 0;
-    for slot in starts.iter_mut().rev() {
-        start += std::mem::replace(slot, start);
-    }
-    let mut sorted = vec![StepId::default(); heights.len()];
-    for (step, &height) in StepId::first(heights.len()).zip(&heights) {
-        if let Some(next) = starts.get_mut(height as usize) {
-            if let Some(slot) = sorted.get_mut(*next as usize) {
-                *slot = step;
-            }
-            *next += 1;
-        }
-    }
-    sorted
-}
-
-fn cycles(dependents: &Edges) -> Vec<Cycle> {
-    let mut graph: DiGraph<(), ()> = DiGraph::with_capacity(dependents.steps(), dependents.len());
-    for _ in 0..dependents.steps() {
-        graph.add_node(());
-    }
-    for (from, to) in dependents.pairs() {
-        graph.add_edge(from.number().into(), to.number().into(), ());
-    }
-    let mut found: Vec<Cycle> = kosaraju_scc(&graph)
-        .into_iter()
-        .filter_map(|component| {
-            let first = StepId::new(component.iter().min()?.index() as u32);
-            let cyclic = component.len() > 1 || dependents.of(first).contains(&first);
-            cyclic.then(|| shortest_cycle(dependents, first))
-        })
-        .collect();
-    found.sort_unstable();
-    found
-}
-
-/// Breadth-first from `start` until it is reached again. Dependents are taken in definition order, so
-/// the path is the same in every process.
-fn shortest_cycle(dependents: &Edges, start: StepId) -> Cycle {
-    let mut came_from: HashMap<StepId, StepId> = HashMap::new();
-    let mut queue = VecDeque::from([start]);
-    while let Some(step) = queue.pop_front() {
-        for &next in dependents.of(step) {
-            if let Entry::Vacant(unseen) = came_from.entry(next) {
-                unseen.insert(step);
-                queue.push_back(next);
-            }
-        }
-        if came_from.contains_key(&start) {
-            break;
-        }
-    }
-    let mut path = vec![start];
-    let mut step = start;
-    while let Some(&before) = came_from.get(&step) {
-        path.push(before);
-        step = before;
-        if step == start {
-            break;
-        }
-    }
-    path.reverse();
-    path
 }

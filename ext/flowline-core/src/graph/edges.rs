@@ -1,5 +1,6 @@
 //! For each step a list of others, all in one array: the compressed sparse row form of an adjacency matrix.
 
+use std::hint::black_box;
 use std::ops::Range;
 
 use crate::ids::StepId;
@@ -20,9 +21,13 @@ impl Edges {
         Self { starts, others: Vec::with_capacity(edges) }
     }
 
-    /// Appends the list of a further step.
-    pub(super) fn push(&mut self, others: &[StepId]) {
-        others.iter().for_each(|&other| self.others.push(other)); // Most lists are shorter than a copy is worth.
+    /// Appends an edge of the step after the last list.
+    pub(super) fn push(&mut self, other: StepId) {
+        self.others.push(other);
+    }
+
+    /// Ends the list of that step.
+    pub(super) fn end_list(&mut self) {
         self.starts.push(self.others.len() as u32);
     }
 
@@ -30,7 +35,7 @@ impl Edges {
     pub(super) fn group(steps: usize, mut pairs: Vec<(StepId, StepId)>) -> Self {
         pairs.truncate(u32::MAX as usize);
         if pairs.is_sorted_by_key(|&(_, step)| step) {
-            let starts = starts(steps, pairs.iter().map(|&(_, step)| step));
+            let starts = at_most(steps, pairs.iter().map(|&(_, step)| step.index() + 1));
             return Self { starts, others: pairs.into_iter().map(|(other, _)| other).collect() };
         }
         Self::scatter(steps, pairs.iter().copied())
@@ -41,18 +46,18 @@ impl Edges {
         Self::scatter(self.steps(), self.pairs())
     }
 
-    /// A counting sort. Pairs that belong to the same step stay in order.
-    fn scatter(steps: usize, pairs: impl Iterator<Item = (StepId, StepId)> + Clone) -> Self {
-        let starts = starts(steps, pairs.clone().map(|(_, step)| step));
-        let mut next = starts.clone();
+    /// A counting sort. Pairs that belong to the same step stay in order. They are taken from the last to the first, so
+    /// that the end of each list counts down to its start.
+    fn scatter(steps: usize, pairs: impl DoubleEndedIterator<Item = (StepId, StepId)> + Clone) -> Self {
+        let mut starts = at_most(steps, pairs.clone().map(|(_, step)| step.index()));
         let mut others = vec![StepId::default(); starts.last().map_or(0, |&end| end as usize)];
         // `for_each` is several times as fast here as `for`: it becomes two plain loops.
-        pairs.for_each(|(other, step)| {
-            if let Some(place) = next.get_mut(step.index()) {
-                if let Some(slot) = others.get_mut(*place as usize) {
+        pairs.rev().for_each(|(other, step)| {
+            if let Some(start) = starts.get_mut(step.index()) {
+                *start -= 1;
+                if let Some(slot) = others.get_mut(*start as usize) {
                     *slot = other;
                 }
-                *place += 1;
             }
         });
         Self { starts, others }
@@ -76,6 +81,16 @@ impl Edges {
         }
     }
 
+    /// Reads the beginning of the step's list, so that a processor has it in its cache soon.
+    pub(super) fn read_ahead(&self, step: StepId) {
+        black_box(self.of(step).first().copied());
+    }
+
+    /// Reads where the step's list starts, so that a processor has that in its cache soon.
+    pub(super) fn read_start_ahead(&self, step: StepId) {
+        black_box(self.starts.get(step.index()).copied());
+    }
+
     /// The list in that range.
     pub(super) fn at(&self, range: Range<u32>) -> &[StepId] {
         self.others.get(range.start as usize..range.end as usize).unwrap_or_default()
@@ -92,7 +107,7 @@ impl Edges {
     }
 
     /// Every edge as `(step, other)`, in definition order of the steps.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (StepId, StepId)> + Clone + '_ {
+    pub(super) fn pairs(&self) -> impl DoubleEndedIterator<Item = (StepId, StepId)> + Clone + '_ {
         StepId::first(self.steps()).flat_map(|step| self.of(step).iter().map(move |&other| (step, other)))
     }
 
@@ -110,17 +125,18 @@ impl Edges {
     }
 }
 
-/// Where the list of each step starts, and where the last one ends.
-fn starts(steps: usize, of: impl Iterator<Item = StepId>) -> Vec<u32> {
-    let mut starts = vec![0_u32; steps + 1];
-    of.for_each(|step| {
-        if let Some(count) = starts.get_mut(step.index()) {
+/// For each index up to the limit, how many of the numbers are at most that.
+fn at_most(limit: usize, numbers: impl Iterator<Item = usize>) -> Vec<u32> {
+    let mut counts = vec![0_u32; limit + 1];
+    numbers.for_each(|number| {
+        if let Some(count) = counts.get_mut(number) {
             *count += 1;
         }
     });
-    let mut start = 0;
-    for slot in &mut starts {
-        start += std::mem::replace(slot, start);
+    let mut sum = 0;
+    for count in &mut counts {
+        sum += *count;
+        *count = sum;
     }
-    starts
+    counts
 }

@@ -4,7 +4,9 @@
 /// A set of numbers below a limit.
 #[derive(Debug)]
 pub(super) struct LowestFirst {
-    /// The lowest level has a bit for each number; the highest is one word.
+    /// The smallest number. It is apart from the others, because a number that was just added is often the next one.
+    lowest: Option<u32>,
+    /// The other numbers. The lowest level has a bit for each; the highest is one word.
     levels: Vec<Vec<u64>>,
 }
 
@@ -17,13 +19,38 @@ impl LowestFirst {
             bits = bits.div_ceil(64);
             levels.push(vec![0; bits]);
             if bits == 1 {
-                return Self { levels };
+                return Self { lowest: None, levels };
             }
         }
     }
 
+    /// Returns the smallest number.
+    pub(super) fn lowest(&self) -> Option<u32> {
+        self.lowest
+    }
+
     /// Adds the number.
     pub(super) fn insert(&mut self, number: u32) {
+        match self.lowest {
+            Some(lowest) if lowest < number => self.set(number),
+            Some(lowest) => {
+                self.lowest = Some(number);
+                self.set(lowest);
+            }
+            None => self.lowest = Some(number),
+        }
+    }
+
+    /// Removes and returns the smallest number.
+    pub(super) fn pop(&mut self) -> Option<u32> {
+        let next = self.lowest_bit();
+        if let Some(number) = next {
+            self.clear(number);
+        }
+        std::mem::replace(&mut self.lowest, next)
+    }
+
+    fn set(&mut self, number: u32) {
         let mut bit = number as usize;
         for level in &mut self.levels {
             let Some(word) = level.get_mut(bit / 64) else { return };
@@ -36,40 +63,25 @@ impl LowestFirst {
         }
     }
 
-    /// Removes and returns the smallest number.
-    pub(super) fn pop(&mut self) -> Option<u32> {
-        let word = self.lowest_word()?;
-        let mut bit = word * 64 + self.levels.first()?.get(word)?.trailing_zeros() as usize;
-        let lowest = bit as u32;
+    fn clear(&mut self, number: u32) {
+        let mut bit = number as usize;
         for level in &mut self.levels {
-            let word = level.get_mut(bit / 64)?;
+            let Some(word) = level.get_mut(bit / 64) else { return };
             *word &= !(1 << (bit % 64));
             if *word != 0 {
-                break;
+                return;
             }
             bit /= 64;
         }
-        Some(lowest)
     }
 
-    /// A number that is likely to be popped soon, some pops from now, if there is one.
-    pub(super) fn soon(&self) -> Option<u32> {
-        const AHEAD: u32 = 4;
-        let number = self.lowest_word()?;
-        let word = *self.levels.first()?.get(number)?;
-        let later =
-            (0..AHEAD).fold(word, |word, _| if word & (word - 1) == 0 { word } else { word & (word - 1) });
-        Some(number as u32 * 64 + later.trailing_zeros())
-    }
-
-    /// The first word of the lowest level in which a bit is set.
-    fn lowest_word(&self) -> Option<usize> {
-        let (lowest, above) = self.levels.split_first()?;
+    /// The lowest number whose bit is set.
+    fn lowest_bit(&self) -> Option<u32> {
         let mut bit = 0;
-        for level in above.iter().rev() {
+        for level in self.levels.iter().rev() {
             let word = level.get(bit).filter(|word| **word != 0)?;
             bit = bit * 64 + word.trailing_zeros() as usize;
         }
-        lowest.get(bit).filter(|word| **word != 0).map(|_| bit)
+        Some(bit as u32)
     }
 }

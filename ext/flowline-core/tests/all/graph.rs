@@ -1,5 +1,7 @@
 //! Graphs: order, levels, closures, ranks, cycles, and what is wrong with a definition.
 
+use std::collections::BTreeSet;
+
 use crate::common::{Random, define, graph, nth, nths, on_a_small_stack};
 use flowline_core::builder::Problem;
 use flowline_core::graph::{Graph, Rule, RunIf};
@@ -52,6 +54,50 @@ mod order {
     #[test]
     fn counts_a_dependency_named_twice_once() {
         check("b: a a; a", "a b");
+    }
+
+    /// The same by definition, from a sorted set of the steps that could come next.
+    fn by_definition(steps: u32, edges: &[(u32, u32)]) -> Vec<u32> {
+        let mut open = vec![0; steps as usize];
+        let mut dependents = vec![Vec::new(); steps as usize];
+        for &(from, to) in edges {
+            open[to as usize] += 1;
+            dependents[from as usize].push(to);
+        }
+        let mut ready: BTreeSet<u32> = (0..steps).filter(|&step| open[step as usize] == 0).collect();
+        let mut order = Vec::new();
+        while let Some(step) = ready.pop_first() {
+            order.push(step);
+            for &dependent in &dependents[step as usize] {
+                open[dependent as usize] -= 1;
+                if open[dependent as usize] == 0 {
+                    ready.insert(dependent);
+                }
+            }
+        }
+        order
+    }
+
+    #[test]
+    fn is_so_for_thousands_of_steps_in_any_order_some_with_hundreds_of_dependencies() {
+        const STEPS: u32 = 9000;
+        let mut random = Random(1);
+        for sparse in [true, false, true] {
+            let mut numbers: Vec<u32> = (0..STEPS).collect();
+            random.shuffle(&mut numbers);
+            let mut edges = Vec::new();
+            for step in 1..STEPS as usize {
+                let dependencies = match step % 1000 {
+                    999 => random.pick(&[254, 255, 256, 257, 600]), // A count may not fit in a byte.
+                    _ if sparse => random.below(2),
+                    _ => random.below(5),
+                };
+                edges.extend((0..dependencies).map(|_| (numbers[random.below(step)], numbers[step])));
+            }
+            random.shuffle(&mut edges);
+            let graph = plain(STEPS, &edges).unwrap();
+            assert!(super::numbers(graph.order()) == by_definition(STEPS, &edges));
+        }
     }
 }
 
