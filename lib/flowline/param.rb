@@ -31,6 +31,8 @@ module Flowline
     # @return [String] a plain value, shortened; of any other its class
     # @api private
     def self.text(value)
+      return TypeHints.describe(value) unless Object === value # Active Support's Time calls methods of the value.
+
       case value
       when nil then "nil"
       when String, Symbol, Numeric, Time, true, false then cut(Name.show(Error.text(value)))

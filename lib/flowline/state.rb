@@ -62,7 +62,7 @@ module Flowline
     # @param value [Object] that +Marshal+ can dump, and small
     # @raise [Error] the value cannot be serialised, is too large or holds a secret, as the key may not either, or the context is not that of a step
     def []=(key, value)
-      write(key, value.nil? ? Marshal.dump(nil) : dump(key, value))
+      write(key, dump(key, value))
     end
 
     # Deletes a value. The deletion is committed when the run has succeeded.
@@ -114,21 +114,27 @@ module Flowline
     end
 
     def dump(key, value)
-      bytes = Marshal.dump(value)
-      return bytes if bytes.bytesize <= MOST && !@ledger.secret_in?(bytes)
+      bytes = serialise(key, value)
+      return bytes if bytes.bytesize <= MOST && (nil.equal?(value) || !@ledger.secret_in?(bytes))
 
       large = "takes #{bytes.bytesize} bytes, and #{MOST} are possible; store a reference to it" if bytes.bytesize > MOST
       raise Error, "state #{Name.show(key)}: the value #{large || "holds the value of a secret param"}"
-    rescue TypeError, ArgumentError => e
-      raise Error, "state #{Name.show(key)}: the value cannot be serialised: #{Error.words(e)}; write plain data, such as numbers, texts and times"
+    end
+
+    def serialise(key, value)
+      Marshal.dump(value)
+    rescue *Cache::TROUBLE => e
+      Caller.raise_foreign(e) { Marshal.dump(value) }
+      raise Error, "state #{Name.show(key)}: the value cannot be serialised: #{Error.words(e)[/.*/]}; " \
+                   "write plain data, such as numbers, texts and times"
     end
 
     def load(key, bytes)
       value = Marshal.load(bytes) # rubocop:disable Security/MarshalLoad -- written by this pipeline
       Ractor.shareable?(value) ? value : Ractor.make_shareable(value)
-    rescue TypeError, ArgumentError, NameError => e
+    rescue *Cache::TROUBLE => e
       name = Name.show(key)
-      raise Error, "state #{name}: the value cannot be read: #{Error.words(e)}; delete it with: flowline state PIPELINE --delete #{name}"
+      raise Error, "state #{name}: the value cannot be read: #{Error.words(e)[/.*/]}; delete it with: flowline state PIPELINE --delete #{name}"
     end
   end
 end

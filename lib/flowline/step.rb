@@ -292,7 +292,7 @@ module Flowline
       return unless entry.is_a?(UnboundMethod)
 
       needed = callable.instance_method(:initialize).parameters.any? { |kind, _| %i[req keyreq].include?(kind) }
-      "cannot make a #{callable}: its initialize needs arguments; pass an instance instead" if needed
+      "cannot make #{TypeHints.one(callable.to_s)}: its initialize needs arguments; pass an instance instead" if needed
     end
   end
 end

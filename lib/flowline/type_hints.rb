@@ -35,7 +35,13 @@ module Flowline
         text = Error.text(value.inspect)
         text.size > most ? "#{text[0, most]}…" : text
       rescue ::StandardError
-        "a #{kind(value)}"
+        one(kind(value))
+      end
+
+      # @param kind [String] the name of a class, or words about one
+      # @return [String] with its article: +"an Integer"+, +"a String"+
+      def one(kind)
+        "#{kind.match?(/\A(?:[AEIO]|Un(?!i))/i) ? "an" : "a"} #{kind}"
       end
 
       # @return [Integer, nil] the size of an Array, Hash or String

@@ -158,14 +158,14 @@ RSpec.describe "Caching", executor: :in_process do
       client = IO.new(IO.sysopen(File::NULL))
       results = twice(Flowline.define(name: "client") { |p| p.step(:work, cache: true, retries: 1) { client && 1 } })
       expect([statuses(results), results.last.warnings])
-        .to eq([%i[succeeded succeeded], ["step work is not cached: it captures client (a IO), which cannot be digested; give cache: { key: }"]])
+        .to eq([%i[succeeded succeeded], ["step work is not cached: it captures client (an IO), which cannot be digested; give cache: { key: }"]])
     end
 
     it "are found in inputs and keys, too" do
       inputs = twice(Flowline.define(name: "input") { |p| p.step(:work, cache: true) { |input| input && 1 } }, input: proc {})
       expect([statuses(inputs), inputs.last.warnings]).to match([%i[succeeded succeeded], [/step work is not cached: it gets something .* \(a Proc\); give cache/]])
       keys = twice(Flowline.define(name: "key") { |p| p.step(:work, cache: { key: -> { IO.new(IO.sysopen(File::NULL)) } }) { 1 } })
-      expect([statuses(keys), keys.last.warnings]).to match([%i[succeeded succeeded], [/it has a key with something .* \(a IO\)/]])
+      expect([statuses(keys), keys.last.warnings]).to match([%i[succeeded succeeded], [/it has a key with something .* \(an IO\)/]])
     end
 
     it "do not matter for a step with key:" do

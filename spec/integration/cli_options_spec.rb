@@ -26,6 +26,29 @@ RSpec.describe "the options of the command line" do
 
   let(:import) { write("import.rb", 'Flowline.define(name: "import") { param :date; step(:fetch) { |date:| puts date } }') }
 
+  {
+    %w[--max-threads 0] => "run: --max-threads 0 is not a whole number from 1 up",
+    %w[--max-processes -1 --executor sequential] => "run: --max-processes -1 is not a whole number from 1 up",
+    %w[--exclusive --exclusive-wait soon] => "run: --exclusive-wait soon is not a number of seconds",
+    %w[--executor threads] => 'unknown executor "threads"; known are sequential, parallel, process',
+    %w[--only fetch,,fetch] => '--only: there is no step ""; there are fetch'
+  }.each do |arguments, message|
+    it "refuse #{arguments.join(" ")} in words of the command line" do
+      status, out, err = flowline("run", import, "--param", "date=today", *arguments)
+      expect([status, out]).to eq([2, ""])
+      expect(err).to start_with("flowline: #{message}")
+    end
+  end
+
+  it "say of a working directory that was removed what is wrong" do
+    import
+    file = File.expand_path("import.rb")
+    Dir.mkdir("gone")
+    script = 'Dir.chdir("gone"); Dir.rmdir(File.expand_path(".")); exec(*ARGV)'
+    _, err, status = Open3.capture3(RbConfig.ruby, "-e", script, *Processes::FLOWLINE, "run", file)
+    expect([status.exitstatus, err]).to eq([1, "flowline: the working directory was removed; change to another one\n"])
+  end
+
   describe "in full" do
     {
       "a short option that it does not have" => [%w[-r], "-r needs a value"],

@@ -351,7 +351,7 @@ RSpec.describe "the command line" do
     expect(flowline("run", import, "--param", "date=2024-01-31", "--from", "lod").last).to eq("flowline: --from: there is no step lod; did you mean load?\n")
     expect(flowline("run", import, "--param", "date=2024-01-31", "--only", "tag:x").last).to eq("flowline: --only: no step has the tag x\n")
     expect(flowline("run", import, "--param", "date=2024-01-31", "--executor", "parallel", "--max-threads", "0").last)
-      .to eq("flowline: --max-threads: must be a whole number from 1 up, not 0\n")
+      .to eq("flowline: run: --max-threads 0 is not a whole number from 1 up\n")
     expect(flowline("run", import, "--param", "date=2024-01-31", "--only", "load").last)
       .to eq("flowline: no recorded output of fetch of import; run the whole pipeline, with Flowline.define(keep_checkpoint: true) to keep outputs after a success\n")
   end

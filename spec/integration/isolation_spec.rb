@@ -16,6 +16,21 @@ RSpec.describe "Steps in a process of their own" do
     Dir.children("/proc/self/fd").size
   end
 
+  it "can be left out of a default" do
+    pipeline = Flowline.define do
+      defaults isolate: :process
+      step(:apart) { Process.pid }
+      step(:here, isolate: false) { Process.pid }
+    end
+    expect(pipeline.run.outputs).to match(apart: satisfy { |pid| pid != Process.pid }, here: Process.pid)
+  end
+
+  it "fail in one line if Marshal calls a method that their output does not have" do
+    claims_all = Object.new.tap { |object| object.instance_eval { def respond_to?(*) = true } }
+    expect(isolated { claims_all }.error.message)
+      .to match(/\Astep apart failed: its output cannot leave its process: undefined method .marshal_dump. for .*; return data, or the path of a file\z/)
+  end
+
   it "return their outputs" do
     pid = Process.pid
     result = isolated { [Process.pid, { bytes: "\xFF\x00".b, text: "ü" }] }

@@ -75,6 +75,22 @@ RSpec.describe "Recorded runs" do
     )
   end
 
+  it "have previews of names in any encoding, and of values without methods" do
+    stub_const("Bare", Class.new(BasicObject))
+    broken = [true]
+    pipeline = Flowline.define(name: "odd") do |p|
+      p.step(:bytes) { "caf\xC3\xA9\xFF".b.to_sym }
+      p.step(:keys) { { "caf\xE9".dup.force_encoding("ISO-8859-1").to_sym => 1 } }
+      p.step(:bare) { Bare.new }
+      p.step(:state, depends_on: :bare) { |_, ctx| ctx.state[:bare] = Bare.new and raise("down") if broken.first }
+    end
+    pipeline.run
+    previews = store.steps(last.id).to_h { |row| [row.name, row.preview] }
+    expect(previews).to include("bytes" => ":café\uFFFD", "keys" => "{caf\uFFFD: 1}", "bare" => "#<Bare>")
+    broken.clear
+    expect(outcomes(pipeline.run(resume: true))).to include(bytes: :restored, keys: :restored, bare: :restored, state: :succeeded)
+  end
+
   it "have no preview that could hold a secret" do
     Flowline.define(name: "hidden") do |p|
       p.param :token, secret: true, default: "hunter2-secret"

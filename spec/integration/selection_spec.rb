@@ -245,6 +245,18 @@ RSpec.describe "Selecting steps", executor: :in_process do
     end
   end
 
+  it "takes names in any encoding" do
+    p = pipeline({ fetch: [], "naïf": [:fetch] })
+    p.run!(keep_checkpoint: true)
+    ran
+    %w[UTF-16LE ISO-8859-1].each do |encoding|
+      p.run!(only: "naïf+".encode(encoding), keep_checkpoint: true)
+      p.run!(from: "naïf".encode(encoding), keep_checkpoint: true)
+      expect(ran).to eq(%i[naïf naïf])
+    end
+    expect { p.run(only: "\xFF") }.to raise_error(Flowline::ParamError, /only: there is no step .*; there are fetch, naïf/)
+  end
+
   it "lists unknown names in one error, with suggestions" do
     p = pipeline({ fetch: [], load: [:fetch] }, load: { tags: %i[nightly slow] })
     expect { p.run(only: %w[ftech tag:slwo], from: :laod) }.to raise_error(Flowline::ParamError) do |error|
@@ -253,7 +265,7 @@ RSpec.describe "Selecting steps", executor: :in_process do
     end
     expect { p.run(only: "zzz") }.to raise_error(Flowline::ParamError, /there is no step zzz; there are fetch, load/)
     ["", "+", [], "tag:"].each { |selector| expect { p.run(only: selector) }.to raise_error(Flowline::ParamError, /only:/) }
-    expect { p.run(from: []) }.to raise_error(Flowline::ParamError, /from:/)
+    [[], {}].each { |none| expect { p.run(from: none) }.to raise_error(Flowline::ParamError, "run: from: names no step") }
     expect(ran).to be_empty
   end
 end

@@ -128,6 +128,8 @@ RSpec.describe "State" do
       pipeline.run.error.message
     end
     expect(errors.call { |ctx| ctx.state[:x] = -> {} }).to match(/state x: the value cannot be serialised: no _dump_data is defined for class Proc; write plain data/)
+    claims_all = Object.new.tap { |object| object.instance_eval { def respond_to?(*) = true } }
+    expect(errors.call { |ctx| ctx.state[:x] = [claims_all] }).to match(/state x: the value cannot be serialised: undefined method .marshal_dump.*; write plain data/)
     expect(errors.call { |ctx| ctx.state[:x] = "x" * 300_000 }).to match(/state x: the value takes 3000\d\d bytes, and 262144 are possible/)
     expect(errors.call { |ctx| ctx.state["at_#{ctx[:token]}"] = 1 }).to match(/state: a key holds the value of a secret param; use a digest of it/)
     expect(errors.call { |ctx| ctx.state[:x] = "a #{ctx[:token]}" }).to match(/state x: the value holds the value of a secret param/)

@@ -151,7 +151,7 @@ RSpec.describe Flowline::Identity::Fingerprint do
     it "that cannot be digested are named, as long as they are there" do
       client = $stdout
       fingerprint = of { client }
-      expect(fingerprint.problem).to eq("captures client (a IO), which cannot be digested")
+      expect(fingerprint.problem).to eq("captures client (an IO), which cannot be digested")
       client = "client"
       expect(fingerprint.problem).to be_nil
       client = proc {}
@@ -191,8 +191,8 @@ RSpec.describe Flowline::Identity::Fingerprint do
     end
 
     it "an object that cannot be digested is a problem" do
-      expect(of(Fingerprinted::Multiply.new($stdout)).problem).to match(/captures the object \(a IO\)/)
-      expect(of(Fingerprinted::Multiply.new($stdout).method(:call)).problem).to match(/captures the receiver \(a IO\)/)
+      expect(of(Fingerprinted::Multiply.new($stdout)).problem).to match(/captures the object \(an IO\)/)
+      expect(of(Fingerprinted::Multiply.new($stdout).method(:call)).problem).to match(/captures the receiver \(an IO\)/)
     end
 
     it "a Proc made of others is a problem, as nobody can see of which" do

@@ -70,6 +70,17 @@ RSpec.describe Flowline::Definition::Type do
     expect { pipeline.run(day: "2024-04-31") }.to raise_error(Flowline::ParamError, 'param day must be a day that exists, not "2024-04-31"')
   end
 
+  it "accepts a value without methods as :any, and refuses it as any other type" do
+    proxy = stub_const("Proxy", Class.new(BasicObject)).new
+    taken = described_class::COERCIONS.each_key.select do |type|
+      Flowline.define(name: "typed") { param :value, type: type }.run(value: proxy)
+    rescue Flowline::ParamError => e
+      expect(e.message).to match(/\Aparam value must be .+, not a Proxy\z/)
+      false
+    end
+    expect(taken).to eq(%i[any])
+  end
+
   it "accepts or refuses text in any encoding without an encoding error" do
     described_class::COERCIONS.each_key do |type|
       ["12".encode("UTF-16LE"), "{}".encode("UTF-16BE"), "\xFF", "\xFF".b, "\xE9".dup.force_encoding("ISO-8859-1")].each do |text|

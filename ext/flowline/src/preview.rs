@@ -5,7 +5,9 @@ use std::fmt::Write;
 use magnus::r_hash::ForEach;
 use magnus::rb_sys::AsRawValue;
 use magnus::value::ReprValue;
-use magnus::{Error, Float, Integer, Object, RArray, RHash, RModule, RString, Ruby, Symbol, Value, function};
+use magnus::{
+    Error, Float, Integer, Object, RArray, RHash, RModule, RString, Ruby, Symbol, TryConvert, Value, function,
+};
 
 use crate::raw;
 
@@ -49,7 +51,7 @@ fn write(ruby: &Ruby, value: Value, depth: usize, out: &mut String) -> Result<()
         }
     } else if let Some(symbol) = Symbol::from_value(value) {
         out.push(':');
-        out.extend(symbol.name()?.chars().take(STRING));
+        name(symbol, out)?;
     } else if let Some(string) = RString::from_value(value) {
         out.push_str(&raw::with_bytes(string, quote));
     } else if let Some(float) = Float::from_value(value) {
@@ -98,7 +100,7 @@ fn pairs(ruby: &Ruby, hash: RHash, depth: usize, out: &mut String) -> Result<(),
             out.push_str(", ");
         }
         match Symbol::from_value(key) {
-            Some(symbol) => out.extend(symbol.name()?.chars().take(STRING)),
+            Some(symbol) => name(symbol, out)?,
             None => write(ruby, key, depth - 1, out)?,
         }
         out.push_str(if Symbol::from_value(key).is_some() { ": " } else { " => " });
@@ -115,6 +117,13 @@ fn close(shown: usize, size: usize, end: char, out: &mut String) {
         out.push_str(if shown > 0 { ", …" } else { "…" });
     }
     out.push(end);
+}
+
+/// Writes the beginning of a symbol's name, which may be in any encoding.
+fn name(symbol: Symbol, out: &mut String) -> Result<(), Error> {
+    let name = RString::try_convert(symbol.funcall("name", ())?)?;
+    raw::with_bytes(name, |bytes| out.extend(String::from_utf8_lossy(bytes).chars().take(STRING)));
+    Ok(())
 }
 
 /// Quotes the beginning of a text; other bytes are only counted.

@@ -35,6 +35,7 @@ module Flowline
             .gsub(/\bexclusive_wait: (\d+)/, "--exclusive-wait=\\1")
             .gsub(OPTION) { "--#{Regexp.last_match(1).tr("_", "-")}: " }
             .gsub(/^( *- )?run: /, "\\1")
+            .gsub("give an object with `open_pool`, or one of", "known are")
       end
     end
   end

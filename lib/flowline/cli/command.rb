@@ -68,6 +68,12 @@ module Flowline
         parser.on(["--#{name}", value].compact.join(" "), *description) { |given| @options[key] = given }
       end
 
+      # Declares an option that takes a whole number from 1 up.
+      def count(parser, name, description, short: nil, value: "COUNT")
+        key = name.tr("-", "_").to_sym
+        parser.on(*short, "--#{name} #{value}", /\A[1-9]\d*\z/, description) { |number| @options[key] = Integer(number) }
+      end
+
       # Declares an option that takes one of these values.
       def choice(parser, name, values, placeholder = "WHEN", default: values.first)
         key = name.tr("-", "_").to_sym

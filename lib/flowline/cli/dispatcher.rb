@@ -38,7 +38,7 @@ module Flowline
       rescue Errno::EPIPE
         0 # The reader of the output has closed its end, as `head` does.
       rescue SystemCallError, IOError => e
-        say("the output cannot be written: #{e.message}")
+        say(e.message.end_with?("getcwd") ? "the working directory was removed; change to another one" : "the output cannot be written: #{e.message}")
         1
       end
 

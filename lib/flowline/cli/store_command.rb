@@ -27,11 +27,6 @@ module Flowline
         option(parser, "json", "write JSON")
       end
 
-      # Declares an option that takes a whole number from 1 up.
-      def count(parser, name, description, short: nil)
-        parser.on(*short, "--#{name} COUNT", /\A[1-9]\d*\z/, description) { |number| @options[name.to_sym] = Integer(number) }
-      end
-
       def work(arguments)
         raise Usage, "#{label}: takes no argument #{arguments.first}" unless arguments.empty?
 

@@ -65,7 +65,7 @@ module Flowline
       STEP = {
         depends_on: names, when: callable, unless: callable, run_if: one_of.call(:success, :any, :always), optional: flag,
         description: text, input: anything, output: anything, tags: names, cache: cached, skip_cache: flag, checkpoint: flag,
-        version: anything, timeout: limit, isolate: one_of.call(:process), retries: count,
+        version: anything, timeout: limit, isolate: one_of.call(:process, false), retries: count,
         retry_strategy: one_of.call(:immediate, :linear, :exponential), retry_delay: delay, retry_max_delay: seconds, retry_jitter: share,
         retry_if: callable, on_retry: callable, each: step, concurrency: positive, on_item_error: one_of.call(:fail, :continue, :collect),
         max_failures: positive, label: callable, uses: uses, rate: rate, capture: flag
@@ -151,7 +151,7 @@ module Flowline
 
       # Returns the message for a wrong value. A wrong value for a Hash is not shown, because it may contain secrets.
       def self.refusal(option, value)
-        "must be #{option.expected}, not #{option.equal?(HASH) ? "a #{value.class}" : TypeHints.excerpt(value)}"
+        "must be #{option.expected}, not #{option.equal?(HASH) ? TypeHints.one(TypeHints.kind(value)) : TypeHints.excerpt(value)}"
       end
       private_class_method :elsewhere, :unknown, :refusal
     end

@@ -30,7 +30,7 @@ module Flowline
 
       # By type, the accepted classes and the conversion of each.
       COERCIONS = {
-        any: { Object => ->(v) { v } },
+        any: { BasicObject => ->(v) { v } },
         string: { String => ->(v) { v }, Symbol => :to_s.to_proc },
         symbol: { Symbol => ->(v) { v }, String => :to_sym.to_proc },
         integer: { Integer => ->(v) { v }, String => number, Numeric => ->(v) { exactly.call(Integer(v), v) } },
@@ -80,7 +80,9 @@ module Flowline
           type = CLASSES.fetch(type.name, type) if type.is_a?(Module)
           return type === value ? value : mismatch(type, value) if type.is_a?(Module)
 
-          _, coercion = COERCIONS[type].find { |from, _| from.is_a?(String) ? value.class.ancestors.any? { |a| a.name == from } : from === value }
+          return mismatch(type, value) unless type == :any || Object === value # Active Support's Time calls methods of the value.
+
+          _, coercion = COERCIONS[type].find { |from, _| loaded(from) === value }
           coercion ? coercion.call(value) : mismatch(type, value)
         rescue ArgumentError, KeyError, RangeError, TypeError, EncodingError
           mismatch(type, value)
@@ -94,10 +96,17 @@ module Flowline
         def show(type)
           return EXAMPLES.fetch(type, type.to_s) unless type.is_a?(Module)
 
-          "#{type.to_s.match?(/\A[AEIOU]/) ? "an" : "a"} #{type}"
+          TypeHints.one(type.to_s)
         end
 
         private
+
+        # @return [Module, nil] a class; nil if its library is not loaded, so that no value is of it
+        def loaded(from)
+          return from unless from.is_a?(String)
+
+          Object.const_get(from) if Object.const_defined?(from)
+        end
 
         def mismatch(type, value)
           missing = type == :date && String === value && value.ascii_only? && value.match?(DAY)

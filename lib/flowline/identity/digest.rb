@@ -14,7 +14,7 @@ module Flowline
         # @param object_class [String]
         def initialize(object_class)
           @object_class = object_class
-          super("a #{object_class}")
+          super(TypeHints.one(object_class))
         end
       end
 

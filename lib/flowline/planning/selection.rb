@@ -15,10 +15,10 @@ module Flowline
         @dag = dag
         @params = params
         @problems = []
-        origins = Array(from).filter_map { |name| known(name, "from") }
+        origins = Array(from).filter_map { |name| known(text(name), "from") }
         @rerun = ids(origins, :downstream).to_set
-        @rerun.merge(Array(only).flat_map { |selector| select(selector.to_s) })
-        { only: only, from: from }.each { |option, given| @problems << "run: #{option}: names no step" if given == [] }
+        @rerun.merge(Array(only).flat_map { |selector| select(text(selector)) })
+        { only: only, from: from }.each { |option, given| @problems << "run: #{option}: names no step" if given && Array(given).empty? }
         Error.raise_at_caller(ParamError.new(@problems)) unless @problems.empty?
         @picks = !(only || from).nil?
         @idle = (only ? (0...dag.size) : ids(origins, :upstream)).to_set - @rerun
@@ -36,6 +36,11 @@ module Flowline
 
       private
 
+      # @return [String] in UTF-8, as the names of steps are
+      def text(name)
+        Name.of(name.is_a?(Symbol) ? name : Error.text(name.to_s)).name
+      end
+
       def select(selector)
         return tagged(selector.delete_prefix("tag:")) if selector.start_with?("tag:") && !name?(selector)
         return ids([selector], nil) if name?(selector)
@@ -52,7 +57,7 @@ module Flowline
       end
 
       def known(name, option)
-        return name.to_sym if name?(name.to_s)
+        return name.to_sym if name?(name)
 
         @problems << "run: #{option}: there is no step #{Name.show(name)}#{Name.suggest(name, @dag.index.keys, known: "there are")}" \
                      "#{Param.namesake(option.to_sym, @params)}"

@@ -73,7 +73,7 @@ module Flowline
 
       def make(id)
         output = @environment.outputs[id]
-        outcome = @environment.run.step(id).first.to_s if output.nil?
+        outcome = @environment.run.step(id).first.to_s if nil.equal?(output) # A BasicObject has no `nil?`.
         return NOTHING if outcome && Recording.skipped?(@dag.steps[id], outcome)
         return @known[id] if @known&.key?(id) && !WITHOUT_OUTPUT.include?(outcome)
 

@@ -15,7 +15,9 @@ module Flowline
       NO_ITEMS = [nil, nil, nil, nil].freeze
       # The columns of a step without an output.
       NO_OUTPUT = [nil, nil, nil].freeze
-      private_constant :PARAM, :TEXT, :SECRET
+      # The classes of values that are shown as a param of their class is.
+      TIMES = %w[Time Date DateTime].freeze
+      private_constant :PARAM, :TEXT, :SECRET, :TIMES
 
       class << self
         # @param context [Context]
@@ -32,7 +34,7 @@ module Flowline
         # @param context [Context, nil] knows what must not be seen
         # @return [String] the member of {params}
         def param(name, value, context = nil)
-          "#{Native.quote(Error.text(name))}:#{value.nil? ? "null" : Native.quote(text(value, context)[0, PARAM])}"
+          "#{Native.quote(Error.text(name))}:#{nil.equal?(value) ? "null" : Native.quote(text(value, context)[0, PARAM])}"
         end
 
         # @param warnings [Array<String>]
@@ -84,9 +86,9 @@ module Flowline
 
         private
 
-        # No method of a class of the user is called.
+        # No method of a class of the user is called, and a BasicObject has none.
         def time?(value)
-          value.instance_of?(::Time) || (defined?(::Date) && (value.instance_of?(::Date) || value.instance_of?(::DateTime)))
+          TIMES.include?(TypeHints.kind(value))
         end
 
         def lists(retries, failed, context)

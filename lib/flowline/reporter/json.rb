@@ -40,6 +40,8 @@ module Flowline
 
       # @return [Object] the value in types that JSON has; any other object as its text
       def plain(value, depth = 0)
+        return TypeHints.describe(value) unless Object === value # Active Support's Time calls methods of the value.
+
         case value
         when Hash, Array
           return "…" if depth > DEPTH
@@ -48,8 +50,7 @@ module Flowline
         when Time then value.iso8601(6)
         when Float then value.finite? ? value : value.to_s
         when Integer, true, false, nil then value
-        when Object then Error.text(value)
-        else TypeHints.describe(value)
+        else Error.text(value)
         end
       end
     end

@@ -87,7 +87,7 @@ module Flowline
       def counts(result)
         failed = result.items&.failed.to_i
         numbers = result.report.map { |name, number| "#{Name.show(name)}: #{Lines.count(number)}" }
-        numbers = ["#{Lines.count(result.output.size)} records"] if numbers.empty? && result.output.instance_of?(::Array)
+        numbers = ["#{Lines.count(TypeHints.size(result.output))} records"] if numbers.empty? && ::Array === result.output
         [*numbers, *("#{failed} item#{"s" if failed > 1} failed" if failed.positive?)]
       end
 

@@ -150,7 +150,7 @@ RSpec.describe "An edited callable" do
     state[:broken] = false
     io = $stdin
     result = define(stub_const("Reads", Class.new { define_method(:call) { io.fileno } }), cache: true).run
-    expect(result.warnings).to eq(["step a is not cached: it captures io (a IO), which cannot be digested; give cache: { key: }"])
+    expect(result.warnings).to eq(["step a is not cached: it captures io (an IO), which cannot be digested; give cache: { key: }"])
   end
 
   it "is not restored when each: is added, removed or changed" do

@@ -30,8 +30,8 @@ module Flowline
           declare_exclusive(parser)
           option(parser, "trigger", "what starts the run, for the history, such as schedule; default cli", value: "KIND")
           option(parser, "executor", "where steps run: #{Executor.names.join(", ")}", value: "NAME")
-          option(parser, "max-threads", Integer, "how many steps run at a time (parallel)", value: "N")
-          option(parser, "max-processes", Integer, "how many steps run at a time (process)", value: "N")
+          count(parser, "max-threads", "how many steps run at a time (parallel)", value: "N")
+          count(parser, "max-processes", "how many steps run at a time (process)", value: "N")
           option(parser, "root", "the store: default FLOWLINE_ROOT, else .flowline", value: "DIRECTORY")
           declare_output(parser)
         end
@@ -39,11 +39,13 @@ module Flowline
         def declare_selection(parser)
           option(parser, "resume", "continue the last run if it did not succeed; without params: the latest that can be resumed")
           option(parser, "from", "run this step and everything downstream again", value: "STEP")
-          option(parser, "only", Array, "run only these steps: a,b  +a (and upstream)  a+ (and downstream)  tag:x", value: "STEPS")
+          parser.on("--only STEPS", Array, "run only these steps: a,b  +a (and upstream)  a+ (and downstream)  tag:x") do |names|
+            @options[:only] = names.map(&:to_s) # Nothing between two commas is nil.
+          end
         end
 
         def expected(flag)
-          flag == "--exclusive" ? "--exclusive or --exclusive=params" : super
+          { "--exclusive" => "--exclusive or --exclusive=params", "--exclusive-wait" => "a number of seconds" }.fetch(flag) { super }
         end
 
         def declare_exclusive(parser)

@@ -150,7 +150,7 @@ module Flowline
         end
 
         def unsent(error)
-          remote("its output cannot leave its process: #{Error.words(error)}; return data, or the path of a file")
+          remote("its output cannot leave its process: #{Error.words(error)[/.*/]}; return data, or the path of a file")
         end
 
         def own?
