@@ -7,9 +7,20 @@ module Flowline
   module Backtrace
     # Frames of this library, and of Ruby's methods that are written in Ruby.
     OWN = ["#{__dir__}/", "#{__dir__}.rb", "<internal:"].freeze
-    private_constant :OWN
+    # Folders whose code is not the user's own.
+    LIBRARIES = [RbConfig::CONFIG["rubylibprefix"], *(Gem.path if defined?(Gem))].freeze
+    private_constant :OWN, :LIBRARIES
 
     class << self
+      # @param frames [Array<String>, nil] of an exception that user code has raised
+      # @return [String, nil] +file:line+ of the user's own code
+      def location(frames)
+        frames = (frames || []).reject { |frame| frame.start_with?("<internal:") }
+        frames = frames.drop_while { |frame| frame.start_with?(*OWN) }.take_while { |frame| !frame.start_with?(*OWN) }
+        line = frames.find { |frame| !frame.start_with?(*LIBRARIES) } || frames.last
+        line && line[/\A.+?:\d+/]
+      end
+
       # @param frames [Array<String>, nil]
       # @return [Array<String>, nil] without the frames of Flowline
       def clean(frames)

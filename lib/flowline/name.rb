@@ -23,6 +23,19 @@ module Flowline
       (+text).force_encoding("UTF-8").scrub { |bytes| bytes.unpack("C*").map { |byte| format("\\x%02X", byte) }.join }.to_sym
     end
 
+    # @param values [Hash] by names, which may be Strings, as in a Hash that was parsed
+    # @param problems [Array<String>] gets what is wrong
+    # @return [Hash] by Symbols
+    def self.keys(values, problems)
+      return values unless values.any? { |name, _| name.is_a?(String) }
+
+      values.each_with_object({}) do |(name, value), named|
+        name = Error.text(name).to_sym if name.is_a?(String)
+        problems << "param #{show(name)} is given twice, as a Symbol and as a String" if named.key?(name)
+        named[name] = value
+      end
+    end
+
     # @param value [Symbol, String, Array, nil] one name, several, or none
     # @return [Array<Symbol>] without repetitions
     def self.list(value)

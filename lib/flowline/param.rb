@@ -107,7 +107,8 @@ module Flowline
     def ask
       yield
     rescue StandardError => e
-      raise Definition::Type::Mismatch, "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
+      text = "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
+      raise Definition::Type::Mismatch, "#{text} (#{Backtrace.location(e.backtrace)})"
     end
 
     # @return [Boolean] whether the two are declared alike

@@ -8,7 +8,9 @@ module Flowline
     KIND = ::Kernel.instance_method(:class)
     TITLE = ::Module.instance_method(:to_s)
     SIZES = [::Array, ::Hash, ::String].to_h { |type| [type, type.instance_method(:size)] }.freeze
-    private_constant :KIND, :TITLE, :SIZES
+    # A date as Ruby shows it: <tt>#<Date: 2024-01-31 ((2460341j,0s,0n),+0s,2299161j)></tt>.
+    DATE = /#<Date(?:Time)?: (\S+) \(\([^()]*\)[^()]*\)>/
+    private_constant :KIND, :TITLE, :SIZES, :DATE
 
     class << self
       # @param inputs [Hash{Symbol => Object}] by dependency
@@ -32,7 +34,7 @@ module Flowline
 
       # @return [String] the value as Ruby code, or the beginning of it, for messages
       def excerpt(value, most = 80)
-        text = Error.text(value.inspect)
+        text = Error.text(value.inspect).gsub(DATE, '\1')
         text.size > most ? "#{text[0, most]}…" : text
       rescue ::StandardError
         one(kind(value))

@@ -151,6 +151,7 @@ RSpec.describe "Hooks" do
   describe "that raise" do
     it "fail the run in before_run", executor: :in_process do
       log = []
+      line = __LINE__ + 2
       result = run do
         before_run { raise IOError, "no disk" }
         before_run { log << :second }
@@ -162,7 +163,7 @@ RSpec.describe "Hooks" do
       expect(log).to eq([:clean, result.error, :after_run])
       expect(outcomes(result)).to eq(a: %i[cancelled run_failed], clean: :succeeded)
       expect(result.error).to be_a(Flowline::HookError).and have_attributes(hook: :before_run, original: IOError, cause: IOError)
-      expect(result.error.message).to include("before_run", "IOError", "no disk")
+      expect(result.error.message).to eq("hook before_run failed: IOError: no disk (#{__FILE__}:#{line}); fix or remove the hook")
       expect(result.error.backtrace.first).to start_with(__FILE__)
     end
 

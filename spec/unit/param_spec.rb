@@ -53,10 +53,17 @@ RSpec.describe Flowline::Param do
     it "has its return value checked" do
       expect { value(type: :integer, default: -> { "abc" }) }.to raise_error(Flowline::ParamError, /param x must be a whole number/)
       expect { value(required: true, default: -> {}) }.to raise_error(Flowline::ParamError, /param x is required/)
+      expect { value(default: -> { raise IOError, "no disk" }) }
+        .to raise_error(Flowline::ParamError, "param x has a default that failed: IOError: no disk (#{__FILE__}:#{__LINE__ - 1})")
     end
   end
 
   describe "in:" do
+    it "shows dates as they are written" do
+      expect { value({ x: "2024-01-31" }, type: :date, in: Date.new(2024, 2, 1)..Date.new(2024, 2, 29)) }
+        .to raise_error(Flowline::ParamError, "param x must be in 2024-02-01..2024-02-29, not 2024-01-31")
+    end
+
     it "accepts any object with include?, and is checked after coercion" do
       year = Date.new(2024, 1, 1)..Date.new(2024, 12, 31)
       {
@@ -115,6 +122,13 @@ RSpec.describe Flowline::Param do
       expect(output_of(pipeline, :s, start_date: "2024-01-31", batch_size: "500", mode: "fast"))
         .to eq(start_date: Date.new(2024, 1, 31), batch_size: 500, mode: :fast)
       expect(output_of(pipeline, :s, params: { "start_date" => "2024-01-31" })).to eq(start_date: Date.new(2024, 1, 31), batch_size: 100, mode: nil)
+    end
+
+    it "may have Strings as names, as in a Hash that was parsed" do
+      expect(output_of(pipeline, :s, **{ "start_date" => "2024-01-31", "executor" => :parallel })).to include(start_date: Date.new(2024, 1, 31))
+      expect { pipeline.run(**{ "start_date" => "2024-01-31", start_date: "2024-02-01" }) }
+        .to raise_error(Flowline::ParamError, "param start_date is given twice, as a Symbol and as a String")
+      expect { pipeline.run(**{ "start_date" => "2024-01-31", "\xFF" => 1 }) }.to raise_error(Flowline::ParamError, /\Aunknown param .; known are /)
     end
   end
 

@@ -48,10 +48,6 @@ module Flowline
 
   # A step that failed. Its +cause+ is the exception that the step raised.
   class StepError < Error
-    # Folders whose code is not the user's own.
-    LIBRARIES = [RbConfig::CONFIG["rubylibprefix"], *(Gem.path if defined?(Gem))].freeze
-    private_constant :LIBRARIES
-
     # @return [Symbol] the step
     attr_reader :step_name
     # @return [Exception] what it raised
@@ -84,11 +80,7 @@ module Flowline
 
     # @return [String, nil] +file:line+ of the user's own code that raised
     def location
-      own = File.dirname(__dir__)
-      frames = (original&.backtrace || []).reject { |frame| frame.start_with?("<internal:") }
-      frames = frames.drop_while { |frame| frame.start_with?(own) }.take_while { |frame| !frame.start_with?(own) }
-      line = frames.find { |frame| !frame.start_with?(*LIBRARIES) } || frames.last
-      line && line[/\A.+?:\d+/]
+      Backtrace.location(original&.backtrace)
     end
 
     private
@@ -262,7 +254,8 @@ module Flowline
     def initialize(hook, original, detail: nil)
       @hook = hook
       @original = original
-      super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}; " \
+      line = Backtrace.location(original.backtrace)
+      super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}#{" (#{line})" if line}; " \
             "fix or remove the hook")
       set_backtrace(Backtrace.clean(original.backtrace)) if original.backtrace
     end

@@ -86,7 +86,7 @@ module Flowline
       rescue Error::TimeUp => e
         @warnings << "hook #{name} was interrupted: #{e.message}"
       rescue StandardError, ScriptError, SystemStackError => e
-        @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{Backtrace.clean(e.backtrace)&.first.to_s[/\A.+?:\d+/]})"
+        @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{Backtrace.location(e.backtrace)})"
       ensure
         call_all(name, others, facts) unless others.empty?
       end

@@ -37,6 +37,7 @@ module Flowline
         @problems = []
         @settings = pipeline.settings
         @options = @values = @scopes = @params = NONE
+        arguments = Name.keys(arguments, @problems)
         take_options(arguments) unless arguments.empty?
         take_params(gather(arguments)) if given?(arguments)
         @scopes = bind_scopes(pipeline.dag) if @problems.empty? && !pipeline.dag.groups.empty?
@@ -209,7 +210,7 @@ module Flowline
 
       def gather(arguments)
         loose = arguments.empty? ? arguments : arguments.except(*Definition::Options::RUN.keys)
-        explicit = @options.fetch(:params, NONE).transform_keys { |key| key.is_a?(String) ? key.to_sym : key }
+        explicit = Name.keys(@options.fetch(:params, NONE), @problems)
         (loose.keys & explicit.keys).each { |name| @problems << "param #{Name.show(name)} is given twice, also in params:" }
         given = loose.merge(explicit)
         (given.keys - @declared.keys).each do |name|
