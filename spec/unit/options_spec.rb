@@ -42,6 +42,16 @@ RSpec.describe Flowline::Definition::Options do
     end
   end
 
+  it "name the member of cache: that is wrong" do
+    {
+      { ttl: 0 } => "ttl: must be a number of seconds above 0, or nil for no limit, not 0", { key: 5 } => "key: must be a lambda or another object with `call`, not 5",
+      { store: :memory } => "store: must be a cache, with `get`, `set` and `exists?`, not :memory", { tll: 3 } => "unknown option tll:; did you mean ttl?",
+      { "ttl" => 3 } => 'unknown option "ttl", a String; known are ttl, key, store'
+    }.each do |options, message|
+      expect { Flowline.define { step(:a, cache: options) { 1 } } }.to raise_error(Flowline::DefinitionError, /\Astep a: cache: #{Regexp.escape(message)} \(/)
+    end
+  end
+
   it "have all mistakes in one error" do
     expect { Flowline.define(nmae: "x", on_error: 1) { step(:a, retires: 3, optional: 1) } }.to raise_error(Flowline::DefinitionError) { |error|
       expect(error.problems.map(&:message)).to match([/define: unknown option nmae:/, /define: on_error: must be :stop or :continue, not 1/,

@@ -7,9 +7,9 @@ module Flowline
       # A rate: a number of starts in a unit of time.
       # @api private
       RATE = %r{\A\s*([1-9]\d*)\s*/\s*([smhd])\s*\z}
-      # The values of an option: a description for messages, and a check.
+      # The values of an option: a description for messages, a check, and the table of the options in it, if it may be a Hash of them.
       # @api private
-      Option = Struct.new(:expected, :check) do
+      Option = Struct.new(:expected, :check, :parts) do
         # @return [Boolean]
         def accepts?(value)
           check.call(value)
@@ -34,16 +34,16 @@ module Flowline
       finite = ->(value) { number.call(value) && value.finite? }
       seconds = Option.new("a number of seconds", ->(value) { value.nil? || number.call(value) })
       limit = Option.new("a number of seconds above 0, or nil for no limit", ->(value) { value.nil? || (finite.call(value) && value.positive?) })
-      lifetime = ->(value) { value.nil? || (number.call(value) && value.positive?) }
       delay = Option.new("a number of seconds, or a lambda that gets attempt and error", ->(value) { finite.call(value) || callable.accepts?(value) })
       share = Option.new("a number from 0 to 1", ->(value) { number.call(value) && value <= 1 })
       cache = Option.new("true, false or a cache", ->(value) { [true, false, nil].include?(value) || !Cache.of(value).nil? })
-      cached = Option.new("true, false, or a Hash of ttl:, key: and store:", lambda do |value|
-        next [true, false].include?(value) unless value.is_a?(Hash)
-
-        (value.keys - %i[ttl key store]).empty? && lifetime.call(value[:ttl]) && (value[:key].nil? || callable.accepts?(value[:key])) &&
-          (value[:store].nil? || !Cache.of(value[:store]).nil?)
-      end)
+      caching = {
+        ttl: Option.new("a number of seconds above 0, or nil for no limit", ->(value) { value.nil? || (number.call(value) && value.positive?) }),
+        key: Option.new(callable.expected, ->(value) { value.nil? || callable.accepts?(value) }),
+        store: Option.new("a cache, with `get`, `set` and `exists?`", ->(value) { value.nil? || !Cache.of(value).nil? })
+      }.freeze
+      cached = Option.new("true, false, or a Hash of ttl:, key: and store:",
+                          ->(value) { value.is_a?(Hash) ? accept?(caching, value) : [true, false].include?(value) }, caching)
       resume = Option.new("true, false or the id of a run", ->(value) { [true, false, nil].include?(value) || value.is_a?(String) })
       step = Option.new("the name of a step", name)
       uses = Option.new("the name of a pool, an Array of names, or a Hash of names and whole numbers from 1 up", lambda do |value|
@@ -115,6 +115,8 @@ module Flowline
           option = table[name]
           next if option&.accepts?(value)
 
+          next sentences.concat(problems(option.parts, value) { "#{yield}: #{name}" }) if option&.parts && value.is_a?(Hash)
+
           sentences << "#{yield}: #{option ? "#{name}: #{refusal(option, value)}" : "unknown option #{unknown(table, name)}"}"
         end
         sentences
@@ -146,7 +148,7 @@ module Flowline
       end
 
       def self.unknown(table, name)
-        "#{Name.show(name)}:#{hint(table, name) || Name.suggest(name, table.keys, known: "known are")}"
+        "#{name.is_a?(String) ? "#{name.inspect}, a String" : "#{Name.show(name)}:"}#{hint(table, name) || Name.suggest(name, table.keys, known: "known are")}"
       end
 
       # Returns the message for a wrong value. A wrong value for a Hash is not shown, because it may contain secrets.
