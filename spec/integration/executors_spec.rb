@@ -53,6 +53,17 @@ RSpec.describe "Choosing an executor" do
     expect(chosen(define: { executor: :by_define }, executor: nil)).to eq(:by_configure)
   end
 
+  it "is also making one with a graph, a pipeline or a class of pipelines to run, and with nothing else" do
+    import = stub_const("Import", Class.new(Flowline::Pipeline))
+    import.step(:a) { 1 }
+    dag = Flowline::DAG.new.add(:a, -> { 1 })
+    [Flowline::Executor::Sequential, Flowline::Executor::Parallel, Flowline::Executor::Process].each do |executor|
+      expect([dag, Flowline.define { step(:a) { 1 } }, import].map { |what| executor.new(what).run.outputs }).to eq([{ a: 1 }] * 3)
+      expect { executor.new(:import) }.to raise_error(ArgumentError, "#{executor}: new takes a graph (Flowline::DAG) or a pipeline, not :import")
+      expect { executor.new.run }.to raise_error(ArgumentError, "#{executor}: new takes the graph to run, as in #{executor}.new(dag)")
+    end
+  end
+
   it "accepts registered classes, objects and blocks, and unregistered executors" do
     object = Told.new(:object, told)
     expect(Flowline::Executor.register(:object, object)).to eq(:object)
@@ -129,7 +140,7 @@ RSpec.describe "Choosing an executor" do
       status, _, err = flowline("run", "at_once.rb", "--executor", "paralel")
       expect([status, err]).to match([2, a_string_including("did you mean parallel?")])
       status, _, err = flowline("run", "at_once.rb", "--executor", "parallel", "--max-threads", "0")
-      expect([status, err]).to match([2, a_string_including("--max-threads: must be a whole number from 1 up")])
+      expect([status, err]).to match([2, a_string_including("--max-threads 0 is not a whole number from 1 up")])
       expect(flowline("run", "at_once.rb", "--max-threads", "many").first).to eq(2)
       expect { Flowline::Executor::Parallel.new(max_threads: 0) }.to raise_error(ArgumentError, "max_threads: must be a whole number from 1 up, not 0")
       expect { Flowline::Executor::Process.new(max_processes: "2") }.to raise_error(ArgumentError, /\Amax_processes: .* not "2"\z/)

@@ -148,7 +148,8 @@ module Flowline
       end
 
       def self.unknown(table, name)
-        "#{name.is_a?(String) ? "#{name.inspect}, a String" : "#{Name.show(name)}:"}#{hint(table, name) || Name.suggest(name, table.keys, known: "known are")}"
+        shown = name.is_a?(String) ? "#{name.inspect}, a String" : "#{Name.show(name)}:"
+        "#{shown}#{hint(table, name) || Name.suggest(name, table.keys, known: "known are")}"
       end
 
       # Returns the message for a wrong value. A wrong value for a Hash is not shown, because it may contain secrets.
