@@ -2,7 +2,8 @@
 
 require "flowline/cli"
 
-# Loads everything before the garbage collector is stressed: Ruby 3.1 crashes if a collection comes while it compiles a file.
+# Loads all of the library at once: before the garbage collector is stressed, because Ruby 3.1 crashes if a collection comes while
+# it compiles a file; and before a process forks children that would each load the same files.
 module Eager
   # @param namespace [Module] one of the library, whose constants may be loaded on first use
   # @return [void]
@@ -16,5 +17,3 @@ module Eager
     constants.grep(Module).each { |inner| load(inner, seen) if inner.name.to_s.start_with?("Flowline::") }
   end
 end
-
-RSpec.configure { |config| config.before(:context, :gc) { Eager.load } }

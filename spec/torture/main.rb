@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
 # The program of the torture tests. {Torture::Launch} runs it with the shim preloaded. Every try is in forked children,
-# because a fork takes milliseconds and a new Ruby takes a tenth of a second. Therefore this process itself uses no store.
+# because a fork takes milliseconds and a new Ruby takes a tenth of a second. This process loads the library for all of them, and
+# uses no store itself.
 # It prints a line of JSON for each tally.
 #
 #   steps     kill -9 before and after each step, and at random times; many processes on one store
@@ -19,6 +20,7 @@
 # records stay, that outputs are right, that a process ends in time, and that only a StoreError or a CacheError is raised.
 
 require "json"
+require_relative "../support/eager"
 require_relative "clocks"
 require_relative "forks"
 require_relative "kills"
@@ -83,6 +85,7 @@ module Torture
 
   program = lambda do
     $stdout.sync = true
+    Eager.load
     drivers = Driver.all.select { |driver| ENV["DRIVER"].nil? || driver.label.include?(ENV["DRIVER"]) }
     torture = Program.new(count: ENV["COUNT"]&.then { |count| Integer(count) }, drivers: drivers, random: Random.new(Integer(ENV.fetch("SEED"))))
     ENV.fetch("TORTURE").split(",").each { |name| torture.call(name) { |tally| puts JSON.generate(tally.to_h) } }
