@@ -3,6 +3,7 @@
 require "fileutils"
 require "rbconfig"
 require "tmpdir"
+require_relative "compiled"
 require_relative "processes"
 
 # An application with jobs, in a folder of its own: its file, the processes of its worker, and what its steps have noted.
@@ -72,7 +73,7 @@ class JobApp
   # @return [Integer] its process
   def start(*command)
     log = [path("log"), "a"]
-    pid = Process.spawn(@env, RbConfig.ruby, "-I#{Processes::LIB}", *command, chdir: folder, out: log, err: log, pgroup: true)
+    pid = Process.spawn({ **Compiled.environment, **@env }, RbConfig.ruby, "-I#{Processes::LIB}", *command, chdir: folder, out: log, err: log, pgroup: true)
     @pids << pid
     pid
   end

@@ -6,6 +6,8 @@ require "open3"
 require "rbconfig"
 require "tempfile"
 require "tmpdir"
+require_relative "compiled"
+require_relative "processes"
 
 # A Rails application in a temporary folder: what `rails new` makes, with an SQLite database, and this Flowline in its Gemfile.
 # It is generated once, also for all parts of `rake coverage`; an example gets a copy, and runs commands and servers in it. Needs the Debian packages rails,
@@ -113,12 +115,7 @@ class RailsApp
   # The environment of a process outside of the bundle and the stores of these specs.
   def self.environment
     inner = ENV.keys.grep(/\A(BUNDLE|BUNDLER|GEM|RAILS|RACK)_|\ARUBY(OPT|LIB)\z/)
-    { **inner.to_h { |name| [name, nil] }, "FLOWLINE_ROOT" => nil, "NO_COLOR" => "1", "SECRET_KEY_BASE" => "0" * 64, **coverage }
-  end
-
-  # The code that only Rails runs counts, too.
-  def self.coverage
-    ENV["COVERAGE"] == "part" ? { "RUBYOPT" => "-r#{File.expand_path("coverage.rb", __dir__)}" } : {}
+    { **inner.to_h { |name| [name, nil] }, "FLOWLINE_ROOT" => nil, "NO_COLOR" => "1", "SECRET_KEY_BASE" => "0" * 64, **Compiled.environment }
   end
 
   # @return [String] the folder
