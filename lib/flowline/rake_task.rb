@@ -27,7 +27,7 @@ module Flowline
     private_constant :PAIR
 
     # Defines the tasks.
-    # @param name [Symbol, String] of the task that runs the pipeline
+    # @param name [Symbol, String, Hash] of the task that runs the pipeline; +{ import: :download }+ also says what it depends on
     # @param pipeline [Pipeline, Class, String, #call, nil] a pipeline, a pipeline class, the name of a constant, a Ruby file that
     #   defines one pipeline (its name ends in +.rb+), or a lambda that returns a pipeline
     # @param options [Hash] options of {Pipeline#run}, and params, for every run. +reporter:+ replaces the lines on standard
@@ -42,15 +42,15 @@ module Flowline
 
       @source = pipeline || block
       @options = options
-      define(name)
+      define(*(name.is_a?(Hash) ? name.first : name))
     end
 
     private
 
-    def define(name)
+    def define(name, dependencies = [])
       names = parameter_names
       ::Rake.application.last_description ||= "Run #{title(name)}"
-      @task = task(name, names) { |_, given| finish { run(given) } }
+      @task = task(name, names => dependencies) { |_, given| finish { run(given) } }
       namespace(name) do
         desc "Show what #{@task.name} would do, and why, without running anything"
         task(:plan, names) { |_, given| finish { plan(given) } }

@@ -39,6 +39,18 @@ RSpec.describe "Flowline::RakeTask" do
     [status.exitstatus, out, err]
   end
 
+  it "takes what the task depends on together with its name" do
+    pipeline
+    rakefile(<<~RUBY)
+      task(:download) { puts "download" }
+      Flowline::RakeTask.new({ import: %i[download] }, "import.rb", limit: 3)
+      Flowline::RakeTask.new({ "nightly" => :download }, "import.rb", limit: 4)
+    RUBY
+    expect(rake("import[2024-01-31]")[0, 2]).to eq([0, "download\nfetch 2024-01-31 3\nload\n"])
+    expect(rake("nightly[2024-01-31]")[0, 2]).to eq([0, "download\nfetch 2024-01-31 4\nload\n"])
+    expect(rake("import:plan[2024-01-31]")[1]).not_to include("download")
+  end
+
   context "with the name of a constant" do
     before do
       pipeline
