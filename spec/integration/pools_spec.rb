@@ -256,6 +256,10 @@ RSpec.describe "Pools and rates" do
       end
     end
 
+    it "refuses two pools of one name" do
+      expect { Flowline.define { |p| p.pool(:db, 2) && p.pool("db", 3) } }.to refuse(/\Apool db is declared twice; remove one \(#{__FILE__}:\d+\)/)
+    end
+
     it "refuses a pool without a name or a size" do
       [[:db, 0], [:db, -1], [:db, 1.5], [:db, "4"], [:db, nil], [3, 4], [nil, 1]].each do |arguments|
         expect { Flowline.define { |p| p.pool(*arguments) } }.to refuse(/\Apool takes a name and a whole number from 1 up, as in `pool :db, 4` \(#{__FILE__}:\d+\)/)

@@ -20,6 +20,7 @@ module Flowline
         @settings = pipeline.settings.except(:name).merge(settings)
         [*steps, *groups].each { |member| @inherited[member.name] = true }
         params.each_key { |name| @inherited[[:param, name]] = true }
+        pools.each_key { |name| @inherited[[:pool, name]] = true }
         self
       end
 

@@ -68,6 +68,8 @@ module Flowline
         return name if wrong(sound ? [] : ["pool takes a name and a whole number from 1 up, as in `pool :db, 4`"], location)
 
         name = name.to_sym
+        twice = pools.key?(name) && !@adopted_pools.key?(name) && !@inherited.delete([:pool, name])
+        wrong(["pool #{Name.show(name)} is declared twice; remove one"], location) if twice
         problems.delete(@pool_clashes.delete(name))
         @adopted_pools.delete(name)
         pools[name] = size
