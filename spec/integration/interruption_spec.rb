@@ -219,4 +219,30 @@ RSpec.describe "Interruption", executor: :sequential do
     2.times { expect { pipeline.run }.to raise_error(Interrupt) }
     expect(log.count([:cleaned])).to eq(2)
   end
+
+  describe "by the end of the program, while the run goes on in another thread" do
+    %i[sequential parallel process].each do |executor|
+      { "start" => "pipeline.start", "a thread of the program" => "Thread.new { pipeline.run }" }.each do |how, begins|
+        it "runs all steps that run always, by #{how} under #{executor}" do
+          out, status = ruby(<<~RUBY)
+            $stdout.sync = true
+            reached = Queue.new
+            pipeline = Flowline.define(executor: :#{executor}) do
+              step(:stop) { sleep }
+              step(:quick) { 1 }
+              step(:rows, depends_on: :stop, run_if: :always) { [1, 2, 3] }
+              step(:each_row, each: :rows, run_if: :always) { |row| $stdout.write("row \#{row}\\n") }
+              step(:again, depends_on: :stop, run_if: :always, retries: 1) { $stdout.write("again\\n") && raise("down") }
+              step(:other, depends_on: :stop, run_if: :always) { $stdout.write("other\\n") }
+              after_step { |step| reached << true if step.name == :quick }
+              after_run { |result| $stdout.write("\#{result.status}\\n") }
+            end
+            #{begins}
+            #{executor == :sequential ? "sleep 0.2" : "reached.pop"}
+          RUBY
+          expect([out.lines(chomp: true).sort, status.exitstatus]).to eq([["again", "again", "cancelled", "other", "row 1", "row 2", "row 3"], 0])
+        end
+      end
+    end
+  end
 end

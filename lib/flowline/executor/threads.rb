@@ -69,10 +69,7 @@ module Flowline
         @jobs << attempt
         nil
       rescue ThreadError # There are no threads to be had, for example because the program is ending.
-        return perform(attempt) if @workers.empty?
-
-        @jobs << attempt
-        nil
+        perform(attempt) unless @lock.synchronize { @jobs << attempt if @workers.any? }
       end
 
       # @param attempt [Execution::Attempt]
@@ -120,11 +117,20 @@ module Flowline
 
       def work(worker)
         while !worker.abandoned && (attempt = @jobs.pop)
+          return give_back(worker, attempt) if Thread.pending_interrupt?
+
           @lock.synchronize { worker.attempt = attempt }
           call(worker, attempt)
         end
       ensure
         leave(worker)
+      end
+
+      # Returns an attempt that would be struck by what came while none was called, such as the end of the program, which ends all
+      # threads. The coordinator submits it again: to another worker, or, if there are no threads to be had, to its own thread.
+      def give_back(worker, attempt)
+        leave(worker)
+        @inbox << attempt.outcome(:withdrawn)
       end
 
       # Whether the attempt was abandoned is decided under the lock.
@@ -152,8 +158,12 @@ module Flowline
         rest
       end
 
+      # The last worker gives back what is queued, because no other one takes it.
       def leave(worker)
-        @lock.synchronize { @workers.delete(worker) } if ::Process.pid == @pid
+        return unless ::Process.pid == @pid
+
+        rest = @lock.synchronize { @workers.delete(worker) && @workers.empty? ? take_back : NOTHING }
+        rest.each { |other| @inbox << other.outcome(:withdrawn) }
       end
 
       # A step has forked, and its child returned from it: the run is its parent's.
