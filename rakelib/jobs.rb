@@ -12,20 +12,37 @@ module Jobs
   ROW = "%-12<name>s %7.1<seconds>f s %7.1<processor>f s of processor time"
 
   # A job: +work+ is called in a process of its own, and fails by returning false or by an exception. If there is a +summary+, it
-  # is called for a line about the job, and what the job prints is printed only when it has failed.
-  Job = Struct.new(:name, :work, :summary) do
+  # is called for a line about the job, and what the job prints is printed only when it has failed. A job that +needs+ another one
+  # waits for its end, and is left out if that has failed.
+  Job = Struct.new(:name, :work, :summary, :needs) do
     # @return [Float] seconds that it took, and processor time, once it has ended
     attr_reader :seconds, :processor
 
-    # @return [Boolean] whether it has succeeded
+    def initialize(...)
+      super
+      @ended = Queue.new
+    end
+
+    # @return [Boolean] false if it has failed
     def run
+      return true if needs&.failed?
+
       began = Jobs.now
       pid = fork { Jobs.exit_after(file("txt"), file("time"), &work) }
-      passed = Process.wait2(pid).last.success?
+      @passed = Process.wait2(pid).last.success?
       @seconds = Jobs.now - began
       @processor = File.exist?(file("time")) ? File.read(file("time")).to_f : 0.0
-      puts report(passed)
-      passed
+      puts report(@passed)
+      @passed
+    ensure
+      @ended.close
+    end
+
+    # Waits for its end.
+    # @return [Boolean]
+    def failed?
+      @ended.pop
+      !@passed
     end
 
     # @return [String]
@@ -46,7 +63,7 @@ module Jobs
 
   module_function
 
-  # @param jobs [Array<Job>] the longest first
+  # @param jobs [Array<Job>] the longest first, and each one after the one that it needs
   # @return [Array<Job>] those that have failed
   def run(jobs)
     FileUtils.rm_rf(OUT)
