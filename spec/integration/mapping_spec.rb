@@ -641,7 +641,7 @@ RSpec.describe "A step for each item", executor: :in_process do
 
     it "holds no worker while an item waits for a retry" do
       log = []
-      result = mapping([0, 1, 2], retries: 1, retry_delay: 0.01) { |n| (log << n) && log.count(0) == 1 && n.zero? ? raise(IOError) : n }.run!
+      result = mapping([0, 1, 2], retries: 1, retry_delay: 1) { |n| (log << n) && log.count(0) == 1 && n.zero? ? raise(IOError) : n }.run!
       expect([log, result[:map].output]).to eq([[0, 1, 2, 0], [0, 1, 2]])
     end
 
