@@ -17,8 +17,8 @@ module Flowline
     attr_accessor :full_backtrace
     # @return [Integer] how many of the first, and of the last, lines that a step logs or prints stay; default: 500
     attr_reader :log_lines
-    # @return [Object, nil] the default cache of steps; +nil+: a cache in memory
-    attr_accessor :cache
+    # @return [Object, false, nil] the default cache of steps; +nil+: a cache in memory, +false+: none
+    attr_reader :cache
     # @return [Symbol, #execute] the executor of runs without +executor:+; default: +FLOWLINE_EXECUTOR+, or +:sequential+
     attr_writer :executor
     # @return [Integer, nil] how many steps run at a time under +:parallel+ without +max_threads:+; default: see {Pipeline#run}
@@ -41,6 +41,18 @@ module Flowline
       @log_lines = 500
       @forks = { before: [], after: [] }
       @middleware = Execution::Middleware.new
+    end
+
+    # @param cache [Object, false, nil]
+    # @return [void]
+    # @raise [ArgumentError] it is no cache
+    # @example
+    #   config.cache = Flowline::Cache::File.new
+    def cache=(cache)
+      sound = [nil, true, false, :rails].include?(cache) || Cache.of(cache)
+      raise ArgumentError, "cache: must be a cache, false for none or nil for one in memory, not #{TypeHints.excerpt(cache)}", caller unless sound
+
+      @cache = cache
     end
 
     # @param count [Integer]

@@ -171,7 +171,7 @@ module Flowline
 
       def real(root)
         File.realpath(root)
-      rescue SystemCallError
+      rescue SystemCallError, ArgumentError # There is no such directory, or no directory can have the name.
         nil
       end
     end

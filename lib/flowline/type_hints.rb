@@ -62,7 +62,7 @@ module Flowline
       def check(hint, value, what)
         return if hint.nil? || hint === value
 
-        raise ::TypeError, "#{what} is #{describe(value)}, not #{hint.inspect}"
+        raise ::TypeError, "#{what} is #{describe(value)}, not #{hint.inspect}", []
       end
     end
   end

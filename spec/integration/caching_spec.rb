@@ -206,6 +206,9 @@ RSpec.describe "Caching", executor: :in_process do
       expect(holding[]).to eq([1, 1, 2, 1])
       Flowline.configure { |config| config.cache = nil }
       expect(Array.new(2) { define["default"].run[:work].status }).to eq(%i[succeeded cached])
+      Flowline.configure { |config| config.cache = false }
+      expect(Array.new(2) { define["none"].run[:work].status }).to eq(%i[succeeded succeeded])
+      expect(Array.new(2) { define["asked"].run(cache: true)[:work].status }).to eq(%i[succeeded cached])
     ensure
       Flowline.configure { |config| config.cache = before }
       Flowline::Cache.default.clear

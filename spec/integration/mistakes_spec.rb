@@ -187,6 +187,14 @@ RSpec.describe "A mistake" do
   end
 
   describe "in the types of inputs" do
+    it "names no line of the program for a value of another type, under every executor" do
+      pipeline = Flowline.define(check_types: true) { step(:a, output: Array) { 1 } }
+      messages = %i[sequential parallel process].map do |executor|
+        pipeline.run(executor: executor).error.message
+      end
+      expect(messages.uniq).to eq(["step a failed: TypeError: output is Integer, not Array"])
+    end
+
     it "is raised for the run's input with check_types: true, if the step takes it" do
       pipeline = Flowline.define do
         step(:a, input: Array) { |rows| rows.size }

@@ -13,6 +13,14 @@ RSpec.describe Flowline::Configuration do
     expect([config.root, config.reporter]).to eq(["mine", false])
   end
 
+  it "takes a cache, or says none, and refuses what is no cache" do
+    [nil, false, true, :rails, Flowline::Cache::Memory.new].each { |cache| expect((config.cache = cache)).to eq(config.cache) }
+    ["tmp/cache", :memory, {}].each do |wrong|
+      expect { config.cache = wrong }
+        .to raise_error(ArgumentError, "cache: must be a cache, false for none or nil for one in memory, not #{wrong.inspect}")
+    end
+  end
+
   it "says how many threads runs have that don't say it" do
     allow(Flowline).to receive(:config).and_return(config)
     expect(Flowline::Executor.resolve(:parallel).workers).to eq(Flowline::Executor::Parallel.usual)

@@ -154,8 +154,8 @@ module Flowline
 
       # @return [Cache, nil] where steps are cached that don't say it themselves; +nil+: none is
       def cache
-        given = @options[:cache] == true ? @pipeline.settings[:cache] || true : @settings[:cache]
-        given == false ? nil : Cache.of(given) || Cache.of(Flowline.config.cache) || Cache.default
+        given = [@options[:cache] == true ? @pipeline.settings[:cache] || true : @settings[:cache], Flowline.config.cache].compact.first
+        Cache.of(given) || Cache.of(Flowline.config.cache) || Cache.default unless given == false
       end
 
       # @return [Boolean] whether the cache is written but not read
