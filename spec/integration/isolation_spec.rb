@@ -273,6 +273,10 @@ RSpec.describe "Steps in a process of their own" do
     expect([File.exist?(folder), File.exist?(file)]).to eq([false, false])
   end
 
+  it "have an output when the step has removed its folder for temporary files" do
+    expect(isolated { Dir.rmdir(Dir.tmpdir) }.status).to eq :succeeded
+  end
+
   it "leave no temporary files when Tempfile.new failed in the program" do
     failed = Tempfile.allocate
     result = isolated { Tempfile.new("left").path }

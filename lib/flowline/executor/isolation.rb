@@ -1,9 +1,9 @@
 # frozen_string_literal: true
 
 require "fileutils"
-require "fcntl"
 require "io/wait"
 require "tmpdir"
+require_relative "isolation/descriptors"
 require_relative "isolation/printed"
 
 module Flowline
@@ -54,9 +54,7 @@ module Flowline
       PAUSE = 0.05
       # Built in advance, because an interrupt may arrive while Ruby builds a Hash.
       ANYTIME = { Object => :immediate }.freeze
-      # Where the platform lists the open descriptors of a process.
-      DESCRIPTORS = "/dev/fd"
-      private_constant :ANYTIME, :DESCRIPTORS, :PARENT_ENDS, :PAUSE
+      private_constant :ANYTIME, :PARENT_ENDS, :PAUSE
 
       # @param grace [Numeric] seconds from TERM to KILL
       # @param contain [Boolean] whether an exception that would end a whole process ends only the child
@@ -84,38 +82,6 @@ module Flowline
         end
       end
 
-      # Flushes the files of this process that are open for writing, so that what they buffer is written once, here.
-      # @return [void]
-      # @raise [SystemCallError] the text cannot be written
-      def self.flush_files
-        return unless files? # To look at all objects takes longer than to fork.
-
-        ObjectSpace.each_object(::File) { |file| file.flush if writable?(file) }
-      end
-
-      # @return [Boolean] whether a regular file may be open, besides the standard streams
-      def self.files?
-        standard = [STDOUT, STDERR].reject(&:closed?).map { |stream| stream.fileno.to_s } # rubocop:disable Style/GlobalStdStream
-        (Dir.children(DESCRIPTORS) - standard).any? { |number| regular?(number) }
-      rescue SystemCallError
-        true # The platform does not list them.
-      end
-
-      def self.regular?(number)
-        ::File.stat("#{DESCRIPTORS}/#{number}").file?
-      rescue SystemCallError
-        false # It was that of the list.
-      end
-      private_class_method :files?, :regular?
-
-      # @return [Boolean] whether it is a regular file that is open for writing; others might block
-      def self.writable?(file)
-        !file.closed? && (file.fcntl(Fcntl::F_GETFL) & Fcntl::O_ACCMODE) != ::File::RDONLY && file.stat.file?
-      rescue IOError, SystemCallError
-        false # Another thread has just closed it.
-      end
-      private_class_method :writable?
-
       def initialize(grace, contain, lines, descriptors)
         @grace = grace
         @contain = contain
@@ -128,13 +94,20 @@ module Flowline
         folder = Dir.mktmpdir("flowline")
         Flowline.config.forking(:before) # It may be interrupted, and what it writes is flushed.
         value = Thread.handle_interrupt(Executor::Section::NEVER) { run(folder, block) }
-        left = Dir.children(folder).any? # Left on purpose: the output may contain the path of a file.
+        answered = true
         value
       ensure
-        FileUtils.rm_rf(folder) if folder && !left
+        remove(folder, answered) if folder
       end
 
       private
+
+      # Files of a step that has an output are left on purpose: the output may contain their paths.
+      def remove(folder, answered)
+        Dir.rmdir(folder)
+      rescue SystemCallError # It is not empty, or gone.
+        FileUtils.rm_rf(folder) unless answered
+      end
 
       def run(folder, block)
         reader, parent_end, pid = start(folder, block)
@@ -180,7 +153,7 @@ module Flowline
       # Flushes the buffers of the original streams and of files; otherwise the child would write the text a second time.
       def flush
         [STDOUT, STDERR].each(&:flush) # rubocop:disable Style/GlobalStdStream
-        Isolation.flush_files
+        Descriptors.flush_files
       rescue IOError, SystemCallError
         nil # The next write reports it.
       end

@@ -98,7 +98,7 @@ module Flowline
           @own = ::Process.pid
           @turn = Mutex.new
           Native.watch_parent(@alive.fileno, @folder)
-          @inherited = descriptors
+          @inherited = Descriptors.list.to_a
           Thread.new { loop { sleep(3600) } } # Without it, Ruby reports a deadlock when a step waits forever.
           $stdout, $stderr = streams
         end
@@ -176,26 +176,20 @@ module Flowline
           e
         end
 
-        # @return [Array<Integer>] those that are open
-        def descriptors
-          Dir.open("/dev/fd") { |folder| folder.children.map(&:to_i) - [folder.fileno] }
-        rescue SystemCallError
-          []
-        end
-
         # Flushes what the step has written: to IOs that the child has opened and not closed, and to files that were open before,
         # whose buffers were empty when it was forked. Other inherited IOs belong to the parent.
         def flush_opened(quietly: false)
-          opened = descriptors - @inherited
+          open = Descriptors.list
+          opened = open.to_a - @inherited
           ObjectSpace.each_object(IO) { |io| io.flush if opened.include?(descriptor(io)) } if opened.any?
-          Isolation.flush_files
+          Descriptors.flush_files(open)
         rescue IOError, SystemCallError
           raise unless quietly # The step has failed already.
         end
 
         # Removes the Tempfiles, which are deleted with their process. Files of `Tempfile.create` and `Dir.mktmpdir` stay.
         def remove_tempfiles
-          return if !defined?(::Tempfile) || Dir.empty?(@folder)
+          return if !defined?(::Tempfile) || !Dir.exist?(@folder) || Dir.empty?(@folder)
 
           ObjectSpace.each_object(::Tempfile) { |file| file.close! if path(file)&.start_with?(@folder) }
         end
