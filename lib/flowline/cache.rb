@@ -12,6 +12,8 @@ module Flowline
   # - +delete(key)+ and +clear+ remove one entry or all.
   # - +lock(key) { }+, if other processes share the cache, excludes them while the block runs. The lock of one key
   #   must not block other keys. A +lock(key, waiting) { }+ also calls +waiting+, unless it is nil, once it has to wait.
+  # - +read_multi(keys)+, if it can read several entries at once, returns a Hash with the bytes of those that are there. An entry
+  #   may be left out. A run then asks for many outputs with one call.
   # - +identity+, if several objects are the same cache, returns an object that is equal for all of them.
   #
   # Keys are Strings; any other key is converted with +to_s+.
@@ -166,6 +168,21 @@ module Flowline
     rescue *TROUBLE => e
       Caller.raise_foreign(e) { Marshal.load(bytes) } if bytes # rubocop:disable Security/MarshalLoad -- as above
       [false, nil]
+    end
+
+    # Reads several values of a cache that has +read_multi+. Leaves out what cannot be read.
+    # @param keys [Array<String>]
+    # @return [Hash{String => Object}] copies of the values
+    # @raise [CacheError] the cache cannot be reached
+    # @api private
+    def lookup_multi(keys)
+      values = {}
+      read_multi(keys).each do |key, bytes|
+        values[key] = Marshal.load(bytes) # rubocop:disable Security/MarshalLoad -- it is what we dumped ourselves
+      rescue *TROUBLE => e
+        Caller.raise_foreign(e) { Marshal.load(bytes) } # rubocop:disable Security/MarshalLoad -- as above
+      end
+      values
     end
 
     # Reads bytes like +read+, without recording the use.

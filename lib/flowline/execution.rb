@@ -25,6 +25,7 @@ module Flowline
     autoload :Monitor, "#{__dir__}/execution/monitor"
     autoload :Outcome, "#{__dir__}/execution/outcome"
     autoload :Pace, "#{__dir__}/execution/pace"
+    autoload :Recall, "#{__dir__}/execution/recall"
     autoload :Resources, "#{__dir__}/execution/resources"
     autoload :Retry, "#{__dir__}/execution/retry"
     autoload :Reuse, "#{__dir__}/execution/reuse"

@@ -512,6 +512,15 @@ RSpec.shared_examples "a store" do
       expect(store.entries(11.0).map(&:key)).to match_array([*keys, "large"])
     end
 
+    it "are read together, but for those that are damaged, expired or large" do
+      now = Time.now.to_f
+      { "a" => "1", "b" => "2", "old" => "3", "large" => large }.each do |key, value|
+        store.put(key, value, now: now, most: 1 << 30, expires: (now + 1 if key == "old"))
+      end
+      found = store.enum_for(:values, %w[b none old large a], now + 2).map { |at, value, used| [at, value, used] }
+      expect(found).to eq([[0, "2", now], [4, "1", now]])
+    end
+
     it "are missing once expired or when written in the future" do
       store.put("future", "3".b, now: 1000.0, most: 100)
       store.put("short", "1".b, now: 10.0, most: 100, expires: 20.0)

@@ -27,8 +27,13 @@ RSpec.describe "Flowline::Native::Run" do
       expect(run.uncalled).to eq([[:cancelled, :upstream_failed, [1, 2]]])
     end
 
+    it "has a group of the steps that a cache had" do
+      run.preset([], [0, 1], [])
+      expect(run.uncalled).to contain_exactly([:cached, nil, [0, 1]])
+    end
+
     it "has a group for each outcome" do
-      run.preset([0], [2])
+      run.preset([0], [], [2])
       run.next
       run.report(1, :succeeded, nil)
       expect(run.uncalled).to contain_exactly([:restored, nil, [0]], [:skipped, :not_selected, [2]])
@@ -97,7 +102,7 @@ RSpec.describe "Flowline::Native::Run" do
     run.report(0, :failed, nil)
     expect([run.drain_ended, run.drain_ended]).to eq([[1, 2], []])
     other = native::Run.new(chain, true)
-    other.preset([0], [])
+    other.preset([0], [], [])
     expect([other.drain_ended, other.drain_ended]).to eq([[0], []])
   end
 

@@ -435,6 +435,11 @@ pub fn key(ruby: &Ruby, key: RString) -> Result<Key, Error> {
     key.to_string().map(Key::Text)
 }
 
+/// Converts the keys of cached values.
+pub fn keys(ruby: &Ruby, keys: RArray) -> Result<Vec<Key>, Error> {
+    keys.into_iter().map(|string| key(ruby, RString::try_convert(string)?)).collect()
+}
+
 /// `[key, expires, written, used, size, value]`
 pub fn from_entry(ruby: &Ruby, entry: Entry) -> Result<RArray, Error> {
     let row = ruby.ary_new_capa(6);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use flowline_core::store::{Begin, Claim, Entry, Lock as Id, Store as Core, StoreError, Wait};
 use magnus::{
-    Class, Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Symbol, TryConvert, TypedData,
-    Value, function, method,
+    Class, Error, Module, Object, RArray, RHash, RModule, RString, Ruby, Symbol, TypedData, Value, function,
+    method,
 };
 
 use crate::graph::Snapshot;
@@ -55,6 +55,7 @@ pub fn init(ruby: &Ruby, native: RModule) -> Result<(), Error> {
     class.define_method("clear", method!(Store::clear, 2))?;
     class.define_method("timings", method!(Store::timings, 2))?;
     class.define_method("entry", method!(Store::entry, 3))?;
+    class.define_method("values", method!(Store::values, 3))?;
     class.define_method("touch", method!(Store::touch, 3))?;
     class.define_method("put", method!(Store::put, 6))?;
     class.define_method("drop_entries", method!(Store::drop_entries, 3))?;
@@ -314,11 +315,21 @@ impl Store {
         entry.map(|entry| rows::from_entry(ruby, entry)).transpose()
     }
 
+    /// `values(keys: Array<String>, now: Float, patience) { |position of the key: Integer, value: String, used: Float| }`
+    fn values(ruby: &Ruby, rb_self: &Self, keys: RArray, now: f64, patience: f64) -> Result<(), Error> {
+        let keys = rows::keys(ruby, keys)?;
+        let entries = rb_self.ask(ruby, patience, |store, wait| store.small_entries(&keys, now, wait))?;
+        for (position, entry) in entries.into_iter().enumerate() {
+            if let Some(Entry { value: Some(value), used, .. }) = entry {
+                let _: Value = ruby.yield_values((position, ruby.str_from_slice(&value), used))?;
+            }
+        }
+        Ok(())
+    }
+
     /// `touch(keys: Array<String>, now: Float, patience)`
     fn touch(ruby: &Ruby, rb_self: &Self, keys: RArray, now: f64, patience: f64) -> Result<(), Error> {
-        let keys: Result<Vec<_>, _> =
-            keys.into_iter().map(|key| rows::key(ruby, RString::try_convert(key)?)).collect();
-        let keys = keys?;
+        let keys = rows::keys(ruby, keys)?;
         rb_self.ask(ruby, patience, |store, wait| store.touch(&keys, now, wait))
     }
 

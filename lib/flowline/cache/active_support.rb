@@ -11,6 +11,12 @@ module Flowline
         ask(:read, key)
       end
 
+      # @return [Hash{String => String}] bytes
+      # @api private
+      def read_multi(keys)
+        ask(:read_multi, *keys)
+      end
+
       # @return [void]
       # @api private
       def write(key, bytes, ttl)

@@ -40,6 +40,24 @@ module Flowline
         entry.value
       end
 
+      # Reads several entries. Leaves out large values, because each needs a descriptor.
+      # @return [Hash{String => String}] bytes
+      # @api private
+      def read_multi(keys)
+        time = now
+        names = keys.map { |key| name(key) }
+        found = {}
+        stale = []
+        ask do |store|
+          store.values(names, time, patience: Store.patience) do |at, bytes, used|
+            found[keys[at]] = bytes
+            stale << names[at] if used < time - RECENT
+          end
+        end
+        stale.each { |name| use(name, time) }
+        found
+      end
+
       # Records the uses that are not recorded yet. Nothing is lost if that fails: the order in which entries are evicted is a guess.
       # @return [void]
       # @api private

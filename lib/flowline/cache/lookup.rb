@@ -76,6 +76,28 @@ module Flowline
         [false, nil]
       end
 
+      # @return [Boolean] whether {#find_multi} can look for the step's output
+      def multi?(id)
+        reads_output?(id) && !keyed?(id) && cache(id).respond_to?(:read_multi)
+      end
+
+      # Looks for the outputs of several steps at once. Of those that are not found it says nothing, whatever the reason: they are
+      # looked for again, one by one, when they are ready.
+      # @param ids [Array<Integer>]
+      # @param outputs [Hash{Integer => Object}] of the steps that they depend on
+      # @return [Hash{Integer => Object}] the outputs that were found
+      def find_multi(ids, outputs, context)
+        found = {}
+        ids.group_by { |id| cache(id) }.each do |cache, steps|
+          keys = steps.map { |id| early_key(id, outputs, context) }
+          values = in_time { cache.lookup_multi(keys.compact) }
+          steps.each_with_index { |id, at| found[id] = values[keys[at]] if values.key?(keys[at]) }
+        end
+        found
+      rescue CacheError
+        NONE
+      end
+
       # Calls the block with the cached output, if any, while no other thread or process computes the same key.
       # @yieldparam found [Boolean]
       # @yieldparam output [Object, nil]
@@ -166,7 +188,16 @@ module Flowline
       def compose(step, id, parts, facts)
         digest = Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])
         @grounds[id] = Grounds.new(digest, parts) unless step.each
-        "#{@pipeline.cache_name}/#{step.name}/#{digest}"
+        "#{@pipeline.cache_name}/#{step.name}/#{digest}".freeze # So that a Hash needs no copy.
+      end
+
+      # Returns the key of a step before the step is ready. An error is raised again when it is, and fails the step.
+      def early_key(id, outputs, context)
+        key(id, outputs, context)
+      rescue Error::TimeUp
+        raise
+      rescue StandardError
+        nil
       end
 
       # @return [Array<Array(Object, Object, String)>] for each argument the position or keyword, the source, and the digest

@@ -33,6 +33,12 @@ module Flowline
         end
       end
 
+      # @return [Hash{String => String}] bytes
+      # @api private
+      def read_multi(keys)
+        keys.to_h { |key| [key, read(key)] }.compact
+      end
+
       # @return [String, nil] bytes
       # @api private
       def look(key)

@@ -94,11 +94,24 @@ module Flowline
       # @raise [StoreError] after all were notified
       def notify_end(id)
         return if empty? || notified?(id)
-        return record_end(id, yield) if id && @recording && wanting(:step_finished).size == 1
+        return record_end(id, yield) if id && only_recorded?
 
         deliver(@ends[id] ||= id ? delivery(:step_finished, @steps[id], yield) : delivery(:run_finished, nil, yield))
       ensure
         pass_over(id) if @ends[id] && @ends[id].following.nil? # The event is no longer needed.
+      end
+
+      # Notifies that a step has ended because a cache had its output.
+      # @param id [Integer]
+      # @param output [Object]
+      # @yieldreturn [StepResult]
+      # @return [void]
+      # @raise [StoreError] after all were notified
+      def notify_recalled(id, output, &result)
+        return notify_end(id, &result) unless only_recorded?
+
+        @ends[id] = DONE
+        @recording.record_cached(id, output)
       end
 
       # @param id [Integer, nil]
@@ -116,7 +129,12 @@ module Flowline
 
       private
 
-      # Only the recording wants to know how the step ended, so there need not be an event. It is notified once, as by a {Delivery}.
+      # Returns whether only the recording wants to know how steps end, so that there need not be events.
+      def only_recorded?
+        @recording && wanting(:step_finished).size == 1
+      end
+
+      # Notifies the recording once, as by a {Delivery}.
       def record_end(id, result)
         @section ? @section.call(:user) { record_once(id, result) } : record_once(id, result)
       ensure

@@ -25,7 +25,7 @@ module Flowline
       def preset
         @presets.restored.each { |id, output| @environment.outputs[id] = output }
         @provenance.know(@presets.tokens)
-        @run.preset(@presets.restored.keys, @presets.unselected)
+        @run.preset(@presets.restored.keys, [], @presets.unselected)
         @environment.warnings.concat(@presets.warnings)
       end
 

@@ -28,6 +28,7 @@ module Flowline
       def initialize(pipeline, request, coordinator, section)
         @pipeline = pipeline
         @request = request
+        @section = section
         @environment = Environment.new(pipeline, request, coordinator)
         own = section unless section&.borrowed? # Of a thread that is ours.
         environment.serialising = Serialising.of(environment, coordinator, own)
@@ -113,16 +114,24 @@ module Flowline
         environment.run.expect(environment.steps.map { |step| timings[step.name] }) unless timings.empty?
       end
 
-      # Ends the steps that need not run. That a step was restored is no news for the recording.
+      # Ends the steps that need not run, because the plan says so or because their outputs are in a cache. That a step was restored
+      # is no news for the recording.
       # @return [void]
+      # @raise [Error::TimeUp]
       def preset
-        return unless reuse
+        return recall unless reuse
 
         reuse.preset
         observed? || reuse.unselected? ? state.drain_ended : state.pass_over_ended
       end
 
       private
+
+      def recall
+        return unless @pipeline.cached.any?
+
+        Recall.new(environment, state, @section).call
+      end
 
       # Warns of what the run asks for and does not get.
       def warn_of_lacks(pool)

@@ -105,6 +105,22 @@ module Flowline
         report(id, outcome)
       end
 
+      # Ends steps before any step is called, because a cache has their outputs.
+      # @param outputs [Hash{Integer => Object}] by step
+      # @return [void]
+      def recall(outputs)
+        outputs.each { |id, output| @outputs[id] = output }
+        @run.preset([], outputs.keys, [])
+        return if @notifier.empty?
+
+        ended = result
+        outputs.each do |id, output|
+          @environment.details&.hit(id)
+          @notifier.notify_recalled(id, output) { ended.at(id) }
+        end
+        drain_ended
+      end
+
       # @return [void]
       # @raise [HookError] a +before_+ hook raised
       def notify(name, step = nil, result = nil, &monitor)

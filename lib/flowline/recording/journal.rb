@@ -168,11 +168,19 @@ module Flowline
         if result.failed?
           @written[id] = true
           write([[row(id, result), (record(id, result.status.name) if @request.checkpoint?)]])
+        elsif result.status == :cached && result.attempts.zero?
+          record_cached(id, result.output)
         elsif @request.checkpoint? && (result.status == :cached || @subject.passed_over?(result))
-          # Mark the step as done until its code changes. Compute the token now, because a dependent could change the output.
-          row = result.status == :cached && result.attempts.zero? ? cached(id, result) : row(id, result)
-          @passed << [id, result.status, row, (record(id, result.status.name) if depended_on.key?(result.name))]
+          pass(id, result.status, row(id, result))
         end
+      end
+
+      # Records a step whose output came from a cache, and which was not called.
+      # @param id [Integer]
+      # @param output [Object]
+      # @return [void]
+      def record_cached(id, output)
+        pass(id, :cached, cached(id, output)) if @request.checkpoint?
       end
 
       # Digests what {#finish} records, which calls the user's code.
@@ -248,6 +256,11 @@ module Flowline
 
       def patience
         @patience.seconds
+      end
+
+      # Marks a step as done until its code changes. Computes the token now, because a dependent could change the output.
+      def pass(id, status, row)
+        @passed << [id, status, row, (record(id, status.name) if depended_on.key?(@pipeline.steps[id].name))]
       end
 
       # Returns the steps that need not run. They are recorded with the next step that runs, which may depend on them.

@@ -69,9 +69,9 @@ module Flowline
       end
 
       # Returns the row for history of a step whose output came from a cache.
-      def cached(id, result)
-        kind, size, preview = Shown.output(result.output, @context, false)
-        [@run.id, id, result.name.name, result.status.name, nil, 0, nil, nil, nil, nil, nil, nil, nil, kind, size, preview,
+      def cached(id, output)
+        kind, size, preview = Shown.output(output, @context, false)
+        [@run.id, id, name_of(id), "cached", nil, 0, nil, nil, nil, nil, nil, nil, nil, kind, size, preview,
          Shown.detail(nil, nil, @context, @grounds.of(id))]
       end
 

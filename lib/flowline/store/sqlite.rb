@@ -191,6 +191,16 @@ module Flowline
         row && Entry.new(*row)
       end
 
+      # Yields the entries that {#entry} has of several keys, but those that are damaged or large.
+      # @param keys [Array<String>]
+      # @yieldparam position [Integer] of the key
+      # @yieldparam value [String]
+      # @yieldparam used [Float] when it was last used
+      # @return [void]
+      def values(keys, now, patience: PATIENCE, &entry)
+        @native.values(keys, now, patience, &entry)
+      end
+
       # Records that entries were used.
       # @param keys [Array<String>]
       # @return [void]

@@ -29,16 +29,28 @@ impl Store {
         match found {
             None => Ok(None),
             Some(None) => Ok(Some(Entry { key: key.clone(), ..Entry::default() })),
-            Some(Some(found)) => {
-                let entry = &found.row;
-                if entry.written > now || entry.expires.is_some_and(|end| end <= now) {
-                    return Ok(None);
-                }
-                let (mut entry, value) = found.read()?;
-                entry.value = value;
-                Ok(Some(entry))
-            }
+            Some(Some(found)) => valid(found, now),
         }
+    }
+
+    /// Returns the entries of several keys, as they are at one time. Left out are those that [`entry`](Self::entry) leaves
+    /// out, and those whose value is damaged or in a file, because each needs a descriptor.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn small_entries(
+        &self,
+        keys: &[Key],
+        now: f64,
+        wait: Wait,
+    ) -> Result<Vec<Option<Entry>>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM cache WHERE key = ?1");
+        let found = self.read(wait, |session| {
+            let find = |key| Ok(session.first(&sql, [key], read)?.flatten());
+            keys.iter().map(find).collect::<Result<Vec<_>, StoreError>>()
+        })?;
+        let small = found.into_iter().map(|found| found.filter(|found| !found.is_in_file()));
+        small.map(|found| found.map_or(Ok(None), |found| valid(found, now))).collect()
     }
 
     /// Records that entries were used.
@@ -119,6 +131,17 @@ impl Store {
         let found = self.read(wait, |session| session.rows(sql, [now], read))?;
         Ok(found.into_iter().flatten().map(|found| found.row).collect())
     }
+}
+
+/// Returns an entry with its value, or `None` if it has expired or was written in the future.
+fn valid(found: Found<Entry>, now: f64) -> Result<Option<Entry>, StoreError> {
+    let entry = &found.row;
+    if entry.written > now || entry.expires.is_some_and(|end| end <= now) {
+        return Ok(None);
+    }
+    let (mut entry, value) = found.read()?;
+    entry.value = value;
+    Ok(Some(entry))
 }
 
 /// Returns the entry of a row, or `None` if it is damaged.

@@ -17,7 +17,7 @@ pub(super) fn init(class: RClass) -> Result<(), Error> {
     class.define_method("limit", method!(limit, 1))?;
     class.define_method("share", method!(share, 2))?;
     class.define_method("expect", method!(expect, 1))?;
-    class.define_method("preset", method!(preset, 2))
+    class.define_method("preset", method!(preset, 3))
 }
 
 /// `limit(seconds: Float)`: the run's time limit, from its start. It may be set at any time.
@@ -41,12 +41,14 @@ fn expect(ruby: &Ruby, run: &Run, seconds: Vec<Option<f64>>) -> Result<(), Error
     run.core(ruby)?.expect(&seconds).map_err(|e| error::raise(ruby, &e))
 }
 
-/// `preset(restored: Array<Integer>, unselected: Array<Integer>)`: ends these steps.
-fn preset(ruby: &Ruby, run: &Run, restored: RArray, unselected: RArray) -> Result<(), Error> {
+/// `preset(restored: Array<Integer>, cached: Array<Integer>, unselected: Array<Integer>)`: ends these steps.
+fn preset(ruby: &Ruby, run: &Run, restored: RArray, cached: RArray, unselected: RArray) -> Result<(), Error> {
     let mut outcomes = HashMap::new();
-    for (steps, outcome) in
-        [(restored, Outcome::Restored), (unselected, Outcome::Skipped(SkipReason::NotSelected))]
-    {
+    for (steps, outcome) in [
+        (restored, Outcome::Restored),
+        (cached, Outcome::Cached),
+        (unselected, Outcome::Skipped(SkipReason::NotSelected)),
+    ] {
         outcomes.extend(steps.to_vec::<u32>()?.into_iter().map(|step| (StepId::new(step), outcome)));
     }
     let now = run.now();
