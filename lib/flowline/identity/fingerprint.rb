@@ -22,12 +22,14 @@ module Flowline
       APART = %i[method class].freeze
       # By bytecode: what {read} returns.
       SEEN = ObjectSpace::WeakMap.new
+      # By bytecode of a block: the names of the variables that it captures.
+      VARIABLES = ObjectSpace::WeakMap.new
       # Ruby's own +Proc#inspect+. It shows the Symbol of +&:symbol+, which has no bytecode.
       SHOWN = Proc.instance_method(:inspect)
       SYMBOL = /\(&:(.+)\)/
       NONE = [].freeze
-      NO_CAPTURES = {}.freeze
-      private_constant :HEADER, :LOCAL, :YIELD, :ANONYMOUS, :APART, :SEEN, :SHOWN, :SYMBOL, :NONE, :NO_CAPTURES
+      UNKNOWN = Object.new.freeze
+      private_constant :HEADER, :LOCAL, :YIELD, :ANONYMOUS, :APART, :SEEN, :VARIABLES, :SHOWN, :SYMBOL, :NONE, :UNKNOWN
 
       # @return [String] the digest of the code and its version
       attr_reader :code
@@ -47,7 +49,7 @@ module Flowline
         @unseen = nil unless version.nil?
         @body = @code = code && @content.empty? ? code : Native.digest([body, @content, nil])
         @code = Native.digest([body, @content, version]) unless version.nil?
-        @captures = @block && names && !names.empty? ? captures(@block, names) : NO_CAPTURES
+        @block && names && !names.empty? ? capture(@block, names) : @names = NONE
         value
       end
 
@@ -66,12 +68,9 @@ module Flowline
       # again; a change of the object itself is not seen.
       # @return [String]
       def value
-        @captures.each do |name, known|
+        @names.each_with_index do |name, at|
           object = @binding.local_variable_get(name)
-          next if known && known.first.equal?(object)
-
-          @captures[name] = digest(name, object)
-          @value = nil
+          look_again(at, object) unless @objects[at].equal?(object)
         end
         @value ||= digest_all
       end
@@ -81,7 +80,7 @@ module Flowline
       # @yieldparam digest [String]
       # @return [void]
       def each_captured
-        @captures.each { |name, (_, digest)| yield name, digest if digest }
+        @names.each_with_index { |name, at| yield name, @digests[at] if @digests[at] }
       end
 
       class << self
@@ -162,14 +161,10 @@ module Flowline
 
       # Digests the code and the captured values.
       def digest_all
-        return code if @captures.empty?
+        return code if @names.empty?
 
-        @unlike = nil
-        digests = @captures.transform_values do |_, digest, problem|
-          @unlike ||= problem
-          digest
-        end
-        Native.digest([code, digests])
+        @unlike = @problems&.compact&.first
+        Native.digest([code, @names, @digests])
       end
 
       # Finds the parts of a callable: its bytecode, names, and the content of objects.
@@ -239,22 +234,33 @@ module Flowline
       end
 
       # @param names [Array<Symbol>] the outer locals that the block reads and does not set
-      def captures(block, names)
+      def capture(block, names)
         @binding = block.binding
         # Anonymous parameters have names, too, but no variable.
-        (names & @binding.local_variables).each_with_object({}) { |name, known| known[name] = nil }
+        @names = VARIABLES[@bytecode] ||= names & @binding.local_variables
+        @objects = Array.new(@names.size, UNKNOWN)
+        @digests = []
+      end
+
+      # Digests the object that a captured variable refers to now.
+      def look_again(index, object)
+        @value = nil
+        @objects[index] = object
+        @problems[index] = nil if @problems
+        @digests[index] = digest(@names[index], object) { |problem| (@problems ||= [])[index] = problem }
       end
 
       def content(name, object)
-        _, digest, @problem = digest(name, object)
-        digest
+        digest(name, object) { |problem| @problem = problem }
       end
 
-      # @return [Array(Object, String, nil), Array(Object, nil, String)] the object, and its digest, or why it has none
+      # @yieldparam problem [String] why there is no digest
+      # @return [String, nil]
       def digest(name, object)
-        [object, Native.digest(object), nil]
+        Native.digest(object)
       rescue Flowline::Identity::Digest::Impossible => e
-        [object, nil, "captures #{name} (#{e.message}), which cannot be digested"]
+        yield "captures #{name} (#{e.message}), which cannot be digested"
+        nil
       end
     end
   end
