@@ -272,8 +272,15 @@ module Flowline
     # @param id [Integer]
     # @return [String] see {Code#digest}
     # @api private
-    def step_digest(id)
-      @code.digest(id)
+    def step_digest(id, code = step_code(id))
+      @code.digest(id, code)
+    end
+
+    # @param id [Integer]
+    # @return [String, Array] see {Code#now}
+    # @api private
+    def step_code(id)
+      @code.now(id)
     end
 
     # @return [Hash{Integer => String}] see {Code#unrestorable}

@@ -5,7 +5,8 @@
 #![allow(missing_docs)] // The code that `magnus::init` generates has none; nothing else here is public.
 
 use flowline_core::retry::Schedule;
-use magnus::{Error, Module, Object, RArray, Ruby, Symbol, function};
+use magnus::value::ReprValue;
+use magnus::{Error, Module, Object, RArray, Ruby, Symbol, TryConvert, function};
 
 mod diagram;
 mod digest;
@@ -24,6 +25,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("Flowline")?.define_module("Native")?;
     native.define_singleton_method("nearest", function!(nearest, 2))?;
     native.define_singleton_method("quote", function!(quote, 1))?;
+    native.define_singleton_method("triples", function!(triples, 2))?;
     native.define_singleton_method("retry_wait", function!(retry_wait, 6))?;
     native.define_singleton_method("text_width", function!(text_width, 1))?;
     native.define_singleton_method("cut_text", function!(cut_text, 2))?;
@@ -40,6 +42,23 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
 fn nearest(word: String, candidates: RArray) -> Result<Option<String>, Error> {
     let candidates: Vec<String> = candidates.to_vec()?;
     Ok(flowline_core::names::nearest(&word, candidates.iter().map(String::as_str)).map(str::to_owned))
+}
+
+/// `triples(list: Array<[Symbol, Symbol, String]>, most: Integer) -> String`: the list as JSON, with at most so many
+/// characters of each String, which is ASCII.
+fn triples(list: RArray, most: usize) -> Result<String, Error> {
+    let mut triples = Vec::with_capacity(list.len());
+    for triple in list {
+        let (kind, name, value) = <(Symbol, Symbol, String)>::try_convert(triple)?;
+        let end = most.min(value.len());
+        let names: [String; 2] = [kind.funcall("name", ())?, name.funcall("name", ())?]; // Even if it has a NUL.
+        triples.push((names, value, end));
+    }
+    let mut out = String::new();
+    flowline_core::json::list(&mut out, &triples, |out, ([kind, name], value, end)| {
+        flowline_core::json::list(out, [kind.as_str(), name, &value[..*end]], flowline_core::json::text);
+    });
+    Ok(out)
 }
 
 /// `quote(text: String) -> String`: the text as a JSON string.

@@ -24,17 +24,26 @@ module Flowline
         @fingerprints[id] ||= @steps[id].then { |step| Identity::Fingerprint.new(step.callable, version: step.options[:version]) }
       end
 
-      # Returns a digest of the step: its fingerprint, its inputs, its conditions and its +run_if:+.
+      # Returns what may change of a step: its fingerprint, and those of its conditions.
       # @param id [Integer]
-      # @return [String]
-      def digest(id)
+      # @return [String, Array]
+      def now(id)
         code = fingerprint(id).value
         step = @steps[id]
         code = [code, *pairs(step).map { |list| list.map(&:value) }] if conditional?(step)
         code = [code, *surroundings(step)] if step.group
+        code
+      end
+
+      # Returns a digest of the step: its fingerprint, its inputs, its conditions and its +run_if:+.
+      # @param id [Integer]
+      # @param code [String, Array] what {#now} has returned of it
+      # @return [String] frozen
+      def digest(id, code = now(id))
         known, digest = @digests[id]
         return digest if known == code # The rest of a step is frozen.
 
+        step = @steps[id]
         digest = Native.digest([code, step.labels, step.depends_on.map { |name| @dag.ends(name) }, step.options[:run_if], step.each]).freeze
         @digests[id] = [code, digest]
         digest

@@ -43,12 +43,9 @@ module Flowline
         members << "\"key\":\"" << short(grounds.key) << "\"," if grounds.key
         return unless grounds.parts
 
-        members << "\"parts\":["
-        grounds.parts.each do |kind, name, value|
-          members << "[\"" << kind.name << "\"," << Native.quote(name.name) << ",\"" << short(value) << "\"],"
-        end
-        members.chop! if grounds.parts.any?
-        members << "],"
+        parts = grounds.parts
+        parts = parts.map { |kind, name, value| [kind, name, short(value)] } if @context.secrets?
+        members << "\"parts\":" << Native.triples(parts, DIGEST) << ","
       end
 
       def short(digest)

@@ -86,7 +86,7 @@ module Flowline
         @provenance = environment.provenance
         @grounds = Grounds.new(environment) { @claim.key }
         @pid = Process.pid
-        @subject.step_digests # Before a step changes the captured values.
+        @subject.note_code
         @written = {}
         @repeated = {} # Steps that a resumed run has to call again.
         @passed = []

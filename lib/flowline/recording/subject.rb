@@ -35,15 +35,24 @@ module Flowline
       # @return [#call] returns the secret key of the store
       attr_writer :key
 
-      # Returns the digest of a step, which does not change during the run: that of its code, and a keyed one of the secrets
+      # Returns the digest of a step, which does not change after {#note_code}: that of its code, and a keyed one of the secrets
       # that it can see. So an output that was made with another secret is not restored.
       # @param id [Integer]
       # @return [String]
       def step_digest(id)
         @step_digests[id] ||= begin
-          code = @pipeline.step_digest(id)
+          code = @codes ? @pipeline.step_digest(id, @codes[id]) : @pipeline.step_digest(id)
           secrets.empty? ? code : [code, *sealed(secrets_of(id))].join(" ").freeze
         end
+      end
+
+      # Notes what the steps are before any is called, because a step may change the values that others have captured. Digests are
+      # computed when they are needed.
+      # @return [void]
+      def note_code
+        return step_digests if secrets.any? # A step may change these values, too.
+
+        @codes = @pipeline.steps.each_index.map { |id| @pipeline.step_code(id) }
       end
 
       # @return [Array<String>] the digests of all steps, frozen
