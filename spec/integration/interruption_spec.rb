@@ -227,13 +227,13 @@ RSpec.describe "Interruption", executor: :sequential do
           out, status = ruby(<<~RUBY)
             $stdout.sync = true
             reached = Queue.new
-            pipeline = Flowline.define(executor: :#{executor}) do
+            pipeline = Flowline.define(executor: :#{executor}, timeout: 60) do
               step(:stop) { sleep }
               step(:quick) { 1 }
               step(:rows, depends_on: :stop, run_if: :always) { [1, 2, 3] }
               step(:each_row, each: :rows, run_if: :always) { |row| $stdout.write("row \#{row}\\n") }
               step(:again, depends_on: :stop, run_if: :always, retries: 1) { $stdout.write("again\\n") && raise("down") }
-              step(:other, depends_on: :stop, run_if: :always) { $stdout.write("other\\n") }
+              step(:other, depends_on: :stop, run_if: :always, timeout: 20) { $stdout.write("other\\n") }
               after_step { |step| reached << true if step.name == :quick }
               after_run { |result| $stdout.write("\#{result.status}\\n") }
             end

@@ -76,9 +76,16 @@ module Flowline
               ENTRIES.keep_if { |other, _| other.equal?(entry) || @pid == ::Process.pid } # A fork's child has its own.
               @pid = ::Process.pid
               @wake = nil
-              @thread = Thread.new { watch }.tap { |thread| thread.name = "flowline timer" }
+              @thread = open_thread
             end
           end
+        end
+
+        # @return [Thread, nil] nil: the program is ending, and Ruby starts no thread any more, so that no limit holds
+        def open_thread
+          Thread.new { watch }.tap { |thread| thread.name = "flowline timer" }
+        rescue ThreadError
+          raise if Thread.main.alive?
         end
 
         # Ends a limit.
