@@ -68,8 +68,8 @@ module Flowline
       # again; a change of the object itself is not seen.
       # @return [String]
       def value
-        @names.each_with_index do |name, at|
-          object = @binding.local_variable_get(name)
+        @names.each_index do |at|
+          object = @binding.local_variable_get(@names[at])
           look_again(at, object) unless @objects[at].equal?(object)
         end
         @value ||= digest_all
@@ -80,7 +80,7 @@ module Flowline
       # @yieldparam digest [String]
       # @return [void]
       def each_captured
-        @names.each_with_index { |name, at| yield name, @digests[at] if @digests[at] }
+        @names.each_index { |at| yield @names[at], @digests[at] if @digests[at] }
       end
 
       class << self

@@ -50,7 +50,7 @@ module Flowline
       # computed when they are needed.
       # @return [void]
       def note_code
-        return step_digests if secrets.any? # A step may change these values, too.
+        return step_digests if @step_digests.any? || secrets.any? # A step may change these values, too.
 
         @codes = @pipeline.steps.each_index.map { |id| @pipeline.step_code(id) }
       end
