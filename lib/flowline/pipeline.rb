@@ -276,6 +276,12 @@ module Flowline
       @code.digest(id, code)
     end
 
+    # @return [Array<String>] see {Code#digests}
+    # @api private
+    def step_digests
+      @code.digests
+    end
+
     # @param id [Integer]
     # @return [String, Array] see {Code#now}
     # @api private

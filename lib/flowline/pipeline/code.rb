@@ -31,8 +31,7 @@ module Flowline
         code = fingerprint(id).value
         step = @steps[id]
         code = [code, *pairs(step).map { |list| list.map(&:value) }] if conditional?(step)
-        code = [code, *surroundings(step)] if step.group
-        code
+        step.group ? [code, *surroundings(step)] : code
       end
 
       # Returns a digest of the step: its fingerprint, its inputs, its conditions and its +run_if:+.
@@ -47,6 +46,11 @@ module Flowline
         digest = Native.digest([code, step.labels, step.depends_on.map { |name| @dag.ends(name) }, step.options[:run_if], step.each]).freeze
         @digests[id] = [code, digest]
         digest
+      end
+
+      # @return [Array<String>] the digests of all steps, frozen
+      def digests
+        @steps.each_index.map { |id| digest(id) }
       end
 
       # Returns why no recorded output of a step can be restored: an edit of code that cannot be seen would not be noticed.

@@ -57,6 +57,8 @@ module Flowline
 
       # @return [Array<String>] the digests of all steps, frozen
       def step_digests
+        return @step_digests = @pipeline.step_digests if @step_digests.empty? && @codes.nil? && secrets.empty?
+
         @pipeline.steps.each_index { |id| step_digest(id) }
         @step_digests
       end
