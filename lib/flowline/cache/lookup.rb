@@ -167,7 +167,7 @@ module Flowline
         custom = @pipeline.calls.keys.dig(id, @request.input?)
         if custom
           value = Native.digest(@limits.ask { custom.call(outputs, context, item) })
-          return compose(step, id, [[:key, :key, value]], [:key, fingerprint.code, value])
+          return compose(id, [[:key, :key, value]], :key, fingerprint.code, value)
         end
 
         code = fingerprint.value
@@ -177,16 +177,18 @@ module Flowline
         inputs = inputs_of(id, outputs, context, item)
         parts = named(inputs)
         fingerprint.each_captured { |name, digest| parts << [:captured, name, digest] }
-        compose(step, id, parts, [:inputs, code, inputs.map { |target, _, digest| [target, digest] }])
+        compose(id, parts, :inputs, code, inputs.empty? ? inputs : inputs.map { |target, _, digest| [target, digest] })
       rescue Flowline::Identity::Digest::Impossible => e
         uncached(step, "#{custom ? "has a key with" : "gets"} something that cannot be digested (#{e.message})")
       end
 
       # @param parts [Array<Array(Symbol, Symbol, String)>] for history
-      # @param facts [Array] what the key is made of
+      # @param kind [Symbol] what the last part of the key is: +:inputs+, or the return value of +key:+
+      # @param code [String] the digest of the step's code
       # @return [String]
-      def compose(step, id, parts, facts)
-        digest = Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, *facts])
+      def compose(id, parts, kind, code, last)
+        step = @pipeline.steps[id]
+        digest = Native.digest([@pipeline.cache_name, step.name, !step.each.nil?, kind, code, last])
         @grounds[id] = Grounds.new(digest, parts) unless step.each
         "#{@pipeline.cache_name}/#{step.name}/#{digest}".freeze # So that a Hash needs no copy.
       end
