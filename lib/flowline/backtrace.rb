@@ -9,9 +9,20 @@ module Flowline
     OWN = ["#{__dir__}/", "#{__dir__}.rb", "<internal:"].freeze
     # Folders whose code is not the user's own.
     LIBRARIES = [RbConfig::CONFIG["rubylibprefix"], *(Gem.path if defined?(Gem))].freeze
-    private_constant :OWN, :LIBRARIES
+    # Ruby's own +backtrace+, because a class may have another one, which fails or returns anything.
+    RUBYS = Exception.instance_method(:backtrace)
+    private_constant :OWN, :LIBRARIES, :RUBYS
 
     class << self
+      # @param error [Exception]
+      # @return [Array<String>, nil] its backtrace
+      def of(error)
+        frames = error.backtrace
+        Array === frames && frames.all?(String) ? frames : RUBYS.bind_call(error)
+      rescue StandardError
+        RUBYS.bind_call(error)
+      end
+
       # @param frames [Array<String>, nil] of an exception that user code has raised
       # @return [String, nil] +file:line+ of the user's own code
       def location(frames)
@@ -34,10 +45,10 @@ module Flowline
       def clean_all(error, callers)
         return error if Flowline.config.full_backtrace
 
-        frames = clean(error.backtrace) || []
+        frames = clean(of(error)) || []
         callers = clean(callers)
         error.set_backtrace(frames.last == callers.last ? frames : frames + callers) unless error.frozen?
-        causes(error).each { |cause| cause.set_backtrace(clean(cause.backtrace)) if cause.backtrace && !cause.frozen? }
+        causes(error).each { |cause| of(cause)&.then { |known| cause.set_backtrace(clean(known)) unless cause.frozen? } }
         error
       end
 

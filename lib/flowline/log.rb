@@ -76,7 +76,7 @@ module Flowline
     def text(message)
       case message
       when ::String then message
-      when ::Exception then [Error.account(message), *message.backtrace].join("\n")
+      when ::Exception then [Error.account(message), *Backtrace.of(message)].join("\n")
       else message.inspect
       end
     end

@@ -108,7 +108,7 @@ module Flowline
       yield
     rescue StandardError => e
       text = "has a default that failed: #{TypeHints.kind(e)}: #{secret? ? "[secret]" : Error.words(e)}"
-      raise Definition::Type::Mismatch, "#{text} (#{Backtrace.location(e.backtrace)})"
+      raise Definition::Type::Mismatch, "#{text} (#{Backtrace.location(Backtrace.of(e))})"
     end
 
     # @return [Boolean] whether the two are declared alike

@@ -191,6 +191,16 @@ RSpec.shared_examples "an executor" do
       expect(result[:odd].error.message).to include("7")
     end
 
+    it "accept an exception whose backtrace raises or is none" do
+      lost = Class.new(StandardError) { def backtrace = raise("lost") }
+      odd = Class.new(StandardError) { def backtrace = 7 }
+      result = execute(on_error: :continue) do
+        step(:lost) { raise lost, "told" }
+        step(:odd) { raise odd, "told" }
+      end
+      expect(result.steps.map { |step| step.error.message }).to all(include("told"))
+    end
+
     [ArgumentError, KeyError, ZeroDivisionError, Errno::ENOENT, StopIteration, FrozenError, EncodingError, RuntimeError, Flowline::Error].each do |kind|
       it "fail the step: #{kind}" do
         result = execute { step(:a) { raise kind, "told" } }

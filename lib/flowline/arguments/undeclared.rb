@@ -17,7 +17,7 @@ module Flowline
         # @param params [Array<Symbol>] the params that the step can get
         # @return [String, nil] the end of the error's message
         def hint(error, step, params)
-          return unless NameError === error && error.backtrace&.find { |frame| !frame.match?(MISSING) }&.match?(OWN_CODE)
+          return unless NameError === error && Backtrace.of(error)&.find { |frame| !frame.match?(MISSING) }&.match?(OWN_CODE)
 
           name = Error.words(error)[NAME, 1] or return
           what = kind(name.to_sym, step.labels, params) or return

@@ -41,14 +41,14 @@ module Flowline
 
       # Returns the innermost line of the user's code.
       def at(error)
-        frames = error.backtrace || []
+        frames = Backtrace.of(error) || []
         line = frames.find { |frame| !frame.start_with?(*FOREIGN) } || own(error) || frames.first || @full_path
         line[/\A.+?:\d+/] || line
       end
 
       # Returns the innermost line of the pipeline file.
       def own(error)
-        error.backtrace&.find { |frame| frame.start_with?("#{@full_path}:") }
+        Backtrace.of(error)&.find { |frame| frame.start_with?("#{@full_path}:") }
       end
 
       def origin(error, location)

@@ -39,7 +39,7 @@ module Flowline
       # @param error [Exception] that ended the run
       # @return [String] its class, its message without secrets, and the user's line
       def words(error)
-        location = Backtrace.clean(error.backtrace)&.first&.[](/\A.+?:\d+/)&.delete_prefix("#{Dir.pwd}/")
+        location = Backtrace.clean(Backtrace.of(error))&.first&.[](/\A.+?:\d+/)&.delete_prefix("#{Dir.pwd}/")
         account = @context ? @context.mask(Error.account(error)) : TypeHints.kind(error) # Before the run has begun, secrets are not known.
         [account, *("(#{location})" if location)].join(" ")
       end

@@ -40,7 +40,7 @@ module Flowline
       def initialize(error)
         @words = Portable.redacted(Error.words(error))
         @account = Portable.redacted(Error.account(error))
-        @backtrace = error.backtrace
+        @backtrace = Backtrace.of(error)
         @classes = error.class.ancestors.grep(Class).take_while { |type| type != ::Exception }.filter_map(&:name)
         cause = Error.cause_of(error)
         @cause = Portable.new(cause) if cause
@@ -51,7 +51,7 @@ module Flowline
       # @return [Exception] its class may be one that only the other process has loaded
       def exception
         error = restored || substitute
-        error.set_backtrace(@backtrace) if @backtrace && error.backtrace != @backtrace
+        error.set_backtrace(@backtrace) if @backtrace && Backtrace.of(error) != @backtrace
         @cause ? caused(error, @cause.exception) : error
       rescue StandardError
         remote
@@ -108,7 +108,7 @@ module Flowline
       def caused(error, cause)
         return error if Error.cause_of(error)
 
-        backtrace = error.backtrace
+        backtrace = Backtrace.of(error)
         begin
           raise error, cause: cause
         rescue Exception => e # rubocop:disable Lint/RescueException -- it is what was raised just now

@@ -70,7 +70,8 @@ module Flowline
       @attempts = attempts
       @inputs = inputs
       super(compose(detail || (original && Error.words(original))))
-      set_backtrace(Backtrace.clean(original.backtrace)) if original&.backtrace
+      frames = original && Backtrace.of(original)
+      set_backtrace(Backtrace.clean(frames)) if frames
     end
 
     # @return [Exception] the exception that the step raised
@@ -80,7 +81,7 @@ module Flowline
 
     # @return [String, nil] +file:line+ of the user's own code that raised
     def location
-      Backtrace.location(original&.backtrace)
+      Backtrace.location(Backtrace.of(original)) if original
     end
 
     private
@@ -254,10 +255,11 @@ module Flowline
     def initialize(hook, original, detail: nil)
       @hook = hook
       @original = original
-      line = Backtrace.location(original.backtrace)
+      frames = Backtrace.of(original)
+      line = Backtrace.location(frames)
       super("hook #{hook} failed: #{TypeHints.kind(original)}: #{detail || Error.words(original)}#{" (#{line})" if line}; " \
             "fix or remove the hook")
-      set_backtrace(Backtrace.clean(original.backtrace)) if original.backtrace
+      set_backtrace(Backtrace.clean(frames)) if frames
     end
 
     # @return [Exception] the exception of the hook

@@ -86,7 +86,7 @@ module Flowline
       rescue Error::TimeUp => e
         @warnings << "hook #{name} was interrupted: #{e.message}"
       rescue StandardError, ScriptError, SystemStackError => e
-        @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{Backtrace.location(e.backtrace)})"
+        @warnings << "hook #{name} failed: #{TypeHints.kind(e)}: #{words(e)} (#{Backtrace.location(Backtrace.of(e))})"
       ensure
         call_all(name, others, facts) unless others.empty?
       end

@@ -62,7 +62,7 @@ module Flowline
           when ::Array then variables + part
           when ::Hash then variables.concat(part.keys, part.values, [part.default])
           when ::Range then variables.push(part.begin, part.end)
-          when ::Exception then variables.push(part.message, part.backtrace, Error.cause_of(part))
+          when ::Exception then variables.push(part.message, Backtrace.of(part), Error.cause_of(part))
           else variables + members(part)
           end
         end

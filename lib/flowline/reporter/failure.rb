@@ -113,7 +113,7 @@ module Flowline
 
       # The place of the error is in its message.
       def backtrace(error)
-        Backtrace.clean(error.backtrace).to_a.map { |frame| "    #{Text.line(frame.delete_prefix(@here))}" }
+        Backtrace.clean(Backtrace.of(error)).to_a.map { |frame| "    #{Text.line(frame.delete_prefix(@here))}" }
       end
 
       # @return [String, nil] the user's line at that place

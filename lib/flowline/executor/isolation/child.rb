@@ -171,7 +171,7 @@ module Flowline
         end
 
         def remote(words, cause = nil)
-          raise Error::Remote, words, cause&.backtrace || [], cause: cause
+          raise Error::Remote, words, (cause && Backtrace.of(cause)) || [], cause: cause
         rescue Error::Remote => e
           e
         end
