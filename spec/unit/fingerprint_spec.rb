@@ -159,6 +159,14 @@ RSpec.describe Flowline::Identity::Fingerprint do
       expect(client).to be_a(Proc)
     end
 
+    it "are all variables around a block that evaluates code, but those that it sets" do
+      blocks = ->(rate, calls) { [proc { eval("rate") }, proc { [1].map { calls += binding.local_variable_get(:rate) } }] } # rubocop:disable Style/EvalWithLocation
+      values = ->(*locals) { blocks.call(*locals).map { |block| of(block).value } }
+      expect(values.call(1, 0)).to eq(values.call(1, 0))
+      expect(values.call(1, 0).zip(values.call(2, 0)).map(&:uniq).map(&:size)).to eq([2, 2])
+      expect(values.call(1, 0).zip(values.call(1, 5)).map(&:uniq).map(&:size)).to eq([2, 1])
+    end
+
     it "include a block that was given" do
       build = ->(&work) { proc { work } }
       expect(of(build.call { 1 }).problem).to match(/captures work/)

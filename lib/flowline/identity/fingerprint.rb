@@ -16,6 +16,8 @@ module Flowline
       LOCAL = /^(?:\| )*\d+ (get|set)(local|blockparam)(\S*)\s+(\S+)@\d+(?:, (\d+))?/
       # A line of +disasm+ that yields.
       YIELD = /^\d+ invokeblock\b/
+      # A line of +disasm+ that evaluates code, which may read any variable.
+      EVALUATE = /\bmid:(?:eval|binding),.*\bFCALL\b/
       # The parameters without a name that a block may pass on.
       ANONYMOUS = %i[* ** &].freeze
       # Kinds of code that cannot use the locals around it.
@@ -29,7 +31,7 @@ module Flowline
       SYMBOL = /\(&:(.+)\)/
       NONE = [].freeze
       UNKNOWN = Object.new.freeze
-      private_constant :HEADER, :LOCAL, :YIELD, :ANONYMOUS, :APART, :SEEN, :VARIABLES, :SHOWN, :SYMBOL, :NONE, :UNKNOWN
+      private_constant :HEADER, :LOCAL, :YIELD, :EVALUATE, :ANONYMOUS, :APART, :SEEN, :VARIABLES, :SHOWN, :SYMBOL, :NONE, :UNKNOWN
 
       # @return [String] the digest of the code and its version
       attr_reader :code
@@ -44,12 +46,12 @@ module Flowline
       def initialize(callable, version: nil)
         @content = NONE
         look_at(callable)
-        body, names, code, given = @bytecode && Fingerprint.read(@bytecode)
+        body, names, code, given, except = @bytecode && Fingerprint.read(@bytecode)
         @unseen ||= given if @block
         @unseen = nil unless version.nil?
         @body = @code = code && @content.empty? ? code : Native.digest([body, @content, nil])
         @code = Native.digest([body, @content, version]) unless version.nil?
-        @block && names && !names.empty? ? capture(@block, names) : @names = NONE
+        @block && (except || names&.any?) ? capture(@block, names, except) : @names = NONE
         value
       end
 
@@ -85,15 +87,15 @@ module Flowline
 
       class << self
         # @param bytecode [RubyVM::InstructionSequence]
-        # @return [Array(String, Array<Symbol>, String, String)] a digest without line numbers; the outer locals that it reads and
-        #   never sets; the digest of a callable without captures; and, if it is a block that uses more of the method around it
-        #   than locals, why its code cannot be seen
+        # @return [Array(String, Array<Symbol>, String, String, Array<Symbol>)] a digest without line numbers; the outer locals that
+        #   it reads and never sets; the digest of a callable without captures; if it is a block that uses more of the method around
+        #   it than locals, why its code cannot be seen; and, if it may read any outer local, those that it sets
         def read(bytecode)
           SEEN[bytecode] ||= begin
             locals = bytecode.disasm.scan(LOCAL).map { |use| use.first(4) }
             body = Native.digest([normalise(bytecode.to_a), locals])
             read, set = outer(bytecode, 0).partition { |verb,| verb == "get" }.map { |uses| uses.map(&:last) }
-            [body, read.uniq - set, Native.digest([body, NONE, nil]), given(bytecode, read)]
+            [body, read.uniq - set, Native.digest([body, NONE, nil]), given(bytecode, read), (set if bytecode.disasm.match?(EVALUATE))]
           end
         end
 
@@ -234,10 +236,11 @@ module Flowline
       end
 
       # @param names [Array<Symbol>] the outer locals that the block reads and does not set
-      def capture(block, names)
+      # @param except [Array<Symbol>, nil] those that it sets, if it may read any other
+      def capture(block, names, except)
         @binding = block.binding
         # Anonymous parameters have names, too, but no variable.
-        @names = VARIABLES[@bytecode] ||= names & @binding.local_variables
+        @names = VARIABLES[@bytecode] ||= except ? @binding.local_variables - except : names & @binding.local_variables
         @objects = Array.new(@names.size, UNKNOWN)
         @digests = []
       end
