@@ -112,11 +112,27 @@ RSpec.describe "Cached outputs that are looked up before the first call" do
   end
 
   it "are looked for again, one by one, when the question for several fails" do
-    def cache.read_multi(_keys) = raise(Flowline::CacheError.new(self, "is away"))
-    made = pipeline { |p| names(3).each { |name| p.step(name, cache: true) { name } } }
+    away = Flowline::Cache::Memory.new
+    away.define_singleton_method(:read_multi) { |_keys| raise Flowline::CacheError.new(self, "is away") }
+    made = pipeline do |p|
+      p.step(:away, cache: { store: away }) { 1 }
+      names(3).each { |name| p.step(name, cache: true) { name } }
+    end
     made.run
+    cache.questions.clear
     result = made.run
-    expect([statuses(result).values.uniq, result.warnings]).to eq([[:cached], []])
+    expect([statuses(result).values.uniq, result.warnings, cache.questions]).to eq([[:cached], [], [3, :read, :read, :read]])
+  end
+
+  [nil, 7, {}, { "other" => 1 }].each do |answer|
+    it "are looked for again, one by one, when a store of ActiveSupport answers #{answer.inspect} to the question for several" do
+      store = ActiveSupport::Cache::MemoryStore.new
+      store.define_singleton_method(:read_multi) { |*_keys| answer }
+      made = pipeline(cache: store) { |p| names(3).each { |name| p.step(name, cache: true) { name } } }
+      made.run
+      result = made.run
+      expect(result.steps.map { |step| [step.status, step.output] }).to eq(names(3).map { |name| [:cached, name] })
+    end
   end
 
   it "are called again with a warning if an entry is damaged, and the others are used" do

@@ -14,7 +14,8 @@ module Flowline
       # @return [Hash{String => String}] bytes
       # @api private
       def read_multi(keys)
-        ask(:read_multi, *keys)
+        found = ask(:read_multi, *keys)
+        Hash === found ? found : {}
       end
 
       # @return [void]

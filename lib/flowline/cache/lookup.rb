@@ -92,10 +92,10 @@ module Flowline
           keys = steps.map { |id| early_key(id, outputs, context) }
           values = in_time { cache.lookup_multi(keys.compact) }
           steps.each_with_index { |id, at| found[id] = values[keys[at]] if values.key?(keys[at]) }
+        rescue CacheError
+          next
         end
         found
-      rescue CacheError
-        NONE
       end
 
       # Calls the block with the cached output, if any, while no other thread or process computes the same key.
