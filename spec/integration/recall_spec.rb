@@ -185,6 +185,24 @@ RSpec.describe "Cached outputs that are looked up before the first call" do
     expect(run.wait.status).to eq(:cancelled)
   end
 
+  [false, true].each do |now|
+    it "are asked for no further when the run is cancelled#{" at once" if now}, before or after the first question" do
+      made = pipeline { |p| names(600).each { |name| p.step(name, cache: true) { name } } }
+      made.run
+      asked = Queue.new
+      go = Queue.new
+      cache.define_singleton_method(:read_multi) { |keys| (asked << keys.size) && go.pop && super(keys) }
+      run = made.start
+      asked.pop
+      run.cancel(now: now)
+      go << true
+      expect([run.wait.status, asked.size]).to eq([:cancelled, 0])
+      run = made.start.tap { |early| early.cancel(now: now) }
+      go << true << true << true
+      expect([run.wait.status, asked.size]).to eq([:cancelled, 0]).or eq([:cancelled, 1])
+    end
+  end
+
   it "are notified of, recorded and explained like all other hits" do
     events = []
     made = pipeline do |p|

@@ -116,6 +116,7 @@ module Flowline
         @state.notify(:run_started, nil, @environment.resumption) { @setup.monitor(@pool) }
         @setup.preset
         @cancellation.begin
+        @setup.recall
       rescue HookError, Error::TimeUp => e
         @state.error = e if HookError === e
         @state.stop(HookError === e ? :failed : :timed_out)

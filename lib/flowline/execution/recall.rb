@@ -55,7 +55,7 @@ module Flowline
         @caching.multi?(id) && !@environment.conditions?(id)
       end
 
-      # Asks about the steps that wait for that, unless the run was stopped meanwhile.
+      # Asks about the steps that wait for that, unless the run was stopped before or meanwhile.
       def find(waiting)
         @outputs.merge!(@caching.find_multi(waiting.keys, @outputs, @environment.context)) unless waiting.empty? || @environment.run.stopped?
         waiting.clear

@@ -114,24 +114,23 @@ module Flowline
         environment.run.expect(environment.steps.map { |step| timings[step.name] }) unless timings.empty?
       end
 
-      # Ends the steps that need not run, because the plan says so or because their outputs are in a cache. That a step was restored
-      # is no news for the recording.
+      # Ends the steps that need not run, because the plan says so. That a step was restored is no news for the recording.
       # @return [void]
-      # @raise [Error::TimeUp]
       def preset
-        return recall unless reuse
+        return unless reuse
 
         reuse.preset
         observed? || reuse.unselected? ? state.drain_ended : state.pass_over_ended
       end
 
-      private
-
+      # Ends the steps whose outputs are in a cache, unless there is a plan, which has looked for them.
+      # @return [void]
+      # @raise [Error::TimeUp]
       def recall
-        return unless @pipeline.cached.any?
-
-        Recall.new(environment, state, @section).call
+        Recall.new(environment, state, @section).call unless reuse || @pipeline.cached.empty?
       end
+
+      private
 
       # Warns of what the run asks for and does not get.
       def warn_of_lacks(pool)

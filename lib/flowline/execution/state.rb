@@ -115,6 +115,8 @@ module Flowline
 
         ended = result
         outputs.each do |id, output|
+          next unless @run.step(id).first == :cached # The run may have been stopped just now.
+
           @environment.details&.hit(id)
           @notifier.notify_recalled(id, output) { ended.at(id) }
         end
