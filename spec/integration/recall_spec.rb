@@ -166,6 +166,28 @@ RSpec.describe "Cached outputs that are looked up before the first call" do
     expect(statuses(made.run)).to eq(a: :cached, b: :succeeded)
   end
 
+  it "do not swallow an exception of another thread that arrives while a key is computed" do
+    entered = Queue.new
+    slow = stub_const("SlowToCompare", Class.new do
+      define_method(:marshal_dump) { (entered << true) && sleep if Thread.current[:slow] }
+      define_method(:marshal_load) { |_| nil }
+    end)
+    made = pipeline do |p|
+      p.step(:a, cache: true) { slow.new }
+      p.step(:b, depends_on: :a, cache: true) { |_| 1 }
+    end
+    made.run
+    running = Thread.new do
+      Thread.current.report_on_exception = false
+      Thread.current[:slow] = true
+      made.run
+    end
+    entered.pop
+    running[:slow] = false
+    running.raise(ArgumentError, "from outside")
+    expect { running.join(10) }.to raise_error(ArgumentError, "from outside")
+  end
+
   it "end the run in time if the cache does not answer" do
     made = pipeline { |p| p.step(:a, cache: true) { 1 } }
     made.run

@@ -193,12 +193,13 @@ module Flowline
         "#{@pipeline.cache_name}/#{step.name}/#{digest}".freeze # So that a Hash needs no copy.
       end
 
-      # Returns the key of a step before the step is ready. An error is raised again when it is, and fails the step.
+      # Returns the key of a step before the step is ready. An error of it is raised again when it is, and fails the step.
       def early_key(id, outputs, context)
         key(id, outputs, context)
       rescue Error::TimeUp
         raise
-      rescue StandardError
+      rescue StandardError => e
+        Caller.raise_foreign(e) { key(id, outputs, context) }
         nil
       end
 
